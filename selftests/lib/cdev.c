@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "cdev.h"
+#include "core.h"
+#include "iommufd.h"
+
+int cdev_open(const struct pci *pci)
+{
+	char path[128];
+	int ret = pci_cdev_path(pci, path, sizeof(path));
+
+	if (ret)
+		return ret;
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+int group_open(const struct pci *pci)
+{
+	char path[128];
+	int fd;
+
+	pci_group_path(pci, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int bind_flags(int fd, int iommufd, uint32_t flags, const void *uuid,
+		      uint32_t *devid)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.flags = flags,
+		.iommufd = iommufd,
+		.token_uuid_ptr = (uintptr_t)uuid,
+	};
+	int ret = xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+
+	if (!ret && devid)
+		*devid = bind.out_devid;
+	return ret;
+}
+
+int cdev_bind(int fd, int iommufd, uint32_t *devid)
+{
+	return bind_flags(fd, iommufd, 0, NULL, devid);
+}
+
+int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid)
+{
+	return bind_flags(fd, iommufd, VFIO_DEVICE_BIND_FLAG_TOKEN, uuid,
+			  devid);
+}
+
+static int attach_flags(int fd, uint32_t flags, uint32_t pasid,
+			uint32_t *pt_id)
+{
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+		.flags = flags,
+		.pt_id = *pt_id,
+		.pasid = pasid,
+	};
+	int ret = xioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+
+	if (!ret)
+		*pt_id = attach.pt_id;
+	return ret;
+}
+
+int cdev_attach(int fd, uint32_t *pt_id)
+{
+	return attach_flags(fd, 0, 0, pt_id);
+}
+
+int cdev_attach_pasid(int fd, uint32_t pasid, uint32_t *pt_id)
+{
+	return attach_flags(fd, VFIO_DEVICE_ATTACH_PASID, pasid, pt_id);
+}
+
+static int detach_flags(int fd, uint32_t flags, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt detach = {
+		.argsz = sizeof(detach),
+		.flags = flags,
+		.pasid = pasid,
+	};
+
+	return xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
+}
+
+int cdev_detach(int fd)
+{
+	return detach_flags(fd, 0, 0);
+}
+
+int cdev_detach_pasid(int fd, uint32_t pasid)
+{
+	return detach_flags(fd, VFIO_DEVICE_DETACH_PASID, pasid);
+}
+
+int cdev_region(int fd, uint32_t index, struct vfio_region_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->argsz = sizeof(*info);
+	info->index = index;
+	return xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info);
+}
+
+int cdev_irq_info(int fd, uint32_t index, struct vfio_irq_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->argsz = sizeof(*info);
+	info->index = index;
+	return xioctl(fd, VFIO_DEVICE_GET_IRQ_INFO, info);
+}
+
+void *cdev_map_bar(int fd, uint32_t index, size_t *size)
+{
+	struct vfio_region_info info;
+	void *p;
+
+	if (cdev_region(fd, index, &info) || !info.size)
+		return NULL;
+	p = mmap64(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   info.offset);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (size)
+		*size = info.size;
+	return p;
+}
+
+int config_read(int fd, uint32_t offset, void *buf, size_t size)
+{
+	struct vfio_region_info info;
+	ssize_t n;
+
+	if (cdev_region(fd, VFIO_PCI_CONFIG_REGION_INDEX, &info))
+		return -errno;
+	n = pread64(fd, buf, size, info.offset + offset);
+	return n < 0 ? -errno : n;
+}
+
+int config_write(int fd, uint32_t offset, const void *buf, size_t size)
+{
+	struct vfio_region_info info;
+	ssize_t n;
+
+	if (cdev_region(fd, VFIO_PCI_CONFIG_REGION_INDEX, &info))
+		return -errno;
+	n = pwrite64(fd, buf, size, info.offset + offset);
+	return n < 0 ? -errno : n;
+}
+
+int cdev_enable_dma(int fd)
+{
+	uint16_t command;
+	int ret = config_read(fd, PCI_COMMAND, &command, sizeof(command));
+
+	if (ret < 0)
+		return ret;
+	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	command &= ~PCI_COMMAND_INTX_DISABLE;
+	ret = config_write(fd, PCI_COMMAND, &command, sizeof(command));
+	return ret < 0 ? ret : 0;
+}
+
+int cdev_set_irqs(int fd, uint32_t index, uint32_t flags, uint32_t start,
+		  uint32_t count, const int32_t *eventfds)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t fds[64];
+	} arg = {
+		.set = {
+			.argsz = sizeof(arg.set),
+			.flags = flags,
+			.index = index,
+			.start = start,
+			.count = count,
+		},
+	};
+
+	if (eventfds) {
+		memcpy(arg.fds, eventfds, count * sizeof(*eventfds));
+		arg.set.argsz += count * sizeof(*eventfds);
+	}
+	return xioctl(fd, VFIO_DEVICE_SET_IRQS, &arg);
+}
+
+int session_open(const struct pci *pci, struct session *s)
+{
+	int ret;
+
+	*s = (struct session){ .fd = -1, .iommufd = -1 };
+	ret = pci_to_vfio(pci);
+	if (ret)
+		return ret;
+	s->fd = cdev_open(pci);
+	if (s->fd < 0)
+		return s->fd;
+	s->iommufd = iommufd_open();
+	if (s->iommufd < 0)
+		return s->iommufd;
+	ret = cdev_bind(s->fd, s->iommufd, &s->devid);
+	if (ret)
+		return ret;
+	ret = ioas_alloc(s->iommufd, &s->ioas);
+	if (ret)
+		return ret;
+	s->hwpt = s->ioas;
+	return cdev_attach(s->fd, &s->hwpt);
+}
+
+void session_close(struct session *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->iommufd >= 0)
+		close(s->iommufd);
+	s->fd = -1;
+	s->iommufd = -1;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The device's character node, and the ioctls of the core on it. */
+#ifndef LIB_CDEV_H
+#define LIB_CDEV_H
+
+#include <stdint.h>
+
+#include <linux/vfio.h>
+
+#include "sysfs.h"
+
+/* Opens the node of a device that sits on vfio-pci. */
+int cdev_open(const struct pci *pci);
+int group_open(const struct pci *pci);
+
+int cdev_bind(int fd, int iommufd, uint32_t *devid);
+int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid);
+/* @pt_id goes in and comes out. */
+int cdev_attach(int fd, uint32_t *pt_id);
+int cdev_attach_pasid(int fd, uint32_t pasid, uint32_t *pt_id);
+int cdev_detach(int fd);
+int cdev_detach_pasid(int fd, uint32_t pasid);
+
+int cdev_region(int fd, uint32_t index, struct vfio_region_info *info);
+int cdev_irq_info(int fd, uint32_t index, struct vfio_irq_info *info);
+/* Whole BAR @index, or NULL. */
+void *cdev_map_bar(int fd, uint32_t index, size_t *size);
+/* The PCI command register: memory, bus master, INTx. */
+int cdev_enable_dma(int fd);
+int config_read(int fd, uint32_t offset, void *buf, size_t size);
+int config_write(int fd, uint32_t offset, const void *buf, size_t size);
+/* Sends the interrupt index to @eventfds (NULL: switch it off). */
+int cdev_set_irqs(int fd, uint32_t index, uint32_t flags, uint32_t start,
+		  uint32_t count, const int32_t *eventfds);
+
+/* A device on its way: open, bound, attached to a new address space. */
+struct session {
+	int fd, iommufd;
+	uint32_t devid, ioas, hwpt;
+};
+
+int session_open(const struct pci *pci, struct session *s);
+void session_close(struct session *s);
+
+#endif

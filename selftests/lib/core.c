@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "sysfs.h"
+
+bool core_is_rust(void)
+{
+	static int rust = -1;
+	const char *env = getenv("VFIO_CORE");
+	char line[4096];
+
+	if (rust >= 0)
+		return rust;
+	if (env)
+		rust = !strcmp(env, "rust");
+	else
+		rust = sysfs_read("/proc/cmdline", line, sizeof(line)) > 0 &&
+		       strstr(line, "core=rust");
+	return rust;
+}
+
+int xioctl(int fd, unsigned long cmd, void *arg)
+{
+	int ret = ioctl(fd, cmd, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+bool wait_readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int ret;
+
+	do {
+		ret = poll(&p, 1, ms);
+	} while (ret < 0 && errno == EINTR);
+	return ret == 1 && (p.revents & POLLIN);
+}
+
+/* Where a test initramfs keeps modules; elsewhere modprobe knows. */
+static int module_file(const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/modules/%s/%s.ko",
+		 core_is_rust() ? "rust" : "c", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "/modules/%s.ko", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd;
+}
+
+int module_load(const char *name)
+{
+	int status, ret, fd = module_file(name);
+	pid_t pid;
+
+	if (fd >= 0) {
+		ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+		close(fd);
+		return ret == -EEXIST ? 0 : ret;
+	}
+	pid = fork();
+	if (!pid) {
+		execlp("modprobe", "modprobe", name, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ENOENT;
+}
+
+int module_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+bool module_loaded(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	return !access(path, F_OK);
+}
+
+void *pages_alloc(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	memset(p, 0, size);
+	return p;
+}
+
+uint64_t phys_of(const void *p)
+{
+	uintptr_t page = getpagesize(), va = (uintptr_t)p;
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	if (fd < 0)
+		return 0;
+	if (pread64(fd, &entry, 8, va / page * 8) != 8 || !(entry >> 63))
+		entry = 0;
+	close(fd);
+	entry &= (1ULL << 55) - 1;
+	return entry ? entry * page + va % page : 0;
+}
+
+void *edge_alloc(size_t size)
+{
+	size_t page = getpagesize();
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || munmap(p + page, page))
+		abort();
+	return p + page - size;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which vfio.ko is loaded, and small things that every test needs. */
+#ifndef LIB_CORE_H
+#define LIB_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* How long an event that must come may take, in ms: a hang, not a measure. */
+#define EVENT_MS 120000
+
+/*
+ * True on the core in Rust: VFIO_CORE=rust in the environment or core=rust on
+ * the kernel's command line.
+ */
+bool core_is_rust(void);
+
+/* ioctl() that returns a negative errno. */
+int xioctl(int fd, unsigned long cmd, void *arg);
+
+/* Waits for POLLIN.  True if it came, false after @ms. */
+bool wait_readable(int fd, int ms);
+
+/* Inserts or removes a module, by its name in /proc/modules. */
+int module_load(const char *name);
+int module_unload(const char *name);
+bool module_loaded(const char *name);
+
+/* Anonymous pages, zeroed and present. */
+void *pages_alloc(size_t size);
+/* Physical address behind @p, or 0 if the kernel will not tell. */
+uint64_t phys_of(const void *p);
+
+/* Two pages of which the second is not there: @size bytes fit, no more. */
+void *edge_alloc(size_t size);
+
+#endif

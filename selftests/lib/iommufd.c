@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+
+#include "core.h"
+#include "iommufd.h"
+
+int iommufd_open(void)
+{
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int iommufd_destroy(int iommufd, uint32_t id)
+{
+	struct iommu_destroy arg = { .size = sizeof(arg), .id = id };
+
+	return xioctl(iommufd, IOMMU_DESTROY, &arg);
+}
+
+int ioas_alloc(int iommufd, uint32_t *id)
+{
+	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
+	int ret = xioctl(iommufd, IOMMU_IOAS_ALLOC, &arg);
+
+	if (!ret)
+		*id = arg.out_ioas_id;
+	return ret;
+}
+
+int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
+{
+	struct iommu_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)va,
+		.length = size,
+		.iova = iova,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_MAP, &arg);
+}
+
+int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size)
+{
+	struct iommu_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = size,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_UNMAP, &arg);
+}
+
+int hwpt_alloc(int iommufd, uint32_t devid, uint32_t ioas, uint32_t flags,
+	       uint32_t *id)
+{
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.dev_id = devid,
+		.pt_id = ioas,
+	};
+	int ret = xioctl(iommufd, IOMMU_HWPT_ALLOC, &arg);
+
+	if (!ret)
+		*id = arg.out_hwpt_id;
+	return ret;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel log from now on. */
+#ifndef LIB_KMSG_H
+#define LIB_KMSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* At the end of the log. */
+int kmsg_open(void);
+/*
+ * Reads on until a line holds @what; that line, without its prefix, goes to
+ * @line (may be NULL).  False if none comes in @ms.
+ */
+bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The host's QEMU monitor, behind a serial port: one line of JSON for a
+ * command, one for the answer.
+ */
+#ifndef LIB_QMP_H
+#define LIB_QMP_H
+
+#include <stddef.h>
+
+#define QMP_PORT "/dev/ttyS1"
+
+/* Sends @command and puts the answer into @answer.  0, -EIO if it is an error. */
+int qmp(const char *command, char *answer, size_t size);
+/*
+ * QEMU's id of the device at a PCI address.  The guest's environment has it, as
+ * the name (in capitals) of the variable that holds the address.
+ */
+int qmp_device_id(const char *bdf, char *id, size_t size);
+/* device_del, and the wait for its DEVICE_DELETED. */
+int qmp_unplug(const char *id);
+int qmp_wait_deleted(const char *id);
+/* device_add of @driver under the same id on the bus @bus. */
+int qmp_plug(const char *driver, const char *id, const char *bus);
+
+#endif

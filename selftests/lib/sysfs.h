@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* PCI devices in sysfs: find, give to vfio-pci, take back. */
+#ifndef LIB_SYSFS_H
+#define LIB_SYSFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pci {
+	char bdf[32];
+	int group;		/* IOMMU group, -1 if none */
+	bool behind_port;	/* its parent is a PCI bridge */
+	uint32_t id;		/* vendor << 16 | device */
+};
+
+/* Vendor and device. */
+#define TESTDEV	0x1b360005u
+#define EDU	0x123411e8u
+#define IGB	0x808610c9u
+#define E1000E	0x808610d3u
+
+/* Whole small file, newline cut.  Length or -errno. */
+int sysfs_read(const char *path, char *buf, size_t size);
+int sysfs_write(const char *path, const char *value);
+/* Last component of a link. */
+int sysfs_link(const char *path, char *buf, size_t size);
+/* The only (or @nth) entry of a directory. */
+int sysfs_entry(const char *path, int nth, char *buf, size_t size);
+
+/* Attribute @name of a PCI device. */
+int pci_attr(const struct pci *pci, const char *name, char *buf, size_t size);
+int pci_attr_set(const struct pci *pci, const char *name, const char *value);
+
+/*
+ * The @nth function with this ID, in order of address, that has an IOMMU group
+ * of its own; 0 or -ENODEV.
+ */
+int pci_find(uint32_t id, int nth, struct pci *pci);
+/* The first of them behind a root port (true) or on the root bus. */
+int pci_find_at(uint32_t id, bool behind_port, struct pci *pci);
+/* Two functions with these IDs that share an IOMMU group with no third one. */
+int pci_find_pair(uint32_t id_a, uint32_t id_b, struct pci *a, struct pci *b);
+
+/* Name of the driver, or "". */
+void pci_driver(const struct pci *pci, char *buf, size_t size);
+/* Puts the device on vfio-pci; nothing to do if it is there. */
+int pci_to_vfio(const struct pci *pci);
+/* Takes the device off its driver, which stays off. */
+int pci_unbind(const struct pci *pci);
+/* "vfioN", the name under /dev/vfio/devices and /sys/class/vfio-dev. */
+int pci_vfio_name(const struct pci *pci, char *buf, size_t size);
+/* "/dev/vfio/devices/vfioN" and "/dev/vfio/<group>". */
+int pci_cdev_path(const struct pci *pci, char *buf, size_t size);
+void pci_group_path(const struct pci *pci, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "sysfs.h"
+#include "task.h"
+
+int task_start(struct task *t, int (*fn)(void *arg), void *arg)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		return -errno;
+	t->pid = fork();
+	if (t->pid < 0)
+		return -errno;
+	if (!t->pid) {
+		int ret;
+
+		close(ends[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		ret = fn(arg);
+		if (write(ends[1], &ret, sizeof(ret)) != sizeof(ret))
+			_exit(1);
+		_exit(0);
+	}
+	close(ends[1]);
+	t->pipe = ends[0];
+	return 0;
+}
+
+bool task_ended(struct task *t, int ms)
+{
+	struct pollfd p = { .fd = t->pipe, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+int task_join(struct task *t)
+{
+	int ret = -ETIMEDOUT;
+
+	if (!task_ended(t, EVENT_MS))
+		kill(t->pid, SIGKILL);
+	else if (read(t->pipe, &ret, sizeof(ret)) != sizeof(ret))
+		ret = -EPIPE;
+	close(t->pipe);
+	waitpid(t->pid, NULL, 0);
+	return ret;
+}
+
+bool task_sleeps_in(struct task *t, const char *where)
+{
+	char path[64], stack[4096], stat[512], *state;
+
+	for (int ms = 0; ms < EVENT_MS; ms += 10) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", t->pid);
+		if (sysfs_read(path, stat, sizeof(stat)) < 0)
+			return false;
+		state = strrchr(stat, ')');
+		snprintf(path, sizeof(path), "/proc/%d/stack", t->pid);
+		if (state && strchr("SD", state[2]) &&
+		    sysfs_read(path, stack, sizeof(stack)) > 0 &&
+		    strstr(stack, where))
+			return true;
+		if (task_ended(t, 10))
+			return false;
+	}
+	return false;
+}
+
+int fd_send(int sock, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
+}
+
+int fd_receive(int sock)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg;
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -errno;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS)
+		return -EPROTO;
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A call made in a child, whose end and whose sleep can be observed. */
+#ifndef LIB_TASK_H
+#define LIB_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct task {
+	pid_t pid;
+	int pipe;
+};
+
+/* Runs @fn(@arg) in a forked child. */
+int task_start(struct task *t, int (*fn)(void *arg), void *arg);
+/* Waits for its end and returns what @fn returned; -ETIMEDOUT kills it. */
+int task_join(struct task *t);
+/* Has it ended?  Waits @ms for that. */
+bool task_ended(struct task *t, int ms);
+/* Waits until it sleeps in the kernel function @where (a part of the name). */
+bool task_sleeps_in(struct task *t, const char *where);
+/* Sends one fd over a socket, and takes one. */
+int fd_send(int sock, int fd);
+int fd_receive(int sock);
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "core.h"
+#include "testdev.h"
+
+enum {
+	TRIGGER = 0x00,
+	IOVA_LO = 0x04,
+	IOVA_HI = 0x08,
+	LENGTH = 0x0c,
+	RESULT = 0x10,
+	DOORBELL = 0x14,
+	PHYS_LO = 0x1c,
+	PHYS_HI = 0x20,
+};
+
+static volatile uint32_t *reg(volatile void *bar, int offset)
+{
+	return (volatile uint32_t *)((volatile char *)bar + offset);
+}
+
+uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
+		     uint32_t size)
+{
+	uint64_t phys = phys_of(page);
+
+	*reg(bar, IOVA_LO) = iova;
+	*reg(bar, IOVA_HI) = iova >> 32;
+	*reg(bar, LENGTH) = size;
+	*reg(bar, PHYS_LO) = phys;
+	*reg(bar, PHYS_HI) = phys >> 32;
+	*reg(bar, DOORBELL) = 1;
+	(void)*reg(bar, TRIGGER);
+	return *reg(bar, RESULT);
+}

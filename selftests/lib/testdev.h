@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * QEMU's iommu-testdev: the oracle of DMA.  One read of a register makes it
+ * write a pattern through the IOMMU, and it says what came of it.
+ */
+#ifndef LIB_TESTDEV_H
+#define LIB_TESTDEV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TESTDEV_OK		0u
+#define TESTDEV_FAULT		0xdead0002u	/* the IOMMU refused the write */
+#define TESTDEV_MISMATCH	0xdead0004u	/* it went to another page */
+#define TESTDEV_PATTERN		0x12345678u
+
+/*
+ * Writes @size bytes at @iova; the device then looks for them at @page's
+ * physical address, past the IOMMU.
+ */
+uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
+		     uint32_t size);
+
+#endif
