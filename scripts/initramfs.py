@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes the VM's initramfs: a cpio archive ("newc") of files, made without leaving traces of
+the user, the time or the folder that it was made in."""
+
+import os
+import re
+import stat
+import subprocess
+
+# What the guest's own tools need beside busybox: `make -C selftests run_tests` works in it.
+TOOLS = ["/bin/bash", "/usr/bin/make"]
+
+
+class Cpio:
+    """An archive in memory; parents of a path are made as they are needed."""
+
+    def __init__(self):
+        self.blobs = []
+        self.paths = set()
+
+    def _add(self, path, mode, data=b"", mtime=0):
+        path = path.strip("/")
+        if path in self.paths:
+            return
+        parent = os.path.dirname(path)
+        if parent:
+            self.directory(parent)
+        self.paths.add(path)
+        name = path.encode() + b"\0"
+        fields = [len(self.paths), mode, 0, 0, 2 if stat.S_ISDIR(mode) else 1, mtime, len(data), 0, 0, 0, 0,
+                  len(name), 0]
+        head = b"070701" + b"".join(b"%08x" % f for f in fields) + name
+        self.blobs.append(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+
+    def directory(self, path, mode=0o755):
+        self._add(path, stat.S_IFDIR | mode)
+
+    def symlink(self, path, target):
+        self._add(path, stat.S_IFLNK | 0o777, target.encode())
+
+    def text(self, path, text, mode=0o644):
+        self._add(path, stat.S_IFREG | mode, text.encode())
+
+    def file(self, path, source, mode=None):
+        with open(source, "rb") as f:
+            data = f.read()
+            info = os.fstat(f.fileno())
+        if mode is None:
+            mode = 0o755 if info.st_mode & 0o111 else 0o644
+        # make(1) compares times inside the guest.
+        self._add(path, stat.S_IFREG | mode, data, int(info.st_mtime))
+
+    def program(self, path, source):
+        """A program with the libraries it is linked to."""
+        self.file(path, source, 0o755)
+        for library in libraries(source):
+            self.file(library, library)
+
+    def tree(self, path, source, wanted=lambda name: True):
+        """A folder; programs in it bring their libraries."""
+        for folder, names, files in os.walk(source):
+            names.sort()
+            where = os.path.join(path, os.path.relpath(folder, source)) if folder != source else path
+            for name in sorted(files):
+                full = os.path.join(folder, name)
+                if not wanted(os.path.relpath(full, source)):
+                    continue
+                inside = os.path.join(where, name)
+                if os.path.islink(full):
+                    self.symlink(inside, os.readlink(full))
+                elif is_program(full):
+                    self.program(inside, full)
+                else:
+                    self.file(inside, full)
+
+    def bytes(self):
+        trailer = b"070701" + b"".join(b"%08x" % f for f in [0] * 4 + [1] + [0] * 6 + [11, 0])
+        trailer += b"TRAILER!!!\0"
+        data = b"".join(self.blobs) + trailer
+        return data + b"\0" * (-len(data) % 512)
+
+
+def is_program(path):
+    with open(path, "rb") as f:
+        head = f.read(18)
+    # ELF, of type executable or shared object
+    return head[:4] == b"\x7fELF" and head[16:17] in (b"\x02", b"\x03") and os.access(path, os.X_OK)
+
+
+def libraries(program):
+    """The shared libraries and the loader of a program, by the names it looks for them."""
+    result = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    found = re.findall(r"^\s+(?:\S+ => )?(/\S+) \(", result.stdout, re.M)
+    return sorted(set(found))
+
+
+def module_paths(build):
+    """The in-tree modules of a kernel build: name -> file."""
+    paths = {}
+    with open(os.path.join(build, "modules.order"), encoding="ascii") as f:
+        for line in f:
+            path = os.path.join(build, line.strip().removesuffix(".o") + ".ko")
+            name = os.path.basename(path).removesuffix(".ko").replace("-", "_")
+            paths[name] = path
+    return paths
+
+
+def modinfo(path):
+    """The depends: of a module."""
+    with open(path, "rb") as f:
+        match = re.search(rb"\0depends=([^\0]*)\0", f.read())
+    return [d for d in match.group(1).decode().replace("-", "_").split(",") if d] if match else []
+
+
+def write_base(cpio, top, build, rust_module):
+    """The part that every boot shares: tools, init, modules of both cores."""
+    for path in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "mnt"):
+        cpio.directory(path)
+    cpio.file("bin/busybox", "/usr/bin/busybox")
+    cpio.file("init", os.path.join(top, "scripts/guest/init"), 0o755)
+    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
+    applets = subprocess.run(["/usr/bin/busybox", "--list"], capture_output=True, text=True, check=True)
+    for applet in applets.stdout.split():
+        if applet != "busybox":
+            cpio.symlink(f"bin/{applet}", "busybox")
+    for tool in TOOLS:
+        cpio.program(f"bin/{os.path.basename(tool)}", os.path.realpath(tool))
+    # Names that scripts spell out.
+    for name in ("env", "timeout", "bash"):
+        cpio.symlink(f"usr/bin/{name}", f"/bin/{name}")
+    cpio.text("etc/passwd", "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
+    cpio.text("etc/group", "root:x:0:\nnogroup:x:65534:\n")
+
+    depends = []
+    modules = module_paths(build)
+    for name, path in sorted(modules.items()):
+        where = "modules/c" if name == "vfio" else "modules"
+        cpio.file(f"{where}/{name}.ko", path)
+        depends.append(f"{name}:{' '.join(modinfo(path))}")
+    if rust_module:
+        cpio.file("modules/rust/vfio.ko", rust_module)
+    cpio.text("modules/depends", "\n".join(depends) + "\n")

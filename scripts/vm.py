@@ -1,0 +1,408 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots the test VM.  Runs inside the toolchain root:
+
+    scripts/enter python3 scripts/vm.py run [--core c|rust] [--kernel base|debug] PROGRAM [ARGS]
+    scripts/enter python3 scripts/vm.py shell [--core c|rust] [--kernel base|debug]
+
+run-tests, demo and bench use the functions below."""
+
+import argparse
+import asyncio
+import collections
+import dataclasses
+import fcntl
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from qemu.qmp import ExecuteError, QMPClient
+
+import initramfs
+
+TOP = os.environ.get("TOP") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CACHE = os.environ.get("CACHE", "")
+
+# id, where it sits (guest address), QEMU's arguments.  The guest finds the addresses in its
+# environment under the id in capitals: EDU0=0000:00:04.0.
+Device = collections.namedtuple("Device", "id address args")
+
+EDU = "edu,dma_mask=18446744073709551615"
+
+MACHINES = {
+    # One machine for everything: plain devices, two groups of two functions, a device that can
+    # be unplugged, a device with MSI-X.
+    "default": [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        # a group of two devices without a host driver
+        Device("pair0", "0000:00:05.0", f"{EDU},addr=5.0,multifunction=on"),
+        Device("pair1", "0000:00:05.1", f"{EDU},addr=5.1"),
+        # a group of which one device has a host driver
+        Device("mixed0", "0000:00:06.0", "virtio-rng-pci,addr=6.0,multifunction=on,disable-legacy=on,iommu_platform=on"),
+        Device("mixed1", "0000:00:06.1", f"{EDU},addr=6.1"),
+        # behind root ports
+        Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
+        Device("hot0", "0000:01:00.0", f"{EDU},bus=rp1"),
+        Device("rp2", "0000:00:08.0", "pcie-root-port,addr=8.0,chassis=2,slot=2"),
+        Device("igb0", "0000:02:00.0", "igb,bus=rp2"),
+        Device("testdev1", "0000:00:09.0", "iommu-testdev,addr=9.0"),
+    ],
+}
+
+VIOMMU = {
+    "intel": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on,sm_on"),
+    "none": ([], "intel_iommu=off"),
+}
+
+
+class Failure(Exception):
+    """Something that the person can read and act on."""
+
+
+@dataclasses.dataclass
+class Result:
+    """How a boot went."""
+    lines: list          # what the job printed
+    console: str         # the kernel's log
+    reason: str = ""     # why it did not come to its end; empty if it did
+
+    def status(self, name):
+        """The exit status of `run NAME` in the job, or None."""
+        for line in self.lines:
+            if line.startswith(f"@@ end {name} "):
+                return int(line.split()[-1])
+        return None
+
+
+def script(*command):
+    """A script of this folder, its output, its complaints to the person."""
+    result = subprocess.run([os.path.join(TOP, "scripts", command[0]), *command[1:]], stdout=subprocess.PIPE,
+                            text=True, check=False)
+    if result.returncode:
+        raise Failure(f"{command[0]} failed")
+    return result.stdout.strip()
+
+
+def kernel_build(variant):
+    return script("kernel-build", variant)
+
+
+def rust_module(variant):
+    return script("build-module", variant)
+
+
+def base_archive(variant, module):
+    """The initramfs that all boots share, less the job."""
+    cpio = initramfs.Cpio()
+    build = kernel_build(variant)
+    initramfs.write_base(cpio, TOP, build, module)
+    return cpio.bytes()
+
+
+def job_archive(job, machine="default", programs=(), trees=(), interactive=False):
+    """The part of the initramfs that belongs to one boot."""
+    cpio = initramfs.Cpio()
+    cpio.text("job", job)
+    cpio.text("devices", "".join(f"export {d.id.upper()}={d.address}\n" for d in MACHINES[machine]))
+    if interactive:
+        cpio.text("interactive", "")
+    for path, source in programs:
+        if initramfs.is_program(source):
+            cpio.program(path, source)
+        else:
+            cpio.file(path, source)
+    for path, source in trees:
+        cpio.tree(path, source)
+    return cpio.bytes()
+
+
+# KVM counts only with hardware under it: /dev/kvm alone may belong to a host on which stock
+# guests hang.  So: the modules of hardware virtualisation, and a guest that really came up.
+def accelerator():
+    """kvm or tcg; ACCEL= in the environment overrides."""
+    wish = os.environ.get("ACCEL")
+    if wish:
+        if wish not in ("kvm", "tcg"):
+            raise Failure(f"ACCEL={wish}: kvm or tcg")
+        return wish
+    if not (os.access("/dev/kvm", os.R_OK | os.W_OK) and
+            any(os.path.exists(f"/sys/module/{m}") for m in ("kvm_intel", "kvm_amd"))):
+        return "tcg"
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        known = os.path.join(CACHE, f"kvm-{f.read().strip()}")
+    with open(known + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(known):
+            archive = base_archive("base", None) + job_archive("echo up\n")
+            machine = Machine(archive, core="c", accel="kvm", timeout=60)
+            came_up = not machine.run().reason
+            with open(known, "w", encoding="ascii") as f:
+                f.write("kvm" if came_up else "tcg")
+    with open(known, encoding="ascii") as f:
+        return f.read()
+
+
+class Machine:
+    """One VM, from its start to its end."""
+
+    def __init__(self, archive, *, core, kernel="base", machine="default", iommu="intel", memory="1G", cpus=2,
+                 arguments="", accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic"):
+        self.archive = archive
+        self.core = core
+        self.kernel = kernel
+        self.devices = MACHINES[machine]
+        self.iommu = iommu
+        self.memory = memory
+        self.cpus = cpus
+        self.arguments = arguments
+        self.accel = accel
+        self.timeout = timeout
+        self.idle = idle
+        self.on_line = on_line
+        self.log = log
+        self.extra = list(extra)
+        self.oops = oops
+        self.qmp = None
+        self.events = []
+        self.event_came = None
+        self.last_sign = 0.0
+
+    def command(self, initrd, console, interactive):
+        build = kernel_build(self.kernel)
+        iommu_args, iommu_kernel = VIOMMU[self.iommu]
+        kernel_args = [f"core={self.core}", "console=ttyS0", "panic=-1", iommu_kernel, "no_timer_check",
+                       f"oops={self.oops}" if self.oops else "", self.arguments]
+        if interactive:
+            kernel_args.append(f"quiet TERM={os.environ.get('TERM', 'linux')}")
+        accel = self.accel or accelerator()
+        command = ["qemu-system-x86_64", "-accel", accel, "-cpu", "max", "-m", self.memory, "-smp", str(self.cpus),
+                   "-machine", "q35,kernel-irqchip=split", "-nodefaults", "-nographic", "-no-reboot",
+                   "-kernel", os.path.join(build, "arch/x86/boot/bzImage"), "-initrd", initrd,
+                   "-append", " ".join(a for a in kernel_args if a)]
+        if interactive:
+            command += ["-chardev", "stdio,mux=on,signal=off,id=console"]
+        else:
+            command += ["-chardev", f"file,id=console,path={console}"]
+        command += ["-device", "isa-serial,chardev=console,index=0"]
+        command += iommu_args
+        for device in self.devices:
+            command += ["-device", f"{device.args},id={device.id}"]
+        return command + self.extra
+
+    def run(self, interactive=False):
+        return asyncio.run(self.run_async(interactive))
+
+    async def run_async(self, interactive=False):
+        """Boots, serves the guest, returns a Result."""
+        self.event_came = asyncio.Event()
+        with tempfile.TemporaryDirectory(prefix="vm-") as folder:
+            initrd = os.path.join(folder, "initrd")
+            console = self.log or os.path.join(folder, "console")
+            with open(initrd, "wb") as f:
+                f.write(self.archive)
+            command = self.command(initrd, console, interactive)
+            channels = {}
+            for name, device in (("qmp", None), ("requests", "index=1"), ("output", "index=2,irq=5")):
+                ours, theirs = socket.socketpair()
+                channels[name] = ours, theirs
+                command += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
+                command += ["-device", f"isa-serial,chardev={name},{device}"] if device else ["-mon", "qmp,mode=control"]
+            if os.environ.get("V"):
+                print("+", shlex.join(command), file=sys.stderr)
+            qemu = await asyncio.create_subprocess_exec(
+                *command, pass_fds=[theirs.fileno() for _, theirs in channels.values()],
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=None if interactive else subprocess.PIPE,
+                stderr=None if interactive else subprocess.STDOUT)
+            for _, theirs in channels.values():
+                theirs.close()
+            try:
+                return await self._serve(qemu, {n: ours for n, (ours, _) in channels.items()}, console, interactive)
+            finally:
+                if qemu.returncode is None:
+                    qemu.kill()
+                    await qemu.wait()
+
+    async def _serve(self, qemu, sockets, console, interactive):
+        lines = []
+        self.last_sign = time.monotonic()
+        tasks = [asyncio.create_task(self._requests(sockets["qmp"], sockets["requests"])),
+                 asyncio.create_task(self._output(sockets["output"], lines))]
+        complaint = asyncio.create_task(qemu.stdout.read()) if qemu.stdout else None
+        reason = ""
+        ended = asyncio.create_task(qemu.wait())
+        start = time.monotonic()
+        size = 0
+        while not ended.done():
+            await asyncio.wait([ended], timeout=1)
+            for task in tasks:
+                if task.done() and task.exception() and not ended.done():
+                    raise task.exception()
+            now = time.monotonic()
+            if interactive:
+                continue
+            if os.path.exists(console) and os.path.getsize(console) != size:
+                size = os.path.getsize(console)
+                self.last_sign = now
+            if now - start > self.timeout:
+                reason = f"the VM did not end within {self.timeout} s: ended by the watchdog"
+            elif now - self.last_sign > self.idle:
+                reason = f"the VM printed nothing for {self.idle} s: ended by the watchdog"
+            if reason:
+                qemu.kill()
+                await ended
+        # What is still in the sockets.
+        await asyncio.wait(tasks[1:], timeout=10)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        text = ""
+        if os.path.exists(console) and not interactive:
+            with open(console, encoding="utf-8", errors="replace") as f:
+                text = f.read().replace("\r", "")
+        if not reason and not interactive:
+            said = (await complaint).decode(errors="replace").strip()
+            if qemu.returncode:
+                reason = f"QEMU ended with status {qemu.returncode}: {said}"
+            elif "@@ done" not in lines:
+                reason = "the VM ended before its job did"
+                if "Kernel panic" in text:
+                    reason += " (kernel panic)"
+        return Result([line for line in lines if line != "@@ done"], text, reason)
+
+    async def _output(self, sock, lines):
+        reader, _ = await asyncio.open_connection(sock=sock, limit=1 << 24)
+        while line := await reader.readline():
+            self.last_sign = time.monotonic()
+            text = line.decode(errors="replace").rstrip("\r\n")
+            lines.append(text)
+            if self.on_line:
+                self.on_line(text)
+
+    async def _requests(self, qmp_socket, sock):
+        """Answers the guest: one line of JSON a request, one a reply."""
+        self.qmp = QMPClient("vm")
+        self.qmp.logger.disabled = True
+        await self.qmp.connect(qmp_socket)
+        listener = asyncio.create_task(self._events())
+        try:
+            reader, writer = await asyncio.open_connection(sock=sock, limit=1 << 20)
+            while line := await reader.readline():
+                self.last_sign = time.monotonic()
+                line = line.decode(errors="replace").strip()
+                if not line:
+                    continue
+                reply = await self._answer(line)
+                writer.write(json.dumps(reply).encode() + b"\n")
+                await writer.drain()
+        finally:
+            listener.cancel()
+            try:
+                await self.qmp.disconnect()
+            except Exception:  # pylint: disable=broad-except
+                pass  # QEMU is gone: there is nothing to take leave of
+
+    async def _events(self):
+        async for event in self.qmp.events:
+            self.events.append(event)
+            self.event_came.set()
+
+    async def _answer(self, line):
+        try:
+            request = json.loads(line)
+            name, arguments = request["execute"], request.get("arguments", {})
+        except (ValueError, KeyError, TypeError) as error:
+            return {"error": {"class": "GenericError", "desc": f"not a request: {error}"}}
+        if name == "x-wait-event":
+            return await self._wait_event(arguments)
+        try:
+            return {"return": await self.qmp.execute(name, arguments)}
+        except ExecuteError as error:
+            return {"error": {"class": error.error_class, "desc": str(error)}}
+
+    async def _wait_event(self, arguments):
+        """{"event": NAME, "data": {...}, "timeout": S}: takes the first event so called whose data hold the
+        given members, among those that nobody has taken yet."""
+        deadline = time.monotonic() + arguments.get("timeout", 300)
+        while True:
+            for event in self.events:
+                data = event.get("data", {})
+                if event["event"] == arguments.get("event") and \
+                        all(data.get(k) == v for k, v in arguments.get("data", {}).items()):
+                    self.events.remove(event)
+                    return {"return": data}
+            self.event_came.clear()
+            try:
+                await asyncio.wait_for(self.event_came.wait(), deadline - time.monotonic())
+            except asyncio.TimeoutError:
+                return {"error": {"class": "GenericError", "desc": f"no event {arguments.get('event')}"}}
+
+
+def command_run(options):
+    name = os.path.basename(options.program)
+    job = (f"{'' if options.bare else 'ins_vfio'}\nrun {shlex.quote(name)} "
+           f"{shlex.join([f'/opt/{name}', *options.args])}\n")
+    files = [(f"opt/{name}", options.program)]
+    files += [(f"opt/{os.path.basename(f)}", f) for f in options.file]
+
+    def show(line):
+        if not line.startswith("@@ "):
+            print(line, flush=True)
+    module = rust_module(options.kernel) if options.core == "rust" else None
+    machine = Machine(base_archive(options.kernel, module) + job_archive(job, programs=files), core=options.core,
+                      kernel=options.kernel, memory=options.memory, arguments=options.append, on_line=show,
+                      log=options.log)
+    result = machine.run()
+    if options.console or result.reason:
+        sys.stderr.write(result.console)
+    if result.reason:
+        raise Failure(result.reason)
+    return result.status(name)
+
+
+def command_shell(options):
+    job = 'ins_vfio\ncat /devices\necho "The $VFIO_CORE core is loaded; poweroff -f leaves (or Ctrl-A X)."\n' \
+          "setsid cttyhack sh\n"
+    module = rust_module(options.kernel) if options.core == "rust" else None
+    trees = [(f"opt/{os.path.basename(d)}", d) for d in options.tree]
+    machine = Machine(base_archive(options.kernel, module) + job_archive(job, trees=trees, interactive=True),
+                      core=options.core, kernel=options.kernel, memory=options.memory, arguments=options.append)
+    machine.run(interactive=True)
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="boots the test VM")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "shell"):
+        sub = commands.add_parser(name)
+        sub.add_argument("--core", choices=("c", "rust"), default="c")
+        sub.add_argument("--kernel", default="base", help="the kernel build's name")
+        sub.add_argument("--memory", default="1G")
+        sub.add_argument("--append", default="", help="more kernel arguments")
+        if name == "run":
+            sub.add_argument("--bare", action="store_true", help="insert no modules")
+            sub.add_argument("--console", action="store_true", help="show the kernel's log")
+            sub.add_argument("--log", help="write the kernel's log here")
+            sub.add_argument("--file", action="append", default=[], help="another file for /opt")
+            sub.add_argument("program")
+            sub.add_argument("args", nargs=argparse.REMAINDER)
+        else:
+            sub.add_argument("--tree", action="append", default=[], help="a folder to put into /opt")
+    options = parser.parse_args()
+    return command_run(options) if options.command == "run" else command_shell(options)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
