@@ -157,19 +157,62 @@ int pci_find_at(uint32_t id, bool behind_port, struct pci *pci)
 	return -ENODEV;
 }
 
-int pci_find_pair(uint32_t id_a, uint32_t id_b, struct pci *a, struct pci *b)
+/* The @nth group of two. */
+static int find_group(int nth, struct pci *list)
 {
-	struct pci list[3];
 	char group[16];
 
 	for (int i = 0; !sysfs_entry("/sys/kernel/iommu_groups", i, group,
-				     sizeof(group)); i++) {
-		if (group_members(atoi(group), list, 3) == 2 &&
-		    list[0].id == id_a && list[1].id == id_b) {
+				     sizeof(group)); i++)
+		if (group_members(atoi(group), list, 3) == 2 && !nth--)
+			return 0;
+	return -ENODEV;
+}
+
+int pci_find_pair(uint32_t id, struct pci *a, struct pci *b)
+{
+	struct pci list[3];
+
+	for (int i = 0; !find_group(i, list); i++) {
+		if (list[0].id == id && list[1].id == id &&
+		    !list[0].behind_port) {
 			*a = list[0];
 			*b = list[1];
 			return 0;
 		}
+	}
+	return -ENODEV;
+}
+
+int pci_find_mixed(uint32_t id, struct pci *pci, struct pci *host)
+{
+	struct pci list[3];
+
+	for (int i = 0; !find_group(i, list); i++) {
+		for (int j = 0; j < 2; j++) {
+			char driver[64];
+
+			*pci = list[j];
+			*host = list[!j];
+			pci_driver(host, driver, sizeof(driver));
+			if (pci->id == id && host->id != id && driver[0])
+				return 0;
+		}
+	}
+	return -ENODEV;
+}
+
+int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b)
+{
+	char bdf[32], other[32];
+
+	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++) {
+		if (pci_fill(bdf, a) || a->id != id || !a->behind_port)
+			continue;
+		/* Function 1 of the same slot. */
+		snprintf(other, sizeof(other), "%.11s1", bdf);
+		if (strcmp(other, bdf) && !pci_fill(other, b) && b->id == id)
+			return 0;
 	}
 	return -ENODEV;
 }

@@ -18,7 +18,6 @@ struct pci {
 #define TESTDEV	0x1b360005u
 #define EDU	0x123411e8u
 #define IGB	0x808610c9u
-#define E1000E	0x808610d3u
 
 /* Whole small file, newline cut.  Length or -errno. */
 int sysfs_read(const char *path, char *buf, size_t size);
@@ -39,8 +38,12 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value);
 int pci_find(uint32_t id, int nth, struct pci *pci);
 /* The first of them behind a root port (true) or on the root bus. */
 int pci_find_at(uint32_t id, bool behind_port, struct pci *pci);
-/* Two functions with these IDs that share an IOMMU group with no third one. */
-int pci_find_pair(uint32_t id_a, uint32_t id_b, struct pci *a, struct pci *b);
+/* Two functions with this ID that share an IOMMU group with no third one. */
+int pci_find_pair(uint32_t id, struct pci *a, struct pci *b);
+/* One that has @id and one that has a driver of the host, likewise. */
+int pci_find_mixed(uint32_t id, struct pci *pci, struct pci *host);
+/* Two functions with this ID on one bus behind a port: one device set. */
+int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b);
 
 /* Name of the driver, or "". */
 void pci_driver(const struct pci *pci, char *buf, size_t size);

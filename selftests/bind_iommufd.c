@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO_DEVICE_BIND_IOMMUFD: each of its errors, and that the earlier one wins
+ * where two could be given.
+ */
+#include <fcntl.h>
+#include <sys/eventfd.h>
+
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/test.h"
+
+#define OLD_SIZE offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr)
+#define NOT_OPEN 1000
+#define TOKEN VFIO_DEVICE_BIND_FLAG_TOKEN
+#define BAD_FLAG 0x80000000u
+
+FIXTURE(bind_iommufd) {
+	struct pci pci;
+	int fd, iommufd, not_iommufd;
+	char uuid[16];
+	/* What a call starts from: right in all. */
+	struct vfio_device_bind_iommufd good;
+};
+
+FIXTURE_SETUP(bind_iommufd)
+{
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	self->fd = cdev_open(&self->pci);
+	ASSERT_GE(self->fd, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->not_iommufd = eventfd(0, EFD_CLOEXEC);
+	ASSERT_GE(self->not_iommufd, 0);
+	self->good.argsz = sizeof(self->good);
+	self->good.iommufd = self->iommufd;
+}
+
+FIXTURE_TEARDOWN(bind_iommufd)
+{
+	close(self->fd);
+	close(self->iommufd);
+	close(self->not_iommufd);
+}
+
+static int bind_raw(int fd, const void *arg)
+{
+	return xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, (void *)arg);
+}
+
+/* BIND with a structure of which only the first @there bytes can be read. */
+static int bind_edge(int fd, const struct vfio_device_bind_iommufd *bind,
+		     size_t there)
+{
+	void *p = edge_alloc(there);
+
+	memcpy(p, bind, there < sizeof(*bind) ? there : sizeof(*bind));
+	return bind_raw(fd, p);
+}
+
+/* BIND with @size bytes: the structure, zeroes, and @tail as the last byte. */
+static int bind_sized(int fd, struct vfio_device_bind_iommufd bind,
+		      size_t size, char tail)
+{
+	char *p = edge_alloc(size < 4096 ? size : 4096);
+
+	if (size > 4096)
+		p = pages_alloc(size);
+	bind.argsz = size;
+	memcpy(p, &bind, size < sizeof(bind) ? size : sizeof(bind));
+	if (tail)
+		p[size - 1] = tail;
+	return bind_raw(fd, p);
+}
+
+/* BIND with a structure that cannot be written to. */
+static int bind_read_only(int fd, const struct vfio_device_bind_iommufd *bind)
+{
+	struct vfio_device_bind_iommufd *p = pages_alloc(4096);
+
+	*p = *bind;
+	if (mprotect(p, 4096, PROT_READ))
+		return -errno;
+	return bind_raw(fd, p);
+}
+
+/* semantics: 102, 103, 192.  Sizes and memory come first. */
+TEST_F(bind_iommufd, sizes_and_memory)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, NULL));
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, (void *)-4096L));
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, 2));
+
+	/* Too small a size is seen before the rest is missed. */
+	for (bind.argsz = 0; bind.argsz < OLD_SIZE; bind.argsz++)
+		EXPECT_EQ(-EINVAL, bind_edge(self->fd, &bind, 4));
+	bind.argsz = OLD_SIZE;
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE - 1));
+	bind.argsz = sizeof(bind);
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, sizeof(bind) - 1));
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE));
+	/* Missing memory, before a wrong descriptor or flag. */
+	bind.iommufd = -1;
+	bind.flags = BAD_FLAG;
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE));
+
+	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+}
+
+/* semantics: 103, 105.  The structure may grow, with zeroes. */
+TEST_F(bind_iommufd, longer_structures)
+{
+	struct vfio_device_bind_iommufd bad = self->good;
+
+	bad.iommufd = -1;
+	EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 25, 1));
+	EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 4096, 1));
+	/* ... before the descriptor and the flags are looked at */
+	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bad, 32, 1));
+	bad.flags = BAD_FLAG;
+	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bad, 32, 1));
+	/* A tail that cannot be read is a fault. */
+	bad.argsz = 32;
+	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bad, sizeof(bad)));
+	EXPECT_EQ(-EINVAL, bind_sized(self->fd, bad, 32, 0));
+
+	for (size_t size = sizeof(bad); size <= 4096; size += 509) {
+		int fd = cdev_open(&self->pci);
+
+		EXPECT_EQ(0, bind_sized(fd, self->good, size, 0));
+		close(fd);
+	}
+	EXPECT_EQ(0, bind_sized(self->fd, self->good, 4096, 0));
+}
+
+/* semantics: 103; defect: B12.  ... but not without end. */
+TEST_F(bind_iommufd, longest_structure)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+
+	bind.iommufd = -1;
+	EXPECT_EQ(BY_CORE(-EINVAL, -E2BIG),
+		  bind_sized(self->fd, bind, 4097, 0));
+	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bind, 4097, 1));
+	/* The size alone says so: the memory is not looked at. */
+	bind.argsz = 0xffffffff;
+	EXPECT_EQ(BY_CORE(-EFAULT, -E2BIG),
+		  bind_edge(self->fd, &bind, sizeof(bind)));
+	EXPECT_EQ(BY_CORE(0, -E2BIG),
+		  bind_sized(self->fd, self->good, 8192, 0));
+}
+
+/* semantics: 103 */
+TEST_F(bind_iommufd, descriptor_and_flags)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+	int group = group_open(&self->pci);
+
+	ASSERT_GE(group, 0);
+	/* With the group open all that comes later is -EBUSY. */
+	bind.iommufd = -1;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	bind.iommufd = INT32_MIN;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	for (uint32_t flag = 2; flag; flag <<= 1) {
+		bind = self->good;
+		bind.flags = flag;
+		EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	}
+	bind = self->good;
+	bind.iommufd = NOT_OPEN;
+	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &bind));
+	bind = self->good;
+	bind.flags = TOKEN;
+	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &self->good));
+	close(group);
+	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+}
+
+/* semantics: 103 */
+TEST_F(bind_iommufd, already_bound)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+
+	ASSERT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &self->good));
+	/* ... before the token and the iommufd are looked at */
+	bind.flags = TOKEN;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	bind = self->good;
+	bind.iommufd = NOT_OPEN;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	bind.iommufd = self->not_iommufd;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+}
+
+/* semantics: 103, 104.  edu needs no token: one that is given is wrong. */
+TEST_F(bind_iommufd, token_not_needed)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+
+	bind.flags = TOKEN;
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	bind.token_uuid_ptr = (uintptr_t)edge_alloc(15);
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	bind.token_uuid_ptr = (uintptr_t)self->uuid;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	/* ... before the iommufd is looked at */
+	bind.iommufd = NOT_OPEN;
+	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	bind.token_uuid_ptr = 0;
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	/* The old structure ends before the pointer. */
+	bind = self->good;
+	bind.argsz = OLD_SIZE;
+	bind.flags = TOKEN;
+	bind.token_uuid_ptr = (uintptr_t)self->uuid;
+	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	/* A pointer without the flag is nothing. */
+	bind = self->good;
+	bind.token_uuid_ptr = 8;
+	EXPECT_EQ(0, bind_raw(self->fd, &bind));
+}
+
+/* semantics: 103, 191 */
+TEST_F(bind_iommufd, iommufd_and_second_file)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+	int other = cdev_open(&self->pci);
+
+	ASSERT_GE(other, 0);
+	for (int bound = 0; bound < 2; bound++) {
+		/* A wrong iommufd is told before the other file is. */
+		bind.iommufd = NOT_OPEN;
+		EXPECT_EQ(-EBADF, bind_raw(other, &bind));
+		bind.iommufd = self->not_iommufd;
+		EXPECT_EQ(-EBADFD, bind_raw(other, &bind));
+		bind.iommufd = self->fd;
+		EXPECT_EQ(-EBADFD, bind_raw(other, &bind));
+		if (!bound)
+			ASSERT_EQ(0, bind_raw(self->fd, &self->good));
+	}
+	EXPECT_EQ(-EINVAL, bind_raw(other, &self->good));
+	EXPECT_EQ(-EINVAL, bind_read_only(other, &self->good));
+	close(self->fd);
+	EXPECT_EQ(0, bind_raw(other, &self->good));
+	close(other);
+	self->fd = -1;
+}
+
+/* semantics: 106, 110.  Two contexts cannot own one group. */
+TEST_F(bind_iommufd, group_of_another_context)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+	struct pci a, b;
+	int fd_a, fd_b, other;
+
+	if (pci_find_pair(EDU, &a, &b))
+		SKIP(return, "no two edu devices in one group");
+	ASSERT_EQ(0, pci_to_vfio(&a));
+	ASSERT_EQ(0, pci_to_vfio(&b));
+	fd_a = cdev_open(&a);
+	fd_b = cdev_open(&b);
+	ASSERT_GE(fd_a, 0);
+	ASSERT_GE(fd_b, 0);
+	other = iommufd_open();
+	ASSERT_GE(other, 0);
+
+	ASSERT_EQ(0, bind_raw(fd_a, &self->good));
+	bind.iommufd = other;
+	EXPECT_EQ(-EPERM, bind_raw(fd_b, &bind));
+	EXPECT_EQ(-EPERM, bind_read_only(fd_b, &bind));
+	EXPECT_EQ(0, bind_raw(fd_b, &self->good));
+	close(fd_a);
+	close(fd_b);
+	close(other);
+}
+
+/* semantics: 106.  Nor a group of which the host drives a device. */
+TEST_F(bind_iommufd, group_with_a_host_driver)
+{
+	struct pci host, edu;
+	char driver[64];
+	int fd;
+
+	if (pci_find_mixed(EDU, &edu, &host))
+		SKIP(return, "no edu in a group with a driver of the host");
+	ASSERT_EQ(0, pci_to_vfio(&edu));
+	fd = cdev_open(&edu);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-EPERM, bind_raw(fd, &self->good));
+	ASSERT_EQ(0, pci_unbind(&host));
+	EXPECT_EQ(0, bind_raw(fd, &self->good));
+	close(fd);
+	/* And the other way round: the host gets it back. */
+	pci_attr_set(&host, "driver_override", "\n");
+	EXPECT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", host.bdf));
+	pci_driver(&host, driver, sizeof(driver));
+	EXPECT_NE('\0', driver[0]);
+}
+
+/* semantics: 103, 107, 109.  An id that cannot be told undoes all. */
+TEST_F(bind_iommufd, unwritable_id)
+{
+	struct vfio_device_bind_iommufd bind = self->good;
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int group, other;
+
+	EXPECT_EQ(-EFAULT, bind_read_only(self->fd, &self->good));
+	EXPECT_EQ(-EINVAL, xioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	/* The iommufd holds no object: ids count from 1. */
+	for (uint32_t id = 1; id < 8; id++)
+		EXPECT_EQ(-ENOENT, iommufd_destroy(self->iommufd, id));
+	/* The group is free */
+	group = group_open(&self->pci);
+	EXPECT_GE(group, 0);
+	close(group);
+	/* and so is the device, for another file and for this one. */
+	other = cdev_open(&self->pci);
+	EXPECT_EQ(0, bind_raw(other, &bind));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, bind.out_devid));
+	close(other);
+	EXPECT_EQ(-ENOENT, iommufd_destroy(self->iommufd, bind.out_devid));
+	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+}
+
+/* semantics: 105, 107.  What is written back, and how much. */
+TEST_F(bind_iommufd, result)
+{
+	static const size_t sizes[] = { OLD_SIZE,
+		sizeof(struct vfio_device_bind_iommufd), 64 };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct {
+			struct vfio_device_bind_iommufd bind;
+			char more[64];
+		} arg = { .bind = self->good }, before;
+		int fd = cdev_open(&self->pci);
+
+		arg.bind.argsz = sizes[i];
+		arg.bind.token_uuid_ptr = 0x1122334455667788;
+		arg.bind.out_devid = 0xaaaaaaaa;
+		before = arg;
+		ASSERT_EQ(0, bind_raw(fd, &arg));
+		EXPECT_GE(arg.bind.out_devid, 1);
+		EXPECT_NE(0xaaaaaaaa, arg.bind.out_devid);
+		/* It names the device in the iommufd. */
+		EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd,
+						  arg.bind.out_devid));
+		arg.bind.out_devid = before.bind.out_devid;
+		EXPECT_EQ(0, memcmp(&arg, &before, sizeof(arg)));
+		close(fd);
+	}
+}
+
+/* semantics: 192.  However many attempts failed, the right one succeeds. */
+TEST_F(bind_iommufd, failures_leave_nothing)
+{
+	struct vfio_device_bind_iommufd bind;
+	int group;
+
+	for (int round = 0; round < 10; round++) {
+		EXPECT_EQ(-EFAULT, bind_raw(self->fd, NULL));
+		EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 32, 1));
+		bind = self->good;
+		bind.flags = TOKEN;
+		EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+		bind.token_uuid_ptr = (uintptr_t)self->uuid;
+		EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+		bind = self->good;
+		bind.iommufd = NOT_OPEN;
+		EXPECT_EQ(-EBADF, bind_raw(self->fd, &bind));
+		bind.iommufd = self->not_iommufd;
+		EXPECT_EQ(-EBADFD, bind_raw(self->fd, &bind));
+		EXPECT_EQ(-EFAULT, bind_read_only(self->fd, &self->good));
+		group = group_open(&self->pci);
+		EXPECT_GE(group, 0);
+		EXPECT_EQ(-EBUSY, bind_raw(self->fd, &self->good));
+		close(group);
+	}
+	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(-EBUSY, group_open(&self->pci));
+}
+
+/* semantics: 109.  Close is the unbind. */
+TEST_F(bind_iommufd, close_unbinds)
+{
+	for (int round = 0; round < 20; round++) {
+		int group, fd = cdev_open(&self->pci);
+
+		ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+		EXPECT_EQ(-EBUSY, group_open(&self->pci));
+		close(fd);
+		group = group_open(&self->pci);
+		EXPECT_GE(group, 0);
+		close(group);
+	}
+}
+
+TEST_HARNESS_MAIN
