@@ -215,8 +215,9 @@ class Machine:
                 command += ["-device", f"isa-serial,chardev={name},{device}"] if device else ["-mon", "qmp,mode=control"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
+            # No VM outlives the script, however that ends.
             qemu = await asyncio.create_subprocess_exec(
-                *command, pass_fds=[theirs.fileno() for _, theirs in channels.values()],
+                "setpriv", "--pdeathsig", "KILL", *command, pass_fds=[theirs.fileno() for _, theirs in channels.values()],
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else subprocess.PIPE,
                 stderr=None if interactive else subprocess.STDOUT)

@@ -40,3 +40,35 @@ run() {
 	klog "end $name $rc"
 	return $rc
 }
+
+# bind_vfio ADDRESS: gives a device to vfio-pci.
+bind_vfio() {
+	local dev=/sys/bus/pci/devices/$1
+	[ -e "$dev/driver" ] && echo "$1" >"$dev/driver/unbind"
+	echo vfio-pci >"$dev/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe
+	[ "$(basename "$(readlink "$dev/driver")")" = vfio-pci ]
+}
+
+# debug_tools: TAP on the kernel's debugging tools at the end of a run.  Lockdep switches itself
+# off with its first report, so that it says nothing more: it must still be on.
+debug_tools() {
+	local leaks=/sys/kernel/debug/kmemleak
+	echo "TAP version 13"
+	echo 1..2
+	if grep -q '^ debug_locks: *1' /proc/lockdep_stats; then echo ok 1 lockdep is on; else
+		grep debug_locks /proc/lockdep_stats
+		echo not ok 1 lockdep is on
+	fi
+	# An object must be five seconds old to count as leaked, and its contents unchanged between
+	# two scans.
+	sleep 6
+	echo scan >$leaks
+	sleep 6
+	echo scan >$leaks
+	cat $leaks >/tmp/leaks
+	if [ ! -s /tmp/leaks ]; then echo ok 2 kmemleak finds nothing; else
+		sed 's/^/# /' /tmp/leaks
+		echo not ok 2 kmemleak finds nothing
+	fi
+}
