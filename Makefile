@@ -6,10 +6,9 @@ SHELL := /bin/bash
 
 # Seconds since the epoch, for the times that the steps print.
 export RUST_VFIO_T0 ?= $(shell date +%s)
-export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR
+export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH
 
 S := scripts
-ENTER := RUST_VFIO_BIND=$(RUST_VFIO_BIND) $(S)/enter
 CORES ?= c,rust
 CORE ?= rust
 KERNEL ?= base
@@ -40,25 +39,21 @@ test-debug:
 
 shell:
 	@$(S)/prepare $(KERNEL)
-	@$(VM_ENTER) $(S)/run-shell --core $(CORE) --kernel $(KERNEL)
+	@$(VM_ENTER) python3 $(S)/vm.py shell --core $(CORE) --kernel $(KERNEL)
 
 bench:
 	@$(S)/prepare base
 	@$(VM_ENTER) $(S)/bench.py
 
-# In a packager's hands: DESTDIR by the name that the kernel uses, INSTALL_MOD_PATH.
 .PHONY: install uninstall
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-unsafe checkpatch check-doc check
-fmt fmt-check clippy check-unsafe checkpatch check-doc:
-	@$(S)/prepare $(if $(filter clippy,$@),base) 2>/dev/null || $(S)/prepare
+.PHONY: fmt fmt-check clippy check-unsafe check-patch check-doc check
+fmt fmt-check clippy check-unsafe check-patch check-doc:
 	@$(S)/check $@
-
 check:
-	@$(S)/prepare base
-	@$(S)/check all
+	@$(S)/check fmt-check clippy check-unsafe check-patch check-doc
 
 .PHONY: clean distclean
 clean:
@@ -69,4 +64,32 @@ distclean: clean
 
 .PHONY: help
 help:
-	@cat $(S)/help.txt
+	@sed -n 's/^# help: \{0,1\}//p' Makefile
+
+# help: vfio.ko in Rust.  All but KDIR= works as root on Debian and makes what it needs first.
+# help:
+# help:   make                 build vfio.ko against the reference kernel and print its path
+# help:   make KDIR=TREE       ... against a kernel tree of your own, with your own tools (LLVM=1)
+# help:   make demo            a PCI device's whole life on the Rust core, in a VM, step by step
+# help:   make test            the tests, on the C core and on ours, side by side
+# help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
+# help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
+# help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
+# help:   make bench           guest instructions of each operation, ours and C
+# help:
+# help:   make check           all of the following checks
+# help:   make fmt, fmt-check  rustfmt with the kernel's settings
+# help:   make clippy          clippy with the kernel's settings
+# help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
+# help:   make check-patch     the kernel's checkpatch.pl on our C
+# help:   make check-doc       README and Documentation are valid reStructuredText
+# help:
+# help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;
+# help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=
+# help:   make clean           what was built in the checkout
+# help:   make distclean       ... and the cache (toolchain root, kernels)
+# help:
+# help:   V=1          show commands              JOBS=N        jobs of a build
+# help:   ACCEL=kvm|tcg  the VM's accelerator      VMS=N         VMs side by side (2)
+# help:   KERNEL_SOURCE=TARBALL|FOLDER             instead of Debian's kernel source
+# help:   MIRROR=URL   Debian's mirror             XDG_CACHE_HOME  where the cache lies

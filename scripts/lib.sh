@@ -25,6 +25,18 @@ elapsed() { local s=$(( $(date +%s) - RUST_VFIO_T0 )); printf '%d:%02d' $((s / 6
 hash_of() { printf '%s\n' "$@" | sha256sum | cut -c1-16; }
 hash_files() { cat -- "$@" | sha256sum | cut -c1-16; }
 
+# existing_files FOLDER... -- EXPRESSION: what find(1) finds in those of the folders that are there,
+# less what cargo built.
+existing_files() {
+	local folders=()
+	while [ "$1" != -- ]; do
+		[ ! -d "$1" ] || folders+=("$1")
+		shift
+	done
+	shift
+	find "${folders[@]}" -not -path '*/target/*' "$@" | sort
+}
+
 need_root() {
 	[ "$(id -u)" = 0 ] || die "this needs root (it mounts and enters the toolchain root): run it under sudo"
 }
