@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What bindgen reads.  Types and functions that the kernel crate's own bindings have are taken
+ * from there (see rust/bindings.rs); this adds VFIO's, iommufd's and the module's helpers.
+ */
+#include <linux/hrtimer_types.h>
+
+#include <linux/vfio.h>
+#include <linux/iommufd.h>
+
+#include "vfio_helpers.h"
+
+/* Constants that are macros with casts, which bindgen does not see through. */
+const unsigned int VFIO_CONST_DEVICE_GET_REGION_INFO = VFIO_DEVICE_GET_REGION_INFO;
+const unsigned int VFIO_CONST_DEVICE_FEATURE = VFIO_DEVICE_FEATURE;
+const unsigned int VFIO_CONST_DEVICE_BIND_IOMMUFD = VFIO_DEVICE_BIND_IOMMUFD;
+const unsigned int VFIO_CONST_DEVICE_ATTACH_IOMMUFD_PT = VFIO_DEVICE_ATTACH_IOMMUFD_PT;
+const unsigned int VFIO_CONST_DEVICE_DETACH_IOMMUFD_PT = VFIO_DEVICE_DETACH_IOMMUFD_PT;
+const unsigned int VFIO_CONST_GROUP_GET_STATUS = VFIO_GROUP_GET_STATUS;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inline functions and macros of the kernel that Rust cannot call, as functions.  Each does
+ * what its name says behind the prefix, and nothing more.
+ */
+#ifndef VFIO_HELPERS_H
+#define VFIO_HELPERS_H
+
+#include <linux/fs_context.h>
+#include <linux/idr.h>
+#include <linux/poll.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+struct device;
+struct file;
+struct inode;
+
+extern bool vfio_noiommu;
+
+bool vfio_helper_refcount_inc_not_zero(refcount_t *r);
+void vfio_helper_init_completion(struct completion *x);
+struct pseudo_fs_context *vfio_helper_init_pseudo(struct fs_context *fc, unsigned long magic);
+int vfio_helper_pm_runtime_resume_and_get(struct device *dev);
+void vfio_helper_pm_runtime_put(struct device *dev);
+__poll_t vfio_helper_vfs_poll(struct file *file, struct poll_table_struct *pt);
+void vfio_helper_init_waitqueue_func_entry(struct wait_queue_entry *wait, wait_queue_func_t func);
+void vfio_helper_init_poll_funcptr(poll_table *pt, poll_queue_proc qproc);
+void *vfio_helper_kvzalloc(size_t size);
+void vfio_helper_lockdep_assert_held(struct mutex *lock);
+bool vfio_helper_has_driver_pm(const struct device *dev);
+struct module *vfio_helper_driver_owner(const struct device *dev);
+bool vfio_helper_has_dev_iommu(const struct device *dev);
+void vfio_helper_runtime_resume_failed(struct device *dev, int err);
+struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
+void vfio_helper_ida_init(struct ida *ida);
+
+#endif

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The C face of the module, one file per C source that it stands in for: file operations,
+//! classes, and the functions that `exports.c` exports.
+//!
+//! A function here converts its arguments, calls once into the safe code, and converts the result
+//! back.  Each exported one is compared with its prototype in the kernel's headers.
+
+pub(crate) mod device_cdev;
+pub(crate) mod group;
+#[cfg(CONFIG_IOMMUFD)]
+pub(crate) mod iommufd;
+pub(crate) mod layout;
+#[cfg(CONFIG_VFIO_VIRQFD)]
+pub(crate) mod virqfd;
+pub(crate) mod vfio_main;
+
+/// Fails to compile unless the functions have the types that the kernel's headers declare.
+macro_rules! check_prototypes {
+    ($($name:ident),+ $(,)?) => {
+        $(const _: () = {
+            // Both arms must have one type: the same signature.
+            let _ = if true { crate::bindings::$name } else { $name };
+        };)+
+    };
+}
+pub(crate) use check_prototypes;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `device_cdev.c` and the file operations of `vfio_main.c`: `/dev/vfio/devices/vfioX`.
+
+use crate::{
+    bindings,
+    file::DeviceFile,
+    kapi::cdev::{self, FileOperations},
+    LocalModule,
+};
+use kernel::{
+    mm::virt::VmaNew, module::this_module, prelude::*, seq_file::SeqFile, types::ForeignOwnable,
+    uaccess::UserPtr,
+};
+
+/// The operations of a device's files.
+// SAFETY: The functions follow the VFS's contracts.
+pub(crate) static FOPS: FileOperations = unsafe {
+    FileOperations::new(bindings::file_operations {
+        owner: this_module::<LocalModule>().as_ptr(),
+        open: Some(open),
+        release: Some(release),
+        read: Some(read),
+        write: Some(write),
+        unlocked_ioctl: Some(ioctl),
+        compat_ioctl: bindings::compat_ptr_ioctl,
+        mmap: Some(mmap),
+        show_fdinfo: if cfg!(CONFIG_PROC_FS) { Some(show_fdinfo) } else { None },
+        ..pin_init::zeroed()
+    })
+};
+
+/// What the file carries.
+///
+/// # Safety
+///
+/// `file` is open with [`FOPS`], and stays so for `'a`.
+#[inline]
+unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
+    // SAFETY: `open()` stored it; `release()` takes it back.
+    unsafe { KBox::<DeviceFile>::borrow((*file).private_data) }
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: `inode` is valid.
+    match DeviceFile::open(unsafe { cdev::minor(inode) }) {
+        Ok(opened) => {
+            // SAFETY: `file` is being opened: it is ours.  The mapping belongs to an inode that
+            // what is stored in `private_data` keeps until the file's release.
+            unsafe {
+                (*file).f_mapping = opened.state().inode().mapping();
+                (*file).private_data = opened.into_foreign();
+            }
+            0
+        }
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// Called by the VFS, once, with a file that nobody uses any more.
+unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: `open()` stored it.
+    drop(unsafe { KBox::<DeviceFile>::from_foreign((*file).private_data) });
+    0
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+    // SAFETY: The file is open with our operations.
+    let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg));
+    // CAST: Both widen.
+    result.unwrap_or_else(|e| e.to_errno()) as c_long
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn read(
+    file: *mut bindings::file,
+    buf: *mut c_char,
+    count: usize,
+    pos: *mut bindings::loff_t,
+) -> isize {
+    // SAFETY: The file is open with our operations; `pos` is the caller's.
+    let (file, pos) = unsafe { (device_file(file), &mut *pos) };
+    io_result(file.read(UserPtr::from_ptr(buf.cast()), count, pos))
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn write(
+    file: *mut bindings::file,
+    buf: *const c_char,
+    count: usize,
+    pos: *mut bindings::loff_t,
+) -> isize {
+    // SAFETY: The file is open with our operations; `pos` is the caller's.
+    let (file, pos) = unsafe { (device_file(file), &mut *pos) };
+    io_result(file.write(UserPtr::from_ptr(buf.cast_mut().cast()), count, pos))
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
+    // SAFETY: The file is open with our operations; `vma` is being set up by its mmap().
+    let (file, vma) = unsafe { (device_file(file), VmaNew::from_raw(vma)) };
+    crate::kapi::to_int(file.mmap(vma))
+}
+
+/// # Safety
+///
+/// Called by procfs.
+unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
+    // SAFETY: The file is open with our operations; `m` is the caller's.
+    let (file, m) = unsafe { (device_file(file), SeqFile::from_raw(m)) };
+    file.show_fdinfo(m);
+}
+
+#[inline]
+fn io_result(result: Result<usize>) -> isize {
+    match result {
+        // CAST: The driver returned it as an `isize`.
+        Ok(count) => count as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}

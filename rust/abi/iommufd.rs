@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `iommufd.c`: the standard callbacks of drivers, and questions about what is bound.
+
+use super::check_prototypes;
+use crate::{
+    bindings,
+    iommufd,
+    kapi::{
+        iommufd::{BoundDevice, Ctx},
+        to_int,
+        vfio::{Device, SetLocked},
+    },
+};
+use kernel::prelude::*;
+
+check_prototypes!(
+    vfio_iommufd_device_ictx,
+    vfio_iommufd_get_dev_id,
+    vfio_iommufd_physical_attach_ioas,
+    vfio_iommufd_physical_bind,
+    vfio_iommufd_physical_detach_ioas,
+    vfio_iommufd_physical_pasid_attach_ioas,
+    vfio_iommufd_physical_pasid_detach_ioas,
+    vfio_iommufd_physical_unbind,
+);
+
+/// # Safety
+///
+/// Called by drivers, from or as their callbacks: the core holds the lock of the device's set.
+unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
+    // SAFETY: By the caller's promise.
+    unsafe { SetLocked::assume(Device::from_raw(vdev)) }
+}
+
+/// # Safety
+///
+/// The caller keeps the device from being unbound for `'a`.
+unsafe fn bound<'a>(vdev: *mut bindings::vfio_device) -> Option<&'a BoundDevice> {
+    // SAFETY: By the caller's promise.
+    unsafe { BoundDevice::borrow(&raw const (*vdev).iommufd_device) }
+}
+
+/// # Safety
+///
+/// Called by drivers that keep the device from being unbound.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_device_ictx(
+    vdev: *mut bindings::vfio_device,
+) -> *mut bindings::iommufd_ctx {
+    // SAFETY: By the caller's promise.
+    unsafe { bound(vdev) }.map_or(core::ptr::null_mut(), BoundDevice::ctx)
+}
+
+/// # Safety
+///
+/// Called by drivers that keep the device from being unbound, with an iommufd they hold, or NULL.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_get_dev_id(
+    vdev: *mut bindings::vfio_device,
+    ictx: *mut bindings::iommufd_ctx,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (device, bound, ctx) = unsafe {
+        let ctx = (!ictx.is_null()).then(|| Ctx::from_raw(ictx));
+        (Device::from_raw(vdev), bound(vdev), ctx)
+    };
+    match iommufd::dev_id(device, bound, ctx) {
+        // CAST: iommufd's ids are below `i32::MAX`.
+        Ok(id) => id as c_int,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// See [`locked`]; `ictx` is held, `out_device_id` is written.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_bind(
+    vdev: *mut bindings::vfio_device,
+    ictx: *mut bindings::iommufd_ctx,
+    out_device_id: *mut u32,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
+    to_int(iommufd::physical_bind(&mut locked, ctx).map(|id| {
+        // SAFETY: By the caller's promise.
+        unsafe { *out_device_id = id }
+    }))
+}
+
+/// # Safety
+///
+/// See [`locked`].
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_device) {
+    // SAFETY: By the caller's promise.
+    iommufd::physical_unbind(&mut unsafe { locked(vdev) })
+}
+
+/// # Safety
+///
+/// See [`locked`]; `pt_id` is read and written.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
+    vdev: *mut bindings::vfio_device,
+    pt_id: *mut u32,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
+    to_int(iommufd::physical_attach(&mut locked, wanted).map(|used| {
+        // SAFETY: By the caller's promise.
+        unsafe { *pt_id = used }
+    }))
+}
+
+/// # Safety
+///
+/// See [`locked`].
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio_device) {
+    // SAFETY: By the caller's promise.
+    iommufd::physical_detach(&mut unsafe { locked(vdev) })
+}
+
+/// # Safety
+///
+/// See [`locked`]; `pt_id` is read and written.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
+    vdev: *mut bindings::vfio_device,
+    pasid: u32,
+    pt_id: *mut u32,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
+    to_int(iommufd::physical_pasid_attach(&mut locked, pasid, wanted).map(|used| {
+        // SAFETY: By the caller's promise.
+        unsafe { *pt_id = used }
+    }))
+}
+
+/// # Safety
+///
+/// See [`locked`].
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
+    vdev: *mut bindings::vfio_device,
+    pasid: u32,
+) {
+    // SAFETY: By the caller's promise.
+    iommufd::physical_pasid_detach(&mut unsafe { locked(vdev) }, pasid)
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The typed arguments of `uapi` against the structures of `include/uapi/linux/vfio.h`.
+
+use crate::{
+    bindings::{self, *},
+    kapi::vfio::ops::RegionInfo,
+    uapi,
+};
+use core::mem::{offset_of, size_of};
+
+macro_rules! same_layout {
+    ($rust:path, $c:path: $($field:ident),+) => {
+        const _: () = {
+            assert!(size_of::<$rust>() == size_of::<$c>());
+            $(assert!(offset_of!($rust, $field) == offset_of!($c, $field));)+
+        };
+    };
+}
+
+same_layout!(uapi::bind::Layout, vfio_device_bind_iommufd:
+    argsz, flags, iommufd, out_devid, token_uuid_ptr);
+same_layout!(uapi::attach::AttachLayout, vfio_device_attach_iommufd_pt:
+    argsz, flags, pt_id, pasid);
+same_layout!(uapi::attach::DetachLayout, vfio_device_detach_iommufd_pt: argsz, flags, pasid);
+same_layout!(uapi::region::Layout, vfio_region_info:
+    argsz, flags, index, cap_offset, size, offset);
+same_layout!(uapi::group::Layout, vfio_group_status: argsz, flags);
+same_layout!(uapi::feature::Layout, vfio_device_feature: argsz, flags);
+
+const _: () = {
+    assert!(uapi::GROUP_GET_STATUS == bindings::GROUP_GET_STATUS);
+    assert!(uapi::DEVICE_GET_REGION_INFO == bindings::DEVICE_GET_REGION_INFO);
+    assert!(uapi::DEVICE_FEATURE == bindings::DEVICE_FEATURE);
+    assert!(uapi::DEVICE_BIND_IOMMUFD == bindings::DEVICE_BIND_IOMMUFD);
+    assert!(uapi::DEVICE_ATTACH_IOMMUFD_PT == bindings::DEVICE_ATTACH_IOMMUFD_PT);
+    assert!(uapi::DEVICE_DETACH_IOMMUFD_PT == bindings::DEVICE_DETACH_IOMMUFD_PT);
+};
+
+impl From<uapi::region::Layout> for RegionInfo {
+    fn from(info: uapi::region::Layout) -> Self {
+        Self(vfio_region_info {
+            argsz: info.argsz,
+            flags: info.flags,
+            index: info.index,
+            cap_offset: info.cap_offset,
+            size: info.size,
+            offset: info.offset,
+        })
+    }
+}
+
+impl From<RegionInfo> for uapi::region::Layout {
+    fn from(info: RegionInfo) -> Self {
+        let RegionInfo(info) = info;
+        Self {
+            argsz: info.argsz,
+            flags: info.flags,
+            index: info.index,
+            cap_offset: info.cap_offset,
+            size: info.size,
+            offset: info.offset,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `virqfd.c`: drivers listening to eventfds.
+
+use super::check_prototypes;
+use crate::{
+    bindings,
+    kapi::{
+        eventfd::{Callbacks, Slot},
+        to_int,
+    },
+    virqfd,
+};
+use kernel::prelude::*;
+
+check_prototypes!(vfio_virqfd_disable, vfio_virqfd_enable, vfio_virqfd_flush_thread);
+
+/// # Safety
+///
+/// Called by drivers: the functions may be called with their arguments, and the slot is valid,
+/// until `vfio_virqfd_disable()` of the slot returns.
+#[no_mangle]
+unsafe extern "C" fn vfio_virqfd_enable(
+    opaque: *mut c_void,
+    handler: Option<unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int>,
+    thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    data: *mut c_void,
+    pvirqfd: *mut *mut bindings::virqfd,
+    fd: c_int,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (callbacks, slot) = unsafe {
+        (
+            Callbacks::new(opaque, data, handler, thread),
+            Slot::from_raw(pvirqfd),
+        )
+    };
+    to_int(slot.ok_or(EINVAL).and_then(|slot| virqfd::enable(callbacks, slot, fd)))
+}
+
+/// # Safety
+///
+/// Called by drivers with a slot that `vfio_virqfd_enable()` may have filled.
+#[no_mangle]
+unsafe extern "C" fn vfio_virqfd_disable(pvirqfd: *mut *mut bindings::virqfd) {
+    // SAFETY: By the caller's promise.
+    if let Some(slot) = unsafe { Slot::from_raw(pvirqfd) } {
+        virqfd::disable(slot);
+    }
+}
+
+/// # Safety
+///
+/// Called by drivers with a slot that `vfio_virqfd_enable()` may have filled.
+#[no_mangle]
+unsafe extern "C" fn vfio_virqfd_flush_thread(pvirqfd: *mut *mut bindings::virqfd) {
+    // SAFETY: By the caller's promise.
+    if let Some(slot) = unsafe { Slot::from_raw(pvirqfd) } {
+        virqfd::flush_thread(slot);
+    }
+}

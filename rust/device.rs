@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Devices: their making and their end, and the state that the core keeps of each.
+//!
+//! C counterpart: `vfio_main.c`, "Device objects".
+//!
+//! Two counts keep a device, and they are two types.  The object lives while its class device has
+//! references, which are the driver's.  Its *registration* lives while there are
+//! [`RegistrationRef`](crate::kapi::vfio::RegistrationRef)s: every file that has the device open
+//! holds one, and unregistration waits for them.  A file that is not bound holds neither: it keeps
+//! the [`State`], whose link to the device unregistration cuts.
+//!
+//! Locks: [`DEVICES`] protects the minors and is a leaf.
+
+pub(crate) mod holders;
+pub(crate) mod open;
+pub(crate) mod registration;
+pub(crate) mod sets;
+
+use crate::{
+    group::{Group, Membership},
+    kapi::{
+        cdev::CharRegion,
+        debugfs,
+        fs::PseudoInode,
+        vfio::{NewDevice, RegistrationRef, Severable},
+    },
+    minors::Minors,
+};
+use holders::Holders;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, Atomic},
+        global_lock, Arc, Mutex,
+    },
+};
+
+global_lock! {
+    /// The minors of the range `vfio-dev`; None before load and after unload.
+    pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
+}
+
+/// The range of device nodes and the devices that are registered in it.
+pub(crate) struct Devices {
+    minors: Minors<State>,
+    debugfs: debugfs::Dir,
+    region: Option<CharRegion>,
+}
+
+impl Devices {
+    /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    pub(crate) fn new(region: Option<CharRegion>, debugfs: debugfs::Dir) -> Self {
+        Self {
+            minors: Minors::new(),
+            region,
+            debugfs,
+        }
+    }
+}
+
+/// What open needs to know of a registered device.
+pub(crate) struct Link {
+    /// Without an IOMMU: opening needs `CAP_SYS_RAWIO`.
+    noiommu: bool,
+    group: Arc<Group>,
+}
+
+impl Link {
+    pub(crate) fn noiommu(&self) -> bool {
+        self.noiommu
+    }
+
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+/// What a registration holds, undone by unregistration.
+struct Registration {
+    first: RegistrationRef,
+    membership: Membership,
+    debugfs: Option<debugfs::Dir>,
+}
+
+/// The core's own state of a device.  The device and every file of it share it; files may keep it
+/// longer than the device exists.
+#[pin_data]
+pub(crate) struct State {
+    index: u32,
+    inode: PseudoInode,
+    /// Counts attachments and detachments; changed under the set's lock.
+    attach_generation: Atomic<u64>,
+    #[pin]
+    link: Severable<Link>,
+    #[pin]
+    holders: Holders,
+    #[pin]
+    registration: Mutex<Option<Registration>>,
+}
+
+impl State {
+    fn new(index: u32, inode: PseudoInode) -> impl PinInit<Self> {
+        pin_init!(Self {
+            index,
+            inode,
+            attach_generation: Atomic::new(0),
+            link <- Severable::new(),
+            holders <- Holders::new(),
+            registration <- new_mutex!(None),
+        })
+    }
+
+    /// The inode whose mapping all files of the device share.
+    pub(crate) fn inode(&self) -> &PseudoInode {
+        &self.inode
+    }
+
+    /// The link to the device, cut by unregistration.
+    pub(crate) fn link(&self) -> &Severable<Link> {
+        &self.link
+    }
+
+    /// Who has the device open.
+    pub(crate) fn holders(&self) -> &Holders {
+        &self.holders
+    }
+
+    /// The group that the registered device is in.
+    pub(crate) fn is_in_group(&self, group: &Group) -> bool {
+        self.registration
+            .lock()
+            .as_ref()
+            .is_some_and(|r| core::ptr::eq(&raw const **r.membership.group(), group))
+    }
+
+    /// Counts a change of what is attached.  The caller holds the set's lock.
+    pub(crate) fn count_attach(&self) -> u64 {
+        self.attach_generation.fetch_add(1, Relaxed).wrapping_add(1)
+    }
+
+    /// The count of the last change.  The caller holds the set's lock.
+    pub(crate) fn attach_generation(&self) -> u64 {
+        self.attach_generation.load(Relaxed)
+    }
+
+    /// The state of the device that is registered under a minor.
+    pub(crate) fn by_minor(minor: u32) -> Option<Arc<Self>> {
+        DEVICES.lock().as_ref()?.minors.get(minor)
+    }
+}
+
+/// A minor taken for a device that is being made; given back when dropped.
+struct Index(u32);
+
+impl Index {
+    fn take() -> Result<Self> {
+        Ok(Self(DEVICES.lock().as_mut().ok_or(ENODEV)?.minors.take()?))
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        if let Some(devices) = DEVICES.lock().as_mut() {
+            devices.minors.give_back(self.0);
+        }
+    }
+}
+
+/// Makes a device of the zeroed memory in `device`.
+///
+/// Order: index, inode, the driver's `init`, the counted object.
+///
+/// # Errors
+///
+/// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
+pub(crate) fn prepare(device: &mut NewDevice) -> Result {
+    let index = Index::take()?;
+    let state = Arc::pin_init(State::new(index.0, PseudoInode::new()?), GFP_KERNEL)?;
+    device.set_state(index.0, state);
+    if let Err(e) = device.driver_init() {
+        sets::release(device.as_device());
+        return Err(e);
+    }
+    core::mem::forget(index);
+    Ok(())
+}
+
+/// The end of a device: its last reference is gone.
+///
+/// Order: the set, the index, the driver's `release`, the inode, the memory.
+pub(crate) fn release(mut device: NewDevice) {
+    sets::release(device.as_device());
+    let index = device.as_device().state().index;
+    drop(Index(index));
+    device.driver_release();
+}

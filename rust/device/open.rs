@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The first open and the last close of a device.
+//!
+//! C counterpart: `vfio_df_device_first_open()` and `vfio_df_device_last_close()`.
+
+use crate::kapi::{
+    iommufd::Ctx,
+    module::ModuleRef,
+    vfio::{ops::Opened, Device, Open, Registered, SetLocked},
+};
+use kernel::prelude::*;
+
+/// A device that is open; closed when dropped, which takes the set's lock.
+pub(crate) struct OpenDevice {
+    opened: Opened,
+    devid: u32,
+    /// The driver's module, kept until its `close_device` has run.
+    module: Option<ModuleRef>,
+}
+
+impl OpenDevice {
+    /// Opens the device, which must not be open, on an iommufd.
+    ///
+    /// Order: the driver's module, its `bind_iommufd`, its `open_device`; undone in reverse.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the device is open; `ENODEV` when the driver's module is going away or the
+    /// device is being unregistered; the driver's.
+    pub(crate) fn open(
+        device: &Device<Registered>,
+        locked: &mut SetLocked<'_>,
+        ctx: &Ctx,
+    ) -> Result<Self> {
+        if locked.open_count() != 0 {
+            return Err(EINVAL);
+        }
+        let module = ModuleRef::of_driver(device)?;
+        // The driver sees itself counted in its callbacks.
+        locked.set_open_count(1);
+        let opened = Self::bind_and_open(locked, ctx);
+        if opened.is_err() {
+            locked.set_open_count(0);
+        }
+        let (opened, devid) = opened?;
+        locked.set_cdev_opened(true);
+        Ok(Self {
+            opened,
+            devid,
+            module: Some(module),
+        })
+    }
+
+    fn bind_and_open(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<(Opened, u32)> {
+        let devid = locked.bind_iommufd(ctx)?;
+        match locked.driver_open() {
+            Ok(opened) => Ok((opened, devid)),
+            Err(e) => {
+                locked.unbind_iommufd();
+                Err(e)
+            }
+        }
+    }
+
+    /// The id of the device in the iommufd.
+    pub(crate) fn devid(&self) -> u32 {
+        self.devid
+    }
+
+    /// The device.
+    #[inline]
+    pub(crate) fn device(&self) -> &Device<Open> {
+        self.opened.device()
+    }
+}
+
+impl Drop for OpenDevice {
+    /// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
+    fn drop(&mut self) {
+        let mut locked = self.opened.registered().lock_set();
+        locked.driver_close(&self.opened);
+        locked.unbind_iommufd();
+        locked.reset_precopy_info();
+        drop(self.module.take());
+        locked.set_cdev_opened(false);
+        locked.set_open_count(0);
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Registration and unregistration of a device.
+//!
+//! C counterpart: `__vfio_register_dev()` and `vfio_unregister_group_dev()`.
+//!
+//! A device can be opened before it is announced: whoever reacts to its uevent finds it ready.
+//! Unregistration undoes registration in reverse, with a wait in the middle until nobody has the
+//! device open.  No lock is held over the wait or over the driver's `request`.
+
+use super::{sets, Link, Registration, State, DEVICES};
+use crate::{
+    group::{Backing, Group},
+    kapi::{
+        completion::Wait,
+        debugfs,
+        device::has_iommu,
+        iommu,
+        module::enable_unsafe_noiommu_mode,
+        panic,
+        sched::TaskId,
+        vfio::{Device, RegistrationRef},
+    },
+};
+use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
+
+/// How often the driver is asked again to make its user let go, in milliseconds.
+const REQUEST_PERIOD: u32 = 10_000;
+
+/// Registers a physical device.
+///
+/// # Errors
+///
+/// `EINVAL` when the driver lacks callbacks that iommufd needs, when the device has no IOMMU
+/// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
+/// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
+pub(crate) fn register(device: &Device) -> Result {
+    if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!device.has_iommufd_ops()) {
+        return Err(EINVAL);
+    }
+    if !device.has_set() {
+        sets::assign(device, device.as_raw().addr())?;
+    }
+
+    // The parameter may change at any time: this registration goes by one look at it.
+    let backing = Backing::of(device.parent(), enable_unsafe_noiommu_mode())?;
+    let noiommu = backing.is_noiommu();
+    let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(device.parent());
+    let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
+    device.set_noiommu(noiommu_cdev);
+    device.set_name(prefix, device.state().index)?;
+
+    let membership = Group::join(device.parent(), backing)?;
+    if !noiommu && !iommu::cache_coherent(device.parent()) {
+        return Err(EINVAL);
+    }
+    if noiommu {
+        taint(device, noiommu_cdev);
+    }
+
+    let has_node = !noiommu || noiommu_cdev;
+    let group = membership.group().clone();
+    let first = publish(device, Link { noiommu, group })?;
+    if let Err(e) = announce(device, has_node) {
+        // Somebody may have opened it by its number already.
+        retract(device);
+        drop(first);
+        drain(device);
+        return Err(e);
+    }
+
+    let debugfs = debugfs_dir(device);
+    device.set_debug_root(debugfs.as_ref());
+    *device.state().registration.lock() = Some(Registration {
+        first,
+        membership,
+        debugfs,
+    });
+    Ok(())
+}
+
+/// Ends a registration: returns when nobody has the device open any more.
+pub(crate) fn unregister(device: &Device) {
+    let Some(registration) = device.state().registration.lock().take() else {
+        return;
+    };
+    retract(device);
+    // Before the class device goes: some entries hang on its managed resources.
+    device.set_debug_root(None);
+    drop(registration.debugfs);
+    device.del();
+    drop(registration.first);
+    drain(device);
+    // Last: this may take the group away.
+    drop(registration.membership);
+}
+
+/// After all that can refuse the registration, before anybody can use it.
+fn taint(device: &Device, cdev: bool) {
+    if cfg!(CONFIG_VFIO_GROUP) {
+        panic::taint_user();
+        dev_warn!(
+            device.parent(),
+            "Adding kernel taint for vfio-noiommu group on device\n"
+        );
+    }
+    if cdev {
+        panic::taint_user();
+        dev_warn!(device.parent(), "Adding kernel taint for vfio-noiommu cdev\n");
+    }
+}
+
+/// Lets open find the device.
+fn publish(device: &Device, link: Link) -> Result<RegistrationRef> {
+    let state: Arc<State> = device.state().into();
+    let first = device.start_registration();
+    state.link.connect(device, link);
+    let index = state.index;
+    if let Some(devices) = DEVICES.lock().as_mut() {
+        devices.minors.publish(index, state);
+    }
+    Ok(first)
+}
+
+/// The counterpart of [`publish`]: no more opens, and files that are not bound lose the device.
+fn retract(device: &Device) {
+    let state = device.state();
+    if let Some(devices) = DEVICES.lock().as_mut() {
+        drop(devices.minors.retract(state.index));
+    }
+    drop(state.link.sever());
+}
+
+/// Makes the class device, its node and its uevent.
+fn announce(device: &Device, has_node: bool) -> Result {
+    let devt = match DEVICES.lock().as_ref().and_then(|d| d.region.as_ref()) {
+        Some(region) if has_node => region.devt(device.state().index),
+        _ => 0,
+    };
+    device.add(devt)
+}
+
+fn debugfs_dir(device: &Device) -> Option<debugfs::Dir> {
+    let devices = DEVICES.lock();
+    let root = &devices.as_ref()?.debugfs;
+    cfg!(CONFIG_VFIO_DEBUGFS).then(|| debugfs::Dir::new(device.parent().name(), Some(root)))
+}
+
+/// Waits until the last reference on the registration is gone, asking the driver at once and
+/// every 10 seconds to make its user let go.
+///
+/// Interruptible until the first signal, which brings a message: what waits and for whom.
+fn drain(device: &Device) {
+    let period = msecs_to_jiffies(REQUEST_PERIOD);
+    let mut interrupted = false;
+    let mut count = 0u32;
+    if device.drained().try_wait() {
+        return;
+    }
+    loop {
+        device.request(count);
+        count = count.wrapping_add(1);
+        let wait = match interrupted {
+            true => device.drained().wait_timeout(period),
+            false => device.drained().wait_interruptible_timeout(period),
+        };
+        match wait {
+            Wait::Done => return,
+            Wait::TimedOut => {}
+            Wait::Interrupted => {
+                interrupted = true;
+                dev_warn!(
+                    device.parent(),
+                    "Device is currently in use, task {} blocked until device is released by {}\n",
+                    TaskId::current(),
+                    device.state().holders()
+                );
+            }
+        }
+    }
+}

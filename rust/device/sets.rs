@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The table of device sets: devices that are reset or opened together share a set and its lock.
+//!
+//! C counterpart: `vfio_assign_device_set()` and `vfio_release_device_set()`.
+//!
+//! Locks: the table's is a leaf; it is dropped before a set's lock is taken, which may be held for
+//! the length of a device reset.
+
+use crate::kapi::vfio::{
+    set::{self, DevSet},
+    Device,
+};
+use kernel::{
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::global_lock,
+};
+
+global_lock! {
+    /// The sets that have members, by their keys; None before load and after unload.
+    pub(crate) unsafe(uninit) static SETS: Mutex<Option<RBTree<usize, DevSet>>> = None;
+}
+
+/// Puts `device` into the set with the given key, an address that is only compared.
+///
+/// # Errors
+///
+/// `EINVAL` for the key 0, `ENOMEM`.
+pub(crate) fn assign(device: &Device, id: usize) -> Result {
+    if kernel::warn_on!(id == 0) {
+        return Err(EINVAL);
+    }
+    let reservation = RBTreeNodeReservation::new(GFP_KERNEL)?;
+    {
+        let mut table = SETS.lock();
+        let sets = table.as_mut().ok_or(ENODEV)?;
+        match sets.get(&id) {
+            Some(set) => set.join(device),
+            None => {
+                let set = DevSet::new(id)?;
+                set.join(device);
+                sets.insert(reservation.into_node(id, set));
+            }
+        }
+    }
+    set::enter(device);
+    Ok(())
+}
+
+/// Takes `device` out of its set, if it is in one.
+pub(super) fn release(device: &Device) {
+    let Some(id) = set::id_of(device) else {
+        return;
+    };
+    set::leave(device);
+    let mut table = SETS.lock();
+    let Some(sets) = table.as_mut() else { return };
+    if sets.get(&id).is_some_and(DevSet::part) {
+        sets.remove(&id);
+    }
+}

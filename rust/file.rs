@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Files of a device: what each of them is allowed, and the operations on them.
+//!
+//! C counterpart: `device_cdev.c`, and `vfio_main.c`, "VFIO Device fd".
+//!
+//! A file comes into being by an open of `/dev/vfio/devices/vfioX`.  It has no access until it is
+//! bound to an iommufd; from then on it has, until it is closed.  There is no way back.
+//!
+//! A file that is not bound does not keep the device: when the device is unregistered every
+//! operation fails with `ENODEV`.  A bound one does, so unregistration waits for its close.
+//!
+//! Locks: none is held at entry.  Binding takes the group's lock, drops it, and takes the set's.
+
+pub(crate) mod attach;
+pub(crate) mod bind;
+pub(crate) mod feature;
+pub(crate) mod gate;
+pub(crate) mod region;
+
+use crate::{
+    device::State,
+    kapi::{
+        capability,
+        device::SysfsPath,
+        pm_runtime::Powered,
+        vfio::{Device, Open},
+    },
+    uapi,
+};
+use gate::AccessGate;
+use kernel::{
+    fs::file, mm::virt::VmaNew, prelude::*, seq_file::SeqFile, seq_print, sync::Arc,
+    uaccess::UserPtr,
+};
+
+/// What a file of a device carries.
+pub(crate) struct DeviceFile {
+    state: Arc<State>,
+    gate: AccessGate,
+}
+
+impl DeviceFile {
+    /// Opens the device that is registered under `minor`, without access.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `ENODEV` (none registered); `EPERM` (no IOMMU, and the caller lacks
+    /// `CAP_SYS_RAWIO`); `ENOMEM`.
+    pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
+        let state = State::by_minor(minor).ok_or(ENODEV)?;
+        if state.link().with(|link| link.noiommu()).ok_or(ENODEV)? && !capability::sys_rawio() {
+            return Err(EPERM);
+        }
+        let file = Self {
+            state,
+            gate: AccessGate::new(),
+        };
+        // Accounted: how many are opened is up to user space.
+        Ok(KBox::new(file, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// The core's state of the device.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The device, if the file has access.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`; `ENODEV` when there is nothing to have access to any more.
+    #[inline]
+    pub(crate) fn access(&self) -> Result<&Device<Open>> {
+        self.gate.pass().ok_or_else(|| match self.state.link().is_connected() {
+            true => EINVAL,
+            false => ENODEV,
+        })
+    }
+
+    /// Whether the file stands for a device that exists.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.gate.pass().is_some() || self.state.link().is_connected()
+    }
+
+    /// ioctl(2).  The result is what the driver returned, or 0.
+    ///
+    /// # Errors
+    ///
+    /// Without access `EINVAL` or `ENODEV` for all but `VFIO_DEVICE_BIND_IOMMUFD`; `EIO` when
+    /// the device cannot be resumed; those of the operation.
+    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
+        if cmd == uapi::DEVICE_BIND_IOMMUFD {
+            return bind::bind(self, arg).map(|()| 0);
+        }
+        let device = self.access()?;
+        let _powered = Powered::resume_and_get(device.parent())?;
+        match cmd {
+            uapi::DEVICE_ATTACH_IOMMUFD_PT => attach::attach(device, arg).map(|()| 0),
+            uapi::DEVICE_DETACH_IOMMUFD_PT => attach::detach(device, arg).map(|()| 0),
+            uapi::DEVICE_FEATURE => feature::feature(device, arg),
+            uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
+            _ => device.ioctl(cmd, arg),
+        }
+    }
+
+    /// read(2) and pread(2).
+    ///
+    /// # Errors
+    ///
+    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    #[inline]
+    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<usize> {
+        self.access()?.read(buf, count, pos)
+    }
+
+    /// write(2) and pwrite(2).
+    ///
+    /// # Errors
+    ///
+    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        buf: UserPtr,
+        count: usize,
+        pos: &mut file::Offset,
+    ) -> Result<usize> {
+        self.access()?.write(buf, count, pos)
+    }
+
+    /// mmap(2).
+    ///
+    /// # Errors
+    ///
+    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
+        self.access()?.mmap(vma)
+    }
+
+    /// The file's lines in `/proc/PID/fdinfo/FD`.  None when the device is gone, or there is no
+    /// memory for them.
+    pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
+        let show = |parent| {
+            if let Some(path) = SysfsPath::of(parent) {
+                seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
+            }
+        };
+        if let Some(device) = self.gate.pass() {
+            show(device.parent());
+        } else if let Some((registration, ())) = self.state.link().registration(|_| ()) {
+            show(registration.parent());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Attaching a bound device, or one of its PASIDs, to an I/O address space or page table.
+//!
+//! C counterpart: `vfio_df_ioctl_attach_pt()` and `vfio_df_ioctl_detach_pt()`.
+//!
+//! Locks: the set's, over the driver's callback and over nothing of user memory.
+
+use crate::{
+    kapi::vfio::{Device, Open, SetLocked},
+    uapi::attach::{Attach, Detach, Target},
+};
+use kernel::{prelude::*, uaccess::UserPtr};
+
+/// `VFIO_DEVICE_ATTACH_IOMMUFD_PT`: attaches, or replaces what is attached.
+///
+/// # Errors
+///
+/// In this order: those of [`Attach::read`]; the driver's, those of iommufd among them (`ENOENT`,
+/// `EINVAL`, `EBUSY`, `ENOMEM`); `EFAULT` when the id cannot be written.  Then a fresh attachment
+/// is undone, unless somebody has changed it since; a replacement stays, for the page table that
+/// it replaced may be gone.
+pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
+    let arg = Attach::read(arg, device.has_pasid_attach())?;
+    let state = device.state();
+
+    let mut locked = device.lock_set();
+    let fresh = !is_attached(&locked, arg.target);
+    let pt_id = match arg.target {
+        Target::Rid => locked.attach_ioas(arg.pt_id)?,
+        Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, arg.pt_id)?,
+    };
+    let generation = state.count_attach();
+    drop(locked);
+
+    let written = arg.write_pt_id(pt_id);
+    if written.is_err() && fresh {
+        let mut locked = device.lock_set();
+        if state.attach_generation() == generation {
+            detach_target(&mut locked, arg.target);
+            state.count_attach();
+        }
+    }
+    written
+}
+
+/// `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Nothing attached is no error.
+///
+/// # Errors
+///
+/// Those of [`Detach::read`].
+pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
+    let arg = Detach::read(arg, device.has_pasid_detach())?;
+    let mut locked = device.lock_set();
+    detach_target(&mut locked, arg.target);
+    device.state().count_attach();
+    Ok(())
+}
+
+fn is_attached(locked: &SetLocked<'_>, target: Target) -> bool {
+    match target {
+        Target::Rid => locked.is_attached(),
+        Target::Pasid(pasid) => locked.pasids().contains(pasid),
+    }
+}
+
+fn detach_target(locked: &mut SetLocked<'_>, target: Target) {
+    match target {
+        Target::Rid => locked.detach_ioas(),
+        Target::Pasid(pasid) => locked.pasid_detach_ioas(pasid),
+    }
+}

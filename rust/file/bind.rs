@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Binding a file to an iommufd: the step by which it gets access.
+//!
+//! C counterpart: `vfio_df_ioctl_bind_iommufd()` and `vfio_df_unbind_iommufd()`.
+//!
+//! Locks: the group's, which is dropped before the set's is taken.  No user memory is touched
+//! under either, for a page that does not come would stop every device of the set.
+
+use super::DeviceFile;
+use crate::{
+    device::{
+        holders::Holder,
+        open::OpenDevice,
+    },
+    group::GroupBlock,
+    kapi::{
+        iommufd::Ctx,
+        vfio::{Device, Open, SetLocked},
+    },
+    uapi::bind::{BindIommufd, Token},
+};
+use kernel::{prelude::*, sync::aref::ARef, uaccess::UserPtr};
+
+/// A bound file's hold on its device.  Dropped at close, in the order of the fields.
+pub(crate) struct Bound {
+    /// Closes the device, under the set's lock.
+    open: OpenDevice,
+    /// Keeps the iommufd, also when user space closes it first.
+    _ctx: ARef<Ctx>,
+    /// Keeps the group's own file closed.
+    _block: GroupBlock,
+    _holder: Holder,
+}
+
+impl Bound {
+    #[inline]
+    pub(super) fn device(&self) -> &Device<Open> {
+        self.open.device()
+    }
+}
+
+/// `VFIO_DEVICE_BIND_IOMMUFD`.
+///
+/// # Errors
+///
+/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already); `ENODEV` (device
+/// gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]); `EBADF`, `EBADFD`
+/// (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module is going away);
+/// the driver's, those of iommufd among them; `EFAULT` (the id could not be written).  Whatever
+/// fails, the file is as before and can be bound later.
+pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
+    if !file.is_valid() {
+        return Err(ENODEV);
+    }
+    let arg = BindIommufd::read(arg)?;
+    if file.gate.pass().is_some() {
+        return Err(EINVAL);
+    }
+    let link = file.state.link();
+    let (registration, group) = link.registration(|l| l.group().clone()).ok_or(ENODEV)?;
+    let block = group.block()?;
+    let holder = Holder::new(file.state.clone())?;
+
+    let mut locked = registration.lock_set();
+    // Bound by another thread in the meantime.
+    if file.gate.pass().is_some() {
+        return Err(EINVAL);
+    }
+    check_token(&locked, &arg.token)?;
+    let ctx = Ctx::from_fd(arg.iommufd)?;
+    let open = OpenDevice::open(&registration, &mut locked, &ctx)?;
+    drop(locked);
+
+    let bound = Bound {
+        open,
+        _ctx: ctx,
+        _block: block,
+        _holder: holder,
+    };
+    // On failure the drop of `bound` undoes everything.
+    arg.write_devid(bound.open.devid())?;
+    file.gate.open(bound);
+    Ok(())
+}
+
+/// Whether the token opens the device.
+///
+/// # Errors
+///
+/// `EINVAL` when one was given to a driver that looks at none; `EFAULT` when it could not be read;
+/// the driver's.
+fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result {
+    match token {
+        Token::None => locked.match_token(None),
+        Token::Given(_) if !locked.device().has_match_token() => Err(EINVAL),
+        Token::Given(uuid) => locked.match_token(Some(uuid.as_ref().map_err(|e| *e)?)),
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The table of groups: which exist, and which devices are in them.
+//!
+//! C counterpart: `group.c`, "Group objects".  Found by the id of the IOMMU group, where the C core
+//! walks a list.
+//!
+//! Locks: [`GROUPS`] is held over the making and removal of a group's class device, so that a group
+//! that comes back does not meet its own name.
+
+use super::{Backing, Group};
+use crate::{
+    abi::group::CLASS,
+    kapi::{cdev::CharRegion, class::ClassDevice, iommu::IommuGroup},
+    minors::Minors,
+};
+use kernel::{
+    device::Device,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::{aref::ARef, global_lock, Arc},
+    warn_on,
+};
+
+global_lock! {
+    /// The groups that have devices, by the ids of their IOMMU groups; None before load and after
+    /// unload.
+    pub(crate) unsafe(uninit) static GROUPS: Mutex<Option<RBTree<i32, Entry>>> = None;
+}
+
+global_lock! {
+    /// The range of group nodes; None before load, after unload and on a kernel without.
+    pub(crate) unsafe(uninit) static NODES: Mutex<Option<Nodes>> = None;
+}
+
+/// The range of group nodes and the groups in it.
+pub(crate) struct Nodes {
+    minors: Minors<Group>,
+    region: CharRegion,
+}
+
+impl Nodes {
+    pub(crate) fn new(region: CharRegion) -> Self {
+        Self {
+            minors: Minors::new(),
+            region,
+        }
+    }
+}
+
+/// The minor of a group, from its making to the end of its last file.
+pub(super) struct Node(u32);
+
+impl Node {
+    fn take() -> Result<Self> {
+        Ok(Self(NODES.lock().as_mut().ok_or(ENODEV)?.minors.take()?))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(nodes) = NODES.lock().as_mut() {
+            nodes.minors.give_back(self.0);
+        }
+    }
+}
+
+/// A group in the table.
+pub(crate) struct Entry {
+    group: Arc<Group>,
+    /// Addresses of the devices in it, only compared.
+    members: KVec<usize>,
+    /// The class device with its node.
+    _class_device: ClassDevice,
+}
+
+/// A device's place in its group.  When the last is dropped, the group goes.
+pub(crate) struct Membership {
+    group: Arc<Group>,
+    place: Option<Place>,
+}
+
+/// Where a member stands in the table.
+struct Place {
+    id: i32,
+    dev: ARef<Device>,
+    /// The IOMMU group was made for this device alone.
+    faked: bool,
+}
+
+impl Membership {
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+impl Group {
+    /// Puts a device into its group, which is made for the first.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the device is in it already; `ENOMEM`, `ENOSPC`, those of `device_add()`.
+    pub(crate) fn join(dev: &Device, backing: Backing) -> Result<Membership> {
+        if !cfg!(CONFIG_VFIO_GROUP) {
+            let group = Group::new(None, backing.is_noiommu(), None);
+            return Ok(Membership {
+                group: Arc::pin_init(group, GFP_KERNEL)?,
+                place: None,
+            });
+        }
+        match backing {
+            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, false),
+            Backing::NoIommu => {
+                let iommu_group = IommuGroup::alloc(c"vfio-noiommu")?;
+                iommu_group.add_device(dev)?;
+                Self::join_iommu(dev, iommu_group, true)
+                    .inspect_err(|_| IommuGroup::remove_device(dev))
+            }
+        }
+    }
+
+    fn join_iommu(dev: &Device, iommu_group: IommuGroup, noiommu: bool) -> Result<Membership> {
+        let id = iommu_group.id();
+        let address = core::ptr::from_ref(dev).addr();
+        let place = Some(Place {
+            id,
+            dev: dev.into(),
+            faked: noiommu,
+        });
+        let mut table = GROUPS.lock();
+        let groups = table.as_mut().ok_or(ENODEV)?;
+        if let Some(entry) = groups.get_mut(&id) {
+            if warn_on!(entry.members.contains(&address)) {
+                return Err(EINVAL);
+            }
+            entry.members.push(address, GFP_KERNEL)?;
+            return Ok(Membership {
+                group: entry.group.clone(),
+                place,
+            });
+        }
+        let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let (group, entry) = Entry::new(id, iommu_group, noiommu, address)?;
+        groups.insert(room.into_node(id, entry));
+        Ok(Membership { group, place })
+    }
+
+    /// The group whose node has a minor.
+    pub(super) fn by_minor(minor: u32) -> Option<Arc<Self>> {
+        NODES.lock().as_ref()?.minors.get(minor)
+    }
+}
+
+impl Entry {
+    fn new(
+        id: i32,
+        iommu_group: IommuGroup,
+        noiommu: bool,
+        member: usize,
+    ) -> Result<(Arc<Group>, Self)> {
+        let mut members = KVec::new();
+        members.push(member, GFP_KERNEL)?;
+        let node = Node::take()?;
+        let minor = node.0;
+        let group = Group::new(Some(iommu_group), noiommu, Some(node));
+        let group = Arc::pin_init(group, GFP_KERNEL)?;
+
+        // Found before it is announced: whoever reacts to the uevent can open it.
+        let devt = {
+            let mut guard = NODES.lock();
+            let nodes = guard.as_mut().ok_or(ENODEV)?;
+            nodes.minors.publish(minor, group.clone());
+            nodes.region.devt(minor)
+        };
+        let prefix = if noiommu { c"noiommu-" } else { c"" };
+        let class_device = ClassDevice::create(&CLASS, devt, prefix, id)
+            .inspect_err(|_| drop(unpublish(minor)))?;
+        let entry = Self {
+            group: group.clone(),
+            members,
+            _class_device: class_device,
+        };
+        Ok((group, entry))
+    }
+}
+
+/// Open does not find the group any more.  The result is to be dropped without the lock.
+fn unpublish(minor: u32) -> Option<Arc<Group>> {
+    let mut guard = NODES.lock();
+    let published = guard.as_mut()?.minors.retract(minor);
+    drop(guard);
+    published
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let Some(place) = &self.place else { return };
+        if place.faked {
+            IommuGroup::remove_device(&place.dev);
+        }
+        let address = core::ptr::from_ref(&*place.dev).addr();
+        let mut table = GROUPS.lock();
+        let Some(groups) = table.as_mut() else { return };
+        let Some(entry) = groups.get_mut(&place.id) else {
+            return;
+        };
+        entry.members.retain(|member| *member != address);
+        if !entry.members.is_empty() {
+            return;
+        }
+        // The node goes under the table's lock, so that the name is free for a successor.
+        drop(groups.remove(&place.id));
+        if let Some(node) = &self.group.node {
+            drop(unpublish(node.0));
+        }
+        let iommu_group = self.group.revoke();
+        drop(table);
+        drop(iommu_group);
+    }
+}

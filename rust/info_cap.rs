@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Chains of capabilities behind an info structure: pure logic on bytes.
+//!
+//! C counterpart: `vfio_info_cap_add()` and `vfio_info_cap_shift()`.  A capability begins with a
+//! header of 8 bytes, `{ u16 id, u16 version, u32 next }`, in the machine's byte order.  `next` is
+//! the offset of the following capability, 0 at the last.
+
+/// Size of a header in bytes.
+pub(crate) const HEADER_SIZE: usize = 8;
+
+const NEXT: usize = 4;
+
+/// The size that a capability of `size` bytes takes, so that the next one is aligned; None when
+/// there is no such size.
+pub(crate) fn padded(size: usize) -> Option<usize> {
+    size.checked_next_multiple_of(core::mem::size_of::<u64>())
+}
+
+fn read_next(chain: &[u8], at: usize) -> Option<u32> {
+    let at = at.checked_add(NEXT)?;
+    let bytes = chain.get(at..at.checked_add(4)?)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn write(chain: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
+    let end = at.checked_add(bytes.len())?;
+    chain.get_mut(at..end)?.copy_from_slice(bytes);
+    Some(())
+}
+
+/// Links the capability whose zeroed room begins at `at` into the chain as its last.
+///
+/// None when the room has no space for a header or the chain is broken.
+pub(crate) fn link(chain: &mut [u8], at: usize, id: u16, version: u16) -> Option<()> {
+    chain.get(at..at.checked_add(HEADER_SIZE)?)?;
+    write(chain, at, &id.to_ne_bytes())?;
+    write(chain, at.checked_add(2)?, &version.to_ne_bytes())?;
+    // Each step must go forward, so the walk ends.
+    let mut last = 0;
+    loop {
+        match read_next(chain, last)? {
+            0 => break,
+            next if next as usize > last => last = next as usize,
+            _ => return None,
+        }
+    }
+    let next = u32::try_from(at).ok()?;
+    write(chain, last.checked_add(NEXT)?, &next.to_ne_bytes())
+}
+
+/// Adds `offset` to every link, for a chain that will stand `offset` bytes behind the start of
+/// what user space gets.
+///
+/// A link that leads out of the chain or back ends the walk.
+pub(crate) fn shift(chain: &mut [u8], offset: u32) {
+    let mut at = 0;
+    while let Some(next) = read_next(chain, at) {
+        let Some(shifted) = next.checked_add(offset) else {
+            return;
+        };
+        if next == 0 || write(chain, at + NEXT, &shifted.to_ne_bytes()).is_none() {
+            return;
+        }
+        if next as usize <= at {
+            return;
+        }
+        at = next as usize;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(ids: &[u16]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for id in ids {
+            let at = bytes.len();
+            bytes.resize(at + 16, 0);
+            link(&mut bytes, at, *id, 1).unwrap();
+        }
+        bytes
+    }
+
+    fn walk(bytes: &[u8], offset: usize) -> Vec<(usize, u16)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        loop {
+            found.push((at, u16::from_ne_bytes([bytes[at], bytes[at + 1]])));
+            match read_next(bytes, at).unwrap() as usize {
+                0 => return found,
+                next => at = next - offset,
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_has_all_its_members_in_order() {
+        assert_eq!(walk(&chain(&[7, 8, 9]), 0), [(0, 7), (16, 8), (32, 9)]);
+    }
+
+    #[test]
+    fn shifting_moves_every_link_and_leaves_the_last_zero() {
+        let mut bytes = chain(&[7, 8, 9]);
+        shift(&mut bytes, 32);
+        assert_eq!(walk(&bytes, 32), [(0, 7), (16, 8), (32, 9)]);
+        assert_eq!(read_next(&bytes, 0), Some(48));
+    }
+
+    #[test]
+    fn one_member_or_none_is_left_alone() {
+        let mut bytes = chain(&[7]);
+        let before = bytes.clone();
+        shift(&mut bytes, 32);
+        assert_eq!(bytes, before);
+        shift(&mut [], 32);
+    }
+
+    #[test]
+    fn broken_chains_end() {
+        let mut bytes = chain(&[7, 8]);
+        // A link to itself.
+        bytes[16 + NEXT..16 + NEXT + 4].copy_from_slice(&16u32.to_ne_bytes());
+        shift(&mut bytes.clone(), 8);
+        assert_eq!(link(&mut bytes, 16, 1, 1), None);
+        // No room for a header.
+        assert_eq!(link(&mut [0; 12], 8, 1, 1), None);
+        assert_eq!(link(&mut [0; 8], usize::MAX, 1, 1), None);
+    }
+
+    #[test]
+    fn padding() {
+        assert_eq!(padded(0), Some(0));
+        assert_eq!(padded(1), Some(8));
+        assert_eq!(padded(8), Some(8));
+        assert_eq!(padded(usize::MAX), None);
+    }
+}

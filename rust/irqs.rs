@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The check of `VFIO_DEVICE_SET_IRQS` that drivers share: pure logic.
+//!
+//! C counterpart: `vfio_set_irqs_validate_and_prepare()`.
+
+/// `offsetofend(struct vfio_irq_set, count)`.
+pub(crate) const HEADER_SIZE: usize = 20;
+
+const DATA_NONE: u32 = 1 << 0;
+const DATA_BOOL: u32 = 1 << 1;
+const DATA_EVENTFD: u32 = 1 << 2;
+const DATA_MASK: u32 = DATA_NONE | DATA_BOOL | DATA_EVENTFD;
+const ACTION_MASK: u32 = 7 << 3;
+
+/// The head of `struct vfio_irq_set`.
+#[derive(Clone, Copy)]
+pub(crate) struct IrqSet {
+    /// Size of the whole in bytes, as user space says.
+    pub(crate) argsz: u32,
+    /// `VFIO_IRQ_SET_DATA_*` and `VFIO_IRQ_SET_ACTION_*`.
+    pub(crate) flags: u32,
+    /// Type of interrupt.
+    pub(crate) index: u32,
+    /// First interrupt.
+    pub(crate) start: u32,
+    /// How many.
+    pub(crate) count: u32,
+}
+
+/// Why a set was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Before the size of the data was looked at: the caller's variable is not to be written.
+    Head,
+    /// After that.
+    Body,
+}
+
+/// The size in bytes of the data that follows the head.
+///
+/// `interrupts` is how many the index has and `indices` how many of those there are; a driver's
+/// negative number allows nothing.
+pub(crate) fn data_size(set: IrqSet, interrupts: i32, indices: i32) -> Result<usize, Refused> {
+    let indices = u32::try_from(indices).unwrap_or(0);
+    let payload = (set.argsz as usize)
+        .checked_sub(HEADER_SIZE)
+        .ok_or(Refused::Head)?;
+    if set.index >= indices
+        || set.count >= u32::MAX - set.start
+        || set.flags & !(DATA_MASK | ACTION_MASK) != 0
+    {
+        return Err(Refused::Head);
+    }
+    let interrupts = u32::try_from(interrupts).unwrap_or(0);
+    // No overflow: `count` was compared with what is left above `start`.
+    if set.start >= interrupts || set.start.saturating_add(set.count) > interrupts {
+        return Err(Refused::Body);
+    }
+    let each = match set.flags & DATA_MASK {
+        DATA_NONE => 0,
+        DATA_BOOL => size_of::<u8>(),
+        DATA_EVENTFD => size_of::<i32>(),
+        _ => return Err(Refused::Body),
+    };
+    let size = (set.count as usize)
+        .checked_mul(each)
+        .ok_or(Refused::Body)?;
+    match payload >= size {
+        true => Ok(size),
+        false => Err(Refused::Body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: IrqSet = IrqSet {
+        argsz: 20,
+        flags: DATA_NONE | 1 << 5,
+        index: 0,
+        start: 0,
+        count: 1,
+    };
+
+    fn refused(change: impl FnOnce(&mut IrqSet)) -> Refused {
+        let mut set = SET;
+        change(&mut set);
+        data_size(set, 4, 5).unwrap_err()
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(data_size(SET, 4, 5), Ok(0));
+        let bools = IrqSet { argsz: 24, flags: DATA_BOOL, count: 4, ..SET };
+        assert_eq!(data_size(bools, 4, 5), Ok(4));
+        let eventfds = IrqSet { argsz: 36, flags: DATA_EVENTFD, count: 4, ..SET };
+        assert_eq!(data_size(eventfds, 4, 5), Ok(16));
+        assert_eq!(data_size(IrqSet { argsz: 35, ..eventfds }, 4, 5), Err(Refused::Body));
+    }
+
+    #[test]
+    fn head() {
+        assert_eq!(refused(|s| s.argsz = 19), Refused::Head);
+        assert_eq!(refused(|s| s.index = 5), Refused::Head);
+        assert_eq!(refused(|s| s.flags |= 1 << 6), Refused::Head);
+        assert_eq!(refused(|s| s.count = u32::MAX), Refused::Head);
+        assert_eq!(refused(|s| (s.start, s.count) = (u32::MAX, 0)), Refused::Head);
+        assert_eq!(refused(|s| (s.start, s.count) = (2, u32::MAX - 2)), Refused::Head);
+    }
+
+    #[test]
+    fn body() {
+        assert_eq!(refused(|s| s.start = 4), Refused::Body);
+        assert_eq!(refused(|s| s.count = 5), Refused::Body);
+        assert_eq!(refused(|s| (s.start, s.count) = (2, u32::MAX - 3)), Refused::Body);
+        assert_eq!(refused(|s| s.flags = 0), Refused::Body);
+        assert_eq!(refused(|s| s.flags = DATA_BOOL | DATA_EVENTFD), Refused::Body);
+    }
+
+    #[test]
+    fn an_index_without_interrupts_or_a_negative_number_allows_nothing() {
+        assert_eq!(data_size(SET, 0, 5), Err(Refused::Body));
+        assert_eq!(data_size(SET, -1, 5), Err(Refused::Body));
+        assert_eq!(data_size(SET, 4, -1), Err(Refused::Head));
+    }
+}

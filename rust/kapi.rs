@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Safe wrappers that the `kernel` crate lacks, one file per C header; each a candidate for
+//! upstream.
+//!
+//! Together with [`abi`](crate::abi) this is where `unsafe` lives.  Nothing here knows a policy of
+//! VFIO: it offers references, guards and typed results, and says which lock or reference makes
+//! each of them true.
+
+pub(crate) mod capability;
+pub(crate) mod cdev;
+pub(crate) mod class;
+pub(crate) mod completion;
+pub(crate) mod debugfs;
+pub(crate) mod device;
+pub(crate) mod eventfd;
+pub(crate) mod fs;
+pub(crate) mod ida;
+pub(crate) mod iommu;
+pub(crate) mod iommufd;
+pub(crate) mod lock;
+pub(crate) mod module;
+pub(crate) mod panic;
+pub(crate) mod pm_runtime;
+pub(crate) mod sched;
+pub(crate) mod uaccess;
+pub(crate) mod vfio;
+pub(crate) mod workqueue;
+
+use kernel::error::{to_result, Error, Result};
+
+/// Turns a pointer that may be an `ERR_PTR` into a result; a NULL pointer is `Ok(NULL)`.
+pub(crate) fn from_err_ptr<T>(ptr: *mut T) -> Result<*mut T> {
+    kernel::error::from_err_ptr(ptr)
+}
+
+/// A C return value of 0 or a negative errno, as the C function gave it.
+pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
+    match result {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// As [`to_int`], for functions that return a pointer or an `ERR_PTR`.
+pub(crate) fn err_ptr<T>(e: Error) -> *mut T {
+    e.to_ptr()
+}
+
+/// 0 is success, anything else an error: the contract of the driver's callbacks, which do not
+/// promise to return negative numbers only.
+pub(crate) fn callback_result(ret: kernel::ffi::c_int) -> Result {
+    to_result(ret)
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Device classes and class devices (`include/linux/device/class.h`).
+
+use crate::bindings;
+use core::{cell::UnsafeCell, ptr::NonNull};
+use kernel::{error::to_result, prelude::*};
+
+/// The function that names the node of a device below `/dev`.
+pub(crate) type Devnode =
+    unsafe extern "C" fn(*const bindings::device, *mut bindings::umode_t) -> *mut c_char;
+
+/// A class, as a static.
+#[repr(transparent)]
+pub(crate) struct Class(UnsafeCell<bindings::class>);
+
+// SAFETY: The driver core only reads a class.
+unsafe impl Sync for Class {}
+
+impl Class {
+    /// # Safety
+    ///
+    /// `devnode` must follow the contract of `class::devnode`.
+    pub(crate) const unsafe fn new(name: &'static CStr, devnode: Devnode) -> Self {
+        Self(UnsafeCell::new(bindings::class {
+            name: name.as_ptr().cast(),
+            devnode: Some(devnode),
+            ..pin_init::zeroed()
+        }))
+    }
+
+    pub(crate) fn as_raw(&self) -> *const bindings::class {
+        self.0.get()
+    }
+
+    /// Registers the class, until the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `EEXIST`.
+    pub(crate) fn register(&'static self) -> Result<ClassRegistration> {
+        // SAFETY: The class is static.
+        to_result(unsafe { bindings::class_register(self.as_raw()) })?;
+        Ok(ClassRegistration(self))
+    }
+}
+
+/// A registered class.
+pub(crate) struct ClassRegistration(&'static Class);
+
+impl Drop for ClassRegistration {
+    fn drop(&mut self) {
+        // SAFETY: It was registered by `Class::register()`.
+        unsafe { bindings::class_unregister(self.0.as_raw()) }
+    }
+}
+
+/// A device of a class that has no parent and no driver, and with it a node in `/dev`.
+/// Unregistered when dropped.
+pub(crate) struct ClassDevice(NonNull<bindings::device>);
+
+// SAFETY: The driver core does its own locking.
+unsafe impl Send for ClassDevice {}
+// SAFETY: As above.
+unsafe impl Sync for ClassDevice {}
+
+impl ClassDevice {
+    /// Makes the device `{prefix}{id}`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EEXIST` when there is one of that name.
+    pub(crate) fn create(
+        class: &'static Class,
+        devt: bindings::dev_t,
+        prefix: &CStr,
+        id: i32,
+    ) -> Result<Self> {
+        // SAFETY: The class is static and registered while groups exist; the format matches its
+        // arguments.
+        let dev = unsafe {
+            bindings::device_create(
+                class.as_raw(),
+                core::ptr::null_mut(),
+                devt,
+                core::ptr::null_mut(),
+                c"%s%d".as_ptr().cast(),
+                prefix.as_ptr(),
+                id,
+            )
+        };
+        Ok(Self(NonNull::new(super::from_err_ptr(dev)?).ok_or(ENOMEM)?))
+    }
+}
+
+impl Drop for ClassDevice {
+    fn drop(&mut self) {
+        // SAFETY: `device_create()` made it; this is the counterpart.
+        unsafe { bindings::device_unregister(self.0.as_ptr()) }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Timed waits on a C completion (`include/linux/completion.h`).
+
+use crate::bindings;
+use kernel::{time::Jiffies, types::Opaque};
+
+/// A `struct completion` that C code initialised or shares.
+#[repr(transparent)]
+pub(crate) struct Completion(Opaque<bindings::completion>);
+
+/// How a wait ended.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The completion was there and has been consumed.
+    Done,
+    /// The time was up.
+    TimedOut,
+    /// A signal came.
+    Interrupted,
+}
+
+impl Completion {
+    /// # Safety
+    ///
+    /// `ptr` points to an initialised completion that outlives `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::completion) -> &'a Self {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// Wakes one waiter, now or when it comes.
+    pub(crate) fn complete(&self) {
+        // SAFETY: `self` is initialised.
+        unsafe { bindings::complete(self.0.get()) }
+    }
+
+    /// Consumes the completion if it is there.
+    pub(crate) fn try_wait(&self) -> bool {
+        // SAFETY: `self` is initialised.
+        unsafe { bindings::try_wait_for_completion(self.0.get()) }
+    }
+
+    /// Waits at most `timeout`, uninterruptibly.
+    pub(crate) fn wait_timeout(&self, timeout: Jiffies) -> Wait {
+        // SAFETY: `self` is initialised; the caller may sleep.
+        match unsafe { bindings::wait_for_completion_timeout(self.0.get(), timeout) } {
+            0 => Wait::TimedOut,
+            _ => Wait::Done,
+        }
+    }
+
+    /// Waits at most `timeout`, or until a signal comes.
+    pub(crate) fn wait_interruptible_timeout(&self, timeout: Jiffies) -> Wait {
+        // SAFETY: `self` is initialised; the caller may sleep.
+        let ret = unsafe {
+            bindings::wait_for_completion_interruptible_timeout(self.0.get(), timeout)
+        };
+        match ret {
+            0 => Wait::TimedOut,
+            ret if ret < 0 => Wait::Interrupted,
+            _ => Wait::Done,
+        }
+    }
+}
+
+// SAFETY: A completion may be used by any number of tasks at once.
+unsafe impl Sync for Completion {}

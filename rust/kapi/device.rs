@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the kernel crate's `Device` does not offer (`include/linux/device.h`, `kobject.h`).
+
+use crate::bindings;
+use kernel::{device::Device, prelude::*};
+
+/// The C device behind a reference.
+pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
+    // CAST: `Device` is a transparent wrapper of `struct device`.
+    core::ptr::from_ref(dev).cast::<bindings::device>().cast_mut()
+}
+
+/// Whether the device is behind an IOMMU (`dev->iommu`).
+pub(crate) fn has_iommu(dev: &Device) -> bool {
+    // SAFETY: `dev` is valid.
+    unsafe { bindings::vfio_helper_has_dev_iommu(as_raw(dev)) }
+}
+
+/// The path of a device below `/sys`, in memory of its own.
+pub(crate) struct SysfsPath(*mut c_char);
+
+impl SysfsPath {
+    /// None when there is no memory for it.
+    pub(crate) fn of(dev: &Device) -> Option<Self> {
+        // SAFETY: `dev` is valid, and with it its kobject.
+        let path = unsafe {
+            bindings::kobject_get_path(&raw const (*as_raw(dev)).kobj, bindings::GFP_KERNEL)
+        };
+        (!path.is_null()).then_some(Self(path))
+    }
+
+    /// The path, with its leading slash.
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        // SAFETY: `kobject_get_path()` returned a string.
+        unsafe { CStr::from_ptr(self.0.cast()) }
+    }
+}
+
+impl Drop for SysfsPath {
+    fn drop(&mut self) {
+        // SAFETY: `kobject_get_path()` allocated it with kmalloc; `self` owns it.
+        unsafe { bindings::kfree(self.0.cast()) }
+    }
+}

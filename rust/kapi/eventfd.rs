@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Being called when an eventfd is signalled (`include/linux/eventfd.h`, `wait.h`, `poll.h`).
+
+use crate::bindings;
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{
+    fs::LocalFile,
+    prelude::*,
+    sync::{aref::ARef, Arc, ArcBorrow},
+    types::{ForeignOwnable, Opaque},
+};
+
+/// Someone who is called.  Both functions run in the context of whoever signals or closes the
+/// eventfd, atomic and with interrupts off.
+pub(crate) trait Listener: Send + Sync + Sized + 'static {
+    /// The eventfd has been signalled.
+    fn signalled(this: ArcBorrow<'_, Self>, source: &Subscription<Self>);
+    /// The eventfd is being closed: nobody has it open any more.
+    fn hung_up(this: ArcBorrow<'_, Self>);
+    /// The subscription within the listener.
+    fn subscription(&self) -> &Subscription<Self>;
+}
+
+/// An eventfd, and the calls it makes to a listener that contains this.
+///
+/// # Invariants
+///
+/// While subscribed, `wait.private` owns a reference on the listener.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Subscription<T: Listener> {
+    ctx: NonNull<bindings::eventfd_ctx>,
+    #[pin]
+    wait: Opaque<bindings::wait_queue_entry>,
+    _listener: PhantomData<fn(T)>,
+}
+
+// SAFETY: The eventfd's wait-queue lock protects the entry.
+unsafe impl<T: Listener> Send for Subscription<T> {}
+// SAFETY: As above.
+unsafe impl<T: Listener> Sync for Subscription<T> {}
+
+/// A reference on an eventfd.
+pub(crate) struct Eventfd {
+    file: ARef<LocalFile>,
+    ctx: NonNull<bindings::eventfd_ctx>,
+}
+
+impl Eventfd {
+    /// The eventfd that the caller's file descriptor stands for.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` when it is not open, `EINVAL` when it is something else.
+    pub(crate) fn from_fd(fd: c_int) -> Result<Self> {
+        let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
+        // SAFETY: `file` is held.
+        let ctx = super::from_err_ptr(unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) })?;
+        let ctx = NonNull::new(ctx).ok_or(EINVAL)?;
+        Ok(Self { file, ctx })
+    }
+
+    /// Whether it has been signalled and not yet read.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.poll(core::ptr::null_mut())
+    }
+
+    fn poll(&self, table: *mut bindings::poll_table) -> bool {
+        // SAFETY: `file` is held; `table` is NULL or valid.
+        let events = unsafe { bindings::vfio_helper_vfs_poll(self.file.as_ptr(), table) };
+        events & bindings::POLLIN != 0
+    }
+
+    /// Another reference, for a subscription.
+    fn ctx(&self) -> Result<NonNull<bindings::eventfd_ctx>> {
+        // SAFETY: `file` is held.
+        let ctx =
+            super::from_err_ptr(unsafe { bindings::eventfd_ctx_fileget(self.file.as_ptr()) })?;
+        NonNull::new(ctx).ok_or(EINVAL)
+    }
+}
+
+impl Drop for Eventfd {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns the reference.
+        unsafe { bindings::eventfd_ctx_put(self.ctx.as_ptr()) }
+    }
+}
+
+/// What `vfs_poll()` hands back to us while it runs.
+#[repr(C)]
+struct Table {
+    table: bindings::poll_table,
+    wait: *mut bindings::wait_queue_entry,
+}
+
+impl<T: Listener> Subscription<T> {
+    /// A subscription that is not active yet.
+    pub(crate) fn new(eventfd: &Eventfd) -> impl PinInit<Self, Error> + '_ {
+        try_pin_init!(Self {
+            ctx: eventfd.ctx()?,
+            wait <- Opaque::ffi_init(|wait| {
+                // SAFETY: `wait` is valid for writes.  A list head that points to itself can be
+                // removed though it was never added.
+                unsafe {
+                    bindings::vfio_helper_init_waitqueue_func_entry(wait, Some(Self::woken));
+                    let entry = &raw mut (*wait).entry;
+                    (*entry).next = entry;
+                    (*entry).prev = entry;
+                }
+            }),
+            _listener: PhantomData,
+        } ? Error)
+    }
+
+    /// Begins the calls.  They may come before this returns.
+    pub(crate) fn subscribe(listener: &Arc<T>, eventfd: &Eventfd) {
+        let this = listener.subscription();
+        // SAFETY: The entry is initialised and on no queue yet.
+        unsafe { (*this.wait.get()).private = listener.clone().into_foreign() };
+        let mut table = Table {
+            table: bindings::poll_table::default(),
+            wait: this.wait.get(),
+        };
+        // SAFETY: `table` is valid for the length of the call.
+        unsafe { bindings::vfio_helper_init_poll_funcptr(&mut table.table, Some(add_wait)) };
+        eventfd.poll(&raw mut table.table);
+    }
+
+    /// Ends the calls: none is running or will come when this returns.  To be called once, after
+    /// [`subscribe`](Self::subscribe); the result is the reference that the calls had.
+    pub(crate) fn unsubscribe(&self) -> Option<Arc<T>> {
+        let mut count = 0;
+        // SAFETY: The eventfd is held; the entry is on its queue, or a list of its own.  The
+        // queue's lock waits for calls that run.
+        unsafe {
+            bindings::eventfd_ctx_remove_wait_queue(self.ctx.as_ptr(), self.wait.get(), &mut count);
+            let private = core::mem::replace(
+                &mut (*self.wait.get()).private,
+                core::ptr::null_mut(),
+            );
+            // The reference that `subscribe()` stored.
+            (!private.is_null()).then(|| Arc::<T>::from_foreign(private))
+        }
+    }
+
+    /// Reads the eventfd to 0.  In [`Listener::signalled`] only, which holds the queue's lock.
+    pub(crate) fn drain(&self) {
+        let mut count = 0;
+        // SAFETY: The eventfd is held, its queue locked by the caller's caller.
+        unsafe { bindings::eventfd_ctx_do_read(self.ctx.as_ptr(), &mut count) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the eventfd's wait queue, with its lock held.
+    unsafe extern "C" fn woken(
+        wait: *mut bindings::wait_queue_entry,
+        _mode: c_uint,
+        _flags: c_int,
+        key: *mut c_void,
+    ) -> c_int {
+        // SAFETY: The entry is on the queue, hence subscribed: `private` is a reference, which
+        // `unsubscribe()` takes back under the queue's lock or after it.
+        let listener = unsafe { Arc::<T>::borrow((*wait).private) };
+        // CAST: A wake-up's key is a mask of poll events.
+        let events = key.addr() as c_uint;
+        if events & bindings::POLLIN != 0 {
+            T::signalled(listener, listener.subscription());
+        }
+        if events & bindings::POLLHUP != 0 {
+            T::hung_up(listener);
+        }
+        0
+    }
+}
+
+#[pinned_drop]
+impl<T: Listener> PinnedDrop for Subscription<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: `self` owns the reference.  It is not subscribed any more: the subscription
+        // would own a reference on what contains it.
+        unsafe { bindings::eventfd_ctx_put(self.ctx.as_ptr()) }
+    }
+}
+
+/// # Safety
+///
+/// Called by `vfs_poll()` with the table of [`Subscription::subscribe`].
+unsafe extern "C" fn add_wait(
+    _file: *mut bindings::file,
+    queue: *mut bindings::wait_queue_head,
+    table: *mut bindings::poll_table,
+) {
+    // SAFETY: The table is the first field of ours.
+    unsafe { bindings::add_wait_queue(queue, (*table.cast::<Table>()).wait) }
+}
+
+/// The functions that a driver wants called, with their arguments.
+pub(crate) struct Callbacks {
+    opaque: *mut c_void,
+    data: *mut c_void,
+    handler: Option<unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int>,
+    thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+}
+
+// SAFETY: By the promise that `new()` asks for.
+unsafe impl Send for Callbacks {}
+// SAFETY: As above.
+unsafe impl Sync for Callbacks {}
+
+impl Callbacks {
+    /// # Safety
+    ///
+    /// The functions may be called with these arguments from any task, `handler` in atomic
+    /// context, until `vfio_virqfd_disable()` returns.
+    pub(crate) unsafe fn new(
+        opaque: *mut c_void,
+        data: *mut c_void,
+        handler: Option<unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int>,
+        thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    ) -> Self {
+        Self {
+            opaque,
+            data,
+            handler,
+            thread,
+        }
+    }
+
+    /// Calls the handler; true if the thread is to run.  Without a handler it always is.
+    pub(crate) fn handle(&self) -> bool {
+        // SAFETY: By the promise that `new()` asks for.
+        let wanted = self.handler.is_none_or(|h| unsafe { h(self.opaque, self.data) } != 0);
+        wanted && self.has_thread()
+    }
+
+    /// Whether there is a thread function.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.thread.is_some()
+    }
+
+    /// Calls the thread function.  May sleep.
+    pub(crate) fn run_thread(&self) {
+        if let Some(thread) = self.thread {
+            // SAFETY: By the promise that `new()` asks for.
+            unsafe { thread(self.opaque, self.data) }
+        }
+    }
+}
+
+/// A driver's variable that points to what it enabled; NULL when nothing is.
+///
+/// All access is under one lock, which the guard proves.
+pub(crate) struct Slot<T>(NonNull<*mut bindings::virqfd>, PhantomData<fn(T)>);
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Slot<T> {}
+
+// SAFETY: Access is serialised by the guard that the methods ask for.
+unsafe impl<T> Send for Slot<T> {}
+// SAFETY: As above.
+unsafe impl<T> Sync for Slot<T> {}
+
+impl<T: Send + Sync + 'static> Slot<T> {
+    /// # Safety
+    ///
+    /// `ptr` is valid until `vfio_virqfd_disable()` of it returns, or is only used before the
+    /// function it was passed to returns, and it is NULL or was stored by [`fill`](Self::fill).
+    pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
+        Some(Self(NonNull::new(ptr)?, PhantomData))
+    }
+
+    /// What the slot points to, which its subscription keeps.
+    pub(crate) fn get<'a, G>(&self, _lock: &'a G) -> Option<ArcBorrow<'a, T>> {
+        // SAFETY: By the promise of `from_raw()`; whoever ends the subscription empties the slot
+        // first, under the lock that `_lock` holds.
+        unsafe {
+            let ptr = NonNull::new(*self.0.as_ptr())?;
+            Some(ArcBorrow::from_raw(ptr.as_ptr().cast()))
+        }
+    }
+
+    /// Whether the slot points to `item`.
+    pub(crate) fn holds<G>(&self, item: &T, _lock: &G) -> bool {
+        // SAFETY: By the promise of `from_raw()`.
+        unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
+    }
+
+    /// Points the slot to `item`, whose subscription keeps it.
+    pub(crate) fn fill<G>(&self, item: &Arc<T>, _lock: &mut G) {
+        let ptr: *const T = &raw const **item;
+        // SAFETY: By the promise of `from_raw()`.
+        unsafe { *self.0.as_ptr() = ptr.cast_mut().cast() }
+    }
+
+    /// Empties the slot.
+    pub(crate) fn clear<G>(&self, _lock: &mut G) {
+        // SAFETY: By the promise of `from_raw()`.
+        unsafe { *self.0.as_ptr() = core::ptr::null_mut() }
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The pseudo file system whose inodes hold the mappings of devices (`include/linux/fs.h`,
+//! `pseudo_fs.h`).
+//!
+//! Each device has an inode there.  Every file of the device uses that inode's mapping, so that a
+//! driver can zap all of user space's mappings of the device at once.  C counterpart:
+//! `vfio_fs_inode_new()`.
+
+use crate::bindings;
+use core::{cell::UnsafeCell, ptr::NonNull};
+use kernel::{module::this_module, prelude::*};
+
+const VFIO_MAGIC: c_ulong = 0x5646_494f; // "VFIO"
+
+#[repr(transparent)]
+struct Global<T>(UnsafeCell<T>);
+
+// SAFETY: The C functions that get a pointer to one lock it themselves: `simple_pin_fs()` and
+// `simple_release_fs()` by `pin_fs_lock`, the file system type by its registration's rules.
+unsafe impl<T> Sync for Global<T> {}
+
+static FS_TYPE: Global<bindings::file_system_type> =
+    Global(UnsafeCell::new(bindings::file_system_type {
+        name: c"vfio".as_ptr().cast(),
+        owner: this_module::<crate::LocalModule>().as_ptr(),
+        init_fs_context: Some(init_fs_context),
+        kill_sb: Some(bindings::kill_anon_super),
+        ..pin_init::zeroed()
+    }));
+static MOUNT: Global<*mut bindings::vfsmount> = Global(UnsafeCell::new(core::ptr::null_mut()));
+static COUNT: Global<c_int> = Global(UnsafeCell::new(0));
+
+/// # Safety
+///
+/// Called by the VFS with a context that is being set up.
+unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
+    // SAFETY: By the VFS's promise.
+    match unsafe { bindings::vfio_helper_init_pseudo(fc, VFIO_MAGIC) }.is_null() {
+        true => ENOMEM.to_errno(),
+        false => 0,
+    }
+}
+
+/// A pin on the file system, which keeps it mounted.
+struct Pin;
+
+impl Pin {
+    fn new() -> Result<Self> {
+        // SAFETY: All three are this module's own and used by these two functions alone.
+        kernel::error::to_result(unsafe {
+            bindings::simple_pin_fs(FS_TYPE.0.get(), MOUNT.0.get(), COUNT.0.get())
+        })?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        // SAFETY: Balances `simple_pin_fs()`.
+        unsafe { bindings::simple_release_fs(MOUNT.0.get(), COUNT.0.get()) }
+    }
+}
+
+/// An inode of the pseudo file system.
+///
+/// Files whose `f_mapping` points into it must keep it alive.
+pub(crate) struct PseudoInode {
+    inode: NonNull<bindings::inode>,
+    _pin: Pin,
+}
+
+// SAFETY: Inodes do their own locking; a reference may be put by any task that may sleep.
+unsafe impl Send for PseudoInode {}
+// SAFETY: As above.
+unsafe impl Sync for PseudoInode {}
+
+impl PseudoInode {
+    /// # Errors
+    ///
+    /// `ENOMEM`, or the errno of mounting the file system.
+    pub(crate) fn new() -> Result<Self> {
+        let pin = Pin::new()?;
+        // SAFETY: The pin keeps the mount, which `simple_pin_fs()` has set.
+        let raw = unsafe { bindings::alloc_anon_inode((**MOUNT.0.get()).mnt_sb) };
+        Ok(Self {
+            inode: NonNull::new(super::from_err_ptr(raw)?).ok_or(ENOMEM)?,
+            _pin: pin,
+        })
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::inode {
+        self.inode.as_ptr()
+    }
+
+    /// The mapping that files of the device share.
+    pub(crate) fn mapping(&self) -> *mut bindings::address_space {
+        // SAFETY: `self` holds a reference on the inode; `i_mapping` is set at its allocation.
+        unsafe { (*self.inode.as_ptr()).i_mapping }
+    }
+}
+
+impl Drop for PseudoInode {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns one reference; the pin is dropped after this.
+        unsafe { bindings::iput(self.inode.as_ptr()) }
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Sets of small numbers (`struct ida`, `include/linux/idr.h`).
+
+use crate::bindings;
+use kernel::{error::to_result, prelude::*, types::Opaque};
+
+/// A C `struct ida`, used as a set.
+#[repr(transparent)]
+pub(crate) struct Ida(Opaque<bindings::ida>);
+
+impl Ida {
+    /// # Safety
+    ///
+    /// `ptr` points to an initialised `struct ida` that outlives `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::ida) -> &'a Self {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// Adds `id`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `ENOSPC` when `id` is a member already or above `i32::MAX`.
+    pub(crate) fn insert(&self, id: u32) -> Result {
+        // SAFETY: `self` is initialised.
+        let ret = unsafe { bindings::ida_alloc_range(self.0.get(), id, id, bindings::GFP_KERNEL) };
+        to_result(ret.min(0))
+    }
+
+    /// Whether `id` is a member.
+    pub(crate) fn contains(&self, id: u32) -> bool {
+        // SAFETY: `self` is initialised.
+        unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
+    }
+
+    /// Removes `id`, which must be a member.
+    pub(crate) fn remove(&self, id: u32) {
+        // SAFETY: `self` is initialised.
+        unsafe { bindings::ida_free(self.0.get(), id) }
+    }
+
+    /// The smallest member.
+    pub(crate) fn first(&self) -> Option<u32> {
+        // SAFETY: `self` is initialised.
+        let id = unsafe {
+            bindings::ida_find_first_range(self.0.get(), 0, kernel::ffi::c_int::MAX as u32)
+        };
+        u32::try_from(id).ok()
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! IOMMU groups and capabilities (`include/linux/iommu.h`).
+
+use super::device::as_raw;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{device::Device, error::to_result, prelude::*};
+
+/// A reference on a `struct iommu_group`.
+pub(crate) struct IommuGroup(NonNull<bindings::iommu_group>);
+
+// SAFETY: The IOMMU core does its own locking; a reference may be put by any task.
+unsafe impl Send for IommuGroup {}
+// SAFETY: As above.
+unsafe impl Sync for IommuGroup {}
+
+impl IommuGroup {
+    /// The group of a device, if it has one.
+    pub(crate) fn of(dev: &Device) -> Option<Self> {
+        // SAFETY: `dev` is valid.
+        NonNull::new(unsafe { bindings::iommu_group_get(as_raw(dev)) }).map(Self)
+    }
+
+    /// A new group that no IOMMU driver knows.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or the errno of making its folder in sysfs.
+    pub(crate) fn alloc(name: &CStr) -> Result<Self> {
+        // SAFETY: No requirements.
+        let raw = super::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
+        let group = Self(NonNull::new(raw).ok_or(ENOMEM)?);
+        // SAFETY: `raw` is valid, `name` a string that is copied.
+        to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_ptr().cast()) })?;
+        Ok(group)
+    }
+
+    /// Its id, unique among the groups that exist.
+    pub(crate) fn id(&self) -> i32 {
+        // SAFETY: `self` holds a reference.
+        unsafe { bindings::iommu_group_id(self.0.as_ptr()) }
+    }
+
+    /// Whether DMA of the group has an owner other than the kernel's own drivers.
+    pub(crate) fn dma_owner_claimed(&self) -> bool {
+        // SAFETY: `self` holds a reference.
+        unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }
+    }
+
+    /// Makes `dev`, which is in no group, a member.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or the errno of making its links in sysfs.
+    pub(crate) fn add_device(&self, dev: &Device) -> Result {
+        // SAFETY: `self` holds a reference, `dev` is valid.
+        to_result(unsafe { bindings::iommu_group_add_device(self.0.as_ptr(), as_raw(dev)) })
+    }
+
+    /// Ends the membership that [`add_device`](Self::add_device) began.
+    pub(crate) fn remove_device(dev: &Device) {
+        // SAFETY: `dev` is valid.
+        unsafe { bindings::iommu_group_remove_device(as_raw(dev)) }
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for IommuGroup {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns one reference.
+        unsafe { bindings::iommu_group_put(self.0.as_ptr()) }
+    }
+}
+
+/// Whether DMA of the device can be made coherent with the CPU's caches
+/// (`IOMMU_CAP_CACHE_COHERENCY`).
+pub(crate) fn cache_coherent(dev: &Device) -> bool {
+    // SAFETY: `dev` is valid.
+    unsafe {
+        bindings::device_iommu_capable(as_raw(dev), bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY)
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    device::Device,
+    error::to_result,
+    prelude::*,
+    sync::aref::{ARef, AlwaysRefCounted},
+    types::Opaque,
+};
+
+/// "No PASID": the device itself.
+pub(crate) const NO_PASID: u32 = 0;
+
+/// An iommufd: `struct iommufd_ctx`.
+#[repr(transparent)]
+pub(crate) struct Ctx(Opaque<bindings::iommufd_ctx>);
+
+// SAFETY: iommufd does its own locking.
+unsafe impl Send for Ctx {}
+// SAFETY: As above.
+unsafe impl Sync for Ctx {}
+
+// SAFETY: iommufd counts the references.
+unsafe impl AlwaysRefCounted for Ctx {
+    fn inc_ref(&self) {
+        // SAFETY: `self` is valid.
+        unsafe { bindings::iommufd_ctx_get(self.as_raw()) }
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller owns one reference.
+        unsafe { bindings::iommufd_ctx_put(obj.as_ptr().cast()) }
+    }
+}
+
+impl Ctx {
+    /// The iommufd that the caller's file descriptor stands for.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF` when it is not open, `EBADFD` when it is something else.
+    pub(crate) fn from_fd(fd: c_int) -> Result<ARef<Self>> {
+        // SAFETY: No requirements.
+        let raw = super::from_err_ptr(unsafe { bindings::iommufd_ctx_from_fd(fd) })?;
+        let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
+        // SAFETY: `iommufd_ctx_from_fd()` gave us the reference.
+        Ok(unsafe { ARef::from_raw(ctx) })
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` is valid for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::iommufd_ctx) -> &'a Self {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommufd_ctx {
+        self.0.get()
+    }
+
+    /// Whether a device of `group` is bound to the iommufd.
+    pub(crate) fn has_group(&self, group: &super::iommu::IommuGroup) -> bool {
+        // SAFETY: `self` is valid; `group` holds a reference.
+        unsafe { bindings::iommufd_ctx_has_group(self.as_raw(), group.as_raw()) }
+    }
+}
+
+/// A device bound to an iommufd: DMA of its group belongs to that iommufd.  Unbound when dropped,
+/// with nothing attached any more.
+#[repr(transparent)]
+pub(crate) struct BoundDevice(NonNull<bindings::iommufd_device>);
+
+impl BoundDevice {
+    /// Binds `dev`; also gives its id.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without coherent DMA; `EPERM` when the group is another's or interrupts are not
+    /// isolated; `EBUSY`, `ENODEV`, `ENOMEM`.
+    pub(crate) fn bind(ctx: &Ctx, dev: &Device) -> Result<(Self, u32)> {
+        let mut id = 0;
+        // SAFETY: `ctx` and `dev` are valid; iommufd takes the references that it needs.
+        let raw = super::from_err_ptr(unsafe {
+            bindings::iommufd_device_bind(ctx.as_raw(), super::device::as_raw(dev), &mut id)
+        })?;
+        Ok((Self(NonNull::new(raw).ok_or(ENODEV)?), id))
+    }
+
+    /// Attaches a page table or address space; the result is the id of the page table in use.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` for an unknown id, `EINVAL` for one that does not fit, `EBUSY`, `ENOMEM`.
+    pub(crate) fn attach(&self, pasid: u32, pt_id: u32) -> Result<u32> {
+        let mut pt_id = pt_id;
+        // SAFETY: `self` is bound.
+        to_result(unsafe { bindings::iommufd_device_attach(self.0.as_ptr(), pasid, &mut pt_id) })?;
+        Ok(pt_id)
+    }
+
+    /// As [`attach`](Self::attach), in place of what is attached.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach); the old one stays then.
+    pub(crate) fn replace(&self, pasid: u32, pt_id: u32) -> Result<u32> {
+        let mut pt_id = pt_id;
+        // SAFETY: `self` is bound.
+        to_result(unsafe {
+            bindings::iommufd_device_replace(self.0.as_ptr(), pasid, &mut pt_id)
+        })?;
+        Ok(pt_id)
+    }
+
+    /// Detaches what [`attach`](Self::attach) attached.
+    pub(crate) fn detach(&self, pasid: u32) {
+        // SAFETY: `self` is bound.
+        unsafe { bindings::iommufd_device_detach(self.0.as_ptr(), pasid) }
+    }
+
+    /// The iommufd; valid while `self` is bound.
+    pub(crate) fn ctx(&self) -> *mut bindings::iommufd_ctx {
+        // SAFETY: `self` is bound.
+        unsafe { bindings::iommufd_device_to_ictx(self.0.as_ptr()) }
+    }
+
+    /// The id of the device in the iommufd, at least 1.
+    pub(crate) fn id(&self) -> u32 {
+        // SAFETY: `self` is bound.
+        unsafe { bindings::iommufd_device_to_id(self.0.as_ptr()) }
+    }
+
+    /// Borrows what a field of a C structure owns.
+    ///
+    /// # Safety
+    ///
+    /// The field is NULL or owns a bound device, and does not change for `'a`.
+    pub(crate) unsafe fn borrow<'a>(field: *const *mut bindings::iommufd_device) -> Option<&'a Self> {
+        // SAFETY: By the caller's promise; `Option<BoundDevice>` has the layout of the pointer.
+        unsafe { (*field.cast::<Option<Self>>()).as_ref() }
+    }
+
+    /// Stores into a field of a C structure, and gives what it owned before.
+    ///
+    /// # Safety
+    ///
+    /// The field is NULL or owns a bound device, and nobody else uses it now.
+    pub(crate) unsafe fn replace_in(
+        field: *mut *mut bindings::iommufd_device,
+        device: Option<Self>,
+    ) -> Option<Self> {
+        // SAFETY: By the caller's promise; `Option<BoundDevice>` has the layout of the pointer.
+        unsafe { core::ptr::replace(field.cast::<Option<Self>>(), device) }
+    }
+}
+
+impl Drop for BoundDevice {
+    fn drop(&mut self) {
+        // SAFETY: `self` is bound; nobody uses it any more.
+        unsafe { bindings::iommufd_device_unbind(self.0.as_ptr()) }
+    }
+}

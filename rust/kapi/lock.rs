@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Initialisation of global locks (`rust/kernel/sync/lock/global.rs`).
+
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{ordering::Relaxed, AtomicFlag},
+        lock::{GlobalLock, GlobalLockBackend},
+    },
+};
+
+static BEGUN: AtomicFlag = AtomicFlag::new(false);
+
+/// Proof that the module is being loaded and has published nothing yet: no other thread can
+/// reach a global of the module.  There is at most one in the life of the module.
+pub(crate) struct LoadPhase(());
+
+impl LoadPhase {
+    /// Begins the load phase.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` when it has begun before.
+    pub(crate) fn begin() -> Result<Self> {
+        match BEGUN.xchg(true, Relaxed) {
+            false => Ok(Self(())),
+            true => Err(EBUSY),
+        }
+    }
+
+    /// Initialises a global lock.
+    pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) {
+        // SAFETY: The load phase exists once and each global is named once in `Vfio::init`; no
+        // other code of the module runs before its init function has registered something.
+        unsafe { lock.init() }
+    }
+}

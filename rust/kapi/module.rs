@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! References on modules (`include/linux/module.h`) and the parameter of this one.
+
+use crate::bindings;
+use kernel::prelude::*;
+
+/// A reference on a module, which keeps its code loaded.
+pub(crate) struct ModuleRef(*mut bindings::module);
+
+// SAFETY: A module reference may be put by any task.
+unsafe impl Send for ModuleRef {}
+// SAFETY: There are no methods that take `&self`.
+unsafe impl Sync for ModuleRef {}
+
+impl ModuleRef {
+    /// Takes a reference on the module of the driver that `dev` is bound to.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when the module is going away.
+    pub(crate) fn of_driver(dev: &super::vfio::Device<super::vfio::Registered>) -> Result<Self> {
+        let parent = super::device::as_raw(dev.parent());
+        // SAFETY: The device is registered with VFIO, so its parent is bound to the driver that
+        // registered it: `parent->driver` is set and stays.
+        let owner = unsafe { bindings::vfio_helper_driver_owner(parent) };
+        // SAFETY: `owner` is NULL (a built-in driver) or a module that is at least `GOING`, since
+        // its driver has not returned from `remove` while the device is registered.
+        match unsafe { bindings::try_module_get(owner) } {
+            true => Ok(Self(owner)),
+            false => Err(ENODEV),
+        }
+    }
+}
+
+impl Drop for ModuleRef {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns one reference; NULL is allowed.
+        unsafe { bindings::module_put(self.0) }
+    }
+}
+
+/// The parameter `enable_unsafe_noiommu_mode`, as it is now.
+///
+/// It can change at any time: read it once for each decision.
+pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
+    // SAFETY: A plain `bool` of the module's own (params.c), written by the parameter code.
+    unsafe { core::ptr::read_volatile(&raw const bindings::vfio_noiommu) }
+}
+
+/// Prints an informational line without the module's name in front of it.
+pub(crate) fn print_info(prefix: &CStr, rest: &str) {
+    // SAFETY: The format matches its arguments; the length limits the second.
+    unsafe {
+        bindings::_printk(
+            c"\x016%s%.*s\n".as_ptr().cast(),
+            prefix.as_ptr(),
+            rest.len() as c_int,
+            rest.as_ptr(),
+        );
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Runtime power management (`include/linux/pm_runtime.h`).
+
+use crate::bindings;
+use kernel::{device::Device, prelude::*};
+
+/// Keeps a device powered; lets go, asynchronously, when dropped.
+pub(crate) struct Powered<'a>(Option<&'a Device>);
+
+impl<'a> Powered<'a> {
+    /// Resumes the device, if its driver does power management at all.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` when the device could not be resumed; the reason is logged, rate-limited.
+    #[inline]
+    pub(crate) fn resume_and_get(dev: &'a Device) -> Result<Self> {
+        let raw = super::device::as_raw(dev);
+        // SAFETY: `dev` is valid.
+        if !unsafe { bindings::vfio_helper_has_driver_pm(raw) } {
+            return Ok(Self(None));
+        }
+        // SAFETY: `dev` is valid; the caller may sleep.
+        match unsafe { bindings::vfio_helper_pm_runtime_resume_and_get(raw) } {
+            0 => Ok(Self(Some(dev))),
+            err => {
+                // SAFETY: `dev` is valid.
+                unsafe { bindings::vfio_helper_runtime_resume_failed(raw, err) };
+                Err(EIO)
+            }
+        }
+    }
+}
+
+impl Drop for Powered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(dev) = self.0 {
+            // SAFETY: `dev` is valid; this puts what `resume_and_get()` got.
+            unsafe { bindings::vfio_helper_pm_runtime_put(super::device::as_raw(dev)) }
+        }
+    }
+}

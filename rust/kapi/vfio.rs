@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `struct vfio_device` as a Rust type (`include/linux/vfio.h`).
+//!
+//! Drivers embed the structure and share it with the core, so it is never borrowed mutably and
+//! its fields are reached one by one.  What may be done with a device depends on what is proved
+//! of it, and the proof is the type of its context:
+//!
+//! - [`Normal`]: the object exists.  Only this one is what C code hands us.
+//! - [`Registered`]: a reference on its registration is held ([`RegistrationRef`]), so the driver
+//!   stays bound to the parent.
+//! - [`Open`]: it is open, and the caller came by a file that has access.  Comes out of a passed
+//!   access gate only.
+//!
+//! A device in a stronger context can be used where a weaker one is asked for.  There is no
+//! counted reference on the strong ones, so a proof cannot be kept beyond what it proves.
+//!
+//! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
+
+pub(crate) mod ops;
+pub(crate) mod set;
+pub(crate) mod severable;
+
+use super::completion::Completion;
+use crate::bindings;
+use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
+use kernel::{
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+    types::{ForeignOwnable, Opaque},
+};
+
+pub(crate) use set::SetLocked;
+pub(crate) use severable::Severable;
+
+/// What the core hangs on each device it allocates: the one type above `kapi` that is named here.
+type State = crate::device::State;
+
+/// The device exists.
+pub(crate) struct Normal;
+/// Its registration is held.
+pub(crate) struct Registered;
+/// It is open and the caller has access.
+pub(crate) struct Open;
+
+/// A `struct vfio_device` of which `Ctx` is proved.
+///
+/// # Invariants
+///
+/// Allocated by [`NewDevice`], initialised, and not yet released; its class device's driver data
+/// is an `Arc<State>`.
+#[repr(transparent)]
+pub(crate) struct Device<Ctx = Normal>(Opaque<bindings::vfio_device>, PhantomData<Ctx>);
+
+// SAFETY: The methods of each context do, or ask proof of, the locking that their fields need.
+unsafe impl<Ctx> Sync for Device<Ctx> {}
+
+impl Deref for Device<Open> {
+    type Target = Device<Registered>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: The contexts differ in the proof alone, and `Open` implies `Registered`.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
+}
+
+impl Deref for Device<Registered> {
+    type Target = Device<Normal>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: The contexts differ in the proof alone, and `Registered` implies `Normal`.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
+}
+
+impl<Ctx> Device<Ctx> {
+    /// # Safety
+    ///
+    /// `ptr` satisfies the type's invariants for `'a`, and `Ctx` holds of it for `'a`.
+    #[inline]
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::vfio_device) -> &'a Self {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { &*ptr.cast() }
+    }
+
+    #[inline]
+    pub(crate) fn as_raw(&self) -> *mut bindings::vfio_device {
+        self.0.get()
+    }
+
+    /// The physical or mediated device that this one stands for.
+    #[inline]
+    pub(crate) fn parent(&self) -> &kernel::device::Device {
+        // SAFETY: `dev` is set at allocation and does not change; the driver keeps its parent
+        // for as long as it keeps the object.
+        unsafe { kernel::device::Device::from_raw((*self.as_raw()).dev) }
+    }
+
+    /// The core's own state of the device.
+    #[inline]
+    pub(crate) fn state(&self) -> ArcBorrow<'_, State> {
+        // SAFETY: By the type's invariants; `device_initialize()` does not touch driver data and
+        // nobody else sets it on VFIO's class device.
+        unsafe { Arc::<State>::borrow((*self.as_raw()).device.driver_data) }
+    }
+
+    #[inline]
+    fn refcount(&self) -> *mut bindings::refcount_t {
+        // SAFETY: `self` is valid; only the address is taken.
+        unsafe { &raw mut (*self.as_raw()).refcount }
+    }
+
+    /// Completed when the last registration reference is gone.
+    pub(crate) fn drained(&self) -> &Completion {
+        // SAFETY: Initialised at allocation; lives as long as `self`.
+        unsafe { Completion::from_raw(&raw mut (*self.as_raw()).comp) }
+    }
+}
+
+impl Device {
+    /// Whether the driver chose a device set before registration.
+    pub(crate) fn has_set(&self) -> bool {
+        // SAFETY: The driver does not assign a set and register at the same time.
+        !unsafe { (*self.as_raw()).dev_set }.is_null()
+    }
+
+    /// Marks the device as one without an IOMMU.  Before registration, hence without a lock.
+    pub(crate) fn set_noiommu(&self, noiommu: bool) {
+        // SAFETY: The device is not registered: nobody else writes this byte.
+        unsafe { bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into()) }
+    }
+
+    /// Names the class device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn set_name(&self, prefix: &CStr, index: u32) -> Result {
+        // SAFETY: The class device is initialised and not yet added; the format matches.
+        kernel::error::to_result(unsafe {
+            bindings::dev_set_name(
+                &raw mut (*self.as_raw()).device,
+                c"%svfio%u".as_ptr().cast(),
+                prefix.as_ptr(),
+                index,
+            )
+        })
+    }
+
+    /// Adds the class device: sysfs, the node in `/dev` if `devt` is not 0, the uevent.
+    ///
+    /// # Errors
+    ///
+    /// Those of `device_add()`.
+    pub(crate) fn add(&self, devt: bindings::dev_t) -> Result {
+        // SAFETY: The class device is initialised, named and not added.
+        kernel::error::to_result(unsafe {
+            (*self.as_raw()).device.devt = devt;
+            bindings::device_add(&raw mut (*self.as_raw()).device)
+        })
+    }
+
+    /// Removes what [`add`](Self::add) added.
+    pub(crate) fn del(&self) {
+        // SAFETY: The class device was added; its registration is being taken back, once.
+        unsafe { bindings::device_del(&raw mut (*self.as_raw()).device) }
+    }
+
+    /// Where drivers put their own files in debugfs.
+    pub(crate) fn set_debug_root(&self, dir: Option<&super::debugfs::Dir>) {
+        let dentry = dir.map_or(core::ptr::null_mut(), |d| d.as_raw());
+        // SAFETY: Written by registration and unregistration alone, which do not overlap.
+        unsafe { (*self.as_raw()).debug_root = dentry }
+    }
+
+    /// Lets references on the registration be taken; the result is the first.
+    pub(crate) fn start_registration(&self) -> RegistrationRef {
+        // SAFETY: The count is 0: nobody else touches it.
+        unsafe { bindings::refcount_set(self.refcount(), 1) };
+        RegistrationRef(NonNull::from(self))
+    }
+}
+
+/// A reference on the registration of a device: unregistration waits until it is dropped.
+///
+/// # Invariants
+///
+/// Owns one count of `refcount`.
+pub(crate) struct RegistrationRef(NonNull<Device>);
+
+// SAFETY: The count is atomic and `Device` may be used by any task.
+unsafe impl Send for RegistrationRef {}
+// SAFETY: As above.
+unsafe impl Sync for RegistrationRef {}
+
+impl RegistrationRef {
+    /// None when the device is not, or no longer, registered.
+    pub(crate) fn try_get(device: &Device) -> Option<Self> {
+        // SAFETY: `device` is valid.
+        unsafe { bindings::vfio_helper_refcount_inc_not_zero(device.refcount()) }
+            .then(|| Self(NonNull::from(device)))
+    }
+
+    /// Gives the count to the C caller, who puts it with `vfio_device_put_registration()`.
+    pub(crate) fn into_foreign(self) {
+        core::mem::forget(self);
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns one count.
+    pub(crate) unsafe fn from_foreign(device: &Device) -> Self {
+        Self(NonNull::from(device))
+    }
+}
+
+impl Deref for RegistrationRef {
+    type Target = Device<Registered>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: By the type's invariants the device is registered while `self` lives.
+        unsafe { Device::from_raw(self.0.as_ref().as_raw()) }
+    }
+}
+
+impl Drop for RegistrationRef {
+    fn drop(&mut self) {
+        // SAFETY: The count that is dropped here keeps the device valid up to the completion,
+        // which is the last access.
+        let device = unsafe { self.0.as_ref() };
+        // SAFETY: `self` owns the count.
+        if unsafe { bindings::refcount_dec_and_test(device.refcount()) } {
+            device.drained().complete();
+        }
+    }
+}
+
+/// Memory of a device that is being made.  Freed when dropped; [`initialise`](Self::initialise)
+/// turns it into a counted object.
+pub(crate) struct NewDevice(NonNull<bindings::vfio_device>);
+
+impl NewDevice {
+    /// Allocates `size` zeroed bytes that begin with a `struct vfio_device`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when `size` is too small for that, `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// `parent` and `ops` are valid for as long as the device exists.
+    pub(crate) unsafe fn alloc(
+        size: usize,
+        parent: *mut bindings::device,
+        ops: *const bindings::vfio_device_ops,
+    ) -> Result<Self> {
+        if kernel::warn_on!(size < size_of::<bindings::vfio_device>()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: No requirements.
+        let raw: *mut bindings::vfio_device =
+            unsafe { bindings::vfio_helper_kvzalloc(size) }.cast();
+        let device = Self(NonNull::new(raw).ok_or(ENOMEM)?);
+        // SAFETY: The allocation is large enough, zeroed and ours.
+        unsafe {
+            (*raw).dev = parent;
+            (*raw).ops = ops;
+            bindings::vfio_helper_init_completion(&raw mut (*raw).comp);
+            #[cfg(CONFIG_IOMMUFD)]
+            bindings::vfio_helper_ida_init(&raw mut (*raw).pasids);
+        }
+        Ok(device)
+    }
+
+    /// Gives the device its state and its index.
+    pub(crate) fn set_state(&mut self, index: u32, state: Arc<State>) {
+        let raw = self.0.as_ptr();
+        // SAFETY: The device is ours alone.  The inode is kept by the state, which the device
+        // keeps.
+        unsafe {
+            (*raw).index = index;
+            (*raw).inode = state.inode().as_raw();
+            (*raw).device.driver_data = state.into_foreign();
+        }
+    }
+
+    /// Calls the driver's `init`.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    pub(crate) fn driver_init(&mut self) -> Result {
+        // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
+        unsafe {
+            match (*(*self.0.as_ptr()).ops).init {
+                Some(init) => super::callback_result(init(self.0.as_ptr())),
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// Makes it a counted object of `class` that `release` frees, and gives its one reference
+    /// to the caller.
+    pub(crate) fn initialise(
+        self,
+        class: &'static super::class::Class,
+        release: unsafe extern "C" fn(*mut bindings::device),
+    ) -> *mut bindings::vfio_device {
+        let raw = self.0.as_ptr();
+        core::mem::forget(self);
+        // SAFETY: The device is ours; everything that `release` needs has been set.
+        unsafe {
+            let device = &raw mut (*raw).device;
+            bindings::device_initialize(device);
+            (*device).release = Some(release);
+            (*device).class = class.as_raw();
+            (*device).parent = (*raw).dev;
+        }
+        raw
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` came from [`initialise`](Self::initialise), its last reference is gone, and it is
+    /// handed over: this is called once, by its `release`.
+    pub(crate) unsafe fn from_released(ptr: *mut bindings::vfio_device) -> Self {
+        // SAFETY: By the caller's promise not NULL.
+        Self(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    /// The device, as far as it exists: for leaving its set.
+    pub(crate) fn as_device(&self) -> &Device {
+        // SAFETY: The memory is ours.  `Device` is used here for its set alone.
+        unsafe { Device::from_raw(self.0.as_ptr()) }
+    }
+
+    /// Calls the driver's `release`.
+    pub(crate) fn driver_release(&mut self) {
+        // SAFETY: `ops` is valid until the device is freed; the last reference is gone.
+        unsafe {
+            if let Some(release) = (*(*self.0.as_ptr()).ops).release {
+                release(self.0.as_ptr());
+            }
+        }
+    }
+}
+
+impl Drop for NewDevice {
+    fn drop(&mut self) {
+        let raw = self.0.as_ptr();
+        // SAFETY: The device is ours; driver data is NULL or an `Arc<State>` that it owns.  Files
+        // may still hold the state, but not the device: the link is cut first.
+        unsafe {
+            let data = (*raw).device.driver_data;
+            if !data.is_null() {
+                let state = Arc::<State>::from_foreign(data);
+                drop(state.link().sever());
+            }
+            bindings::kvfree(raw.cast());
+        }
+    }
+}
+
+/// The device whose class device is `dev`.
+///
+/// # Safety
+///
+/// `dev` is the class device of a `struct vfio_device`.
+pub(crate) unsafe fn from_class_device(dev: *mut bindings::device) -> *mut bindings::vfio_device {
+    // SAFETY: By the caller's promise.
+    unsafe { kernel::container_of!(dev, bindings::vfio_device, device) }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The driver's callbacks (`struct vfio_device_ops`), each asking for the proof that its contract
+//! needs.
+//!
+//! A result that is not a negative errno is passed on as the driver gave it.
+
+use super::{Device, Open, Registered, RegistrationRef, SetLocked};
+use crate::{
+    bindings,
+    kapi::{callback_result, iommufd},
+};
+use kernel::{
+    fs::file,
+    mm::virt::VmaNew,
+    prelude::*,
+    uaccess::UserPtr,
+};
+
+/// A UUID as user space wrote it.
+pub(crate) type Uuid = [u8; 16];
+
+impl<Ctx> Device<Ctx> {
+    #[inline]
+    fn ops(&self) -> &bindings::vfio_device_ops {
+        // SAFETY: Set at allocation; the driver keeps its callbacks as long as the object.
+        unsafe { &*(*self.as_raw()).ops }
+    }
+
+    /// Whether the driver has all the callbacks that iommufd needs.
+    pub(crate) fn has_iommufd_ops(&self) -> bool {
+        let ops = self.ops();
+        ops.bind_iommufd.is_some()
+            && ops.unbind_iommufd.is_some()
+            && ops.attach_ioas.is_some()
+            && ops.detach_ioas.is_some()
+    }
+
+    /// Whether PASIDs can be attached.
+    pub(crate) fn has_pasid_attach(&self) -> bool {
+        self.ops().pasid_attach_ioas.is_some()
+    }
+
+    /// Whether PASIDs can be detached.
+    pub(crate) fn has_pasid_detach(&self) -> bool {
+        self.ops().pasid_detach_ioas.is_some()
+    }
+
+    /// Whether the driver looks at tokens.
+    pub(crate) fn has_match_token(&self) -> bool {
+        self.ops().match_token_uuid.is_some()
+    }
+
+    /// Asks the driver to make its user let go.  Called without any lock of the core.
+    pub(crate) fn request(&self, count: u32) {
+        if let Some(request) = self.ops().request {
+            // SAFETY: The device is being unregistered, which the driver waits for.
+            unsafe { request(self.as_raw(), count) }
+        }
+    }
+}
+
+/// Callbacks of opening and closing, under the set's lock.
+impl SetLocked<'_> {
+    /// Asks the driver whether the token opens the device; `None` is "no token given".
+    ///
+    /// # Errors
+    ///
+    /// The driver's: vfio-pci's are `EACCES` and `EINVAL`.
+    pub(crate) fn match_token(&self, token: Option<&Uuid>) -> Result {
+        let Some(match_token) = self.device().ops().match_token_uuid else {
+            return Ok(());
+        };
+        let token = token.map_or(core::ptr::null(), |t| t.as_ptr().cast());
+        // SAFETY: `token` is NULL or points to 16 bytes; a UUID has no alignment.
+        callback_result(unsafe { match_token(self.device().as_raw(), token) })
+    }
+
+    /// The driver's `open_device`, for the first open.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when the device is being unregistered; else the driver's.
+    pub(crate) fn driver_open(&mut self) -> Result<Opened> {
+        let registration = RegistrationRef::try_get(self.device()).ok_or(ENODEV)?;
+        if let Some(open) = self.device().ops().open_device {
+            // SAFETY: The device is registered, its set locked, and it is bound to an IOMMU
+            // context.
+            callback_result(unsafe { open(self.device().as_raw()) })?;
+        }
+        Ok(Opened(registration))
+    }
+
+    /// The driver's `close_device`, for the last close: the end of what `opened` proves.
+    pub(crate) fn driver_close(&mut self, opened: &Opened) {
+        if let Some(close) = opened.0.ops().close_device {
+            // SAFETY: Balances `driver_open()`; the set is locked.
+            unsafe { close(opened.0.as_raw()) }
+        }
+    }
+
+    /// The driver's `bind_iommufd`; the result is the id of the device in the iommufd.
+    ///
+    /// # Errors
+    ///
+    /// Those of `iommufd_device_bind()` for drivers that use the standard function.
+    pub(crate) fn bind_iommufd(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
+        let bind = self.device().ops().bind_iommufd.ok_or(EINVAL)?;
+        let mut id = 0;
+        // SAFETY: The device is registered and not bound, its set locked; `ctx` is held.
+        callback_result(unsafe { bind(self.device().as_raw(), ctx.as_raw(), &mut id) })?;
+        Ok(id)
+    }
+
+    /// The driver's `unbind_iommufd`.
+    pub(crate) fn unbind_iommufd(&mut self) {
+        if let Some(unbind) = self.device().ops().unbind_iommufd {
+            // SAFETY: Balances `bind_iommufd()`; the set is locked.
+            unsafe { unbind(self.device().as_raw()) }
+        }
+    }
+
+    /// The driver's `attach_ioas`: attaches, or replaces what is attached.  The result is the id
+    /// of the page table in use.
+    ///
+    /// # Errors
+    ///
+    /// Those of `iommufd_device_attach()` for drivers that use the standard function.
+    pub(crate) fn attach_ioas(&mut self, pt_id: u32) -> Result<u32> {
+        let attach = self.device().ops().attach_ioas.ok_or(EINVAL)?;
+        let mut pt_id = pt_id;
+        // SAFETY: The device is bound, its set locked.
+        callback_result(unsafe { attach(self.device().as_raw(), &mut pt_id) })?;
+        Ok(pt_id)
+    }
+
+    /// The driver's `detach_ioas`.
+    pub(crate) fn detach_ioas(&mut self) {
+        if let Some(detach) = self.device().ops().detach_ioas {
+            // SAFETY: The device is bound, its set locked.
+            unsafe { detach(self.device().as_raw()) }
+        }
+    }
+
+    /// As [`attach_ioas`](Self::attach_ioas), for a PASID.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` when the driver has no PASIDs; else as `attach_ioas`.
+    pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: u32) -> Result<u32> {
+        let attach = self.device().ops().pasid_attach_ioas.ok_or(EOPNOTSUPP)?;
+        let mut pt_id = pt_id;
+        // SAFETY: The device is bound, its set locked.
+        callback_result(unsafe { attach(self.device().as_raw(), pasid, &mut pt_id) })?;
+        Ok(pt_id)
+    }
+
+    /// The driver's `pasid_detach_ioas`.
+    pub(crate) fn pasid_detach_ioas(&mut self, pasid: u32) {
+        if let Some(detach) = self.device().ops().pasid_detach_ioas {
+            // SAFETY: The device is bound, its set locked.
+            unsafe { detach(self.device().as_raw(), pasid) }
+        }
+    }
+}
+
+/// Callbacks of a device's user.
+impl Device<Open> {
+    /// # Errors
+    ///
+    /// `EINVAL` without such a callback; else the driver's.
+    #[inline]
+    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<usize> {
+        let read = self.ops().read.ok_or(EINVAL)?;
+        // SAFETY: The device is open; the driver checks the user's buffer.
+        io_result(unsafe { read(self.as_raw(), buf.as_mut_ptr().cast(), count, pos) })
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` without such a callback; else the driver's.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        buf: UserPtr,
+        count: usize,
+        pos: &mut file::Offset,
+    ) -> Result<usize> {
+        let write = self.ops().write.ok_or(EINVAL)?;
+        // SAFETY: The device is open; the driver checks the user's buffer.
+        io_result(unsafe { write(self.as_raw(), buf.as_const_ptr().cast(), count, pos) })
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` without such a callback; else the driver's.
+    pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
+        let mmap = self.ops().mmap.ok_or(EINVAL)?;
+        // SAFETY: The device is open; `vma` is being set up by the caller's mmap().
+        callback_result(unsafe { mmap(self.as_raw(), vma.as_ptr()) })
+    }
+
+    /// An ioctl that the core does not know.  The driver's result as it is: it may be positive.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without such a callback; else the driver's.
+    #[inline]
+    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
+        let ioctl = self.ops().ioctl.ok_or(EINVAL)?;
+        // SAFETY: The device is open; the driver reads the user's memory itself.
+        let ret = unsafe { ioctl(self.as_raw(), cmd, arg.as_const_ptr().addr()) };
+        // CAST: The C core passes the result through an `int` too.
+        int_result(ret as c_int)
+    }
+
+    /// A device feature that the core does not know.  The driver's result as it is.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` without such a callback; else the driver's.
+    pub(crate) fn device_feature(&self, flags: u32, data: UserPtr, size: usize) -> Result<c_int> {
+        let feature = self.ops().device_feature.ok_or(ENOTTY)?;
+        // SAFETY: The device is open; the driver reads the user's memory itself.
+        int_result(unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) })
+    }
+
+    /// Whether the driver describes its regions.
+    pub(crate) fn has_region_info(&self) -> bool {
+        self.ops().get_region_info_caps.is_some()
+    }
+
+    /// Fills in the description of a region, and the chain of its capabilities.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without such a callback; else the driver's.
+    pub(crate) fn region_info(&self, info: &mut RegionInfo, caps: &mut InfoCaps) -> Result {
+        let get = self.ops().get_region_info_caps.ok_or(EINVAL)?;
+        // SAFETY: The device is open; both structures are the caller's own.
+        callback_result(unsafe { get(self.as_raw(), &mut info.0, &mut caps.0) })
+    }
+}
+
+/// Proof that the driver's `open_device` has run; holds the registration.
+pub(crate) struct Opened(RegistrationRef);
+
+impl Opened {
+    /// The device, open.
+    #[inline]
+    pub(crate) fn device(&self) -> &Device<Open> {
+        // SAFETY: `driver_open()` made the proof; whoever holds it closes the device when they
+        // drop it and not before.
+        unsafe { Device::from_raw(self.0.as_raw()) }
+    }
+
+    /// The device, registered.
+    pub(crate) fn registered(&self) -> &Device<Registered> {
+        &self.0
+    }
+}
+
+/// `struct vfio_region_info`.
+#[repr(transparent)]
+pub(crate) struct RegionInfo(pub(crate) bindings::vfio_region_info);
+
+/// `struct vfio_info_cap`: a buffer of capabilities that a driver fills; freed when dropped.
+///
+/// # Invariants
+///
+/// `buf` is NULL or was allocated by the kernel's `krealloc()` with `size` bytes.
+#[repr(transparent)]
+pub(crate) struct InfoCaps(bindings::vfio_info_cap);
+
+impl InfoCaps {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self(bindings::vfio_info_cap::default())
+    }
+
+    /// The bytes of the chain.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        match self.0.buf.is_null() {
+            true => &mut [],
+            // SAFETY: By the type's invariants.
+            false => unsafe { core::slice::from_raw_parts_mut(self.0.buf.cast(), self.0.size) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` satisfies the type's invariants and is the caller's for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::vfio_info_cap) -> &'a mut Self {
+        // SAFETY: By the caller's promise.
+        unsafe { &mut *ptr.cast() }
+    }
+
+    /// Makes room for `size` more bytes, all zero.  On failure the buffer is freed and empty.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn grow(&mut self, size: usize) -> Result {
+        let old = self.0.size;
+        let grown = old.checked_add(size).and_then(|new| {
+            // SAFETY: `buf` is NULL or allocated by the same function.
+            let buf = unsafe {
+                bindings::krealloc_node_align_noprof(
+                    self.0.buf.cast(),
+                    new,
+                    1,
+                    bindings::GFP_KERNEL,
+                    bindings::NUMA_NO_NODE,
+                )
+            };
+            (!buf.is_null()).then_some((buf, new))
+        });
+        let Some((buf, new)) = grown else {
+            self.free();
+            return Err(ENOMEM);
+        };
+        self.0.buf = buf.cast();
+        self.0.size = new;
+        if let Some(room) = self.bytes().get_mut(old..) {
+            room.fill(0);
+        }
+        Ok(())
+    }
+
+    fn free(&mut self) {
+        // SAFETY: By the type's invariants.
+        unsafe { bindings::kfree(self.0.buf.cast()) };
+        self.0 = bindings::vfio_info_cap::default();
+    }
+}
+
+impl Drop for InfoCaps {
+    fn drop(&mut self) {
+        self.free();
+    }
+}
+
+#[inline]
+fn int_result(ret: c_int) -> Result<c_int> {
+    match ret {
+        ret if ret < 0 => Err(Error::from_errno(ret)),
+        ret => Ok(ret),
+    }
+}
+
+#[inline]
+fn io_result(ret: isize) -> Result<usize> {
+    usize::try_from(ret).map_err(|_| Error::from_errno(ret as c_int))
+}

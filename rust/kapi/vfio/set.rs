@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Device sets, their lock, and what it protects.
+//!
+//! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
+//! The fields of a device that the lock protects are reached through [`SetLocked`] only.
+
+use super::{Device, Registered};
+use crate::{
+    bindings,
+    kapi::{ida::Ida, iommufd},
+};
+use core::{ops::Deref, ops::DerefMut, ptr::NonNull};
+use kernel::{
+    prelude::*,
+    static_lock_class,
+    sync::{
+        lock::{mutex::MutexBackend, Backend, Guard, Lock},
+        Mutex,
+    },
+};
+
+/// A set that devices can be members of.  Owned by the table of sets.
+///
+/// # Invariants
+///
+/// Points to an initialised `struct vfio_device_set`; freed when dropped.
+pub(crate) struct DevSet(NonNull<bindings::vfio_device_set>);
+
+// SAFETY: All but the lock and the list, which has its lock, is constant.
+unsafe impl Send for DevSet {}
+
+impl DevSet {
+    /// An empty set with the given key, an address that is only compared.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(id: usize) -> Result<Self> {
+        let set = KBox::new(bindings::vfio_device_set::default(), GFP_KERNEL)?;
+        let raw = KBox::into_raw(set);
+        // SAFETY: The set is ours and does not move any more.
+        unsafe {
+            (*raw).set_id = core::ptr::without_provenance_mut(id);
+            MutexBackend::init(
+                &raw mut (*raw).lock,
+                c"vfio_device_set.lock".as_ptr().cast(),
+                static_lock_class!().as_ptr(),
+            );
+            list_init(&raw mut (*raw).device_list);
+            Ok(Self(NonNull::new_unchecked(raw)))
+        }
+    }
+
+    /// Counts `device` as a member, which [`enter`]s next.  The caller holds the table of sets.
+    pub(crate) fn join(&self, device: &Device) {
+        let set = self.0.as_ptr();
+        // SAFETY: The device is in no set and its driver is busy assigning it one; the count is
+        // the table's.
+        unsafe {
+            (*device.as_raw()).dev_set = set;
+            (*set).device_count += 1;
+        }
+    }
+
+    /// Counts a member less, which has [`leave`]d; true if it was the last.  The caller holds the
+    /// table of sets.
+    pub(crate) fn part(&self) -> bool {
+        let set = self.0.as_ptr();
+        // SAFETY: The count is the table's.
+        unsafe {
+            (*set).device_count -= 1;
+            (*set).device_count == 0
+        }
+    }
+}
+
+impl Drop for DevSet {
+    fn drop(&mut self) {
+        // SAFETY: `new()` made it from a box; no device is a member any more.
+        drop(unsafe { KBox::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The key of the set that `device` is in.
+pub(crate) fn id_of(device: &Device) -> Option<usize> {
+    // SAFETY: A device leaves its set when it is freed only, and the key is constant.
+    unsafe { Some((*NonNull::new((*device.as_raw()).dev_set)?.as_ptr()).set_id.addr()) }
+}
+
+/// The lock of the set that `device` is in, which must have one.
+fn lock(device: &Device) -> &Mutex<()> {
+    // SAFETY: The device is in a set, which is initialised and lives while it has members.
+    unsafe { Lock::from_raw(&raw mut (*(*device.as_raw()).dev_set).lock) }
+}
+
+/// Makes `device` the last member on the list of the set that it joined.
+pub(crate) fn enter(device: &Device) {
+    let raw = device.as_raw();
+    let _guard = lock(device).lock();
+    // SAFETY: The list is initialised and locked; the entry is in no list.
+    unsafe {
+        bindings::list_add_tail(
+            &raw mut (*raw).dev_set_list,
+            &raw mut (*(*raw).dev_set).device_list,
+        )
+    }
+}
+
+/// Takes `device` off the list of its set.
+pub(crate) fn leave(device: &Device) {
+    let raw = device.as_raw();
+    let _guard = lock(device).lock();
+    // SAFETY: The device is on the list, which is locked.
+    unsafe { list_del(&raw mut (*raw).dev_set_list) }
+}
+
+impl Device<Registered> {
+    /// Takes the lock of the device's set.
+    ///
+    /// Order: inside the group's lock, outside iommufd's and the driver's.
+    pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
+        let guard = lock(self).lock();
+        DevSetGuard {
+            locked: SetLocked { device: self },
+            _guard: guard,
+        }
+    }
+}
+
+/// The set's lock, held.
+pub(crate) struct DevSetGuard<'a> {
+    locked: SetLocked<'a>,
+    _guard: Guard<'a, (), MutexBackend>,
+}
+
+impl<'a> Deref for DevSetGuard<'a> {
+    type Target = SetLocked<'a>;
+
+    fn deref(&self) -> &SetLocked<'a> {
+        &self.locked
+    }
+}
+
+impl<'a> DerefMut for DevSetGuard<'a> {
+    fn deref_mut(&mut self) -> &mut SetLocked<'a> {
+        &mut self.locked
+    }
+}
+
+/// Proof that the lock of `device`'s set is held, and the way to what it protects of that device.
+///
+/// It was made from the device and speaks of no other, so the lock of one set cannot be used to
+/// change a device of another.
+pub(crate) struct SetLocked<'a> {
+    device: &'a Device,
+}
+
+impl<'a> SetLocked<'a> {
+    /// The driver's side of the proof: its callbacks run under the lock and call back into the
+    /// core.  Lockdep checks it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock of the device's set for `'a`.
+    pub(crate) unsafe fn assume(device: &'a Device) -> Self {
+        // SAFETY: The device is in a set, which has an initialised lock.
+        unsafe {
+            bindings::vfio_helper_lockdep_assert_held(
+                &raw mut (*(*device.as_raw()).dev_set).lock,
+            )
+        };
+        Self { device }
+    }
+
+    pub(crate) fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// How many files have the device open.
+    pub(crate) fn open_count(&self) -> u32 {
+        // SAFETY: Under the set's lock.
+        unsafe { (*self.device.as_raw()).open_count }
+    }
+
+    /// Written so that the lockless assertions of drivers read a whole value.
+    pub(crate) fn set_open_count(&mut self, count: u32) {
+        // SAFETY: Under the set's lock.
+        unsafe { (&raw mut (*self.device.as_raw()).open_count).write_volatile(count) }
+    }
+
+    /// Whether a cdev file is bound: read by vfio-pci, under the lock, through the inline
+    /// `vfio_device_cdev_opened()`.
+    pub(crate) fn set_cdev_opened(&mut self, opened: bool) {
+        // SAFETY: Under the set's lock, as all writers of this byte once the device is
+        // registered.
+        unsafe { bindings::vfio_device::set_cdev_opened_raw(self.device.as_raw(), opened.into()) }
+    }
+
+    /// User space's choice of the second precopy format ends with the last close.
+    pub(crate) fn reset_precopy_info(&mut self) {
+        // SAFETY: Under the set's lock.
+        unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
+    }
+}
+
+/// What iommufd knows of the device.
+#[cfg(CONFIG_IOMMUFD)]
+impl SetLocked<'_> {
+    /// Its object in the iommufd it is bound to.
+    pub(crate) fn iommufd_device(&self) -> Option<&iommufd::BoundDevice> {
+        // SAFETY: Under the set's lock; not NULL only between `set_iommufd_device(Some(..))` and
+        // its replacement, for which the lock is taken exclusively (`&mut self`).
+        unsafe { iommufd::BoundDevice::borrow(&raw const (*self.device.as_raw()).iommufd_device) }
+    }
+
+    /// Stores the object, or takes it back.
+    pub(crate) fn set_iommufd_device(
+        &mut self,
+        device: Option<iommufd::BoundDevice>,
+    ) -> Option<iommufd::BoundDevice> {
+        // SAFETY: Under the set's lock; the field owns what is stored in it.
+        unsafe {
+            iommufd::BoundDevice::replace_in(&raw mut (*self.device.as_raw()).iommufd_device, device)
+        }
+    }
+
+    /// Whether a page table is attached to the device itself (not to a PASID).
+    pub(crate) fn is_attached(&self) -> bool {
+        // SAFETY: Under the set's lock.
+        unsafe { bindings::vfio_device::iommufd_attached_raw(self.device.as_raw()) != 0 }
+    }
+
+    pub(crate) fn set_attached(&mut self, attached: bool) {
+        // SAFETY: Under the set's lock.
+        unsafe {
+            bindings::vfio_device::set_iommufd_attached_raw(self.device.as_raw(), attached.into())
+        }
+    }
+
+    /// The PASIDs that have a page table attached.
+    pub(crate) fn pasids(&self) -> &Ida {
+        // SAFETY: Initialised at allocation.
+        unsafe { Ida::from_raw(&raw mut (*self.device.as_raw()).pasids) }
+    }
+}
+
+/// Sum of the open counts of a set's members.
+///
+/// # Safety
+///
+/// `set` is valid and the caller holds its lock.
+pub(crate) unsafe fn open_count(set: *mut bindings::vfio_device_set) -> u32 {
+    let mut count = 0u32;
+    // SAFETY: By the caller's promise.
+    unsafe {
+        for_each_member(set, |device| {
+            count = count.saturating_add((*device).open_count);
+            true
+        })
+    };
+    count
+}
+
+/// The member whose parent is `dev`, or NULL.
+///
+/// # Safety
+///
+/// `set` is valid and the caller holds its lock.
+pub(crate) unsafe fn find(
+    set: *mut bindings::vfio_device_set,
+    dev: *mut bindings::device,
+) -> *mut bindings::vfio_device {
+    let mut found = core::ptr::null_mut();
+    // SAFETY: By the caller's promise.
+    unsafe {
+        for_each_member(set, |device| {
+            if (*device).dev == dev {
+                found = device;
+            }
+            found.is_null()
+        })
+    };
+    found
+}
+
+/// Calls `f` for each member until it returns false.
+///
+/// # Safety
+///
+/// `set` is valid and the caller holds its lock.
+unsafe fn for_each_member(
+    set: *mut bindings::vfio_device_set,
+    mut f: impl FnMut(*mut bindings::vfio_device) -> bool,
+) {
+    // SAFETY: The lock keeps the list as it is; each entry is in a device.
+    unsafe {
+        bindings::vfio_helper_lockdep_assert_held(&raw mut (*set).lock);
+        let head = &raw mut (*set).device_list;
+        let mut entry = (*head).next;
+        while entry != head {
+            if !f(kernel::container_of!(entry, bindings::vfio_device, dev_set_list)) {
+                return;
+            }
+            entry = (*entry).next;
+        }
+    }
+}
+
+/// # Safety
+///
+/// `head` is valid and in no list.
+unsafe fn list_init(head: *mut bindings::list_head) {
+    // SAFETY: By the caller's promise.
+    unsafe {
+        (*head).next = head;
+        (*head).prev = head;
+    }
+}
+
+/// # Safety
+///
+/// `entry` is in a locked list.
+unsafe fn list_del(entry: *mut bindings::list_head) {
+    // SAFETY: By the caller's promise.
+    unsafe {
+        (*(*entry).prev).next = (*entry).next;
+        (*(*entry).next).prev = (*entry).prev;
+        list_init(entry);
+    }
+}

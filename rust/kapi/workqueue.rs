@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Work queues of one's own, and waiting for work (`include/linux/workqueue.h`).
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    prelude::*,
+    workqueue::{HasWork, Queue},
+};
+
+/// A work queue that executes one item at a time; drained and gone when dropped.
+pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
+
+// SAFETY: Work queues do their own locking.
+unsafe impl Send for OwnedQueue {}
+// SAFETY: As above.
+unsafe impl Sync for OwnedQueue {}
+
+impl OwnedQueue {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_single_threaded(name: &'static CStr) -> Result<Self> {
+        // SAFETY: `name` is a static string.
+        let raw = unsafe {
+            bindings::vfio_helper_create_singlethread_workqueue(name.as_ptr().cast())
+        };
+        Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
+    }
+
+    /// The queue, to put work on.
+    pub(crate) fn queue(&self) -> &Queue {
+        // SAFETY: `self` owns the queue.
+        unsafe { Queue::from_raw(self.0.as_ptr()) }
+    }
+
+    /// Waits for all that is on the queue now.
+    pub(crate) fn flush(&self) {
+        // SAFETY: `self` owns the queue.
+        unsafe { bindings::__flush_workqueue(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for OwnedQueue {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns the queue and nobody puts work on it any more.
+        unsafe { bindings::destroy_workqueue(self.0.as_ptr()) }
+    }
+}
+
+/// Waits until the given work of `item` is not executing, nor pending.
+pub(crate) fn flush_work<T: HasWork<T, ID>, const ID: u64>(item: &T) {
+    let item = core::ptr::from_ref(item).cast_mut();
+    // SAFETY: `item` is valid; its work was initialised with it.
+    unsafe {
+        let work = T::raw_get_work(item);
+        bindings::flush_work(kernel::workqueue::Work::raw_get(work));
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The module parameter and the modinfo that the module! macro cannot express: a parameter that
+// is writable in sysfs, the version, the softdep.
+
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+
+#include "vfio_helpers.h"
+
+/* Read live, once in each registration; plain bool as in the C core. */
+bool vfio_noiommu __read_mostly;
+#ifdef CONFIG_VFIO_NOIOMMU
+module_param_named(enable_unsafe_noiommu_mode, vfio_noiommu, bool, 0644);
+MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
+		 "Give devices without an IOMMU to user space: no isolation, no translation of DMA, no protection of the host, not for virtual machines. Needs CAP_SYS_RAWIO and taints the kernel. (default: false)");
+#endif
+
+MODULE_VERSION("0.3");
+MODULE_SOFTDEP("post: vfio_iommu_type1 vfio_iommu_spapr_tce");

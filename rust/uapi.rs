@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Arguments of the ioctls that the core itself handles: read from user memory once, validated,
+//! and from then on values.
+//!
+//! The structures are those of `include/uapi/linux/vfio.h`; their sizes and offsets are compared
+//! with the C ones when the module is built (`abi/layout.rs`).  Checks stand in the order in which
+//! the C core makes them, for the first that fails gives the errno.
+
+pub(crate) mod attach;
+pub(crate) mod bind;
+pub(crate) mod feature;
+pub(crate) mod group;
+pub(crate) mod region;
+
+use kernel::{ioctl::_IO, uaccess::UserPtr};
+
+/// `VFIO_TYPE` and `VFIO_BASE`.
+const fn io(nr: u32) -> u32 {
+    _IO(b';' as u32, 100 + nr)
+}
+
+pub(crate) const GROUP_GET_STATUS: u32 = io(3);
+pub(crate) const DEVICE_GET_REGION_INFO: u32 = io(8);
+pub(crate) const DEVICE_FEATURE: u32 = io(17);
+pub(crate) const DEVICE_BIND_IOMMUFD: u32 = io(18);
+pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: u32 = io(19);
+pub(crate) const DEVICE_DETACH_IOMMUFD_PT: u32 = io(20);
+
+/// The address of a field in a user's structure.
+fn field(arg: UserPtr, offset: usize) -> UserPtr {
+    arg.wrapping_byte_add(offset)
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `VFIO_DEVICE_BIND_IOMMUFD`: `struct vfio_device_bind_iommufd`.
+
+use super::field;
+use crate::kapi::{uaccess, vfio::ops::Uuid};
+use core::mem::offset_of;
+use kernel::{page::PAGE_SIZE, prelude::*, uaccess::UserPtr};
+
+/// `VFIO_DEVICE_BIND_FLAG_TOKEN`: `token_uuid_ptr` points to a UUID.
+const FLAG_TOKEN: u32 = 1 << 0;
+
+/// The structure; the first version ended before `token_uuid_ptr`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+pub(crate) struct Layout {
+    pub(crate) argsz: u32,
+    pub(crate) flags: u32,
+    pub(crate) iommufd: i32,
+    pub(crate) out_devid: u32,
+    pub(crate) token_uuid_ptr: u64,
+}
+
+/// Size of the first version.
+const MIN_SIZE: usize = offset_of!(Layout, token_uuid_ptr);
+
+/// The token that came with a bind.
+pub(crate) enum Token {
+    None,
+    /// The UUID, or the error of reading it, which has its place among the errors of bind.
+    Given(Result<Uuid>),
+}
+
+/// A valid argument.
+pub(crate) struct BindIommufd {
+    arg: UserPtr,
+    pub(crate) iommufd: c_int,
+    pub(crate) token: Token,
+}
+
+impl BindIommufd {
+    /// Reads the argument, and the token, so that no user memory is touched under a lock.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EFAULT` (size unreadable); `EINVAL` (size below 16); `E2BIG` (size above
+    /// a page); `EFAULT`, `E2BIG` (something not zero behind what is known); `EFAULT` (structure
+    /// unreadable); `EINVAL` (negative file descriptor, unknown flags).
+    pub(crate) fn read(arg: UserPtr) -> Result<Self> {
+        let argsz: u32 = uaccess::read(arg)?;
+        let size = argsz as usize;
+        if size < MIN_SIZE {
+            return Err(EINVAL);
+        }
+        // Nothing in sight is that large, and the bytes behind what we know must all be looked at.
+        if size > PAGE_SIZE {
+            return Err(E2BIG);
+        }
+        let known = size_of::<Layout>();
+        if size > known && !uaccess::check_zeroed(field(arg, known), size - known)? {
+            return Err(E2BIG);
+        }
+
+        let body: [u32; 3] = uaccess::read(field(arg, offset_of!(Layout, flags)))?;
+        let [flags, iommufd, _] = body;
+        let token_uuid_ptr: u64 = match size >= known {
+            true => uaccess::read(field(arg, offset_of!(Layout, token_uuid_ptr)))?,
+            // A size between the versions: the bytes that are there, as the low ones.
+            false => Self::read_partial(arg, size)?,
+        };
+
+        let iommufd = iommufd as c_int;
+        if iommufd < 0 || flags & !FLAG_TOKEN != 0 {
+            return Err(EINVAL);
+        }
+        let token = match flags & FLAG_TOKEN {
+            0 => Token::None,
+            _ => Token::Given(usize::try_from(token_uuid_ptr).map_err(|_| EFAULT).and_then(
+                |address| uaccess::read(UserPtr::from_addr(address)),
+            )),
+        };
+        Ok(Self {
+            arg,
+            iommufd,
+            token,
+        })
+    }
+
+    fn read_partial(arg: UserPtr, size: usize) -> Result<u64> {
+        let mut bytes = [0u8; size_of::<u64>()];
+        let count = size.saturating_sub(MIN_SIZE);
+        let Some(there) = bytes.get_mut(..count) else {
+            return Ok(0);
+        };
+        kernel::uaccess::UserSlice::new(field(arg, MIN_SIZE), count)
+            .reader()
+            .read_slice(there)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// Writes the id of the device.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn write_devid(&self, devid: u32) -> Result {
+        uaccess::write(field(self.arg, offset_of!(Layout, out_devid)), &devid)
+    }
+}

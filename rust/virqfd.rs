@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Calling a driver when user space signals an eventfd, and stopping to.
+//!
+//! C counterpart: `virqfd.c`.
+//!
+//! The driver has a slot, a pointer that is NULL while nothing is enabled.  Its value is this
+//! module's to change, under [`SLOTS`].  A virqfd ends when the driver disables the slot or when
+//! the eventfd is closed, whichever is first: the winner empties the slot and queues the shutdown.
+//! Everything is set up before it is published in the slot.
+//!
+//! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.
+
+use crate::kapi::{
+    eventfd::{Callbacks, Eventfd, Listener, Slot, Subscription},
+    workqueue::{flush_work, OwnedQueue},
+};
+use kernel::{
+    impl_has_work, new_work,
+    prelude::*,
+    sync::{
+        atomic::{
+            ordering::{Acquire, Release},
+            AtomicFlag,
+        },
+        global_lock, Arc, ArcBorrow,
+    },
+    workqueue::{self, Work, WorkItem},
+};
+
+global_lock! {
+    /// Protects the slots, which are in the drivers' structures.
+    pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
+}
+
+global_lock! {
+    /// Where shutdowns are executed, one at a time; None before load and after unload.
+    pub(crate) unsafe(uninit) static CLEANUP: Mutex<Option<Arc<OwnedQueue>>> = None;
+}
+
+const SHUTDOWN: u64 = 0;
+const INJECT: u64 = 1;
+const FLUSH_INJECT: u64 = 2;
+
+/// One eventfd that a driver listens to.
+#[pin_data]
+pub(crate) struct Virqfd {
+    callbacks: Callbacks,
+    slot: Slot<Virqfd>,
+    cleanup: Arc<OwnedQueue>,
+    /// Set when the slot is ours: a signal that comes earlier is found by looking afterwards.
+    armed: AtomicFlag,
+    #[pin]
+    subscription: Subscription<Virqfd>,
+    #[pin]
+    shutdown: Work<Virqfd, SHUTDOWN>,
+    #[pin]
+    inject: Work<Virqfd, INJECT>,
+    #[pin]
+    flush_inject: Work<Virqfd, FLUSH_INJECT>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, 0> for Virqfd { self.shutdown }
+    impl HasWork<Self, 1> for Virqfd { self.inject }
+    impl HasWork<Self, 2> for Virqfd { self.flush_inject }
+}
+
+impl Virqfd {
+    /// Calls the driver, now and, if it wants, from a work queue.
+    fn trigger(this: ArcBorrow<'_, Self>) {
+        if this.callbacks.handle() {
+            // Pending already is as good.
+            let _ = workqueue::system().enqueue::<Arc<Self>, INJECT>(this.into());
+        }
+    }
+
+    /// Queues the end, for whoever has emptied the slot.
+    fn deactivate(this: ArcBorrow<'_, Self>) {
+        let queue = this.cleanup.queue();
+        let _ = queue.enqueue::<Arc<Self>, SHUTDOWN>(this.into());
+    }
+}
+
+impl Listener for Virqfd {
+    fn signalled(this: ArcBorrow<'_, Self>, source: &Subscription<Self>) {
+        if this.armed.load(Acquire) {
+            source.drain();
+            Self::trigger(this);
+        }
+    }
+
+    fn hung_up(this: ArcBorrow<'_, Self>) {
+        let mut lock = SLOTS.lock();
+        if this.slot.holds(&this, &lock) {
+            this.slot.clear(&mut lock);
+            Self::deactivate(this);
+        }
+    }
+
+    fn subscription(&self) -> &Subscription<Self> {
+        &self.subscription
+    }
+}
+
+impl WorkItem<SHUTDOWN> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let subscribed = this.subscription.unsubscribe();
+        flush_work::<Self, INJECT>(&this);
+        drop(subscribed);
+    }
+}
+
+impl WorkItem<INJECT> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.callbacks.run_thread();
+    }
+}
+
+impl WorkItem<FLUSH_INJECT> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        flush_work::<Self, INJECT>(&this);
+    }
+}
+
+/// Calls `callbacks` when `fd` is signalled, until [`disable`] or the eventfd's end.  If it has
+/// been signalled already they are called once, and it is not read.
+///
+/// # Errors
+///
+/// In this order: `ENOMEM`; `EBADF` (not open); `EINVAL` (no eventfd); `EBUSY` (the slot is in
+/// use).
+pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Result {
+    let cleanup = CLEANUP.lock().clone().ok_or(ENODEV)?;
+    let eventfd = &Eventfd::from_fd(fd)?;
+    let virqfd = Arc::pin_init(
+        try_pin_init!(Virqfd {
+            callbacks,
+            slot,
+            cleanup,
+            armed: AtomicFlag::new(false),
+            subscription <- Subscription::new(eventfd),
+            shutdown <- new_work!("vfio_virqfd::shutdown"),
+            inject <- new_work!("vfio_virqfd::inject"),
+            flush_inject <- new_work!("vfio_virqfd::flush_inject"),
+        } ? Error),
+        GFP_KERNEL_ACCOUNT,
+    )?;
+    // The eventfd is held open here, so it cannot hang up before the slot is filled.
+    Subscription::subscribe(&virqfd, eventfd);
+    {
+        let mut lock = SLOTS.lock();
+        if slot.get(&lock).is_some() {
+            drop(lock);
+            drop(virqfd.subscription.unsubscribe());
+            return Err(EBUSY);
+        }
+        slot.fill(&virqfd, &mut lock);
+        virqfd.armed.store(true, Release);
+    }
+    if eventfd.is_signalled() {
+        Virqfd::trigger(virqfd.as_arc_borrow());
+    }
+    Ok(())
+}
+
+/// Ends what was enabled on the slot, if anything; its callbacks neither run nor will when this
+/// returns.  May sleep.
+pub(crate) fn disable(slot: Slot<Virqfd>) {
+    {
+        let mut lock = SLOTS.lock();
+        if let Some(virqfd) = slot.get(&lock).map(Arc::from) {
+            slot.clear(&mut lock);
+            Virqfd::deactivate(virqfd.as_arc_borrow());
+        }
+    }
+    flush_cleanup();
+}
+
+/// Waits until the thread function of the slot's virqfd is not running.  May sleep.
+pub(crate) fn flush_thread(slot: Slot<Virqfd>) {
+    {
+        let lock = SLOTS.lock();
+        if let Some(virqfd) = slot.get(&lock) {
+            if virqfd.callbacks.has_thread() {
+                let queue = virqfd.cleanup.queue();
+                let _ = queue.enqueue::<Arc<Virqfd>, FLUSH_INJECT>(virqfd.into());
+            }
+        }
+    }
+    flush_cleanup();
+}
+
+fn flush_cleanup() {
+    let cleanup = CLEANUP.lock().clone();
+    if let Some(cleanup) = cleanup {
+        cleanup.flush();
+    }
+}
