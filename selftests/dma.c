@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where DMA goes: to what is mapped in the address space that the device is
+ * attached to, at that time, and nowhere else.
+ */
+#include "lib/cdev.h"
+#include "lib/edu.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/test.h"
+#include "lib/testdev.h"
+
+#define IOVA 0x10000000ULL
+#define PAGE 4096
+
+FIXTURE(dma) {
+	struct pci pci;
+	struct session s;
+	volatile void *bar;
+	uint32_t *page[3];
+};
+
+FIXTURE_SETUP(dma)
+{
+	if (pci_find(TESTDEV, 0, &self->pci))
+		SKIP(return, "no iommu-testdev");
+	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
+	self->bar = cdev_map_bar(self->s.fd, 0, NULL);
+	ASSERT_NE(NULL, self->bar);
+	for (int i = 0; i < 3; i++)
+		self->page[i] = pages_alloc(PAGE);
+}
+
+FIXTURE_TEARDOWN(dma)
+{
+	session_close(&self->s);
+}
+
+/* The write of one page by the device: what it says, what the page holds. */
+static bool arrives(volatile void *bar, uint64_t iova, uint32_t *page)
+{
+	uint32_t result;
+
+	page[0] = 0;
+	result = testdev_dma(bar, iova, page, 16);
+	return result == TESTDEV_OK && page[0] == TESTDEV_PATTERN;
+}
+
+static bool faults(volatile void *bar, uint64_t iova, uint32_t *page)
+{
+	uint32_t result;
+
+	page[0] = 0;
+	result = testdev_dma(bar, iova, page, 16);
+	return result == TESTDEV_FAULT && page[0] == 0;
+}
+
+/* semantics: 65, 114 */
+TEST_F(dma, ioas)
+{
+	int ifd = self->s.iommufd;
+	uint32_t ioas = self->s.ioas;
+
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	ASSERT_EQ(0, ioas_map(ifd, ioas, self->page[0], PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map(ifd, ioas, self->page[1], PAGE, 1ULL << 36));
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(arrives(self->bar, 1ULL << 36, self->page[1]));
+	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE - 16,
+			    self->page[0] + PAGE / 4 - 4));
+	EXPECT_TRUE(faults(self->bar, IOVA + PAGE, self->page[0]));
+	EXPECT_TRUE(faults(self->bar, IOVA - PAGE, self->page[0]));
+	ASSERT_EQ(0, ioas_unmap(ifd, ioas, IOVA, PAGE));
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(arrives(self->bar, 1ULL << 36, self->page[1]));
+}
+
+/* semantics: 65, 114.  The same by a page table of one's own. */
+TEST_F(dma, hwpt)
+{
+	int ifd = self->s.iommufd;
+	uint32_t hwpt, pt;
+
+	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[0], PAGE, IOVA));
+	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, self->s.ioas, 0, &hwpt));
+	pt = hwpt;
+	ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	/* Mappings that come and go later are in it too. */
+	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[1], PAGE,
+			      IOVA + PAGE));
+	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	ASSERT_EQ(0, ioas_unmap(ifd, self->s.ioas, IOVA, PAGE));
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+}
+
+/* semantics: 114.  After a replacement the new one is right, the old one wrong. */
+TEST_F(dma, replace)
+{
+	int ifd = self->s.iommufd;
+	uint32_t ioas[3], pt;
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, ioas_alloc(ifd, &ioas[i]));
+		ASSERT_EQ(0, ioas_map(ifd, ioas[i], self->page[i], PAGE, IOVA));
+	}
+	for (int i = 0; i < 30; i++) {
+		pt = ioas[i % 3];
+		ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
+		for (int j = 0; j < 3; j++)
+			self->page[j][0] = 0;
+		EXPECT_TRUE(arrives(self->bar, IOVA, self->page[i % 3]));
+		EXPECT_EQ(0, self->page[(i + 1) % 3][0]);
+		EXPECT_EQ(0, self->page[(i + 2) % 3][0]);
+	}
+}
+
+/* semantics: 66, 115 */
+TEST_F(dma, detach)
+{
+	uint32_t pt;
+
+	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
+			      PAGE, IOVA));
+	for (int i = 0; i < 10; i++) {
+		EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+		ASSERT_EQ(0, cdev_detach(self->s.fd));
+		EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+		pt = self->s.ioas;
+		ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
+	}
+}
+
+/* semantics: 66.  The kernel tells of a fault, of some of them if there are many. */
+TEST_F(dma, fault_is_told)
+{
+	int kmsg = kmsg_open();
+	char line[256] = "";
+	bool told = false;
+
+	ASSERT_GE(kmsg, 0);
+	ASSERT_EQ(0, cdev_detach(self->s.fd));
+	for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
+		EXPECT_TRUE(faults(self->bar, 0x2345000, self->page[0]));
+		told = kmsg_wait(kmsg, "fault addr 0x2345000", 500, line,
+				 sizeof(line));
+	}
+	EXPECT_TRUE(told);
+	EXPECT_NE(NULL, strstr(line, "DMA Write"));
+	close(kmsg);
+}
+
+/* semantics: 201.  Closing the iommufd leaves the DMA to the bound device. */
+TEST_F(dma, iommufd_closed)
+{
+	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
+			      PAGE, IOVA));
+	close(self->s.iommufd);
+	self->s.iommufd = -1;
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	ASSERT_EQ(0, cdev_detach(self->s.fd));
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+}
+
+/* semantics: 95, 109.  A new owner starts with nothing. */
+TEST_F(dma, next_owner)
+{
+	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
+			      PAGE, IOVA));
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	munmap((void *)self->bar, PAGE);
+	session_close(&self->s);
+
+	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	self->bar = cdev_map_bar(self->s.fd, 0, NULL);
+	ASSERT_NE(NULL, self->bar);
+	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+}
+
+/* Two devices with one address space, then with one each. */
+TEST_F(dma, two_devices)
+{
+	int ifd = self->s.iommufd, fd;
+	uint32_t devid, other, pt;
+	volatile void *bar;
+	struct pci pci;
+
+	if (pci_find(TESTDEV, 1, &pci))
+		SKIP(return, "no second iommu-testdev");
+	ASSERT_EQ(0, pci_to_vfio(&pci));
+	fd = cdev_open(&pci);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, cdev_bind(fd, ifd, &devid));
+	EXPECT_NE(self->s.devid, devid);
+	ASSERT_EQ(0, cdev_enable_dma(fd));
+	bar = cdev_map_bar(fd, 0, NULL);
+	ASSERT_NE(NULL, bar);
+
+	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[0], PAGE, IOVA));
+	EXPECT_TRUE(faults(bar, IOVA, self->page[0]));
+	pt = self->s.ioas;
+	ASSERT_EQ(0, cdev_attach(fd, &pt));
+	EXPECT_EQ(self->s.hwpt, pt);
+	EXPECT_TRUE(arrives(bar, IOVA, self->page[0]));
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+
+	ASSERT_EQ(0, ioas_alloc(ifd, &other));
+	ASSERT_EQ(0, ioas_map(ifd, other, self->page[1], PAGE, IOVA));
+	pt = other;
+	ASSERT_EQ(0, cdev_attach(fd, &pt));
+	EXPECT_TRUE(arrives(bar, IOVA, self->page[1]));
+	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	ASSERT_EQ(0, cdev_detach(self->s.fd));
+	EXPECT_TRUE(arrives(bar, IOVA, self->page[1]));
+	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	close(fd);
+}
+
+/* A device that reads as well as writes. */
+TEST(edu_both_ways)
+{
+	volatile void *bar;
+	struct session s;
+	struct pci pci;
+	char *page;
+
+	if (pci_find_at(EDU, false, &pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, session_open(&pci, &s));
+	ASSERT_EQ(0, cdev_enable_dma(s.fd));
+	bar = cdev_map_bar(s.fd, 0, NULL);
+	ASSERT_NE(NULL, bar);
+	page = pages_alloc(2 * PAGE);
+	for (int i = 0; i < PAGE; i++)
+		page[i] = i * 7;
+	/* In by one address, out by another. */
+	ASSERT_EQ(0, ioas_map(s.iommufd, s.ioas, page, PAGE, IOVA));
+	ASSERT_EQ(0, ioas_map(s.iommufd, s.ioas, page + PAGE, PAGE, 2 * IOVA));
+	EXPECT_TRUE(edu_dma_in(bar, IOVA, PAGE));
+	EXPECT_TRUE(edu_dma_out(bar, 2 * IOVA, PAGE));
+	EXPECT_EQ(0, memcmp(page, page + PAGE, PAGE));
+	/* Unmapped: the page keeps what it has. */
+	memset(page + PAGE, 0x33, PAGE);
+	ASSERT_EQ(0, ioas_unmap(s.iommufd, s.ioas, 2 * IOVA, PAGE));
+	EXPECT_TRUE(edu_dma_out(bar, 2 * IOVA, PAGE));
+	EXPECT_EQ(0x33, page[PAGE]);
+	EXPECT_EQ(0x33, page[2 * PAGE - 1]);
+	session_close(&s);
+}
+
+TEST_HARNESS_MAIN
