@@ -11,9 +11,9 @@ pub(crate) mod group;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod iommufd;
 pub(crate) mod layout;
+pub(crate) mod vfio_main;
 #[cfg(CONFIG_VFIO_VIRQFD)]
 pub(crate) mod virqfd;
-pub(crate) mod vfio_main;
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
 macro_rules! check_prototypes {

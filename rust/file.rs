@@ -72,10 +72,12 @@ impl DeviceFile {
     /// `EINVAL`; `ENODEV` when there is nothing to have access to any more.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
-        self.gate.pass().ok_or_else(|| match self.state.link().is_connected() {
-            true => EINVAL,
-            false => ENODEV,
-        })
+        self.gate
+            .pass()
+            .ok_or_else(|| match self.state.link().is_connected() {
+                true => EINVAL,
+                false => ENODEV,
+            })
     }
 
     /// Whether the file stands for a device that exists.

@@ -13,10 +13,7 @@
 pub(crate) mod file;
 pub(crate) mod table;
 
-use crate::kapi::{
-    device::has_iommu,
-    iommu::IommuGroup,
-};
+use crate::kapi::{device::has_iommu, iommu::IommuGroup};
 use core::num::NonZeroU32;
 use kernel::{new_mutex, prelude::*, sync::Arc, sync::Mutex};
 use table::Node;

@@ -75,7 +75,9 @@ pub(crate) fn physical_pasid_attach(
         return bound.replace(pasid, pt_id);
     }
     pasids.insert(pasid)?;
-    bound.attach(pasid, pt_id).inspect_err(|_| pasids.remove(pasid))
+    bound
+        .attach(pasid, pt_id)
+        .inspect_err(|_| pasids.remove(pasid))
 }
 
 /// Detaches the PASID's page table, if one is attached.
@@ -101,7 +103,11 @@ fn bound<'a>(locked: &'a SetLocked<'_>) -> Option<&'a BoundDevice> {
 ///
 /// `EINVAL` when neither the device nor `ctx` is bound to anything; `ENODEV` when the device is
 /// not in the hands of `ctx`; `ENOENT` when it is, through another device of its group.
-pub(crate) fn dev_id(device: &Device, bound: Option<&BoundDevice>, ctx: Option<&Ctx>) -> Result<u32> {
+pub(crate) fn dev_id(
+    device: &Device,
+    bound: Option<&BoundDevice>,
+    ctx: Option<&Ctx>,
+) -> Result<u32> {
     if bound.map(BoundDevice::ctx) == ctx.map(Ctx::as_raw) {
         return bound.map(BoundDevice::id).ok_or(EINVAL);
     }

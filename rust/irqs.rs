@@ -93,11 +93,31 @@ mod tests {
     #[test]
     fn sizes() {
         assert_eq!(data_size(SET, 4, 5), Ok(0));
-        let bools = IrqSet { argsz: 24, flags: DATA_BOOL, count: 4, ..SET };
+        let bools = IrqSet {
+            argsz: 24,
+            flags: DATA_BOOL,
+            count: 4,
+            ..SET
+        };
         assert_eq!(data_size(bools, 4, 5), Ok(4));
-        let eventfds = IrqSet { argsz: 36, flags: DATA_EVENTFD, count: 4, ..SET };
+        let eventfds = IrqSet {
+            argsz: 36,
+            flags: DATA_EVENTFD,
+            count: 4,
+            ..SET
+        };
         assert_eq!(data_size(eventfds, 4, 5), Ok(16));
-        assert_eq!(data_size(IrqSet { argsz: 35, ..eventfds }, 4, 5), Err(Refused::Body));
+        assert_eq!(
+            data_size(
+                IrqSet {
+                    argsz: 35,
+                    ..eventfds
+                },
+                4,
+                5
+            ),
+            Err(Refused::Body)
+        );
     }
 
     #[test]
@@ -106,17 +126,29 @@ mod tests {
         assert_eq!(refused(|s| s.index = 5), Refused::Head);
         assert_eq!(refused(|s| s.flags |= 1 << 6), Refused::Head);
         assert_eq!(refused(|s| s.count = u32::MAX), Refused::Head);
-        assert_eq!(refused(|s| (s.start, s.count) = (u32::MAX, 0)), Refused::Head);
-        assert_eq!(refused(|s| (s.start, s.count) = (2, u32::MAX - 2)), Refused::Head);
+        assert_eq!(
+            refused(|s| (s.start, s.count) = (u32::MAX, 0)),
+            Refused::Head
+        );
+        assert_eq!(
+            refused(|s| (s.start, s.count) = (2, u32::MAX - 2)),
+            Refused::Head
+        );
     }
 
     #[test]
     fn body() {
         assert_eq!(refused(|s| s.start = 4), Refused::Body);
         assert_eq!(refused(|s| s.count = 5), Refused::Body);
-        assert_eq!(refused(|s| (s.start, s.count) = (2, u32::MAX - 3)), Refused::Body);
+        assert_eq!(
+            refused(|s| (s.start, s.count) = (2, u32::MAX - 3)),
+            Refused::Body
+        );
         assert_eq!(refused(|s| s.flags = 0), Refused::Body);
-        assert_eq!(refused(|s| s.flags = DATA_BOOL | DATA_EVENTFD), Refused::Body);
+        assert_eq!(
+            refused(|s| s.flags = DATA_BOOL | DATA_EVENTFD),
+            Refused::Body
+        );
     }
 
     #[test]

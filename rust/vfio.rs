@@ -49,11 +49,7 @@ mod virqfd;
 use kapi::{
     cdev::CharRegion, class::ClassRegistration, debugfs, lock::LoadPhase, workqueue::OwnedQueue,
 };
-use kernel::{
-    prelude::*,
-    rbtree::RBTree,
-    sync::Arc,
-};
+use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
 module! {
     type: Vfio,

@@ -25,7 +25,11 @@ pub(crate) static FOPS: FileOperations = unsafe {
         unlocked_ioctl: Some(ioctl),
         compat_ioctl: bindings::compat_ptr_ioctl,
         mmap: Some(mmap),
-        show_fdinfo: if cfg!(CONFIG_PROC_FS) { Some(show_fdinfo) } else { None },
+        show_fdinfo: if cfg!(CONFIG_PROC_FS) {
+            Some(show_fdinfo)
+        } else {
+            None
+        },
         ..pin_init::zeroed()
     })
 };

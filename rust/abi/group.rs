@@ -45,7 +45,7 @@ unsafe extern "C" fn devnode(
     unsafe {
         bindings::kasprintf(
             bindings::GFP_KERNEL,
-            c"vfio/%s".as_ptr().cast(),
+            c"vfio/%s".as_char_ptr(),
             bindings::dev_name(dev),
         )
     }

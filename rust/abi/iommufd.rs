@@ -4,8 +4,7 @@
 
 use super::check_prototypes;
 use crate::{
-    bindings,
-    iommufd,
+    bindings, iommufd,
     kapi::{
         iommufd::{BoundDevice, Ctx},
         to_int,
@@ -134,10 +133,12 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
-    to_int(iommufd::physical_pasid_attach(&mut locked, pasid, wanted).map(|used| {
-        // SAFETY: By the caller's promise.
-        unsafe { *pt_id = used }
-    }))
+    to_int(
+        iommufd::physical_pasid_attach(&mut locked, pasid, wanted).map(|used| {
+            // SAFETY: By the caller's promise.
+            unsafe { *pt_id = used }
+        }),
+    )
 }
 
 /// # Safety

@@ -45,7 +45,7 @@ unsafe extern "C" fn devnode(
     unsafe {
         bindings::kasprintf(
             bindings::GFP_KERNEL,
-            c"vfio/devices/%s".as_ptr().cast(),
+            c"vfio/devices/%s".as_char_ptr(),
             bindings::dev_name(dev),
         )
     }
@@ -103,7 +103,8 @@ unsafe extern "C" fn vfio_assign_device_set(
     set_id: *mut c_void,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    to_int(sets::assign(unsafe { Device::from_raw(device) }, set_id.addr()))
+    let device = unsafe { Device::from_raw(device) };
+    to_int(sets::assign(device, set_id.addr()))
 }
 
 /// # Safety
@@ -187,8 +188,7 @@ unsafe extern "C" fn vfio_info_add_capability(
     size: usize,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let (caps, id, version) =
-        unsafe { (InfoCaps::from_raw(caps), (*cap).id, (*cap).version) };
+    let (caps, id, version) = unsafe { (InfoCaps::from_raw(caps), (*cap).id, (*cap).version) };
     // SAFETY: By the caller's promise.
     let cap = unsafe { core::slice::from_raw_parts(cap.cast::<u8>(), size) };
     to_int(cap_add(caps, size, id, version).map(|room| {

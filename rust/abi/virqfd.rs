@@ -13,7 +13,11 @@ use crate::{
 };
 use kernel::prelude::*;
 
-check_prototypes!(vfio_virqfd_disable, vfio_virqfd_enable, vfio_virqfd_flush_thread);
+check_prototypes!(
+    vfio_virqfd_disable,
+    vfio_virqfd_enable,
+    vfio_virqfd_flush_thread
+);
 
 /// # Safety
 ///
@@ -35,7 +39,10 @@ unsafe extern "C" fn vfio_virqfd_enable(
             Slot::from_raw(pvirqfd),
         )
     };
-    to_int(slot.ok_or(EINVAL).and_then(|slot| virqfd::enable(callbacks, slot, fd)))
+    to_int(
+        slot.ok_or(EINVAL)
+            .and_then(|slot| virqfd::enable(callbacks, slot, fd)),
+    )
 }
 
 /// # Safety

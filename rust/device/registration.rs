@@ -106,7 +106,10 @@ fn taint(device: &Device, cdev: bool) {
     }
     if cdev {
         panic::taint_user();
-        dev_warn!(device.parent(), "Adding kernel taint for vfio-noiommu cdev\n");
+        dev_warn!(
+            device.parent(),
+            "Adding kernel taint for vfio-noiommu cdev\n"
+        );
     }
 }
 

@@ -9,10 +9,7 @@
 
 use super::DeviceFile;
 use crate::{
-    device::{
-        holders::Holder,
-        open::OpenDevice,
-    },
+    device::{holders::Holder, open::OpenDevice},
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,

@@ -55,7 +55,7 @@ impl CharRegion {
         let mut devt = 0;
         // SAFETY: `devt` is written, `name` is static.
         to_result(unsafe {
-            bindings::alloc_chrdev_region(&mut devt, 0, MINORS, name.as_ptr().cast())
+            bindings::alloc_chrdev_region(&mut devt, 0, MINORS, name.as_char_ptr())
         })?;
         // SAFETY: No requirements.
         let Some(cdev) = NonNull::new(unsafe { bindings::cdev_alloc() }) else {

@@ -4,7 +4,7 @@
 
 use crate::bindings;
 use core::{cell::UnsafeCell, ptr::NonNull};
-use kernel::{error::to_result, prelude::*};
+use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
 
 /// The function that names the node of a device below `/dev`.
 pub(crate) type Devnode =
@@ -23,7 +23,7 @@ impl Class {
     /// `devnode` must follow the contract of `class::devnode`.
     pub(crate) const unsafe fn new(name: &'static CStr, devnode: Devnode) -> Self {
         Self(UnsafeCell::new(bindings::class {
-            name: name.as_ptr().cast(),
+            name: as_char_ptr_in_const_context(name),
             devnode: Some(devnode),
             ..pin_init::zeroed()
         }))
@@ -84,8 +84,8 @@ impl ClassDevice {
                 core::ptr::null_mut(),
                 devt,
                 core::ptr::null_mut(),
-                c"%s%d".as_ptr().cast(),
-                prefix.as_ptr(),
+                c"%s%d".as_char_ptr(),
+                prefix.as_char_ptr(),
                 id,
             )
         };

@@ -53,9 +53,8 @@ impl Completion {
     /// Waits at most `timeout`, or until a signal comes.
     pub(crate) fn wait_interruptible_timeout(&self, timeout: Jiffies) -> Wait {
         // SAFETY: `self` is initialised; the caller may sleep.
-        let ret = unsafe {
-            bindings::wait_for_completion_interruptible_timeout(self.0.get(), timeout)
-        };
+        let ret =
+            unsafe { bindings::wait_for_completion_interruptible_timeout(self.0.get(), timeout) };
         match ret {
             0 => Wait::TimedOut,
             ret if ret < 0 => Wait::Interrupted,

@@ -24,7 +24,7 @@ impl Dir {
     pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Self {
         let parent = parent.map_or(core::ptr::null_mut(), |p| p.0);
         // SAFETY: `name` is a string, `parent` NULL or the result of the same function.
-        Self(unsafe { bindings::debugfs_create_dir(name.as_ptr().cast(), parent) })
+        Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) })
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::dentry {

@@ -8,7 +8,9 @@ use kernel::{device::Device, prelude::*};
 /// The C device behind a reference.
 pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
     // CAST: `Device` is a transparent wrapper of `struct device`.
-    core::ptr::from_ref(dev).cast::<bindings::device>().cast_mut()
+    core::ptr::from_ref(dev)
+        .cast::<bindings::device>()
+        .cast_mut()
 }
 
 /// Whether the device is behind an IOMMU (`dev->iommu`).
@@ -33,7 +35,7 @@ impl SysfsPath {
     /// The path, with its leading slash.
     pub(crate) fn as_c_str(&self) -> &CStr {
         // SAFETY: `kobject_get_path()` returned a string.
-        unsafe { CStr::from_ptr(self.0.cast()) }
+        unsafe { CStr::from_char_ptr(self.0) }
     }
 }
 

@@ -74,9 +74,8 @@ impl Eventfd {
     /// Another reference, for a subscription.
     fn ctx(&self) -> Result<NonNull<bindings::eventfd_ctx>> {
         // SAFETY: `file` is held.
-        let ctx =
-            super::from_err_ptr(unsafe { bindings::eventfd_ctx_fileget(self.file.as_ptr()) })?;
-        NonNull::new(ctx).ok_or(EINVAL)
+        let ctx = unsafe { bindings::eventfd_ctx_fileget(self.file.as_ptr()) };
+        NonNull::new(super::from_err_ptr(ctx)?).ok_or(EINVAL)
     }
 }
 
@@ -135,10 +134,8 @@ impl<T: Listener> Subscription<T> {
         // queue's lock waits for calls that run.
         unsafe {
             bindings::eventfd_ctx_remove_wait_queue(self.ctx.as_ptr(), self.wait.get(), &mut count);
-            let private = core::mem::replace(
-                &mut (*self.wait.get()).private,
-                core::ptr::null_mut(),
-            );
+            let private =
+                core::mem::replace(&mut (*self.wait.get()).private, core::ptr::null_mut());
             // The reference that `subscribe()` stored.
             (!private.is_null()).then(|| Arc::<T>::from_foreign(private))
         }
@@ -230,8 +227,11 @@ impl Callbacks {
 
     /// Calls the handler; true if the thread is to run.  Without a handler it always is.
     pub(crate) fn handle(&self) -> bool {
-        // SAFETY: By the promise that `new()` asks for.
-        let wanted = self.handler.is_none_or(|h| unsafe { h(self.opaque, self.data) } != 0);
+        let wanted = match self.handler {
+            // SAFETY: By the promise that `new()` asks for.
+            Some(handler) => unsafe { handler(self.opaque, self.data) != 0 },
+            None => true,
+        };
         wanted && self.has_thread()
     }
 

@@ -9,7 +9,7 @@
 
 use crate::bindings;
 use core::{cell::UnsafeCell, ptr::NonNull};
-use kernel::{module::this_module, prelude::*};
+use kernel::{module::this_module, prelude::*, str::as_char_ptr_in_const_context};
 
 const VFIO_MAGIC: c_ulong = 0x5646_494f; // "VFIO"
 
@@ -22,7 +22,7 @@ unsafe impl<T> Sync for Global<T> {}
 
 static FS_TYPE: Global<bindings::file_system_type> =
     Global(UnsafeCell::new(bindings::file_system_type {
-        name: c"vfio".as_ptr().cast(),
+        name: as_char_ptr_in_const_context(c"vfio"),
         owner: this_module::<crate::LocalModule>().as_ptr(),
         init_fs_context: Some(init_fs_context),
         kill_sb: Some(bindings::kill_anon_super),

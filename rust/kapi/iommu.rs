@@ -32,7 +32,7 @@ impl IommuGroup {
         let raw = super::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
         let group = Self(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: `raw` is valid, `name` a string that is copied.
-        to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_ptr().cast()) })?;
+        to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_char_ptr()) })?;
         Ok(group)
     }
 

@@ -111,9 +111,7 @@ impl BoundDevice {
     pub(crate) fn replace(&self, pasid: u32, pt_id: u32) -> Result<u32> {
         let mut pt_id = pt_id;
         // SAFETY: `self` is bound.
-        to_result(unsafe {
-            bindings::iommufd_device_replace(self.0.as_ptr(), pasid, &mut pt_id)
-        })?;
+        to_result(unsafe { bindings::iommufd_device_replace(self.0.as_ptr(), pasid, &mut pt_id) })?;
         Ok(pt_id)
     }
 
@@ -140,7 +138,9 @@ impl BoundDevice {
     /// # Safety
     ///
     /// The field is NULL or owns a bound device, and does not change for `'a`.
-    pub(crate) unsafe fn borrow<'a>(field: *const *mut bindings::iommufd_device) -> Option<&'a Self> {
+    pub(crate) unsafe fn borrow<'a>(
+        field: *const *mut bindings::iommufd_device,
+    ) -> Option<&'a Self> {
         // SAFETY: By the caller's promise; `Option<BoundDevice>` has the layout of the pointer.
         unsafe { (*field.cast::<Option<Self>>()).as_ref() }
     }

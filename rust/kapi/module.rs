@@ -53,8 +53,8 @@ pub(crate) fn print_info(prefix: &CStr, rest: &str) {
     // SAFETY: The format matches its arguments; the length limits the second.
     unsafe {
         bindings::_printk(
-            c"\x016%s%.*s\n".as_ptr().cast(),
-            prefix.as_ptr(),
+            c"\x016%s%.*s\n".as_char_ptr(),
+            prefix.as_char_ptr(),
             rest.len() as c_int,
             rest.as_ptr(),
         );

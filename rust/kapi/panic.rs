@@ -8,10 +8,5 @@ use crate::bindings;
 /// Lockdep goes on.
 pub(crate) fn taint_user() {
     // SAFETY: May be called from any context.
-    unsafe {
-        bindings::add_taint(
-            bindings::TAINT_USER,
-            bindings::lockdep_ok_LOCKDEP_STILL_OK,
-        )
-    }
+    unsafe { bindings::add_taint(bindings::TAINT_USER, bindings::lockdep_ok_LOCKDEP_STILL_OK) }
 }

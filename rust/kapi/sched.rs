@@ -37,7 +37,11 @@ impl fmt::Display for TaskId {
         f.write_str("\"")?;
         for byte in name {
             // A name is bytes, not text: what cannot be printed is shown as a question mark.
-            let c = if byte.is_ascii_graphic() || *byte == b' ' { *byte as char } else { '?' };
+            let c = if byte.is_ascii_graphic() || *byte == b' ' {
+                *byte as char
+            } else {
+                '?'
+            };
             f.write_char(c)?;
         }
         write!(f, "\" ({})", self.pid)

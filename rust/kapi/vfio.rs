@@ -142,8 +142,8 @@ impl Device {
         kernel::error::to_result(unsafe {
             bindings::dev_set_name(
                 &raw mut (*self.as_raw()).device,
-                c"%svfio%u".as_ptr().cast(),
-                prefix.as_ptr(),
+                c"%svfio%u".as_char_ptr(),
+                prefix.as_char_ptr(),
                 index,
             )
         })
@@ -261,8 +261,8 @@ impl NewDevice {
             return Err(EINVAL);
         }
         // SAFETY: No requirements.
-        let raw: *mut bindings::vfio_device =
-            unsafe { bindings::vfio_helper_kvzalloc(size) }.cast();
+        let raw = unsafe { bindings::vfio_helper_kvzalloc(size) };
+        let raw: *mut bindings::vfio_device = raw.cast();
         let device = Self(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: The allocation is large enough, zeroed and ours.
         unsafe {

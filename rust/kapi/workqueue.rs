@@ -23,9 +23,8 @@ impl OwnedQueue {
     /// `ENOMEM`.
     pub(crate) fn new_single_threaded(name: &'static CStr) -> Result<Self> {
         // SAFETY: `name` is a static string.
-        let raw = unsafe {
-            bindings::vfio_helper_create_singlethread_workqueue(name.as_ptr().cast())
-        };
+        let raw =
+            unsafe { bindings::vfio_helper_create_singlethread_workqueue(name.as_char_ptr()) };
         Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
     }
 

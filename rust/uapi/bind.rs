@@ -75,9 +75,11 @@ impl BindIommufd {
         }
         let token = match flags & FLAG_TOKEN {
             0 => Token::None,
-            _ => Token::Given(usize::try_from(token_uuid_ptr).map_err(|_| EFAULT).and_then(
-                |address| uaccess::read(UserPtr::from_addr(address)),
-            )),
+            _ => Token::Given(
+                usize::try_from(token_uuid_ptr)
+                    .map_err(|_| EFAULT)
+                    .and_then(|address| uaccess::read(UserPtr::from_addr(address))),
+            ),
         };
         Ok(Self {
             arg,

@@ -10,12 +10,7 @@ use crate::{
     bindings,
     kapi::{callback_result, iommufd},
 };
-use kernel::{
-    fs::file,
-    mm::virt::VmaNew,
-    prelude::*,
-    uaccess::UserPtr,
-};
+use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
 /// A UUID as user space wrote it.
 pub(crate) type Uuid = [u8; 16];

@@ -44,7 +44,7 @@ impl DevSet {
             (*raw).set_id = core::ptr::without_provenance_mut(id);
             MutexBackend::init(
                 &raw mut (*raw).lock,
-                c"vfio_device_set.lock".as_ptr().cast(),
+                c"vfio_device_set.lock".as_char_ptr(),
                 static_lock_class!().as_ptr(),
             );
             list_init(&raw mut (*raw).device_list);
@@ -85,7 +85,13 @@ impl Drop for DevSet {
 /// The key of the set that `device` is in.
 pub(crate) fn id_of(device: &Device) -> Option<usize> {
     // SAFETY: A device leaves its set when it is freed only, and the key is constant.
-    unsafe { Some((*NonNull::new((*device.as_raw()).dev_set)?.as_ptr()).set_id.addr()) }
+    unsafe {
+        Some(
+            (*NonNull::new((*device.as_raw()).dev_set)?.as_ptr())
+                .set_id
+                .addr(),
+        )
+    }
 }
 
 /// The lock of the set that `device` is in, which must have one.
@@ -166,9 +172,7 @@ impl<'a> SetLocked<'a> {
     pub(crate) unsafe fn assume(device: &'a Device) -> Self {
         // SAFETY: The device is in a set, which has an initialised lock.
         unsafe {
-            bindings::vfio_helper_lockdep_assert_held(
-                &raw mut (*(*device.as_raw()).dev_set).lock,
-            )
+            bindings::vfio_helper_lockdep_assert_held(&raw mut (*(*device.as_raw()).dev_set).lock)
         };
         Self { device }
     }
@@ -221,7 +225,10 @@ impl SetLocked<'_> {
     ) -> Option<iommufd::BoundDevice> {
         // SAFETY: Under the set's lock; the field owns what is stored in it.
         unsafe {
-            iommufd::BoundDevice::replace_in(&raw mut (*self.device.as_raw()).iommufd_device, device)
+            iommufd::BoundDevice::replace_in(
+                &raw mut (*self.device.as_raw()).iommufd_device,
+                device,
+            )
         }
     }
 
@@ -299,7 +306,11 @@ unsafe fn for_each_member(
         let head = &raw mut (*set).device_list;
         let mut entry = (*head).next;
         while entry != head {
-            if !f(kernel::container_of!(entry, bindings::vfio_device, dev_set_list)) {
+            if !f(kernel::container_of!(
+                entry,
+                bindings::vfio_device,
+                dev_set_list
+            )) {
                 return;
             }
             entry = (*entry).next;

@@ -53,7 +53,10 @@ impl<T: Unpin> Severable<T> {
     pub(crate) fn connect(&self, device: &Device, data: T) {
         // INVARIANT: The link is part of the device's state, which the device's memory outlives
         // no longer than until `NewDevice` severs the link.
-        *self.target.lock() = Some(Target { device: NonNull::from(device), data });
+        *self.target.lock() = Some(Target {
+            device: NonNull::from(device),
+            data,
+        });
         self.connected.store(true, Release);
     }
 
@@ -75,10 +78,7 @@ impl<T: Unpin> Severable<T> {
     }
 
     /// Takes a reference on the registration and looks at the data, at one moment.
-    pub(crate) fn registration<R>(
-        &self,
-        f: impl FnOnce(&T) -> R,
-    ) -> Option<(RegistrationRef, R)> {
+    pub(crate) fn registration<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(RegistrationRef, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
         // SAFETY: By the type's invariants, under the lock that severing takes.
