@@ -53,7 +53,16 @@ MACHINES = {
         Device("igb0", "0000:02:00.0", "igb,bus=rp2"),
         Device("testdev1", "0000:00:09.0", "iommu-testdev,addr=9.0"),
     ],
+    # No IOMMU.
+    "noiommu": [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("edu1", "0000:00:05.0", f"{EDU},addr=5.0"),
+    ],
 }
+
+# The machines that have another IOMMU than Intel's.
+MACHINE_IOMMU = {"noiommu": "none"}
 
 VIOMMU = {
     "intel": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on,sm_on"),
@@ -151,13 +160,13 @@ def accelerator():
 class Machine:
     """One VM, from its start to its end."""
 
-    def __init__(self, archive, *, core, kernel="base", machine="default", iommu="intel", memory="1G", cpus=2,
+    def __init__(self, archive, *, core, kernel="base", machine="default", iommu=None, memory="1G", cpus=2,
                  arguments="", accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic"):
         self.archive = archive
         self.core = core
         self.kernel = kernel
         self.devices = MACHINES[machine]
-        self.iommu = iommu
+        self.iommu = iommu or MACHINE_IOMMU.get(machine, "intel")
         self.memory = memory
         self.cpus = cpus
         self.arguments = arguments
@@ -356,9 +365,9 @@ def command_run(options):
         if not line.startswith("@@ "):
             print(line, flush=True)
     module = rust_module(options.kernel) if options.core == "rust" else None
-    machine = Machine(base_archive(options.kernel, module) + job_archive(job, programs=files), core=options.core,
-                      kernel=options.kernel, memory=options.memory, arguments=options.append, on_line=show,
-                      log=options.log)
+    archive = base_archive(options.kernel, module) + job_archive(job, options.machine, programs=files)
+    machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
+                      memory=options.memory, arguments=options.append, on_line=show, log=options.log)
     result = machine.run()
     if options.console or result.reason:
         sys.stderr.write(result.console)
@@ -372,8 +381,9 @@ def command_shell(options):
           "setsid cttyhack sh\n"
     module = rust_module(options.kernel) if options.core == "rust" else None
     trees = [(f"opt/{os.path.basename(d)}", d) for d in options.tree]
-    machine = Machine(base_archive(options.kernel, module) + job_archive(job, trees=trees, interactive=True),
-                      core=options.core, kernel=options.kernel, memory=options.memory, arguments=options.append)
+    archive = base_archive(options.kernel, module) + job_archive(job, options.machine, trees=trees, interactive=True)
+    machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
+                      memory=options.memory, arguments=options.append)
     machine.run(interactive=True)
     return 0
 
@@ -385,6 +395,7 @@ def main():
         sub = commands.add_parser(name)
         sub.add_argument("--core", choices=("c", "rust"), default="c")
         sub.add_argument("--kernel", default="base", help="the kernel build's name")
+        sub.add_argument("--machine", choices=sorted(MACHINES), default="default")
         sub.add_argument("--memory", default="1G")
         sub.add_argument("--append", default="", help="more kernel arguments")
         if name == "run":
