@@ -48,8 +48,7 @@ bool wait_readable(int fd, int ms)
 	return ret == 1 && (p.revents & POLLIN);
 }
 
-/* Where a test initramfs keeps modules; elsewhere modprobe knows. */
-static int module_file(const char *name)
+int module_file(const char *name)
 {
 	char path[128];
 	int fd;

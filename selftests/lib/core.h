@@ -27,6 +27,8 @@ bool wait_readable(int fd, int ms);
 int module_load(const char *name);
 int module_unload(const char *name);
 bool module_loaded(const char *name);
+/* Its file, open, where a test initramfs keeps it; else modprobe knows. */
+int module_file(const char *name);
 
 /* Anonymous pages, zeroed and present. */
 void *pages_alloc(size_t size);
