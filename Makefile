@@ -49,11 +49,11 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-unsafe check-patch check-doc check
-fmt fmt-check clippy check-unsafe check-patch check-doc:
+.PHONY: fmt fmt-check clippy check-unsafe check-layout check-patch check-doc check
+fmt fmt-check clippy check-unsafe check-layout check-patch check-doc:
 	@$(S)/check $@
 check:
-	@$(S)/check fmt-check clippy check-unsafe check-patch check-doc
+	@$(S)/check fmt-check clippy check-unsafe check-layout check-patch check-doc
 
 .PHONY: clean distclean
 clean:
@@ -81,6 +81,7 @@ help:
 # help:   make fmt, fmt-check  rustfmt with the kernel's settings
 # help:   make clippy          clippy with the kernel's settings
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
+# help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-doc       README and Documentation are valid reStructuredText
 # help:

@@ -1,1 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// Compares the layout of shared structures, as rustc sees it, with the C compiler's.
+
+#include <linux/build_bug.h>
+#include <linux/stddef.h>
+#include <linux/vfio.h>
+
+#include "layout_generated.h"
