@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Tests of the module's pure logic.  The sources are the module's own, by path.
+
+#![cfg(test)]
+#![allow(dead_code)]
+
+#[path = "../../../rust/info_cap.rs"]
+mod info_cap;
+#[path = "../../../rust/irqs.rs"]
+mod irqs;
+
+mod irqs_grid;
