@@ -25,3 +25,7 @@ macro_rules! check_prototypes {
     };
 }
 pub(crate) use check_prototypes;
+
+/// Fails to compile unless a type may be shared between threads.
+#[allow(dead_code)] // The lint does not look into `const _`.
+const fn assert_shared<T: Send + Sync>() {}

@@ -23,7 +23,7 @@ use crate::{
         cdev::CharRegion,
         debugfs,
         fs::PseudoInode,
-        vfio::{NewDevice, RegistrationRef, Severable},
+        vfio::{DeviceMemory, NewDevice, RegistrationRef, Severable},
     },
     minors::Minors,
 };
@@ -45,13 +45,14 @@ global_lock! {
 /// The range of device nodes and the devices that are registered in it.
 pub(crate) struct Devices {
     minors: Minors<State>,
-    debugfs: debugfs::Dir,
+    debugfs: Option<Arc<debugfs::Dir>>,
     region: Option<CharRegion>,
 }
 
 impl Devices {
-    /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
-    pub(crate) fn new(region: Option<CharRegion>, debugfs: debugfs::Dir) -> Self {
+    /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`), `debugfs`
+    /// on one without VFIO's debugging aids.
+    pub(crate) fn new(region: Option<CharRegion>, debugfs: Option<Arc<debugfs::Dir>>) -> Self {
         Self {
             minors: Minors::new(),
             region,
@@ -80,7 +81,6 @@ impl Link {
 /// What a registration holds, undone by unregistration.
 struct Registration {
     first: RegistrationRef,
-    membership: Membership,
     debugfs: Option<debugfs::Dir>,
 }
 
@@ -96,6 +96,9 @@ pub(crate) struct State {
     link: Severable<Link>,
     #[pin]
     holders: Holders,
+    /// The device's place in its group, from before it can be opened until nobody has it open.
+    #[pin]
+    membership: Mutex<Option<Membership>>,
     #[pin]
     registration: Mutex<Option<Registration>>,
 }
@@ -108,6 +111,7 @@ impl State {
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
             holders <- Holders::new(),
+            membership <- new_mutex!(None),
             registration <- new_mutex!(None),
         })
     }
@@ -127,12 +131,12 @@ impl State {
         &self.holders
     }
 
-    /// The group that the registered device is in.
+    /// Whether the device is, or until its last close was, registered in a group.
     pub(crate) fn is_in_group(&self, group: &Group) -> bool {
-        self.registration
-            .lock()
+        let membership = self.membership.lock();
+        membership
             .as_ref()
-            .is_some_and(|r| core::ptr::eq(&raw const **r.membership.group(), group))
+            .is_some_and(|m| core::ptr::eq(&raw const **m.group(), group))
     }
 
     /// Counts a change of what is attached.  The caller holds the set's lock.
@@ -168,23 +172,24 @@ impl Drop for Index {
     }
 }
 
-/// Makes a device of the zeroed memory in `device`.
+/// Makes a device of zeroed memory.
 ///
-/// Order: index, inode, the driver's `init`, the counted object.
+/// Order: index, inode, the driver's `init`; the caller makes it a counted object.
 ///
 /// # Errors
 ///
 /// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
-pub(crate) fn prepare(device: &mut NewDevice) -> Result {
+pub(crate) fn make(memory: DeviceMemory) -> Result<NewDevice> {
     let index = Index::take()?;
     let state = Arc::pin_init(State::new(index.0, PseudoInode::new()?), GFP_KERNEL)?;
-    device.set_state(index.0, state);
+    let mut device = memory.into_device(index.0, state);
     if let Err(e) = device.driver_init() {
         sets::release(device.as_device());
         return Err(e);
     }
+    // The device's until its release.
     core::mem::forget(index);
-    Ok(())
+    Ok(device)
 }
 
 /// The end of a device: its last reference is gone.

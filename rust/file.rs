@@ -20,11 +20,12 @@ pub(crate) mod region;
 
 use crate::{
     device::State,
+    group::Group,
     kapi::{
         capability,
         device::SysfsPath,
         pm_runtime::Powered,
-        vfio::{Device, Open},
+        vfio::{severable::Epoch, Device, Open, RegistrationRef},
     },
     uapi,
 };
@@ -37,6 +38,8 @@ use kernel::{
 /// What a file of a device carries.
 pub(crate) struct DeviceFile {
     state: Arc<State>,
+    /// The registration that the file was opened in.
+    epoch: Epoch,
     gate: AccessGate,
 }
 
@@ -45,15 +48,17 @@ impl DeviceFile {
     ///
     /// # Errors
     ///
-    /// In this order: `ENODEV` (none registered); `EPERM` (no IOMMU, and the caller lacks
+    /// In this order: `ENXIO` (none registered); `ENODEV` (it is going); `EPERM` (no IOMMU, and the caller lacks
     /// `CAP_SYS_RAWIO`); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
-        let state = State::by_minor(minor).ok_or(ENODEV)?;
-        if state.link().with(|link| link.noiommu()).ok_or(ENODEV)? && !capability::sys_rawio() {
+        let state = State::by_minor(minor).ok_or(ENXIO)?;
+        let (epoch, noiommu) = state.link().with(|link| link.noiommu()).ok_or(ENODEV)?;
+        if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
         let file = Self {
             state,
+            epoch,
             gate: AccessGate::new(),
         };
         // Accounted: how many are opened is up to user space.
@@ -72,17 +77,26 @@ impl DeviceFile {
     /// `EINVAL`; `ENODEV` when there is nothing to have access to any more.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
-        self.gate
-            .pass()
-            .ok_or_else(|| match self.state.link().is_connected() {
-                true => EINVAL,
-                false => ENODEV,
-            })
+        self.gate.pass().ok_or_else(|| self.no_access())
     }
 
-    /// Whether the file stands for a device that exists.
-    pub(crate) fn is_valid(&self) -> bool {
-        self.gate.pass().is_some() || self.state.link().is_connected()
+    #[cold]
+    fn no_access(&self) -> Error {
+        match self.is_connected() {
+            true => EINVAL,
+            false => ENODEV,
+        }
+    }
+
+    /// Whether the registration that the file was opened in still is.
+    fn is_connected(&self) -> bool {
+        self.state.link().is_connected(self.epoch)
+    }
+
+    /// A reference on that registration, and the group of the device.
+    fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
+        let link = self.state.link();
+        link.registration(self.epoch, |link| link.group().clone())
     }
 
     /// ioctl(2).  The result is what the driver returned, or 0.
@@ -150,7 +164,7 @@ impl DeviceFile {
         };
         if let Some(device) = self.gate.pass() {
             show(device.parent());
-        } else if let Some((registration, ())) = self.state.link().registration(|_| ()) {
+        } else if let Some((registration, _group)) = self.registration() {
             show(registration.parent());
         }
     }

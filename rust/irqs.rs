@@ -37,11 +37,15 @@ pub(crate) enum Refused {
     Body,
 }
 
-/// The size in bytes of the data that follows the head.
+/// The size in bytes of the data that follows the head; None for a set that brings none.
 ///
 /// `interrupts` is how many the index has and `indices` how many of those there are; a driver's
 /// negative number allows nothing.
-pub(crate) fn data_size(set: IrqSet, interrupts: i32, indices: i32) -> Result<usize, Refused> {
+pub(crate) fn data_size(
+    set: IrqSet,
+    interrupts: i32,
+    indices: i32,
+) -> Result<Option<usize>, Refused> {
     let indices = u32::try_from(indices).unwrap_or(0);
     let payload = (set.argsz as usize)
         .checked_sub(HEADER_SIZE)
@@ -58,7 +62,7 @@ pub(crate) fn data_size(set: IrqSet, interrupts: i32, indices: i32) -> Result<us
         return Err(Refused::Body);
     }
     let each = match set.flags & DATA_MASK {
-        DATA_NONE => 0,
+        DATA_NONE => return Ok(None),
         DATA_BOOL => size_of::<u8>(),
         DATA_EVENTFD => size_of::<i32>(),
         _ => return Err(Refused::Body),
@@ -67,7 +71,7 @@ pub(crate) fn data_size(set: IrqSet, interrupts: i32, indices: i32) -> Result<us
         .checked_mul(each)
         .ok_or(Refused::Body)?;
     match payload >= size {
-        true => Ok(size),
+        true => Ok(Some(size)),
         false => Err(Refused::Body),
     }
 }
@@ -92,21 +96,21 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(data_size(SET, 4, 5), Ok(0));
+        assert_eq!(data_size(SET, 4, 5), Ok(None));
         let bools = IrqSet {
             argsz: 24,
             flags: DATA_BOOL,
             count: 4,
             ..SET
         };
-        assert_eq!(data_size(bools, 4, 5), Ok(4));
+        assert_eq!(data_size(bools, 4, 5), Ok(Some(4)));
         let eventfds = IrqSet {
             argsz: 36,
             flags: DATA_EVENTFD,
             count: 4,
             ..SET
         };
-        assert_eq!(data_size(eventfds, 4, 5), Ok(16));
+        assert_eq!(data_size(eventfds, 4, 5), Ok(Some(16)));
         assert_eq!(
             data_size(
                 IrqSet {

@@ -27,7 +27,10 @@ pub(crate) mod uaccess;
 pub(crate) mod vfio;
 pub(crate) mod workqueue;
 
-use kernel::error::{to_result, Error, Result};
+use kernel::{
+    error::{to_result, Error, Result},
+    prelude::EINVAL,
+};
 
 /// Turns a pointer that may be an `ERR_PTR` into a result; a NULL pointer is `Ok(NULL)`.
 pub(crate) fn from_err_ptr<T>(ptr: *mut T) -> Result<*mut T> {
@@ -47,8 +50,14 @@ pub(crate) fn err_ptr<T>(e: Error) -> *mut T {
     e.to_ptr()
 }
 
-/// 0 is success, anything else an error: the contract of the driver's callbacks, which do not
-/// promise to return negative numbers only.
+/// The result of a driver's callback: 0 is success, all else is not.
+///
+/// # Errors
+///
+/// The driver's errno; `EINVAL` for a positive number, which is none.
 pub(crate) fn callback_result(ret: kernel::ffi::c_int) -> Result {
-    to_result(ret)
+    match ret {
+        ret if ret > 0 => Err(EINVAL),
+        ret => to_result(ret),
+    }
 }

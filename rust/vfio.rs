@@ -76,14 +76,14 @@ struct Vfio {
 impl kernel::Module for Vfio {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let mut load = LoadPhase::begin()?;
-        load.init(&device::sets::SETS);
-        load.init(&device::DEVICES);
-        load.init(&group::GROUPS);
-        load.init(&group::NODES);
+        load.init(&device::sets::SETS)?;
+        load.init(&device::DEVICES)?;
+        load.init(&group::GROUPS)?;
+        load.init(&group::NODES)?;
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
-            load.init(&virqfd::SLOTS);
-            load.init(&virqfd::CLEANUP);
+            load.init(&kapi::eventfd::SLOTS)?;
+            load.init(&virqfd::CLEANUP)?;
         }
 
         let sets = SetsLoaded::new();
@@ -127,7 +127,10 @@ impl DevicesLoaded {
             true => Some(CharRegion::register(c"vfio-dev", &abi::device_cdev::FOPS)?),
             false => None,
         };
-        let root = debugfs::Dir::new(c"vfio", None);
+        let root = match cfg!(CONFIG_VFIO_DEBUGFS) {
+            true => Some(Arc::new(debugfs::Dir::new(c"vfio", None), GFP_KERNEL)?),
+            false => None,
+        };
         *device::DEVICES.lock() = Some(device::Devices::new(region, root));
         Ok(Self)
     }

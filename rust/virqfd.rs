@@ -12,26 +12,19 @@
 //! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.
 
 use crate::kapi::{
-    eventfd::{Callbacks, Eventfd, Listener, Slot, Subscription},
+    eventfd::{Callbacks, Eventfd, Listener, Signal, Slot, Subscription, SLOTS},
     workqueue::{flush_work, OwnedQueue},
 };
 use kernel::{
     impl_has_work, new_work,
     prelude::*,
     sync::{
-        atomic::{
-            ordering::{Acquire, Release},
-            AtomicFlag,
-        },
+        atomic::{ordering::Relaxed, AtomicFlag},
+        barrier::{smp_mb, Full},
         global_lock, Arc, ArcBorrow,
     },
     workqueue::{self, Work, WorkItem},
 };
-
-global_lock! {
-    /// Protects the slots, which are in the drivers' structures.
-    pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
-}
 
 global_lock! {
     /// Where shutdowns are executed, one at a time; None before load and after unload.
@@ -83,9 +76,11 @@ impl Virqfd {
 }
 
 impl Listener for Virqfd {
-    fn signalled(this: ArcBorrow<'_, Self>, source: &Subscription<Self>) {
-        if this.armed.load(Acquire) {
-            source.drain();
+    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_>) {
+        // Against the store in `enable()`: either that sees the signal, or this sees the store.
+        smp_mb(Full);
+        if this.armed.load(Relaxed) {
+            signal.take();
             Self::trigger(this);
         }
     }
@@ -107,9 +102,8 @@ impl WorkItem<SHUTDOWN> for Virqfd {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let subscribed = this.subscription.unsubscribe();
+        this.subscription.end();
         flush_work::<Self, INJECT>(&this);
-        drop(subscribed);
     }
 }
 
@@ -153,17 +147,19 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
         GFP_KERNEL_ACCOUNT,
     )?;
     // The eventfd is held open here, so it cannot hang up before the slot is filled.
-    Subscription::subscribe(&virqfd, eventfd);
+    let fresh = Subscription::begin(&virqfd, eventfd).ok_or(EBUSY)?;
     {
         let mut lock = SLOTS.lock();
         if slot.get(&lock).is_some() {
             drop(lock);
-            drop(virqfd.subscription.unsubscribe());
+            fresh.cancel(eventfd);
             return Err(EBUSY);
         }
         slot.fill(&virqfd, &mut lock);
-        virqfd.armed.store(true, Release);
+        virqfd.armed.store(true, Relaxed);
     }
+    // Against the load in `signalled()`.
+    smp_mb(Full);
     if eventfd.is_signalled() {
         Virqfd::trigger(virqfd.as_arc_borrow());
     }

@@ -13,6 +13,9 @@ use kernel::{
     uaccess::UserPtr,
 };
 
+// The VFS lets any number of threads use a file at once.
+const _: () = super::assert_shared::<DeviceFile>();
+
 /// The operations of a device's files.
 // SAFETY: The functions follow the VFS's contracts.
 pub(crate) static FOPS: FileOperations = unsafe {

@@ -21,6 +21,9 @@ super::check_prototypes!(vfio_file_has_dev, vfio_file_is_group);
 // SAFETY: `devnode` follows the contract.
 pub(crate) static CLASS: Class = unsafe { Class::new(c"vfio", devnode) };
 
+// The VFS lets any number of threads use a file at once.
+const _: () = super::assert_shared::<GroupFile>();
+
 /// The operations of a group's file.
 // SAFETY: The functions follow the VFS's contracts.
 pub(crate) static FOPS: FileOperations = unsafe {

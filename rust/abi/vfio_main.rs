@@ -10,7 +10,10 @@ use crate::{
     kapi::{
         class::Class,
         err_ptr, to_int,
-        vfio::{from_class_device, ops::InfoCaps, set, Device, NewDevice, RegistrationRef},
+        vfio::{
+            from_class_device, ops::InfoCaps, set, Device, DeviceMemory, NewDevice, Owner,
+            RegistrationRef,
+        },
     },
 };
 use kernel::{prelude::*, warn_on};
@@ -61,8 +64,8 @@ unsafe extern "C" fn _vfio_alloc_device(
     ops: *const bindings::vfio_device_ops,
 ) -> *mut bindings::vfio_device {
     // SAFETY: By the caller's promise.
-    let new = unsafe { NewDevice::alloc(size, dev, ops) };
-    match new.and_then(|mut new| device::prepare(&mut new).map(|()| new)) {
+    let memory = unsafe { DeviceMemory::alloc(size, dev, ops) };
+    match memory.and_then(device::make) {
         Ok(new) => new.initialise(&DEVICE_CLASS, device_release),
         Err(e) => err_ptr(e),
     }
@@ -78,11 +81,11 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 
 /// # Safety
 ///
-/// Called by drivers with a device they own.
+/// Called by drivers with a device they own and do not register or unregister elsewhere.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
-    to_int(registration::register(unsafe { Device::from_raw(device) }))
+    to_int(registration::register(&unsafe { Owner::from_raw(device) }))
 }
 
 /// # Safety
@@ -91,7 +94,7 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    registration::unregister(unsafe { Device::from_raw(device) })
+    registration::unregister(&unsafe { Owner::from_raw(device) })
 }
 
 /// # Safety
@@ -230,19 +233,16 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
         count: hdr.count,
     };
     let result = irqs::data_size(set, num_irqs, max_irq_type);
-    let size = match result {
-        Ok(size) => size,
-        Err(irqs::Refused::Body) => 0,
-        Err(irqs::Refused::Head) => return EINVAL.to_errno(),
-    };
-    match (data_size.is_null(), result) {
+    if let Err(irqs::Refused::Head) = result {
+        return EINVAL.to_errno();
+    }
+    if !data_size.is_null() {
         // SAFETY: By the caller's promise.
-        (false, _) => unsafe { *data_size = size },
-        (true, Ok(0)) => {}
-        (true, _) => return EINVAL.to_errno(),
+        unsafe { *data_size = result.ok().flatten().unwrap_or(0) };
     }
     match result {
-        Ok(_) => 0,
-        Err(_) => EINVAL.to_errno(),
+        Ok(None) => 0,
+        Ok(Some(_)) if !data_size.is_null() => 0,
+        _ => EINVAL.to_errno(),
     }
 }

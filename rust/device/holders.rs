@@ -21,15 +21,30 @@ impl Holders {
     }
 }
 
+/// The holders at one moment, to be printed: a message is formatted with interrupts off, where no
+/// lock may be waited for.
+pub(crate) struct Names(KVec<TaskId>);
+
+impl Holders {
+    /// Who has the device open now; nobody when there is no memory to say it.
+    pub(crate) fn names(&self) -> Names {
+        let tasks = self.tasks.lock();
+        let mut names = KVec::new();
+        if names.extend_from_slice(&tasks, GFP_KERNEL).is_err() {
+            names.clear();
+        }
+        Names(names)
+    }
+}
+
 /// Formats as `"comm" (pid), "comm" (pid)`, or as `an unknown holder`: in-kernel users, such as
 /// exported dma-bufs, are not in the list.
-impl fmt::Display for Holders {
+impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tasks = self.tasks.lock();
-        if tasks.is_empty() {
+        if self.0.is_empty() {
             return f.write_str("an unknown holder");
         }
-        for (i, task) in tasks.iter().enumerate() {
+        for (i, task) in self.0.iter().enumerate() {
             if i > 0 {
                 f.write_str(", ")?;
             }

@@ -7,7 +7,7 @@
 use crate::kapi::{
     iommufd::Ctx,
     module::ModuleRef,
-    vfio::{ops::Opened, Device, Open, Registered, SetLocked},
+    vfio::{ops::Opened, Device, Open, RegistrationRef, SetLocked},
 };
 use kernel::prelude::*;
 
@@ -28,18 +28,15 @@ impl OpenDevice {
     ///
     /// `EINVAL` when the device is open; `ENODEV` when the driver's module is going away or the
     /// device is being unregistered; the driver's.
-    pub(crate) fn open(
-        device: &Device<Registered>,
-        locked: &mut SetLocked<'_>,
-        ctx: &Ctx,
-    ) -> Result<Self> {
+    pub(crate) fn open(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<Self> {
         if locked.open_count() != 0 {
             return Err(EINVAL);
         }
-        let module = ModuleRef::of_driver(device)?;
+        let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
+        let module = ModuleRef::of_driver(&registration)?;
         // The driver sees itself counted in its callbacks.
         locked.set_open_count(1);
-        let opened = Self::bind_and_open(locked, ctx);
+        let opened = Self::bind_and_open(locked, registration, ctx);
         if opened.is_err() {
             locked.set_open_count(0);
         }
@@ -52,9 +49,13 @@ impl OpenDevice {
         })
     }
 
-    fn bind_and_open(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<(Opened, u32)> {
+    fn bind_and_open(
+        locked: &mut SetLocked<'_>,
+        registration: RegistrationRef,
+        ctx: &Ctx,
+    ) -> Result<(Opened, u32)> {
         let devid = locked.bind_iommufd(ctx)?;
-        match locked.driver_open() {
+        match locked.driver_open(registration) {
             Ok(opened) => Ok((opened, devid)),
             Err(e) => {
                 locked.unbind_iommufd();

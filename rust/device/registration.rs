@@ -19,7 +19,7 @@ use crate::{
         module::enable_unsafe_noiommu_mode,
         panic,
         sched::TaskId,
-        vfio::{Device, RegistrationRef},
+        vfio::{Device, Owner, RegistrationRef},
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
@@ -34,7 +34,7 @@ const REQUEST_PERIOD: u32 = 10_000;
 /// `EINVAL` when the driver lacks callbacks that iommufd needs, when the device has no IOMMU
 /// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
 /// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
-pub(crate) fn register(device: &Device) -> Result {
+pub(crate) fn register(device: &Owner<'_>) -> Result {
     if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!device.has_iommufd_ops()) {
         return Err(EINVAL);
     }
@@ -58,29 +58,25 @@ pub(crate) fn register(device: &Device) -> Result {
         taint(device, noiommu_cdev);
     }
 
-    let has_node = !noiommu || noiommu_cdev;
     let group = membership.group().clone();
-    let first = publish(device, Link { noiommu, group })?;
+    let has_node = !noiommu || noiommu_cdev;
+    *device.state().membership.lock() = Some(membership);
+    let first = publish(device, Link { noiommu, group }, has_node);
     if let Err(e) = announce(device, has_node) {
         // Somebody may have opened it by its number already.
         retract(device);
-        drop(first);
-        drain(device);
+        end(device, first);
         return Err(e);
     }
 
     let debugfs = debugfs_dir(device);
     device.set_debug_root(debugfs.as_ref());
-    *device.state().registration.lock() = Some(Registration {
-        first,
-        membership,
-        debugfs,
-    });
+    *device.state().registration.lock() = Some(Registration { first, debugfs });
     Ok(())
 }
 
 /// Ends a registration: returns when nobody has the device open any more.
-pub(crate) fn unregister(device: &Device) {
+pub(crate) fn unregister(device: &Owner<'_>) {
     let Some(registration) = device.state().registration.lock().take() else {
         return;
     };
@@ -89,10 +85,16 @@ pub(crate) fn unregister(device: &Device) {
     device.set_debug_root(None);
     drop(registration.debugfs);
     device.del();
-    drop(registration.first);
+    end(device, registration.first);
+}
+
+/// Waits for everybody who has the device open, and ends its place in its group.
+fn end(device: &Owner<'_>, first: RegistrationRef) {
+    drop(first);
     drain(device);
-    // Last: this may take the group away.
-    drop(registration.membership);
+    // Last, and without the lock: this may take the group away.
+    let membership = device.state().membership.lock().take();
+    drop(membership);
 }
 
 /// After all that can refuse the registration, before anybody can use it.
@@ -113,16 +115,16 @@ fn taint(device: &Device, cdev: bool) {
     }
 }
 
-/// Lets open find the device.
-fn publish(device: &Device, link: Link) -> Result<RegistrationRef> {
+/// Lets open find the device, and references on its registration be taken.
+fn publish(device: &Owner<'_>, link: Link, has_node: bool) -> RegistrationRef {
     let state: Arc<State> = device.state().into();
     let first = device.start_registration();
     state.link.connect(device, link);
     let index = state.index;
-    if let Some(devices) = DEVICES.lock().as_mut() {
+    if let Some(devices) = DEVICES.lock().as_mut().filter(|_| has_node) {
         devices.minors.publish(index, state);
     }
-    Ok(first)
+    first
 }
 
 /// The counterpart of [`publish`]: no more opens, and files that are not bound lose the device.
@@ -135,7 +137,7 @@ fn retract(device: &Device) {
 }
 
 /// Makes the class device, its node and its uevent.
-fn announce(device: &Device, has_node: bool) -> Result {
+fn announce(device: &Owner<'_>, has_node: bool) -> Result {
     let devt = match DEVICES.lock().as_ref().and_then(|d| d.region.as_ref()) {
         Some(region) if has_node => region.devt(device.state().index),
         _ => 0,
@@ -144,9 +146,8 @@ fn announce(device: &Device, has_node: bool) -> Result {
 }
 
 fn debugfs_dir(device: &Device) -> Option<debugfs::Dir> {
-    let devices = DEVICES.lock();
-    let root = &devices.as_ref()?.debugfs;
-    cfg!(CONFIG_VFIO_DEBUGFS).then(|| debugfs::Dir::new(device.parent().name(), Some(root)))
+    let root = DEVICES.lock().as_ref()?.debugfs.clone()?;
+    Some(debugfs::Dir::new(device.parent().name(), Some(&*root)))
 }
 
 /// Waits until the last reference on the registration is gone, asking the driver at once and
@@ -172,11 +173,12 @@ fn drain(device: &Device) {
             Wait::TimedOut => {}
             Wait::Interrupted => {
                 interrupted = true;
+                let holders = device.state().holders().names();
                 dev_warn!(
                     device.parent(),
                     "Device is currently in use, task {} blocked until device is released by {}\n",
                     TaskId::current(),
-                    device.state().holders()
+                    holders
                 );
             }
         }

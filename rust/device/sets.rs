@@ -26,9 +26,9 @@ global_lock! {
 ///
 /// # Errors
 ///
-/// `EINVAL` for the key 0, `ENOMEM`.
+/// `EINVAL` for the key 0 and for a device that is in a set; `ENOMEM`.
 pub(crate) fn assign(device: &Device, id: usize) -> Result {
-    if kernel::warn_on!(id == 0) {
+    if kernel::warn_on!(id == 0) || kernel::warn_on!(device.has_set()) {
         return Err(EINVAL);
     }
     let reservation = RBTreeNodeReservation::new(GFP_KERNEL)?;

@@ -47,15 +47,15 @@ impl Bound {
 /// the driver's, those of iommufd among them; `EFAULT` (the id could not be written).  Whatever
 /// fails, the file is as before and can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
-    if !file.is_valid() {
+    let bound = file.gate.pass().is_some();
+    if !bound && !file.is_connected() {
         return Err(ENODEV);
     }
     let arg = BindIommufd::read(arg)?;
-    if file.gate.pass().is_some() {
+    if bound {
         return Err(EINVAL);
     }
-    let link = file.state.link();
-    let (registration, group) = link.registration(|l| l.group().clone()).ok_or(ENODEV)?;
+    let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block()?;
     let holder = Holder::new(file.state.clone())?;
 
@@ -66,7 +66,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd)?;
-    let open = OpenDevice::open(&registration, &mut locked, &ctx)?;
+    let open = OpenDevice::open(&mut locked, &ctx)?;
     drop(locked);
 
     let bound = Bound {

@@ -23,11 +23,11 @@ impl GroupFile {
     ///
     /// # Errors
     ///
-    /// In this order: `ENODEV` (no such group, or its last device has left); `EPERM` (no IOMMU,
+    /// In this order: `ENXIO` (no such group); `ENODEV` (its last device has left); `EPERM` (no IOMMU,
     /// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound);
     /// `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
-        let group = Group::by_minor(minor).ok_or(ENODEV)?;
+        let group = Group::by_minor(minor).ok_or(ENXIO)?;
         group.open(capability::sys_rawio)?;
         Ok(KBox::new(Self(group), GFP_KERNEL)?)
     }

@@ -173,8 +173,11 @@ impl Entry {
             nodes.region.devt(minor)
         };
         let prefix = if noiommu { c"noiommu-" } else { c"" };
-        let class_device = ClassDevice::create(&CLASS, devt, prefix, id)
-            .inspect_err(|_| drop(unpublish(minor)))?;
+        let class_device = ClassDevice::create(&CLASS, devt, prefix, id).inspect_err(|_| {
+            // Somebody may have it open by its number already.
+            drop(unpublish(minor));
+            drop(group.revoke());
+        })?;
         let entry = Self {
             group: group.clone(),
             members,
@@ -208,12 +211,12 @@ impl Drop for Membership {
         if !entry.members.is_empty() {
             return;
         }
-        // The node goes under the table's lock, so that the name is free for a successor.
-        drop(groups.remove(&place.id));
         if let Some(node) = &self.group.node {
             drop(unpublish(node.0));
         }
         let iommu_group = self.group.revoke();
+        // The node goes under the table's lock, so that the name is free for a successor.
+        drop(groups.remove(&place.id));
         drop(table);
         drop(iommu_group);
     }

@@ -7,29 +7,58 @@ use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     fs::LocalFile,
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow},
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Full, AtomicFlag},
+        global_lock,
+        lock::GlobalGuard,
+        Arc, ArcBorrow,
+    },
     types::{ForeignOwnable, Opaque},
 };
+
+global_lock! {
+    /// Protects the slots (see [`Slot`]), which are in the drivers' structures.
+    pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
+}
+
+/// [`SLOTS`], held.
+pub(crate) type SlotsGuard = GlobalGuard<SLOTS>;
 
 /// Someone who is called.  Both functions run in the context of whoever signals or closes the
 /// eventfd, atomic and with interrupts off.
 pub(crate) trait Listener: Send + Sync + Sized + 'static {
     /// The eventfd has been signalled.
-    fn signalled(this: ArcBorrow<'_, Self>, source: &Subscription<Self>);
+    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_>);
     /// The eventfd is being closed: nobody has it open any more.
     fn hung_up(this: ArcBorrow<'_, Self>);
     /// The subscription within the listener.
     fn subscription(&self) -> &Subscription<Self>;
 }
 
+/// A signal that has come and not been taken.
+pub(crate) struct Signal<'a>(&'a NonNull<bindings::eventfd_ctx>);
+
+impl Signal<'_> {
+    /// Reads the eventfd to 0.
+    pub(crate) fn take(self) {
+        let mut count = 0;
+        // SAFETY: The eventfd is held.  A signal is made under the lock of its queue only, and
+        // its lifetime ends there.
+        unsafe { bindings::eventfd_ctx_do_read(self.0.as_ptr(), &mut count) }
+    }
+}
+
 /// An eventfd, and the calls it makes to a listener that contains this.
 ///
 /// # Invariants
 ///
-/// While subscribed, `wait.private` owns a reference on the listener.
+/// While `active`, the entry is on the eventfd's queue and `wait.private` owns a reference on the
+/// listener.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     ctx: NonNull<bindings::eventfd_ctx>,
+    active: AtomicFlag,
     #[pin]
     wait: Opaque<bindings::wait_queue_entry>,
     _listener: PhantomData<fn(T)>,
@@ -91,6 +120,27 @@ impl Drop for Eventfd {
 struct Table {
     table: bindings::poll_table,
     wait: *mut bindings::wait_queue_entry,
+    queue: *mut bindings::wait_queue_head,
+}
+
+/// A subscription that has just begun and can be taken back without a trace.
+pub(crate) struct Fresh<T: Listener> {
+    listener: Arc<T>,
+    queue: *mut bindings::wait_queue_head,
+}
+
+impl<T: Listener> Fresh<T> {
+    /// Ends the calls and leaves the eventfd as it is, which [`Subscription::end`] reads to 0.
+    /// The eventfd must still be held by `_eventfd`, through which the subscription was made.
+    pub(crate) fn cancel(self, _eventfd: &Eventfd) {
+        let this = self.listener.subscription();
+        if this.active.xchg(false, Full) && !self.queue.is_null() {
+            // SAFETY: By `Subscription`'s invariants; the queue is the eventfd's, which the
+            // subscription holds.
+            unsafe { bindings::remove_wait_queue(self.queue, this.wait.get()) };
+            drop(this.take_listener());
+        }
+    }
 }
 
 impl<T: Listener> Subscription<T> {
@@ -98,6 +148,7 @@ impl<T: Listener> Subscription<T> {
     pub(crate) fn new(eventfd: &Eventfd) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
             ctx: eventfd.ctx()?,
+            active: AtomicFlag::new(false),
             wait <- Opaque::ffi_init(|wait| {
                 // SAFETY: `wait` is valid for writes.  A list head that points to itself can be
                 // removed though it was never added.
@@ -112,40 +163,52 @@ impl<T: Listener> Subscription<T> {
         } ? Error)
     }
 
-    /// Begins the calls.  They may come before this returns.
-    pub(crate) fn subscribe(listener: &Arc<T>, eventfd: &Eventfd) {
+    /// Begins the calls.  They may come before this returns.  None when it has begun before.
+    pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<Fresh<T>> {
         let this = listener.subscription();
-        // SAFETY: The entry is initialised and on no queue yet.
+        if this.active.xchg(true, Full) {
+            return None;
+        }
+        // INVARIANT: The reference is stored here, and the entry is put on the queue below.
+        // SAFETY: The entry is initialised and on no queue.
         unsafe { (*this.wait.get()).private = listener.clone().into_foreign() };
         let mut table = Table {
             table: bindings::poll_table::default(),
             wait: this.wait.get(),
+            queue: core::ptr::null_mut(),
         };
         // SAFETY: `table` is valid for the length of the call.
         unsafe { bindings::vfio_helper_init_poll_funcptr(&mut table.table, Some(add_wait)) };
         eventfd.poll(&raw mut table.table);
+        Some(Fresh {
+            listener: listener.clone(),
+            queue: table.queue,
+        })
     }
 
-    /// Ends the calls: none is running or will come when this returns.  To be called once, after
-    /// [`subscribe`](Self::subscribe); the result is the reference that the calls had.
-    pub(crate) fn unsubscribe(&self) -> Option<Arc<T>> {
+    /// Ends the calls: none is running or will come when this returns.  The eventfd reads 0 then.
+    pub(crate) fn end(&self) {
+        if !self.active.xchg(false, Full) {
+            return;
+        }
         let mut count = 0;
-        // SAFETY: The eventfd is held; the entry is on its queue, or a list of its own.  The
-        // queue's lock waits for calls that run.
+        // SAFETY: By the type's invariants; the queue's lock waits for calls that run.
         unsafe {
             bindings::eventfd_ctx_remove_wait_queue(self.ctx.as_ptr(), self.wait.get(), &mut count);
-            let private =
-                core::mem::replace(&mut (*self.wait.get()).private, core::ptr::null_mut());
-            // The reference that `subscribe()` stored.
-            (!private.is_null()).then(|| Arc::<T>::from_foreign(private))
         }
+        drop(self.take_listener());
     }
 
-    /// Reads the eventfd to 0.  In [`Listener::signalled`] only, which holds the queue's lock.
-    pub(crate) fn drain(&self) {
-        let mut count = 0;
-        // SAFETY: The eventfd is held, its queue locked by the caller's caller.
-        unsafe { bindings::eventfd_ctx_do_read(self.ctx.as_ptr(), &mut count) }
+    /// The reference that the calls had.  Only for whoever has cleared `active` and taken the
+    /// entry off the queue.
+    fn take_listener(&self) -> Option<Arc<T>> {
+        // SAFETY: The entry is on no queue, and it is ours: `active` was cleared once.  `private`
+        // is what `begin()` stored.
+        unsafe {
+            let private = &raw mut (*self.wait.get()).private;
+            let listener = core::ptr::replace(private, core::ptr::null_mut());
+            (!listener.is_null()).then(|| Arc::<T>::from_foreign(listener))
+        }
     }
 
     /// # Safety
@@ -158,12 +221,12 @@ impl<T: Listener> Subscription<T> {
         key: *mut c_void,
     ) -> c_int {
         // SAFETY: The entry is on the queue, hence subscribed: `private` is a reference, which
-        // `unsubscribe()` takes back under the queue's lock or after it.
+        // `take_listener()` takes back after the entry has left the queue.
         let listener = unsafe { Arc::<T>::borrow((*wait).private) };
         // CAST: A wake-up's key is a mask of poll events.
         let events = key.addr() as c_uint;
         if events & bindings::POLLIN != 0 {
-            T::signalled(listener, listener.subscription());
+            T::signalled(listener, Signal(&listener.subscription().ctx));
         }
         if events & bindings::POLLHUP != 0 {
             T::hung_up(listener);
@@ -183,14 +246,18 @@ impl<T: Listener> PinnedDrop for Subscription<T> {
 
 /// # Safety
 ///
-/// Called by `vfs_poll()` with the table of [`Subscription::subscribe`].
+/// Called by `vfs_poll()` with the table of [`Subscription::begin`].
 unsafe extern "C" fn add_wait(
     _file: *mut bindings::file,
     queue: *mut bindings::wait_queue_head,
     table: *mut bindings::poll_table,
 ) {
+    let table: *mut Table = table.cast();
     // SAFETY: The table is the first field of ours.
-    unsafe { bindings::add_wait_queue(queue, (*table.cast::<Table>()).wait) }
+    unsafe {
+        (*table).queue = queue;
+        bindings::add_wait_queue(queue, (*table).wait);
+    }
 }
 
 /// The functions that a driver wants called, with their arguments.
@@ -251,7 +318,7 @@ impl Callbacks {
 
 /// A driver's variable that points to what it enabled; NULL when nothing is.
 ///
-/// All access is under one lock, which the guard proves.
+/// All access is under [`SLOTS`], which the guard proves.
 pub(crate) struct Slot<T>(NonNull<*mut bindings::virqfd>, PhantomData<fn(T)>);
 
 impl<T> Clone for Slot<T> {
@@ -277,7 +344,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
     }
 
     /// What the slot points to, which its subscription keeps.
-    pub(crate) fn get<'a, G>(&self, _lock: &'a G) -> Option<ArcBorrow<'a, T>> {
+    pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
         // SAFETY: By the promise of `from_raw()`; whoever ends the subscription empties the slot
         // first, under the lock that `_lock` holds.
         unsafe {
@@ -287,20 +354,20 @@ impl<T: Send + Sync + 'static> Slot<T> {
     }
 
     /// Whether the slot points to `item`.
-    pub(crate) fn holds<G>(&self, item: &T, _lock: &G) -> bool {
+    pub(crate) fn holds(&self, item: &T, _lock: &SlotsGuard) -> bool {
         // SAFETY: By the promise of `from_raw()`.
         unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
     }
 
     /// Points the slot to `item`, whose subscription keeps it.
-    pub(crate) fn fill<G>(&self, item: &Arc<T>, _lock: &mut G) {
-        let ptr: *const T = &raw const **item;
+    pub(crate) fn fill(&self, item: &Arc<T>, _lock: &mut SlotsGuard) {
+        let ptr = Arc::as_ptr(item);
         // SAFETY: By the promise of `from_raw()`.
         unsafe { *self.0.as_ptr() = ptr.cast_mut().cast() }
     }
 
     /// Empties the slot.
-    pub(crate) fn clear<G>(&self, _lock: &mut G) {
+    pub(crate) fn clear(&self, _lock: &mut SlotsGuard) {
         // SAFETY: By the promise of `from_raw()`.
         unsafe { *self.0.as_ptr() = core::ptr::null_mut() }
     }

@@ -14,7 +14,10 @@ static BEGUN: AtomicFlag = AtomicFlag::new(false);
 
 /// Proof that the module is being loaded and has published nothing yet: no other thread can
 /// reach a global of the module.  There is at most one in the life of the module.
-pub(crate) struct LoadPhase(());
+pub(crate) struct LoadPhase {
+    /// Addresses of the locks that have been initialised.
+    done: KVec<usize>,
+}
 
 impl LoadPhase {
     /// Begins the load phase.
@@ -24,15 +27,25 @@ impl LoadPhase {
     /// `EBUSY` when it has begun before.
     pub(crate) fn begin() -> Result<Self> {
         match BEGUN.xchg(true, Relaxed) {
-            false => Ok(Self(())),
+            false => Ok(Self { done: KVec::new() }),
             true => Err(EBUSY),
         }
     }
 
     /// Initialises a global lock.
-    pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) {
-        // SAFETY: The load phase exists once and each global is named once in `Vfio::init`; no
-        // other code of the module runs before its init function has registered something.
-        unsafe { lock.init() }
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` when it has been before; `ENOMEM`.
+    pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) -> Result {
+        let address = core::ptr::from_ref(lock).addr();
+        if self.done.contains(&address) {
+            return Err(EBUSY);
+        }
+        self.done.push(address, GFP_KERNEL)?;
+        // SAFETY: There is one load phase, and it has not initialised this lock; no other code
+        // of the module runs before its init function has registered something.
+        unsafe { lock.init() };
+        Ok(())
     }
 }

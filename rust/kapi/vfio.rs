@@ -47,7 +47,7 @@ pub(crate) struct Open;
 ///
 /// # Invariants
 ///
-/// Allocated by [`NewDevice`], initialised, and not yet released; its class device's driver data
+/// Allocated by [`DeviceMemory`], initialised, and not yet released; its class device's driver data
 /// is an `Arc<State>`.
 #[repr(transparent)]
 pub(crate) struct Device<Ctx = Normal>(Opaque<bindings::vfio_device>, PhantomData<Ctx>);
@@ -120,15 +120,39 @@ impl<Ctx> Device<Ctx> {
 }
 
 impl Device {
-    /// Whether the driver chose a device set before registration.
+    /// Whether the device is in a set.
     pub(crate) fn has_set(&self) -> bool {
         // SAFETY: The driver does not assign a set and register at the same time.
         !unsafe { (*self.as_raw()).dev_set }.is_null()
     }
+}
 
-    /// Marks the device as one without an IOMMU.  Before registration, hence without a lock.
+/// Proof that the driver is registering its device, or unregistering it, in this very call: what
+/// belongs to registration is nobody else's.
+pub(crate) struct Owner<'a>(&'a Device);
+
+impl Deref for Owner<'_> {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        self.0
+    }
+}
+
+impl<'a> Owner<'a> {
+    /// # Safety
+    ///
+    /// As for [`Device::from_raw`]; and for `'a` no other task registers or unregisters the
+    /// device, which the caller does not let go either.
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_device) -> Self {
+        // SAFETY: By the caller's promise.
+        Self(unsafe { Device::from_raw(ptr) })
+    }
+
+    /// Marks the device as one without an IOMMU.  Before anybody can open it, hence without a
+    /// lock.
     pub(crate) fn set_noiommu(&self, noiommu: bool) {
-        // SAFETY: The device is not registered: nobody else writes this byte.
+        // SAFETY: The device is not open: nobody else writes this byte.
         unsafe { bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into()) }
     }
 
@@ -155,7 +179,8 @@ impl Device {
     ///
     /// Those of `device_add()`.
     pub(crate) fn add(&self, devt: bindings::dev_t) -> Result {
-        // SAFETY: The class device is initialised, named and not added.
+        // SAFETY: The class device is initialised and named; the driver core refuses to add one
+        // twice.
         kernel::error::to_result(unsafe {
             (*self.as_raw()).device.devt = devt;
             bindings::device_add(&raw mut (*self.as_raw()).device)
@@ -164,22 +189,22 @@ impl Device {
 
     /// Removes what [`add`](Self::add) added.
     pub(crate) fn del(&self) {
-        // SAFETY: The class device was added; its registration is being taken back, once.
+        // SAFETY: The class device was added; its registration is being taken back.
         unsafe { bindings::device_del(&raw mut (*self.as_raw()).device) }
     }
 
     /// Where drivers put their own files in debugfs.
     pub(crate) fn set_debug_root(&self, dir: Option<&super::debugfs::Dir>) {
         let dentry = dir.map_or(core::ptr::null_mut(), |d| d.as_raw());
-        // SAFETY: Written by registration and unregistration alone, which do not overlap.
+        // SAFETY: Written by registration and unregistration alone.
         unsafe { (*self.as_raw()).debug_root = dentry }
     }
 
     /// Lets references on the registration be taken; the result is the first.
     pub(crate) fn start_registration(&self) -> RegistrationRef {
-        // SAFETY: The count is 0: nobody else touches it.
+        // SAFETY: The device is not registered, so the count is 0 and nobody else touches it.
         unsafe { bindings::refcount_set(self.refcount(), 1) };
-        RegistrationRef(NonNull::from(self))
+        RegistrationRef(NonNull::from(self.0))
     }
 }
 
@@ -238,11 +263,10 @@ impl Drop for RegistrationRef {
     }
 }
 
-/// Memory of a device that is being made.  Freed when dropped; [`initialise`](Self::initialise)
-/// turns it into a counted object.
-pub(crate) struct NewDevice(NonNull<bindings::vfio_device>);
+/// Memory for a device.  Freed when dropped.
+pub(crate) struct DeviceMemory(NonNull<bindings::vfio_device>);
 
-impl NewDevice {
+impl DeviceMemory {
     /// Allocates `size` zeroed bytes that begin with a `struct vfio_device`.
     ///
     /// # Errors
@@ -275,8 +299,8 @@ impl NewDevice {
         Ok(device)
     }
 
-    /// Gives the device its state and its index.
-    pub(crate) fn set_state(&mut self, index: u32, state: Arc<State>) {
+    /// Gives the device its index and its state.
+    pub(crate) fn into_device(self, index: u32, state: Arc<State>) -> NewDevice {
         let raw = self.0.as_ptr();
         // SAFETY: The device is ours alone.  The inode is kept by the state, which the device
         // keeps.
@@ -285,18 +309,37 @@ impl NewDevice {
             (*raw).inode = state.inode().as_raw();
             (*raw).device.driver_data = state.into_foreign();
         }
+        NewDevice(self)
     }
+}
 
+impl Drop for DeviceMemory {
+    fn drop(&mut self) {
+        // SAFETY: `alloc()` allocated it.
+        unsafe { bindings::kvfree(self.0.as_ptr().cast()) }
+    }
+}
+
+/// A device before it is a counted object, and after.  Its end when dropped;
+/// [`initialise`](Self::initialise) turns it into a counted object.
+///
+/// # Invariants
+///
+/// The memory has a state.
+pub(crate) struct NewDevice(DeviceMemory);
+
+impl NewDevice {
     /// Calls the driver's `init`.
     ///
     /// # Errors
     ///
     /// The driver's.
     pub(crate) fn driver_init(&mut self) -> Result {
+        let raw = self.0 .0.as_ptr();
         // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
         unsafe {
-            match (*(*self.0.as_ptr()).ops).init {
-                Some(init) => super::callback_result(init(self.0.as_ptr())),
+            match (*(*raw).ops).init {
+                Some(init) => super::callback_result(init(raw)),
                 None => Ok(()),
             }
         }
@@ -309,7 +352,7 @@ impl NewDevice {
         class: &'static super::class::Class,
         release: unsafe extern "C" fn(*mut bindings::device),
     ) -> *mut bindings::vfio_device {
-        let raw = self.0.as_ptr();
+        let raw = self.0 .0.as_ptr();
         core::mem::forget(self);
         // SAFETY: The device is ours; everything that `release` needs has been set.
         unsafe {
@@ -328,21 +371,22 @@ impl NewDevice {
     /// handed over: this is called once, by its `release`.
     pub(crate) unsafe fn from_released(ptr: *mut bindings::vfio_device) -> Self {
         // SAFETY: By the caller's promise not NULL.
-        Self(unsafe { NonNull::new_unchecked(ptr) })
+        Self(DeviceMemory(unsafe { NonNull::new_unchecked(ptr) }))
     }
 
-    /// The device, as far as it exists: for leaving its set.
+    /// The device.
     pub(crate) fn as_device(&self) -> &Device {
-        // SAFETY: The memory is ours.  `Device` is used here for its set alone.
-        unsafe { Device::from_raw(self.0.as_ptr()) }
+        // SAFETY: The memory is ours and, by the type's invariants, has a state.
+        unsafe { Device::from_raw(self.0 .0.as_ptr()) }
     }
 
     /// Calls the driver's `release`.
     pub(crate) fn driver_release(&mut self) {
         // SAFETY: `ops` is valid until the device is freed; the last reference is gone.
         unsafe {
-            if let Some(release) = (*(*self.0.as_ptr()).ops).release {
-                release(self.0.as_ptr());
+            let raw = self.0 .0.as_ptr();
+            if let Some(release) = (*(*raw).ops).release {
+                release(raw);
             }
         }
     }
@@ -350,17 +394,10 @@ impl NewDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        let raw = self.0.as_ptr();
-        // SAFETY: The device is ours; driver data is NULL or an `Arc<State>` that it owns.  Files
-        // may still hold the state, but not the device: the link is cut first.
-        unsafe {
-            let data = (*raw).device.driver_data;
-            if !data.is_null() {
-                let state = Arc::<State>::from_foreign(data);
-                drop(state.link().sever());
-            }
-            bindings::kvfree(raw.cast());
-        }
+        // SAFETY: By the type's invariants driver data is a state that the device owns.
+        let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
+        // Files may keep the state longer than the device: they lose the way to it here.
+        drop(state.link().sever());
     }
 }
 

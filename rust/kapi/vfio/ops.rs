@@ -75,9 +75,11 @@ impl SetLocked<'_> {
     ///
     /// # Errors
     ///
-    /// `ENODEV` when the device is being unregistered; else the driver's.
-    pub(crate) fn driver_open(&mut self) -> Result<Opened> {
-        let registration = RegistrationRef::try_get(self.device()).ok_or(ENODEV)?;
+    /// `EINVAL` when the registration is another device's; else the driver's.
+    pub(crate) fn driver_open(&mut self, registration: RegistrationRef) -> Result<Opened> {
+        if registration.as_raw() != self.device().as_raw() {
+            return Err(EINVAL);
+        }
         if let Some(open) = self.device().ops().open_device {
             // SAFETY: The device is registered, its set locked, and it is bound to an IOMMU
             // context.

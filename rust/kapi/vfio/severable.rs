@@ -12,14 +12,20 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
-            ordering::{Acquire, Release},
-            AtomicFlag,
+            ordering::{Acquire, Relaxed, Release},
+            Atomic,
         },
         Mutex,
     },
 };
 
+/// Which connection of a link: the same device may be registered again, and a file of the earlier
+/// registration is none of the later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(u64);
+
 struct Target<T> {
+    epoch: Epoch,
     device: NonNull<Device>,
     data: T,
 }
@@ -34,8 +40,10 @@ unsafe impl<T: Send> Send for Target<T> {}
 /// While there is a target, its device has not been freed: [`super::NewDevice`]'s drop severs.
 #[pin_data]
 pub(crate) struct Severable<T> {
-    /// Whether there is a target; a copy that can be read without the lock.
-    connected: AtomicFlag,
+    /// The epoch of the target, 0 without one; a copy that can be read without the lock.
+    current: Atomic<u64>,
+    /// The last epoch; changed under the lock.
+    last: Atomic<u64>,
     #[pin]
     target: Mutex<Option<Target<T>>>,
 }
@@ -44,43 +52,55 @@ impl<T: Unpin> Severable<T> {
     /// A link to nothing.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            connected: AtomicFlag::new(false),
+            current: Atomic::new(0),
+            last: Atomic::new(0),
             target <- new_mutex!(None),
         })
     }
 
     /// Links to `device`, whose state this link is part of.
     pub(crate) fn connect(&self, device: &Device, data: T) {
+        let mut target = self.target.lock();
+        let epoch = self.last.load(Relaxed).wrapping_add(1);
+        self.last.store(epoch, Relaxed);
         // INVARIANT: The link is part of the device's state, which the device's memory outlives
         // no longer than until `NewDevice` severs the link.
-        *self.target.lock() = Some(Target {
+        *target = Some(Target {
+            epoch: Epoch(epoch),
             device: NonNull::from(device),
             data,
         });
-        self.connected.store(true, Release);
+        self.current.store(epoch, Release);
     }
 
     /// Cuts the link; whoever holds a registration keeps it.
     pub(crate) fn sever(&self) -> Option<T> {
-        self.connected.store(false, Release);
-        self.target.lock().take().map(|target| target.data)
+        let mut target = self.target.lock();
+        self.current.store(0, Release);
+        target.take().map(|target| target.data)
     }
 
-    /// Whether the device is still there, which the next moment may change.
+    /// Whether the connection still is, which the next moment may change.
     #[inline]
-    pub(crate) fn is_connected(&self) -> bool {
-        self.connected.load(Acquire)
+    pub(crate) fn is_connected(&self, epoch: Epoch) -> bool {
+        self.current.load(Acquire) == epoch.0
     }
 
-    /// Looks at the data.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-        self.target.lock().as_ref().map(|target| f(&target.data))
-    }
-
-    /// Takes a reference on the registration and looks at the data, at one moment.
-    pub(crate) fn registration<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(RegistrationRef, R)> {
+    /// Looks at the data of the connection that is now.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Epoch, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
+        Some((target.epoch, f(&target.data)))
+    }
+
+    /// Takes a reference on the registration and looks at the data, if the connection still is.
+    pub(crate) fn registration<R>(
+        &self,
+        epoch: Epoch,
+        f: impl FnOnce(&T) -> R,
+    ) -> Option<(RegistrationRef, R)> {
+        let guard = self.target.lock();
+        let target = guard.as_ref().filter(|target| target.epoch == epoch)?;
         // SAFETY: By the type's invariants, under the lock that severing takes.
         let device = unsafe { target.device.as_ref() };
         Some((RegistrationRef::try_get(device)?, f(&target.data)))

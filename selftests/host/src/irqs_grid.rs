@@ -8,7 +8,7 @@ use crate::irqs::{data_size, IrqSet, Refused};
 const VALUES: [u32; 9] = [0, 1, 3, 4, 5, 6, u32::MAX - 5, u32::MAX - 1, u32::MAX];
 const FLAGS: [u32; 7] = [0, 1, 2, 4, 3, 1 | 1 << 5, 1 | 1 << 6];
 
-fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<usize, Refused> {
+fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<Option<usize>, Refused> {
     let (start, count) = (i128::from(set.start), i128::from(set.count));
     if set.argsz < 20
         || i128::from(set.index) >= i128::from(indices)
@@ -21,7 +21,7 @@ fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<usize, Refused
         return Err(Refused::Body);
     }
     let each = match set.flags & 7 {
-        1 => 0,
+        1 => return Ok(None),
         2 => 1,
         4 => 4,
         _ => return Err(Refused::Body),
@@ -30,7 +30,7 @@ fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<usize, Refused
     if i128::from(set.argsz) - 20 < size {
         return Err(Refused::Body);
     }
-    Ok(size as usize)
+    Ok(Some(size as usize))
 }
 
 #[test]
