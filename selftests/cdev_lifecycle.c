@@ -434,4 +434,18 @@ TEST_F(cdev_lifecycle, stale_node)
 	unlink("/tmp/stale-vfio");
 }
 
+/* semantics: 179.  debugfs has a folder for each. */
+TEST_F(cdev_lifecycle, debugfs)
+{
+	char path[256];
+
+	if (access("/sys/kernel/debug/vfio", F_OK))
+		SKIP(return, "VFIO has no debugfs here");
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s",
+		 self->pci.bdf);
+	EXPECT_EQ(0, access(path, F_OK));
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(-1, access(path, F_OK));
+}
+
 TEST_HARNESS_MAIN

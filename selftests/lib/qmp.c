@@ -93,12 +93,13 @@ int qmp_wait_deleted(const char *id)
 	return qmp(command, answer, sizeof(answer));
 }
 
-int qmp_plug(const char *driver, const char *id, const char *bus)
+int qmp_plug_edu(const char *id, const char *port, int function)
 {
-	char command[256], answer[4096];
+	char command[512], answer[4096];
 
+	/* Function 0 comes last, for all of the slot. */
 	snprintf(command, sizeof(command),
-		 "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"%s\", \"id\": \"%s\", \"bus\": \"%s\"}}",
-		 driver, id, bus);
+		 "{\"execute\": \"device_add\", \"arguments\": {\"driver\": \"edu\", \"id\": \"%s\", \"bus\": \"%s\", \"addr\": \"0.%d\", \"multifunction\": true, \"dma_mask\": 18446744073709551615}}",
+		 id, port, function);
 	return qmp(command, answer, sizeof(answer));
 }

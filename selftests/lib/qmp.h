@@ -20,7 +20,7 @@ int qmp_device_id(const char *bdf, char *id, size_t size);
 /* device_del, and the wait for its DEVICE_DELETED. */
 int qmp_unplug(const char *id);
 int qmp_wait_deleted(const char *id);
-/* device_add of @driver under the same id on the bus @bus. */
-int qmp_plug(const char *driver, const char *id, const char *bus);
+/* device_add of an edu as function @function of slot 0 behind the port @port. */
+int qmp_plug_edu(const char *id, const char *port, int function);
 
 #endif

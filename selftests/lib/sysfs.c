@@ -119,6 +119,8 @@ static int pci_fill(const char *bdf, struct pci *pci)
 	*strrchr(buf, '/') = '\0';
 	parent = strrchr(buf, '/') + 1;
 	pci->behind_port = strncmp(parent, "pci", 3);
+	if (pci->behind_port)
+		snprintf(pci->port, sizeof(pci->port), "%.31s", parent);
 	return 0;
 }
 

@@ -10,7 +10,8 @@
 struct pci {
 	char bdf[32];
 	int group;		/* IOMMU group, -1 if none */
-	bool behind_port;	/* its parent is a PCI bridge */
+	bool behind_port;	/* its parent is a PCI bridge, */
+	char port[32];		/* this one */
 	uint32_t id;		/* vendor << 16 | device */
 };
 

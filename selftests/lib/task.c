@@ -57,22 +57,68 @@ int task_join(struct task *t)
 	return ret;
 }
 
-bool task_sleeps_in(struct task *t, const char *where)
+/* Is the thread asleep in the kernel, with @where on its stack? */
+static bool sleeps_in(pid_t tid, const char *where)
 {
 	char path[64], stack[4096], stat[512], *state;
 
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	if (sysfs_read(path, stat, sizeof(stat)) < 0)
+		return false;
+	state = strrchr(stat, ')');
+	snprintf(path, sizeof(path), "/proc/%d/stack", tid);
+	return state && strchr("SD", state[2]) &&
+	       sysfs_read(path, stack, sizeof(stack)) > 0 &&
+	       strstr(stack, where);
+}
+
+bool task_sleeps_in(struct task *t, const char *where)
+{
 	for (int ms = 0; ms < EVENT_MS; ms += 10) {
-		snprintf(path, sizeof(path), "/proc/%d/stat", t->pid);
-		if (sysfs_read(path, stat, sizeof(stat)) < 0)
-			return false;
-		state = strrchr(stat, ')');
-		snprintf(path, sizeof(path), "/proc/%d/stack", t->pid);
-		if (state && strchr("SD", state[2]) &&
-		    sysfs_read(path, stack, sizeof(stack)) > 0 &&
-		    strstr(stack, where))
+		if (sleeps_in(t->pid, where))
 			return true;
 		if (task_ended(t, 10))
 			return false;
+	}
+	return false;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	w->tid = gettid();
+	w->ret = w->fn(w->arg);
+	w->ended = true;
+	return NULL;
+}
+
+int worker_start(struct worker *w, int (*fn)(void *arg), void *arg)
+{
+	w->tid = 0;
+	w->ended = false;
+	w->fn = fn;
+	w->arg = arg;
+	return -pthread_create(&w->thread, NULL, worker_main, w);
+}
+
+bool worker_ended(struct worker *w)
+{
+	return w->ended;
+}
+
+int worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+	return w->ret;
+}
+
+bool worker_sleeps_in(struct worker *w, const char *where)
+{
+	for (int ms = 0; ms < EVENT_MS && !w->ended; ms += 10) {
+		if (w->tid && sleeps_in(w->tid, where))
+			return true;
+		poll(NULL, 0, 10);
 	}
 	return false;
 }

@@ -3,6 +3,8 @@
 #ifndef LIB_TASK_H
 #define LIB_TASK_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -20,6 +22,22 @@ int task_join(struct task *t);
 bool task_ended(struct task *t, int ms);
 /* Waits until it sleeps in the kernel function @where (a part of the name). */
 bool task_sleeps_in(struct task *t, const char *where);
+
+/* The same in a thread, which shares the caller's memory and files. */
+struct worker {
+	pthread_t thread;
+	atomic_int tid;
+	atomic_bool ended;
+	int (*fn)(void *arg);
+	void *arg;
+	int ret;
+};
+
+int worker_start(struct worker *w, int (*fn)(void *arg), void *arg);
+int worker_join(struct worker *w);
+bool worker_ended(struct worker *w);
+bool worker_sleeps_in(struct worker *w, const char *where);
+
 /* Sends one fd over a socket, and takes one. */
 int fd_send(int sock, int fd);
 int fd_receive(int sock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -11,10 +12,10 @@
 #include "core.h"
 #include "uffd.h"
 
-int stall_open(struct stall *s)
+static int stall_make(struct stall *s, uint64_t mode)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_register reg = { .mode = mode };
 	int ret;
 
 	s->size = getpagesize();
@@ -31,6 +32,31 @@ int stall_open(struct stall *s)
 	reg.range.start = (uintptr_t)s->page;
 	reg.range.len = s->size;
 	return xioctl(s->fd, UFFDIO_REGISTER, &reg);
+}
+
+int stall_open(struct stall *s)
+{
+	return stall_make(s, UFFDIO_REGISTER_MODE_MISSING);
+}
+
+static int protect(struct stall *s, uint64_t mode)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)s->page, s->size },
+		.mode = mode,
+	};
+
+	return xioctl(s->fd, UFFDIO_WRITEPROTECT, &wp);
+}
+
+int stall_open_write(struct stall *s, const void *content, size_t size)
+{
+	int ret = stall_make(s, UFFDIO_REGISTER_MODE_WP);
+
+	if (ret)
+		return ret;
+	memcpy(s->page, content, size);
+	return protect(s, UFFDIO_WRITEPROTECT_MODE_WP);
 }
 
 int stall_wait(struct stall *s)
@@ -53,6 +79,20 @@ int stall_release(struct stall *s, const void *content)
 	};
 
 	return xioctl(s->fd, UFFDIO_COPY, &copy);
+}
+
+int stall_release_write(struct stall *s)
+{
+	return protect(s, 0);
+}
+
+int stall_revoke(struct stall *s)
+{
+	struct uffdio_range range = { (uintptr_t)s->page, s->size };
+
+	if (munmap(s->page, s->size))
+		return -errno;
+	return xioctl(s->fd, UFFDIO_WAKE, &range);
 }
 
 void stall_close(struct stall *s)

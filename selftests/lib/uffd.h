@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A page of user memory that stalls whoever touches it, until it is released. */
+/*
+ * A page of user memory that stalls who touches it (or who writes to it), until it
+ * is released.
+ */
 #ifndef LIB_UFFD_H
 #define LIB_UFFD_H
 
@@ -7,16 +10,22 @@
 
 struct stall {
 	int fd;
-	char *page;	/* not there yet */
+	char *page;
 	size_t size;
 };
 
-/* One page that stalls its first toucher. */
+/* One page that is not there yet: it stalls its first toucher. */
 int stall_open(struct stall *s);
+/* One page that begins with @content: it stalls its first writer. */
+int stall_open_write(struct stall *s, const void *content, size_t size);
 /* Blocks until somebody is stalled; false if nobody comes. */
 int stall_wait(struct stall *s);
 /* Puts @content (one page) there and lets everybody go on. */
 int stall_release(struct stall *s, const void *content);
+/* Lets a writer go on. */
+int stall_release_write(struct stall *s);
+/* Takes the page away: who is stalled gets a fault. */
+int stall_revoke(struct stall *s);
 void stall_close(struct stall *s);
 
 #endif

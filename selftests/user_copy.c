@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User memory that takes its time.  A page that stalls one call must stall no
+ * other: not on the same device, not on a sibling in its device set.  The core in C
+ * touches user memory under the set's lock, and there the others wait.
+ *
+ * That a page which is not there is -EFAULT, each test of a call says for itself.
+ */
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/qmp.h"
+#include "lib/task.h"
+#include "lib/test.h"
+#include "lib/testdev.h"
+#include "lib/uffd.h"
+
+#define IOVA 0x10000000ULL
+/* Where a thread sleeps that waits for the lock in C (the lock itself is not shown). */
+#define IN_IOCTL "vfio_device_fops_unl_ioctl"
+
+/* A BIND in a thread of its own. */
+struct bind_call {
+	int fd;
+	struct vfio_device_bind_iommufd *arg;
+};
+
+static int do_bind(void *arg)
+{
+	struct bind_call *call = arg;
+
+	return xioctl(call->fd, VFIO_DEVICE_BIND_IOMMUFD, call->arg);
+}
+
+struct attach_call {
+	int fd;
+	struct vfio_device_attach_iommufd_pt *arg;
+};
+
+static int do_attach(void *arg)
+{
+	struct attach_call *call = arg;
+
+	return xioctl(call->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, call->arg);
+}
+
+static int get_info(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
+}
+
+/* Two devices in one set, each with an open file. */
+FIXTURE(user_copy) {
+	struct pci a, b;
+	int fd_a, fd_b, iommufd;
+	struct stall stall;
+	struct worker first, second;
+	struct bind_call call, sibling;
+	struct vfio_device_bind_iommufd bind, bind_b;
+};
+
+/*
+ * The machine may have them, else the one that can be unplugged makes room for
+ * two functions in its slot.
+ */
+static int find_siblings(struct pci *a, struct pci *b)
+{
+	char id[32], port[32];
+	struct pci hot;
+
+	if (!pci_find_siblings(EDU, a, b))
+		return 0;
+	if (pci_find_at(EDU, true, &hot) ||
+	    qmp_device_id(hot.bdf, id, sizeof(id)) ||
+	    qmp_device_id(hot.port, port, sizeof(port)))
+		return -ENODEV;
+	pci_unbind(&hot);
+	if (qmp_unplug(id) || qmp_wait_deleted(id))
+		return -EIO;
+	if (qmp_plug_edu("sibling", port, 1) || qmp_plug_edu(id, port, 0))
+		return -EIO;
+	for (int ms = 0; ms < EVENT_MS; ms += 100) {
+		if (!pci_find_siblings(EDU, a, b))
+			return 0;
+		poll(NULL, 0, 100);
+	}
+	return -ETIMEDOUT;
+}
+
+FIXTURE_SETUP(user_copy)
+{
+	ASSERT_EQ(0, find_siblings(&self->a, &self->b));
+	ASSERT_EQ(0, pci_to_vfio(&self->a));
+	ASSERT_EQ(0, pci_to_vfio(&self->b));
+	self->fd_a = cdev_open(&self->a);
+	self->fd_b = cdev_open(&self->b);
+	ASSERT_GE(self->fd_a, 0);
+	ASSERT_GE(self->fd_b, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->bind = (struct vfio_device_bind_iommufd){
+		.argsz = sizeof(self->bind),
+		.iommufd = self->iommufd,
+	};
+	self->bind_b = self->bind;
+	self->call = (struct bind_call){ self->fd_a, &self->bind };
+	self->sibling = (struct bind_call){ self->fd_b, &self->bind_b };
+}
+
+FIXTURE_TEARDOWN(user_copy)
+{
+	close(self->fd_a);
+	close(self->fd_b);
+	close(self->iommufd);
+}
+
+/* semantics: 103, 104, 185; defect: B11.  A token that is long in coming. */
+TEST_F(user_copy, stalled_token)
+{
+	char uuid[4096] = { 1 };
+
+	ASSERT_EQ(0, stall_open(&self->stall));
+	self->bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+	self->bind.token_uuid_ptr = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, worker_join(&self->second));
+		EXPECT_EQ(0, get_info(self->fd_b));
+	} else {
+		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
+	}
+	EXPECT_FALSE(worker_ended(&self->first));
+	ASSERT_EQ(0, stall_release(&self->stall, uuid));
+	/* edu has no use for a token */
+	EXPECT_EQ(-EINVAL, worker_join(&self->first));
+	if (!core_is_rust())
+		EXPECT_EQ(0, worker_join(&self->second));
+	stall_close(&self->stall);
+	self->bind.flags = 0;
+	EXPECT_EQ(0, do_bind(&self->call));
+}
+
+/* semantics: 104; defect: B11.  A token that never comes keeps its place. */
+TEST_F(user_copy, revoked_token)
+{
+	ASSERT_EQ(0, stall_open(&self->stall));
+	self->bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+	self->bind.token_uuid_ptr = (uintptr_t)self->stall.page;
+	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	ASSERT_EQ(0, stall_revoke(&self->stall));
+	EXPECT_EQ(-EFAULT, worker_join(&self->first));
+	close(self->stall.fd);
+	self->bind.flags = 0;
+	EXPECT_EQ(0, do_bind(&self->call));
+}
+
+/*
+ * semantics: 103, 107, 121; defect: B11.  A device id that is long in being
+ * written: the gate is shut until it is, and the sibling does not wait.
+ */
+TEST_F(user_copy, stalled_device_id)
+{
+	struct vfio_device_bind_iommufd *arg;
+	int other = cdev_open(&self->a);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, stall_open_write(&self->stall, &self->bind,
+				      sizeof(self->bind)));
+	arg = (void *)self->stall.page;
+	self->call.arg = arg;
+	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	EXPECT_EQ(-EBUSY, group_open(&self->a));
+	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, worker_join(&self->second));
+		EXPECT_EQ(0, get_info(self->fd_b));
+		/* Of the same device another file is told that it is taken. */
+		EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+	} else {
+		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
+	}
+	EXPECT_FALSE(worker_ended(&self->first));
+	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	ASSERT_EQ(0, stall_release_write(&self->stall));
+	EXPECT_EQ(0, worker_join(&self->first));
+	if (!core_is_rust())
+		EXPECT_EQ(0, worker_join(&self->second));
+	EXPECT_EQ(0, get_info(self->fd_a));
+	EXPECT_GE(arg->out_devid, 1);
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, arg->out_devid));
+	stall_close(&self->stall);
+	close(other);
+}
+
+/* semantics: 103; defect: B11.  ... and one that cannot be written after all. */
+TEST_F(user_copy, revoked_device_id)
+{
+	ASSERT_EQ(0, stall_open_write(&self->stall, &self->bind,
+				      sizeof(self->bind)));
+	self->call.arg = (void *)self->stall.page;
+	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	ASSERT_EQ(0, stall_revoke(&self->stall));
+	EXPECT_EQ(-EFAULT, worker_join(&self->first));
+	close(self->stall.fd);
+	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	self->call.arg = &self->bind;
+	EXPECT_EQ(0, do_bind(&self->call));
+	EXPECT_EQ(0, get_info(self->fd_a));
+}
+
+/* semantics: 112, 116; defect: B11.  A page table's id, likewise. */
+TEST_F(user_copy, stalled_page_table_id)
+{
+	struct vfio_device_attach_iommufd_pt arg = { sizeof(arg) }, *p;
+	struct attach_call attach = { .fd = self->fd_a };
+	uint32_t ioas;
+
+	ASSERT_EQ(0, do_bind(&self->call));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	arg.pt_id = ioas;
+	ASSERT_EQ(0, stall_open_write(&self->stall, &arg, sizeof(arg)));
+	p = (void *)self->stall.page;
+	attach.arg = p;
+	ASSERT_EQ(0, worker_start(&self->first, do_attach, &attach));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+
+	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, worker_join(&self->second));
+		EXPECT_EQ(0, get_info(self->fd_b));
+	} else {
+		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
+	}
+	EXPECT_FALSE(worker_ended(&self->first));
+	ASSERT_EQ(0, stall_release_write(&self->stall));
+	EXPECT_EQ(0, worker_join(&self->first));
+	if (!core_is_rust())
+		EXPECT_EQ(0, worker_join(&self->second));
+	EXPECT_NE(ioas, p->pt_id);
+	stall_close(&self->stall);
+}
+
+/*
+ * semantics: 112; defects: B9, B11.  While the first attachment waits to be told,
+ * another takes its place; that the first cannot be told then undoes nothing.
+ */
+TEST(attachment_in_between)
+{
+	struct vfio_device_attach_iommufd_pt arg = { sizeof(arg) }, next;
+	struct attach_call first_call, next_call;
+	struct worker first, second;
+	uint32_t other, *page;
+	struct stall stall;
+	volatile void *bar;
+	struct session s;
+	struct pci pci;
+
+	if (pci_find(TESTDEV, 0, &pci))
+		SKIP(return, "no iommu-testdev");
+	ASSERT_EQ(0, session_open(&pci, &s));
+	ASSERT_EQ(0, cdev_detach(s.fd));
+	ASSERT_EQ(0, cdev_enable_dma(s.fd));
+	bar = cdev_map_bar(s.fd, 0, NULL);
+	ASSERT_NE(NULL, bar);
+	page = pages_alloc(4096);
+	ASSERT_EQ(0, ioas_alloc(s.iommufd, &other));
+	ASSERT_EQ(0, ioas_map(s.iommufd, other, page, 4096, IOVA));
+
+	arg.pt_id = s.ioas;
+	ASSERT_EQ(0, stall_open_write(&stall, &arg, sizeof(arg)));
+	first_call = (struct attach_call){ s.fd, (void *)stall.page };
+	ASSERT_EQ(0, worker_start(&first, do_attach, &first_call));
+	ASSERT_EQ(0, stall_wait(&stall));
+
+	next = arg;
+	next.pt_id = other;
+	next_call = (struct attach_call){ s.fd, &next };
+	ASSERT_EQ(0, worker_start(&second, do_attach, &next_call));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, worker_join(&second));
+		EXPECT_EQ(TESTDEV_OK, testdev_dma(bar, IOVA, page, 4));
+	} else {
+		EXPECT_TRUE(worker_sleeps_in(&second, IN_IOCTL));
+	}
+	ASSERT_EQ(0, stall_revoke(&stall));
+	EXPECT_EQ(-EFAULT, worker_join(&first));
+	if (!core_is_rust())
+		EXPECT_EQ(0, worker_join(&second));
+	page[0] = 0;
+	EXPECT_EQ(TESTDEV_OK, testdev_dma(bar, IOVA, page, 4));
+	EXPECT_EQ(TESTDEV_PATTERN, page[0]);
+	close(stall.fd);
+	session_close(&s);
+}
+
+TEST_HARNESS_MAIN
