@@ -150,8 +150,12 @@ impl State {
     }
 
     /// The state of the device that is registered under a minor.
-    pub(crate) fn by_minor(minor: u32) -> Option<Arc<Self>> {
-        DEVICES.lock().as_ref()?.minors.get(minor)
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` when there is no device; `ENODEV` when it is not, or no longer, registered.
+    pub(crate) fn by_minor(minor: u32) -> Result<Arc<Self>> {
+        DEVICES.lock().as_mut().ok_or(ENXIO)?.minors.get(minor)
     }
 }
 

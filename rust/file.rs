@@ -48,10 +48,10 @@ impl DeviceFile {
     ///
     /// # Errors
     ///
-    /// In this order: `ENXIO` (none registered); `ENODEV` (it is going); `EPERM` (no IOMMU, and the caller lacks
+    /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU, and the caller lacks
     /// `CAP_SYS_RAWIO`); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
-        let state = State::by_minor(minor).ok_or(ENXIO)?;
+        let state = State::by_minor(minor)?;
         let (epoch, noiommu) = state.link().with(|link| link.noiommu()).ok_or(ENODEV)?;
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);

@@ -65,7 +65,19 @@ impl<T> Minors<T> {
     }
 
     /// What is published under a minor.
-    pub(crate) fn get(&self, minor: u32) -> Option<Arc<T>> {
-        self.published.get(minor as usize)?.clone()
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` when there is no such object; `ENODEV` when there is, and it cannot be opened.
+    pub(crate) fn get(&mut self, minor: u32) -> Result<Arc<T>> {
+        let minor = minor as usize;
+        if let Some(Some(object)) = self.published.get(minor) {
+            return Ok(object.clone());
+        }
+        let free = self.taken.find_unused_id(minor);
+        match free.is_none_or(|id| id.as_usize() == minor) {
+            true => Err(ENXIO),
+            false => Err(ENODEV),
+        }
     }
 }

@@ -149,7 +149,7 @@ struct GroupsLoaded;
 impl GroupsLoaded {
     fn new() -> Result<Self> {
         let region = CharRegion::register(c"vfio", &abi::group::FOPS)?;
-        *group::NODES.lock() = Some(group::table::Nodes::new(region));
+        *group::NODES.lock() = Some(group::table::Nodes::new(region, &abi::group::CLASS));
         *group::GROUPS.lock() = Some(RBTree::new());
         Ok(Self)
     }

@@ -128,7 +128,7 @@ impl WorkItem<FLUSH_INJECT> for Virqfd {
 ///
 /// # Errors
 ///
-/// In this order: `ENOMEM`; `EBADF` (not open); `EINVAL` (no eventfd); `EBUSY` (the slot is in
+/// In this order: `EBADF` (not open); `EINVAL` (no eventfd); `ENOMEM`; `EBUSY` (the slot is in
 /// use).
 pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Result {
     let cleanup = CLEANUP.lock().clone().ok_or(ENODEV)?;

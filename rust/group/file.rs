@@ -27,7 +27,7 @@ impl GroupFile {
     /// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound);
     /// `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
-        let group = Group::by_minor(minor).ok_or(ENXIO)?;
+        let group = Group::by_minor(minor)?;
         group.open(capability::sys_rawio)?;
         Ok(KBox::new(Self(group), GFP_KERNEL)?)
     }

@@ -10,8 +10,11 @@
 
 use super::{Backing, Group};
 use crate::{
-    abi::group::CLASS,
-    kapi::{cdev::CharRegion, class::ClassDevice, iommu::IommuGroup},
+    kapi::{
+        cdev::CharRegion,
+        class::{Class, ClassDevice},
+        iommu::IommuGroup,
+    },
     minors::Minors,
 };
 use kernel::{
@@ -37,13 +40,15 @@ global_lock! {
 pub(crate) struct Nodes {
     minors: Minors<Group>,
     region: CharRegion,
+    class: &'static Class,
 }
 
 impl Nodes {
-    pub(crate) fn new(region: CharRegion) -> Self {
+    pub(crate) fn new(region: CharRegion, class: &'static Class) -> Self {
         Self {
             minors: Minors::new(),
             region,
+            class,
         }
     }
 }
@@ -146,8 +151,12 @@ impl Group {
     }
 
     /// The group whose node has a minor.
-    pub(super) fn by_minor(minor: u32) -> Option<Arc<Self>> {
-        NODES.lock().as_ref()?.minors.get(minor)
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` when there is none; `ENODEV` when its last device has left.
+    pub(super) fn by_minor(minor: u32) -> Result<Arc<Self>> {
+        NODES.lock().as_mut().ok_or(ENXIO)?.minors.get(minor)
     }
 }
 
@@ -166,14 +175,14 @@ impl Entry {
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
         // Found before it is announced: whoever reacts to the uevent can open it.
-        let devt = {
+        let (class, devt) = {
             let mut guard = NODES.lock();
             let nodes = guard.as_mut().ok_or(ENODEV)?;
             nodes.minors.publish(minor, group.clone());
-            nodes.region.devt(minor)
+            (nodes.class, nodes.region.devt(minor))
         };
         let prefix = if noiommu { c"noiommu-" } else { c"" };
-        let class_device = ClassDevice::create(&CLASS, devt, prefix, id).inspect_err(|_| {
+        let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
             // Somebody may have it open by its number already.
             drop(unpublish(minor));
             drop(group.revoke());
