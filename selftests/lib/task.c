@@ -13,7 +13,7 @@
 #include "sysfs.h"
 #include "task.h"
 
-int task_start(struct task *t, int (*fn)(void *arg), void *arg)
+static int start(struct task *t, int (*fn)(void *arg), void *arg, bool alone)
 {
 	int ends[2];
 
@@ -23,18 +23,33 @@ int task_start(struct task *t, int (*fn)(void *arg), void *arg)
 	if (t->pid < 0)
 		return -errno;
 	if (!t->pid) {
-		int ret;
+		int ret, out = ends[1];
 
-		close(ends[0]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (alone) {
+			out = dup2(out, 3);
+			close_range(4, ~0U, 0);
+		} else {
+			close(ends[0]);
+		}
 		ret = fn(arg);
-		if (write(ends[1], &ret, sizeof(ret)) != sizeof(ret))
+		if (write(out, &ret, sizeof(ret)) != sizeof(ret))
 			_exit(1);
 		_exit(0);
 	}
 	close(ends[1]);
 	t->pipe = ends[0];
 	return 0;
+}
+
+int task_start(struct task *t, int (*fn)(void *arg), void *arg)
+{
+	return start(t, fn, arg, false);
+}
+
+int task_start_alone(struct task *t, int (*fn)(void *arg), void *arg)
+{
+	return start(t, fn, arg, true);
 }
 
 bool task_ended(struct task *t, int ms)

@@ -16,6 +16,8 @@ struct task {
 
 /* Runs @fn(@arg) in a forked child. */
 int task_start(struct task *t, int (*fn)(void *arg), void *arg);
+/* The same without the caller's descriptors, which the child would hold open. */
+int task_start_alone(struct task *t, int (*fn)(void *arg), void *arg);
 /* Waits for its end and returns what @fn returned; -ETIMEDOUT kills it. */
 int task_join(struct task *t);
 /* Has it ended?  Waits @ms for that. */

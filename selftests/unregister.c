@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver that gives a device up while somebody has it open: by unbinding, by
+ * unloading.  The core waits for files that are bound; ours waits for no other, the
+ * core in C for all.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include "lib/cdev.h"
+#include "lib/edu.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+/* What vfio-pci says when it is asked for the device and has no one to ask. */
+#define BLOCKED "No device request channel registered, blocked until released"
+#define IN_USE "Device is currently in use, task \""
+
+FIXTURE(unregister) {
+	struct pci pci;
+	int fd, iommufd, kmsg;
+	char node[128];
+	struct task task;
+};
+
+FIXTURE_SETUP(unregister)
+{
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
+	self->fd = cdev_open(&self->pci);
+	ASSERT_GE(self->fd, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->kmsg = kmsg_open();
+	ASSERT_GE(self->kmsg, 0);
+}
+
+FIXTURE_TEARDOWN(unregister)
+{
+	close(self->fd);
+	close(self->iommufd);
+	close(self->kmsg);
+	pci_to_vfio(&self->pci);
+}
+
+static void nothing(int sig)
+{
+}
+
+static int do_unbind(void *arg)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	return pci_unbind(arg);
+}
+
+static int get_info(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
+}
+
+/* Every call on a file whose device is gone is -ENODEV. */
+static bool is_severed(int fd)
+{
+	char byte = 0, path[64], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return cdev_bind(fd, fd, NULL) == -ENODEV && get_info(fd) == -ENODEV &&
+	       xioctl(fd, _IO('x', 1), NULL) == -ENODEV &&
+	       pread(fd, &byte, 1, 0) < 0 && errno == ENODEV &&
+	       pwrite(fd, &byte, 1, 0) < 0 && errno == ENODEV &&
+	       mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED &&
+	       errno == ENODEV && sysfs_read(path, text, sizeof(text)) > 0;
+}
+
+static int unbind_start(struct task *task, struct pci *pci)
+{
+	return task_start_alone(task, do_unbind, pci);
+}
+
+/*
+ * semantics: 40, 87, 90, 98; defects: B23, B27 (D8).  Files that never were bound:
+ * the core in C waits for the last of them, ours for none.
+ */
+TEST_F(unregister, unbound_files)
+{
+	int other = cdev_open(&self->pci), copy = dup(self->fd), fd;
+	struct stat st;
+
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	if (!core_is_rust()) {
+		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+		EXPECT_TRUE(task_sleeps_in(&self->task,
+					   "vfio_unregister_group_dev"));
+		close(self->fd);
+		close(other);
+		EXPECT_FALSE(task_ended(&self->task, 0));
+		close(copy);
+		self->fd = -1;
+		EXPECT_EQ(0, task_join(&self->task));
+		EXPECT_EQ(-1, access(self->node, F_OK));
+		return;
+	}
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(-1, access(self->node, F_OK));
+	EXPECT_TRUE(is_severed(self->fd));
+	EXPECT_TRUE(is_severed(copy));
+	EXPECT_TRUE(is_severed(other));
+
+	/* The next device of that name and number is another one. */
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	fd = cdev_open(&self->pci);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_TRUE(is_severed(self->fd));
+	close(self->fd);
+	close(copy);
+	close(other);
+	self->fd = -1;
+	EXPECT_EQ(0, get_info(fd));
+	close(fd);
+}
+
+/*
+ * semantics: 86, 88, 89, 90, 200; the file that is bound is asked by its eventfd to
+ * let go, works on, and is waited for.
+ */
+TEST_F(unregister, bound_file)
+{
+	int32_t request = eventfd(0, EFD_CLOEXEC);
+	uint32_t ioas, pt;
+
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_set_irqs(self->fd, VFIO_PCI_REQ_IRQ_INDEX,
+				   VFIO_IRQ_SET_DATA_EVENTFD |
+				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
+				   &request));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(wait_readable(request, EVENT_MS));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, "Relaying device request to user",
+			      EVENT_MS, NULL, 0));
+	/* No way in any more ... */
+	EXPECT_EQ(-1, open(self->node, O_RDWR));
+	EXPECT_EQ(ENOENT, errno);
+	/* ... but for who is in all is as before. */
+	EXPECT_EQ(0, get_info(self->fd));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	pt = ioas;
+	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->fd));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, task_join(&self->task));
+	close(request);
+}
+
+/* defect: B23.  Who waits learns for whom, once a signal comes. */
+TEST_F(unregister, holders_are_named)
+{
+	char line[512] = "", waiter[64], holder[64];
+	bool seen = false;
+
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	ASSERT_EQ(0, kill(self->task.pid, SIGUSR1));
+	/* The line in C has no end: it shows when the next one comes (D9). */
+	for (int s = 0; s < EVENT_MS / 1000 && !seen; s++) {
+		seen = kmsg_wait(self->kmsg, IN_USE, 1000, line, sizeof(line));
+		if (!seen)
+			sysfs_write("/dev/kmsg", "vfio-selftest: next line");
+	}
+	ASSERT_TRUE(seen);
+	snprintf(waiter, sizeof(waiter), "task \"unregister\" (%d) blocked until device is released",
+		 self->task.pid);
+	EXPECT_NE(NULL, strstr(line, waiter)) TH_LOG("%s", line);
+	snprintf(holder, sizeof(holder), "\"unregister\" (%d)", getpid());
+	EXPECT_EQ(core_is_rust(), !!strstr(line, holder)) TH_LOG("%s", line);
+	/* The signal does not end the wait. */
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	EXPECT_EQ(0, get_info(self->fd));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+/* semantics: 87; defect: B23.  The bound file is waited for, the other is not. */
+TEST_F(unregister, bound_and_unbound)
+{
+	int other = cdev_open(&self->pci);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), get_info(other));
+	EXPECT_EQ(core_is_rust(), is_severed(other));
+	close(self->fd);
+	self->fd = -1;
+	if (core_is_rust()) {
+		EXPECT_EQ(0, task_join(&self->task));
+		EXPECT_TRUE(is_severed(other));
+		close(other);
+	} else {
+		EXPECT_FALSE(task_ended(&self->task, 0));
+		close(other);
+		EXPECT_EQ(0, task_join(&self->task));
+	}
+}
+
+/* semantics: 87, 198.  A mapping is a hold as good as a descriptor. */
+TEST_F(unregister, mapping)
+{
+	volatile void *bar;
+	size_t size;
+
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_enable_dma(self->fd));
+	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_NE(NULL, bar);
+	ASSERT_EQ(0, madvise((void *)bar, size, MADV_DONTFORK));
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	EXPECT_TRUE(edu_alive(bar));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	ASSERT_EQ(0, munmap((void *)bar, size));
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+/* semantics: 87, 197.  A killed holder holds no more. */
+TEST_F(unregister, killed_holder)
+{
+	int ends[2], ret;
+	pid_t pid;
+
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(0, pipe(ends));
+	pid = fork();
+	if (!pid) {
+		struct session s;
+
+		ret = session_open(&self->pci, &s);
+		(void)!write(ends[1], &ret, sizeof(ret));
+		pause();
+	}
+	ASSERT_EQ(sizeof(ret), read(ends[0], &ret, sizeof(ret)));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+struct racer {
+	const char *node;
+	int iommufd;
+};
+
+/* Opens, binds and closes until the pipe's other end says enough. */
+static int open_and_bind(void *arg)
+{
+	struct racer *r = arg;
+	int bound = 0;
+
+	for (;;) {
+		int fd = open(r->node, O_RDWR | O_CLOEXEC), ret;
+
+		if (fd < 0 && errno != ENOENT && errno != ENODEV &&
+		    errno != ENXIO)
+			return -errno;
+		if (fd < 0) {
+			if (!access("/tmp/no-more-races", F_OK))
+				return bound;
+			continue;
+		}
+		ret = cdev_bind(fd, r->iommufd, NULL);
+		close(fd);
+		if (ret && ret != -ENODEV)
+			return ret;
+		bound += !ret;
+	}
+}
+
+/* semantics: 86, 98, 200.  Coming and going under a client's hands. */
+TEST_F(unregister, races)
+{
+	struct racer r = { self->node, self->iommufd };
+	struct task racer;
+
+	close(self->fd);
+	self->fd = -1;
+	unlink("/tmp/no-more-races");
+	ASSERT_EQ(0, task_start(&racer, open_and_bind, &r));
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+		ASSERT_EQ(0, task_join(&self->task));
+		ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	}
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	ASSERT_EQ(0, task_join(&self->task));
+	close(open("/tmp/no-more-races", O_CREAT | O_WRONLY, 0600));
+	EXPECT_GT(task_join(&racer), 0);
+	unlink("/tmp/no-more-races");
+}
+
+/*
+ * semantics: 9, 12, 13, 93; defects: B23, B27.  Modules stay while they are needed.  A
+ * file that is not bound needs the core alone.
+ */
+TEST_F(unregister, unload)
+{
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_pci"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+
+	/*
+	 * The core in C would wait for this file, and its last close could then
+	 * run into a driver that is gone.
+	 */
+	if (core_is_rust()) {
+		self->fd = cdev_open(&self->pci);
+		ASSERT_GE(self->fd, 0);
+	}
+	ASSERT_EQ(0, module_unload("vfio_pci"));
+	ASSERT_EQ(0, module_unload("vfio_pci_core"));
+	module_unload("vfio_iommu_type1");
+	if (core_is_rust()) {
+		EXPECT_TRUE(is_severed(self->fd));
+		EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+		EXPECT_TRUE(is_severed(self->fd));
+		close(self->fd);
+		self->fd = -1;
+	}
+	ASSERT_EQ(0, module_unload("vfio"));
+	EXPECT_EQ(-1, access("/sys/class/vfio-dev", F_OK));
+	EXPECT_EQ(-1, access("/sys/class/vfio", F_OK));
+
+	ASSERT_EQ(0, module_load("vfio"));
+	EXPECT_TRUE(kmsg_wait(self->kmsg,
+			      "VFIO - User Level meta-driver version: 0.3",
+			      EVENT_MS, NULL, 0));
+	EXPECT_EQ(0, access("/sys/class/vfio-dev", F_OK));
+	EXPECT_EQ(0, access("/sys/class/vfio", F_OK));
+	if (!core_is_rust())
+		module_load("vfio_iommu_type1");
+	ASSERT_EQ(0, module_load("vfio_pci_core"));
+	ASSERT_EQ(0, module_load("vfio_pci"));
+	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+	EXPECT_EQ(0, access(self->node, F_OK));
+}
+
+TEST_HARNESS_MAIN
