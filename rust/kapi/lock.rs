@@ -38,14 +38,19 @@ impl LoadPhase {
     ///
     /// `EBUSY` when it has been before; `ENOMEM`.
     pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) -> Result {
-        let address = core::ptr::from_ref(lock).addr();
-        if self.done.contains(&address) {
-            return Err(EBUSY);
-        }
-        self.done.push(address, GFP_KERNEL)?;
+        self.first_time(core::ptr::from_ref(lock).addr())?;
         // SAFETY: There is one load phase, and it has not initialised this lock; no other code
         // of the module runs before its init function has registered something.
         unsafe { lock.init() };
         Ok(())
+    }
+
+    /// One copy for all types of locks.
+    #[inline(never)]
+    fn first_time(&mut self, address: usize) -> Result {
+        if self.done.contains(&address) {
+            return Err(EBUSY);
+        }
+        Ok(self.done.push(address, GFP_KERNEL)?)
     }
 }
