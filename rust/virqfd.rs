@@ -13,7 +13,7 @@
 
 use crate::kapi::{
     eventfd::{Callbacks, Eventfd, Listener, Signal, Slot, Subscription, SLOTS},
-    workqueue::{flush_work, OwnedQueue},
+    workqueue::{flush_work, percpu, OwnedQueue},
 };
 use kernel::{
     impl_has_work, new_work,
@@ -23,7 +23,7 @@ use kernel::{
         barrier::{smp_mb, Full},
         global_lock, Arc, ArcBorrow,
     },
-    workqueue::{self, Work, WorkItem},
+    workqueue::{Work, WorkItem},
 };
 
 global_lock! {
@@ -64,7 +64,7 @@ impl Virqfd {
     fn trigger(this: ArcBorrow<'_, Self>) {
         if this.callbacks.handle() {
             // Pending already is as good.
-            let _ = workqueue::system().enqueue::<Arc<Self>, INJECT>(this.into());
+            let _ = percpu().enqueue::<Arc<Self>, INJECT>(this.into());
         }
     }
 

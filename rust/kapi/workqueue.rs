@@ -48,6 +48,13 @@ impl Drop for OwnedQueue {
     }
 }
 
+/// The queue that C's `schedule_work()` uses: per CPU, for all.  The kernel crate's `system()` is
+/// its deprecated predecessor, which warns.
+pub(crate) fn percpu() -> &'static Queue {
+    // SAFETY: The kernel makes this queue at boot and keeps it.
+    unsafe { Queue::from_raw(bindings::system_percpu_wq) }
+}
+
 /// Waits until the given work of `item` is not executing, nor pending.
 pub(crate) fn flush_work<T: HasWork<T, ID>, const ID: u64>(item: &T) {
     let item = core::ptr::from_ref(item).cast_mut();
