@@ -91,8 +91,8 @@ static int find_siblings(struct pci *a, struct pci *b)
 FIXTURE_SETUP(user_copy)
 {
 	ASSERT_EQ(0, find_siblings(&self->a, &self->b));
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
+	ASSERT_EQ(0, pci_await_vfio(&self->a));
+	ASSERT_EQ(0, pci_await_vfio(&self->b));
 	self->fd_a = cdev_open(&self->a);
 	self->fd_b = cdev_open(&self->b);
 	ASSERT_GE(self->fd_a, 0);

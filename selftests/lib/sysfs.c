@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "sysfs.h"
 
 #define PCI_DEVICES "/sys/bus/pci/devices"
@@ -260,6 +262,18 @@ int pci_to_vfio(const struct pci *pci)
 		return ret;
 	pci_driver(pci, driver, sizeof(driver));
 	return strcmp(driver, "vfio-pci") ? -ENXIO : 0;
+}
+
+int pci_await_vfio(const struct pci *pci)
+{
+	int ret = -ENODEV;
+
+	for (int ms = 0; ms < EVENT_MS && ret; ms += 20) {
+		ret = pci_to_vfio(pci);
+		if (ret)
+			poll(NULL, 0, 20);
+	}
+	return ret;
 }
 
 int pci_vfio_name(const struct pci *pci, char *buf, size_t size)

@@ -50,6 +50,8 @@ int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b);
 void pci_driver(const struct pci *pci, char *buf, size_t size);
 /* Puts the device on vfio-pci; nothing to do if it is there. */
 int pci_to_vfio(const struct pci *pci);
+/* The same for a device that is being plugged in: waits until it can be had. */
+int pci_await_vfio(const struct pci *pci);
 /* Takes the device off its driver, which stays off. */
 int pci_unbind(const struct pci *pci);
 /* "vfioN", the name under /dev/vfio/devices and /sys/class/vfio-dev. */
