@@ -140,7 +140,9 @@ TEST_F(irq_edu, unmask_by_eventfd)
 /* semantics: 173.  The slot takes one eventfd, and nothing else. */
 TEST_F(irq_edu, virqfd_errors)
 {
+	int32_t other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int fd = self->s.fd;
+	uint64_t n;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
 				   &self->event));
@@ -152,8 +154,17 @@ TEST_F(irq_edu, virqfd_errors)
 				   &self->act));
 	EXPECT_EQ(-EBUSY, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 					&self->act));
+	/* One that is refused keeps what is in it. */
+	for (int i = 0; i < 5; i++)
+		give(other);
 	EXPECT_EQ(-EBUSY, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
-					&self->event));
+					&other));
+	EXPECT_EQ(sizeof(n), read(other, &n, sizeof(n)));
+	EXPECT_EQ(5, n);
+	/* ... and is not listened to. */
+	give(other);
+	EXPECT_EQ(1, take(other));
+	close(other);
 	/* A bad descriptor, before a slot in use. */
 	EXPECT_EQ(-EBADF, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 					(int32_t []){ 1000 }));

@@ -266,10 +266,16 @@ int pci_to_vfio(const struct pci *pci)
 
 int pci_await_vfio(const struct pci *pci)
 {
+	char node[128];
 	int ret = -ENODEV;
 
+	/* Another may be probing it: the driver's link comes before the node. */
 	for (int ms = 0; ms < EVENT_MS && ret; ms += 20) {
 		ret = pci_to_vfio(pci);
+		if (!ret)
+			ret = pci_cdev_path(pci, node, sizeof(node));
+		if (!ret && access(node, F_OK))
+			ret = -ENOENT;
 		if (ret)
 			poll(NULL, 0, 20);
 	}
