@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "kmsg.h"
+#include "sysfs.h"
 
 int kmsg_open(void)
 {
@@ -42,4 +43,13 @@ bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size)
 			return true;
 		}
 	}
+}
+
+void kmsg_expect_warning(bool begin, const char *core)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "vfio-selftest: expect-warn %s %s\n",
+		 begin ? "begin" : "end", begin && core ? core : "");
+	sysfs_write("/dev/kmsg", line);
 }

@@ -13,5 +13,10 @@ int kmsg_open(void);
  * @line (may be NULL).  False if none comes in @ms.
  */
 bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size);
+/*
+ * Tells who reads the log later that kernel warnings are expected on that core (c
+ * or rust; NULL: both) from here on, or no more.
+ */
+void kmsg_expect_warning(bool begin, const char *core);
 
 #endif

@@ -153,6 +153,19 @@ int pci_find(uint32_t id, int nth, struct pci *pci)
 	return -ENODEV;
 }
 
+int pci_find_bare(uint32_t id, int nth, struct pci *pci)
+{
+	char path[256], bdf[32];
+
+	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu", bdf);
+		if (!pci_fill(bdf, pci) && pci->id == id &&
+		    access(path, F_OK) && !nth--)
+			return 0;
+	}
+	return -ENODEV;
+}
+
 int pci_find_at(uint32_t id, bool behind_port, struct pci *pci)
 {
 	for (int i = 0; !pci_find(id, i, pci); i++)

@@ -37,6 +37,8 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value);
  * of its own; 0 or -ENODEV.
  */
 int pci_find(uint32_t id, int nth, struct pci *pci);
+/* The @nth function with this ID that is behind no IOMMU. */
+int pci_find_bare(uint32_t id, int nth, struct pci *pci);
 /* The first of them behind a root port (true) or on the root bus. */
 int pci_find_at(uint32_t id, bool behind_port, struct pci *pci);
 /* Two functions with this ID that share an IOMMU group with no third one. */
