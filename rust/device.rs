@@ -155,7 +155,7 @@ impl State {
     ///
     /// `ENXIO` when there is no device; `ENODEV` when it is not, or no longer, registered.
     pub(crate) fn by_minor(minor: u32) -> Result<Arc<Self>> {
-        DEVICES.lock().as_mut().ok_or(ENXIO)?.minors.get(minor)
+        DEVICES.lock().as_ref().ok_or(ENXIO)?.minors.get(minor)
     }
 }
 

@@ -7,13 +7,22 @@
 use crate::kapi::cdev::MINORS;
 use kernel::{id_pool::IdPool, prelude::*, sync::Arc};
 
+/// What open finds under a minor.
+enum Slot<T> {
+    /// Nothing has been published since the minor was taken, or it is free.
+    Empty,
+    Published(Arc<T>),
+    /// The object is on its way out.
+    Retracted,
+}
+
 /// Which minors are taken, and what is published under them.
 ///
 /// A minor is taken from the allocation of an object to its end; it is published, so that open
 /// finds it, for a part of that time.
 pub(crate) struct Minors<T> {
     taken: IdPool,
-    published: KVVec<Option<Arc<T>>>,
+    slots: KVVec<Slot<T>>,
 }
 
 impl<T> Minors<T> {
@@ -21,7 +30,7 @@ impl<T> Minors<T> {
     pub(crate) fn new() -> Self {
         Self {
             taken: IdPool::new(),
-            published: KVVec::new(),
+            slots: KVVec::new(),
         }
     }
 
@@ -40,8 +49,8 @@ impl<T> Minors<T> {
         if minor >= MINORS {
             return Err(ENOSPC);
         }
-        while self.published.len() <= id.as_usize() {
-            self.published.push(None, GFP_KERNEL)?;
+        while self.slots.len() <= id.as_usize() {
+            self.slots.push(Slot::Empty, GFP_KERNEL)?;
         }
         id.acquire();
         Ok(minor)
@@ -49,35 +58,39 @@ impl<T> Minors<T> {
 
     /// Gives back a minor that is not published.
     pub(crate) fn give_back(&mut self, minor: u32) {
+        self.swap(minor, Slot::Empty);
         self.taken.release_id(minor as usize);
     }
 
     /// Lets open find `object` under a minor that it has taken.
     pub(crate) fn publish(&mut self, minor: u32, object: Arc<T>) {
-        if let Some(slot) = self.published.get_mut(minor as usize) {
-            *slot = Some(object);
+        self.swap(minor, Slot::Published(object));
+    }
+
+    /// The end of [`publish`](Self::publish).  The caller drops the result without a lock that the
+    /// object's end takes.
+    pub(crate) fn retract(&mut self, minor: u32) -> Option<Arc<T>> {
+        match self.swap(minor, Slot::Retracted)? {
+            Slot::Published(object) => Some(object),
+            Slot::Empty | Slot::Retracted => None,
         }
     }
 
-    /// The end of [`publish`](Self::publish).
-    pub(crate) fn retract(&mut self, minor: u32) -> Option<Arc<T>> {
-        self.published.get_mut(minor as usize)?.take()
+    fn swap(&mut self, minor: u32, new: Slot<T>) -> Option<Slot<T>> {
+        let slot = self.slots.get_mut(minor as usize)?;
+        Some(core::mem::replace(slot, new))
     }
 
     /// What is published under a minor.
     ///
     /// # Errors
     ///
-    /// `ENXIO` when there is no such object; `ENODEV` when there is, and it cannot be opened.
-    pub(crate) fn get(&mut self, minor: u32) -> Result<Arc<T>> {
-        let minor = minor as usize;
-        if let Some(Some(object)) = self.published.get(minor) {
-            return Ok(object.clone());
-        }
-        let free = self.taken.find_unused_id(minor);
-        match free.is_none_or(|id| id.as_usize() == minor) {
-            true => Err(ENXIO),
-            false => Err(ENODEV),
+    /// `ENXIO` when nothing is; `ENODEV` when something was and still exists.
+    pub(crate) fn get(&self, minor: u32) -> Result<Arc<T>> {
+        match self.slots.get(minor as usize) {
+            Some(Slot::Published(object)) => Ok(object.clone()),
+            Some(Slot::Retracted) => Err(ENODEV),
+            Some(Slot::Empty) | None => Err(ENXIO),
         }
     }
 }

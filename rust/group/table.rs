@@ -156,7 +156,7 @@ impl Group {
     ///
     /// `ENXIO` when there is none; `ENODEV` when its last device has left.
     pub(super) fn by_minor(minor: u32) -> Result<Arc<Self>> {
-        NODES.lock().as_mut().ok_or(ENXIO)?.minors.get(minor)
+        NODES.lock().as_ref().ok_or(ENXIO)?.minors.get(minor)
     }
 }
 

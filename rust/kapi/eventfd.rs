@@ -134,12 +134,15 @@ impl<T: Listener> Fresh<T> {
     /// The eventfd must still be held by `_eventfd`, through which the subscription was made.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
         let this = self.listener.subscription();
-        if this.active.xchg(false, Full) && !self.queue.is_null() {
+        if !this.active.xchg(false, Full) {
+            return;
+        }
+        if !self.queue.is_null() {
             // SAFETY: By `Subscription`'s invariants; the queue is the eventfd's, which the
             // subscription holds.
             unsafe { bindings::remove_wait_queue(self.queue, this.wait.get()) };
-            drop(this.take_listener());
         }
+        drop(this.take_listener());
     }
 }
 
