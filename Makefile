@@ -43,7 +43,7 @@ shell:
 
 bench:
 	@$(S)/prepare base
-	@$(VM_ENTER) $(S)/bench.py
+	@$(VM_ENTER) $(S)/bench.py --cores $(CORES)
 
 .PHONY: install uninstall
 install uninstall:

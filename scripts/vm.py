@@ -161,7 +161,8 @@ class Machine:
     """One VM, from its start to its end."""
 
     def __init__(self, archive, *, core, kernel="base", machine="default", iommu=None, memory="1G", cpus=2,
-                 arguments="", accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic"):
+                 arguments="", accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic",
+                 cpu="max,la57=off"):
         self.archive = archive
         self.core = core
         self.kernel = kernel
@@ -177,6 +178,9 @@ class Machine:
         self.log = log
         self.extra = list(extra)
         self.oops = oops
+        # Without five-level page tables: an interrupt while the kernel identifies its boot processor finds
+        # them "off", and KASAN reports a wild access that there was not.
+        self.cpu = cpu
         self.qmp = None
         self.events = []
         self.event_came = None
@@ -190,10 +194,8 @@ class Machine:
         if interactive:
             kernel_args.append(f"quiet TERM={os.environ.get('TERM', 'linux')}")
         accel = self.accel or accelerator()
-        # Without five-level page tables: an interrupt while the kernel identifies its boot processor finds
-        # them "off", and KASAN reports a wild access that there was not.
-        command = ["qemu-system-x86_64", "-accel", accel, "-cpu", "max,la57=off", "-m", self.memory, "-smp", str(self.cpus),
-                   "-machine", "q35,kernel-irqchip=split", "-nodefaults", "-nographic", "-no-reboot",
+        command = ["qemu-system-x86_64", "-accel", accel, "-cpu", self.cpu, "-m", self.memory,
+                   "-smp", str(self.cpus), "-machine", "q35,kernel-irqchip=split", "-nodefaults", "-nographic", "-no-reboot",
                    "-kernel", os.path.join(build, "arch/x86/boot/bzImage"), "-initrd", initrd,
                    "-append", " ".join(a for a in kernel_args if a)]
         if interactive:

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the operations of the core cost, ours beside the C one, in guest instructions.  Inside the
+toolchain root:  scripts/enter python3 scripts/bench.py [--cores c,rust]
+
+QEMU counts instructions (icount) and the guest's time stamp counter shows them: the figures do not
+depend on the machine.  A plugin counts those that lie in vfio.ko.  What is printed is the median of
+the rounds, which leaves timer interrupts out."""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+import klog
+import vm
+
+# name in bench.c -> what a person calls it
+OPERATIONS = {
+    "getppid": "getppid (for comparison)",
+    "null_open_close": "open+close /dev/null (for comparison)",
+    "open_close": "open+close",
+    "open_bind_close": "open+BIND+close",
+    "bind": "BIND",
+    "refused_get_info": "GET_INFO refused before BIND",
+    "get_info": "GET_INFO",
+    "get_region_info": "GET_REGION_INFO",
+    "feature_probe": "FEATURE probe",
+    "config_pread": "config pread",
+    "attach": "ATTACH",
+    "replace": "ATTACH (replace)",
+    "detach": "DETACH",
+    "group_open_close": "group open+close",
+    "group_get_status": "group GET_STATUS",
+}
+
+
+def run(*command):
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode:
+        sys.stderr.write(result.stdout)
+        raise vm.Failure(f"{command[0]} failed")
+    return result.stdout
+
+
+def build():
+    """The guest's program and QEMU's plugin."""
+    kernel = vm.kernel_build("base")
+    out = os.path.join(vm.TOP, "build", "bench")
+    os.makedirs(out, exist_ok=True)
+    run("gcc", "-O2", "-Wall", "-Werror", "-static", "-D_GNU_SOURCE", "-isystem", f"{kernel}/usr/include",
+        os.path.join(vm.TOP, "selftests/bench.c"), "-o", f"{out}/bench")
+    run("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+        os.path.join(vm.TOP, "scripts/count-plugin.c"), "-o", f"{out}/count-plugin.so")
+    return f"{out}/bench", f"{out}/count-plugin.so"
+
+
+def sections(module):
+    """Sizes of a module: its code that stays, code, data, bss."""
+    listed = run("readelf", "-SW", module)
+    stays = 0
+    for name, size, flags in re.findall(r"\] (\S+)\s+\S+\s+[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \w+\s+([A-Z]*)", listed):
+        if "A" in flags and "X" in flags and not name.startswith((".init", ".exit")):
+            stays += (int(size, 16) + 63) & ~63
+    text, data, bss = run("size", module).splitlines()[1].split()[:3]
+    return stays, int(text), int(data), int(bss)
+
+
+def measure(core, program, plugin):
+    """name -> (whole, inside vfio.ko), and the sizes of the module."""
+    rust = vm.rust_module("base") if core == "rust" else None
+    module = rust or os.path.join(vm.kernel_build("base"), "drivers/vfio/vfio.ko")
+    sizes = sections(module)
+    counts_file = os.path.join(vm.TOP, "build", "bench", f"counts-{core}")
+    job = ("ins_vfio\nbind_vfio $EDU0\ngrep '^vfio ' /proc/modules\nrun bench /opt/bench $EDU0\n")
+    archive = vm.base_archive("base", rust) + vm.job_archive(job, programs=[("opt/bench", program)])
+    log = os.path.join(vm.TOP, "build", "logs", f"base-{core}-bench.console")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    result = vm.Machine(
+        archive, core=core, cpus=1, accel="tcg", cpu="max,la57=off,-rdrand,-rdseed", log=log,
+        arguments="norandmaps nokaslr random.trust_cpu=off",
+        extra=["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm",
+               "-plugin", f"{plugin},out={counts_file}"]).run()
+    if result.reason or result.status("bench") or klog.scan(result.console, core):
+        print("\n".join(result.console.splitlines()[-20:] + result.lines), file=sys.stderr)
+        raise vm.Failure(f"bench on {core}: {result.reason or 'failed'}")
+    base = next(int(line.split()[5], 16) for line in result.lines if line.startswith("vfio "))
+    pages = range(base, base + sizes[0] + 4095 & ~4095, 4096)
+    inside = count_inside(counts_file, pages)
+    figures = {}
+    for line in result.lines:
+        words = line.split()
+        if words and words[0] in OPERATIONS:
+            number = int(words[1])
+            rounds = [int(w) for w in words[2:]]
+            figures[words[0]] = (statistics.median_low(rounds), statistics.median_low(inside[number][-len(rounds):]))
+    return figures, sizes[1:]
+
+
+def count_inside(path, pages):
+    """operation's number -> instructions in these pages, for each round."""
+    counts, before = {}, {}
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            mark, *rest = line.split()
+            total = 0
+            for item in rest:
+                page, _, count = item.partition(":")
+                if int(page, 16) in pages:
+                    total += int(count)
+            number, end = divmod(int(mark), 2)
+            if end:
+                counts.setdefault(number, []).append(total - before[number])
+            else:
+                before[number] = total
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description="measures the operations of both cores")
+    parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
+    options = parser.parse_args()
+    program, plugin = build()
+    results = {core: measure(core, program, plugin) for core in options.cores}
+    both = len(results) == 2
+    print("Guest instructions per operation on edu under vfio-pci: the whole system call, and the part in vfio.ko\n")
+    head = f"{'operation':40}" + "".join(f"{core + ' whole':>12}{'inside':>9}" for core in results)
+    print(head + (f"{'Rust/C':>12}{'inside':>9}" if both else ""))
+    for name, title in OPERATIONS.items():
+        row, ratio = f"{title:40}", ""
+        for core in results:
+            whole, inside = results[core][0][name]
+            row += f"{whole:12}{inside:9}"
+        if both:
+            (c, c_inside), (ours, ours_inside) = results["c"][0][name], results["rust"][0][name]
+            ratio = f"{ours / c:12.3f}" + (f"{ours_inside / c_inside:9.2f}" if c_inside else f"{'':9}")
+        print((row + ratio).rstrip())
+    print(f"\n{'size of vfio.ko':40}" + "".join(f"{core:>12}" for core in results))
+    for index, title in enumerate(("text", "data", "bss")):
+        print(f"{title:40}" + "".join(f"{results[core][1][index]:12}" for core in results))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except vm.Failure as failure:
+        sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
