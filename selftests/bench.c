@@ -46,7 +46,10 @@ static inline uint64_t now(void)
 }
 
 /* Marks: even before, odd after; 2 * number.  The number is part of the instruction. */
-#define MARK(n) asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0, 0x10, 0x7f" : : "i"(n) : "memory")
+#define MARK(n) do {								\
+		asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0, 0x10, 0x7f"	\
+			     : : "i"(n) : "memory");				\
+	} while (0)
 
 #define MEASURE(number, statement) do {		\
 		uint64_t begin_, end_;		\
