@@ -46,19 +46,19 @@ static inline uint64_t now(void)
 }
 
 /* Marks: even before, odd after; 2 * number.  The number is part of the instruction. */
-#define MARK(n) do {								\
-		asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0, 0x10, 0x7f"	\
-			     : : "i"(n) : "memory");				\
-	} while (0)
+static inline __attribute__((always_inline)) void mark(const int number)
+{
+	asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0, 0x10, 0x7f" : : "i"(number) : "memory");
+}
 
 #define MEASURE(number, statement) do {		\
 		uint64_t begin_, end_;		\
 						\
-		MARK(2 * (number));		\
+		mark(2 * (number));		\
 		begin_ = now();			\
 		statement;			\
 		end_ = now();			\
-		MARK(2 * (number) + 1);		\
+		mark(2 * (number) + 1);		\
 		ticks[round_now] = end_ - begin_; \
 	} while (0)
 
