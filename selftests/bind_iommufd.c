@@ -227,6 +227,76 @@ TEST_F(bind_iommufd, token_not_needed)
 	EXPECT_EQ(0, bind_raw(self->fd, &bind));
 }
 
+static int set_token(int fd, const char *uuid)
+{
+	struct {
+		struct vfio_device_feature head;
+		char uuid[16];
+	} arg = {
+		.head = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_DEVICE_FEATURE_SET |
+				 VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		},
+	};
+
+	memcpy(arg.uuid, uuid, 16);
+	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
+}
+
+/*
+ * semantics: 104.  A virtual function of a device that user space drives needs the
+ * token of its user, and so does the device, as long as there are such functions.
+ */
+TEST_F(bind_iommufd, token_needed)
+{
+	static const char * const enable =
+		"/sys/module/vfio_pci/parameters/enable_sriov";
+	static const char right[17] = "the right token!", wrong[17] = "a wrong token...";
+	struct pci igb, vf;
+	struct session s;
+	int fd;
+
+	if (pci_find(IGB, 0, &igb))
+		SKIP(return, "no igb");
+	ASSERT_EQ(0, pci_to_vfio(&igb));
+	ASSERT_EQ(0, sysfs_write(enable, "1"));
+	ASSERT_EQ(0, session_open(&igb, &s));
+	ASSERT_EQ(0, set_token(s.fd, right));
+	ASSERT_EQ(0, pci_attr_set(&igb, "sriov_numvfs", "1"));
+	ASSERT_EQ(0, pci_find(IGB_VF, 0, &vf));
+	ASSERT_EQ(0, pci_to_vfio(&vf));
+
+	fd = cdev_open(&vf);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-EACCES, cdev_bind(fd, s.iommufd, NULL));
+	EXPECT_EQ(-EACCES, cdev_bind_token(fd, s.iommufd, wrong, NULL));
+	EXPECT_EQ(-EFAULT, cdev_bind_token(fd, s.iommufd, NULL, NULL));
+	/* ... before the iommufd is looked at */
+	EXPECT_EQ(-EACCES, cdev_bind(fd, NOT_OPEN, NULL));
+	EXPECT_EQ(-EBADF, cdev_bind_token(fd, NOT_OPEN, right, NULL));
+	/* At the end of a page, and no byte more. */
+	EXPECT_EQ(0, cdev_bind_token(fd, s.iommufd,
+				     memcpy(edge_alloc(16), right, 16), NULL));
+
+	close(s.fd);
+	s.fd = cdev_open(&igb);
+	EXPECT_EQ(-EACCES, cdev_bind(s.fd, s.iommufd, NULL));
+	EXPECT_EQ(-EACCES, cdev_bind_token(s.fd, s.iommufd, wrong, NULL));
+	EXPECT_EQ(0, cdev_bind_token(s.fd, s.iommufd, right, NULL));
+	close(fd);
+	/* Nobody drives it any more: a token is set by it, or not given. */
+	close(s.fd);
+	s.fd = cdev_open(&igb);
+	EXPECT_EQ(0, cdev_bind_token(s.fd, s.iommufd, wrong, NULL));
+	close(s.fd);
+	s.fd = cdev_open(&igb);
+	EXPECT_EQ(0, cdev_bind(s.fd, s.iommufd, NULL));
+	session_close(&s);
+	ASSERT_EQ(0, pci_attr_set(&igb, "sriov_numvfs", "0"));
+	EXPECT_EQ(0, sysfs_write(enable, "0"));
+}
+
 /* semantics: 103, 191 */
 TEST_F(bind_iommufd, iommufd_and_second_file)
 {

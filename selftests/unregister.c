@@ -221,6 +221,38 @@ TEST_F(unregister, bound_and_unbound)
 	}
 }
 
+/*
+ * semantics: 98, 200; D10.  A node that was kept by hand leads to a device on its way
+ * out in C, and makes it stay longer; on ours it leads nowhere.
+ */
+TEST_F(unregister, kept_node)
+{
+	const char *kept = "/tmp/kept-vfio-node";
+	struct stat st;
+	int fd;
+
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	unlink(kept);
+	ASSERT_EQ(0, mknod(kept, S_IFCHR | 0600, st.st_rdev));
+	/* The inode now knows the device. */
+	fd = open(kept, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	close(fd);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
+	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	fd = open(kept, O_RDWR | O_CLOEXEC);
+	EXPECT_EQ(BY_CORE(0, -ENODEV), fd < 0 ? -errno : 0);
+	close(self->fd);
+	self->fd = -1;
+	if (fd >= 0) {
+		EXPECT_FALSE(task_ended(&self->task, 0));
+		close(fd);
+	}
+	EXPECT_EQ(0, task_join(&self->task));
+	unlink(kept);
+}
+
 /* semantics: 87, 198.  A mapping is a hold as good as a descriptor. */
 TEST_F(unregister, mapping)
 {

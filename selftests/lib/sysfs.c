@@ -139,30 +139,23 @@ static int group_members(int group, struct pci *list, int max)
 	return n;
 }
 
-int pci_find(uint32_t id, int nth, struct pci *pci)
+int pci_find_any(uint32_t id, int nth, struct pci *pci)
 {
-	struct pci members[2];
 	char bdf[32];
 
-	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++) {
-		if (pci_fill(bdf, pci) || pci->id != id)
-			continue;
-		if (group_members(pci->group, members, 2) == 1 && !nth--)
+	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++)
+		if (!pci_fill(bdf, pci) && pci->id == id && !nth--)
 			return 0;
-	}
 	return -ENODEV;
 }
 
-int pci_find_bare(uint32_t id, int nth, struct pci *pci)
+int pci_find(uint32_t id, int nth, struct pci *pci)
 {
-	char path[256], bdf[32];
+	struct pci members[2];
 
-	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++) {
-		snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu", bdf);
-		if (!pci_fill(bdf, pci) && pci->id == id &&
-		    access(path, F_OK) && !nth--)
+	for (int i = 0; !pci_find_any(id, i, pci); i++)
+		if (group_members(pci->group, members, 2) == 1 && !nth--)
 			return 0;
-	}
 	return -ENODEV;
 }
 

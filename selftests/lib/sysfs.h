@@ -19,6 +19,7 @@ struct pci {
 #define TESTDEV	0x1b360005u
 #define EDU	0x123411e8u
 #define IGB	0x808610c9u
+#define IGB_VF	0x808610cau
 
 /* Whole small file, newline cut.  Length or -errno. */
 int sysfs_read(const char *path, char *buf, size_t size);
@@ -39,7 +40,9 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value);
 int pci_find(uint32_t id, int nth, struct pci *pci);
 /* The @nth function with this ID that is behind no IOMMU. */
 int pci_find_bare(uint32_t id, int nth, struct pci *pci);
-/* The first of them behind a root port (true) or on the root bus. */
+/* The same, whatever its group. */
+int pci_find_any(uint32_t id, int nth, struct pci *pci);
+/* The first with a group of its own behind a root port (true) or on the root bus. */
 int pci_find_at(uint32_t id, bool behind_port, struct pci *pci);
 /* Two functions with this ID that share an IOMMU group with no third one. */
 int pci_find_pair(uint32_t id, struct pci *a, struct pci *b);
