@@ -46,7 +46,7 @@ static inline uint64_t now(void)
 }
 
 /* Marks: even before, odd after; 2 * number.  The number is part of the instruction. */
-static inline __attribute__((always_inline)) void mark(const int number)
+static __always_inline void mark(const int number)
 {
 	asm volatile(".byte 0x0f, 0x1f, 0x80, %c0, 0, 0x10, 0x7f" : : "i"(number) : "memory");
 }
