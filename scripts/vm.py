@@ -195,7 +195,8 @@ class Machine:
             kernel_args.append(f"quiet TERM={os.environ.get('TERM', 'linux')}")
         accel = self.accel or accelerator()
         command = ["qemu-system-x86_64", "-accel", accel, "-cpu", self.cpu, "-m", self.memory,
-                   "-smp", str(self.cpus), "-machine", "q35,kernel-irqchip=split", "-nodefaults", "-nographic", "-no-reboot",
+                   "-smp", str(self.cpus), "-machine", "q35,kernel-irqchip=split",
+                   "-nodefaults", "-nographic", "-no-reboot",
                    "-kernel", os.path.join(build, "arch/x86/boot/bzImage"), "-initrd", initrd,
                    "-append", " ".join(a for a in kernel_args if a)]
         if interactive:
@@ -216,7 +217,8 @@ class Machine:
         self.event_came = asyncio.Event()
         with tempfile.TemporaryDirectory(prefix="vm-") as folder:
             initrd = os.path.join(folder, "initrd")
-            console = self.log or os.path.join(folder, "console")
+            # Another run may write a log of the same name: it gets that name when it is whole.
+            console = f"{self.log}.{os.getpid()}" if self.log else os.path.join(folder, "console")
             with open(initrd, "wb") as f:
                 f.write(self.archive)
             command = self.command(initrd, console, interactive)
@@ -242,6 +244,8 @@ class Machine:
                 if qemu.returncode is None:
                     qemu.kill()
                     await qemu.wait()
+                if self.log and os.path.exists(console):
+                    os.replace(console, self.log)
 
     async def _serve(self, qemu, sockets, console, interactive):
         lines = []
