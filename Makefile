@@ -31,11 +31,11 @@ demo:
 
 test:
 	@$(S)/prepare base
-	@$(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-debug:
 	@$(S)/prepare base debug
-	@$(VM_ENTER) $(S)/test-debug $(TESTS)
+	@set -f; $(VM_ENTER) $(S)/test-debug $(TESTS)
 
 shell:
 	@$(S)/prepare $(KERNEL)

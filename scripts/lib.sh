@@ -9,6 +9,10 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${RUST_VFIO_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/rust-vfio}
 JOBS=${JOBS:-$(nproc)}
 export TOP CACHE JOBS
+if [ -n "${KERNEL_SOURCE:-}" ] && [ -e "$KERNEL_SOURCE" ]; then
+	KERNEL_SOURCE=$(realpath -- "$KERNEL_SOURCE")
+	export KERNEL_SOURCE
+fi
 
 if [ -t 2 ] && [ -z "${CI:-}" ]; then TTY=1; else TTY=; fi
 
