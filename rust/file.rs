@@ -48,8 +48,8 @@ impl DeviceFile {
     ///
     /// # Errors
     ///
-    /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU, and the caller lacks
-    /// `CAP_SYS_RAWIO`); `ENOMEM`.
+    /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU,
+    /// and the caller lacks `CAP_SYS_RAWIO`); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
         let state = State::by_minor(minor)?;
         let (epoch, noiommu) = state.link().with(|link| link.noiommu()).ok_or(ENODEV)?;

@@ -28,14 +28,9 @@ pub(crate) mod vfio;
 pub(crate) mod workqueue;
 
 use kernel::{
-    error::{to_result, Error, Result},
+    error::{to_result, Result},
     prelude::EINVAL,
 };
-
-/// Turns a pointer that may be an `ERR_PTR` into a result; a NULL pointer is `Ok(NULL)`.
-pub(crate) fn from_err_ptr<T>(ptr: *mut T) -> Result<*mut T> {
-    kernel::error::from_err_ptr(ptr)
-}
 
 /// A C return value of 0 or a negative errno, as the C function gave it.
 pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
@@ -43,11 +38,6 @@ pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
-}
-
-/// As [`to_int`], for functions that return a pointer or an `ERR_PTR`.
-pub(crate) fn err_ptr<T>(e: Error) -> *mut T {
-    e.to_ptr()
 }
 
 /// The result of a driver's callback: 0 is success, all else is not.

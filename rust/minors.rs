@@ -67,12 +67,15 @@ impl<T> Minors<T> {
         self.swap(minor, Slot::Published(object));
     }
 
-    /// The end of [`publish`](Self::publish).  The caller drops the result without a lock that the
-    /// object's end takes.
+    /// The end of [`publish`](Self::publish), if that was.  The caller drops the result without a
+    /// lock that the object's end takes.
     pub(crate) fn retract(&mut self, minor: u32) -> Option<Arc<T>> {
         match self.swap(minor, Slot::Retracted)? {
             Slot::Published(object) => Some(object),
-            Slot::Empty | Slot::Retracted => None,
+            other => {
+                self.swap(minor, other);
+                None
+            }
         }
     }
 

@@ -47,7 +47,11 @@ mod uapi;
 mod virqfd;
 
 use kapi::{
-    cdev::CharRegion, class::ClassRegistration, debugfs, lock::LoadPhase, workqueue::OwnedQueue,
+    cdev::CharRegion,
+    class::ClassRegistration,
+    debugfs,
+    lock::{LoadPhase, Loaded},
+    workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 
@@ -62,15 +66,19 @@ module! {
 
 const VERSION: &str = "0.3";
 
+#[cfg(not(CONFIG_IOMMUFD))]
+compile_error!("all that this module can do so far needs CONFIG_IOMMUFD");
+
 /// The loaded module.  Fields are dropped in their order, which is the reverse of their making.
 struct Vfio {
-    _devices: DevicesLoaded,
+    _devices: Loaded<device::DEVICES>,
     _device_class: ClassRegistration,
     #[cfg(CONFIG_VFIO_VIRQFD)]
-    _virqfd: VirqfdLoaded,
-    _groups: Option<GroupsLoaded>,
+    _virqfd: Loaded<virqfd::CLEANUP>,
+    _nodes: Option<Loaded<group::NODES>>,
+    _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
-    _sets: SetsLoaded,
+    _sets: Loaded<device::sets::SETS>,
 }
 
 impl kernel::Module for Vfio {
@@ -86,27 +94,29 @@ impl kernel::Module for Vfio {
             load.init(&virqfd::CLEANUP)?;
         }
 
-        let sets = SetsLoaded::new();
+        let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let group_class = match cfg!(CONFIG_VFIO_GROUP) {
             true => Some(abi::group::CLASS.register()?),
             false => None,
         };
-        let groups = match cfg!(CONFIG_VFIO_GROUP) {
-            true => Some(GroupsLoaded::new()?),
+        let groups = Loaded::new(&group::GROUPS, Some(RBTree::new()));
+        let nodes = match cfg!(CONFIG_VFIO_GROUP) {
+            true => Some(Loaded::new(&group::NODES, Some(group_nodes()?))),
             false => None,
         };
         #[cfg(CONFIG_VFIO_VIRQFD)]
-        let virqfd = VirqfdLoaded::new()?;
+        let virqfd = Loaded::new(&virqfd::CLEANUP, Some(cleanup_queue()?));
         let device_class = abi::vfio_main::DEVICE_CLASS.register()?;
-        let devices = DevicesLoaded::new()?;
+        let devices = Loaded::new(&device::DEVICES, Some(device_nodes()?));
 
         // The C core prints no prefix, and tools look for the line.
-        pr_load_message();
+        kapi::module::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
         Ok(Self {
             _devices: devices,
             _device_class: device_class,
             #[cfg(CONFIG_VFIO_VIRQFD)]
             _virqfd: virqfd,
+            _nodes: nodes,
             _groups: groups,
             _group_class: group_class,
             _sets: sets,
@@ -114,90 +124,36 @@ impl kernel::Module for Vfio {
     }
 }
 
-fn pr_load_message() {
-    kapi::module::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
-}
-
-/// Devices can be registered.
-struct DevicesLoaded;
-
-impl DevicesLoaded {
-    fn new() -> Result<Self> {
-        let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
-            true => Some(CharRegion::register(c"vfio-dev", &abi::device_cdev::FOPS)?),
-            false => None,
-        };
-        let root = match cfg!(CONFIG_VFIO_DEBUGFS) {
-            true => Some(Arc::new(debugfs::Dir::new(c"vfio", None), GFP_KERNEL)?),
-            false => None,
-        };
-        *device::DEVICES.lock() = Some(device::Devices::new(region, root));
-        Ok(Self)
-    }
-}
-
-impl Drop for DevicesLoaded {
+impl Drop for Vfio {
     fn drop(&mut self) {
-        let devices = device::DEVICES.lock().take();
-        drop(devices);
+        // Drivers that have devices keep the module loaded.
+        let left = group::GROUPS.lock().as_ref().is_some_and(|g| !g.is_empty());
+        kernel::warn_on!(left);
     }
 }
 
-/// Groups can be made.
-struct GroupsLoaded;
-
-impl GroupsLoaded {
-    fn new() -> Result<Self> {
-        let region = CharRegion::register(c"vfio", &abi::group::FOPS)?;
-        *group::NODES.lock() = Some(group::table::Nodes::new(region, &abi::group::CLASS));
-        *group::GROUPS.lock() = Some(RBTree::new());
-        Ok(Self)
-    }
+/// The range of `/dev/vfio/$GROUP`.
+fn group_nodes() -> Result<group::table::Nodes> {
+    let region = CharRegion::register(c"vfio", &abi::group::FOPS)?;
+    Ok(group::table::Nodes::new(region, &abi::group::CLASS))
 }
 
-impl Drop for GroupsLoaded {
-    fn drop(&mut self) {
-        let groups = group::GROUPS.lock().take();
-        kernel::warn_on!(groups.is_some_and(|g| !g.is_empty()));
-        let nodes = group::NODES.lock().take();
-        drop(nodes);
-    }
-}
-
-/// Sets can be made.
-struct SetsLoaded;
-
-impl SetsLoaded {
-    fn new() -> Self {
-        *device::sets::SETS.lock() = Some(RBTree::new());
-        Self
-    }
-}
-
-impl Drop for SetsLoaded {
-    fn drop(&mut self) {
-        let sets = device::sets::SETS.lock().take();
-        drop(sets);
-    }
-}
-
-/// Eventfds can be listened to.
+/// Where virqfds end.
 #[cfg(CONFIG_VFIO_VIRQFD)]
-struct VirqfdLoaded;
-
-#[cfg(CONFIG_VFIO_VIRQFD)]
-impl VirqfdLoaded {
-    fn new() -> Result<Self> {
-        let queue = OwnedQueue::new_single_threaded(c"vfio-irqfd-cleanup")?;
-        *virqfd::CLEANUP.lock() = Some(Arc::new(queue, GFP_KERNEL)?);
-        Ok(Self)
-    }
+fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
+    let queue = OwnedQueue::new_single_threaded(c"vfio-irqfd-cleanup")?;
+    Ok(Arc::new(queue, GFP_KERNEL)?)
 }
 
-#[cfg(CONFIG_VFIO_VIRQFD)]
-impl Drop for VirqfdLoaded {
-    fn drop(&mut self) {
-        let queue = virqfd::CLEANUP.lock().take();
-        drop(queue);
-    }
+/// The range of `/dev/vfio/devices/vfioX`, and debugfs.
+fn device_nodes() -> Result<device::Devices> {
+    let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
+        true => Some(CharRegion::register(c"vfio-dev", &abi::device_cdev::FOPS)?),
+        false => None,
+    };
+    let debugfs = match cfg!(CONFIG_VFIO_DEBUGFS) {
+        true => Some(Arc::new(debugfs::Dir::new(c"vfio", None), GFP_KERNEL)?),
+        false => None,
+    };
+    Ok(device::Devices::new(region, debugfs))
 }

@@ -9,7 +9,7 @@ use crate::{
     info_cap, irqs,
     kapi::{
         class::Class,
-        err_ptr, to_int,
+        to_int,
         vfio::{
             from_class_device, ops::InfoCaps, set, Device, DeviceMemory, NewDevice, Owner,
             RegistrationRef,
@@ -67,7 +67,7 @@ unsafe extern "C" fn _vfio_alloc_device(
     let memory = unsafe { DeviceMemory::alloc(size, dev, ops) };
     match memory.and_then(device::make) {
         Ok(new) => new.initialise(&DEVICE_CLASS, device_release),
-        Err(e) => err_ptr(e),
+        Err(e) => e.to_ptr(),
     }
 }
 
@@ -165,7 +165,7 @@ unsafe extern "C" fn vfio_info_cap_add(
     let caps = unsafe { InfoCaps::from_raw(caps) };
     match cap_add(caps, size, id, version) {
         Ok(room) => room.as_mut_ptr().cast(),
-        Err(e) => err_ptr(e),
+        Err(e) => e.to_ptr(),
     }
 }
 

@@ -74,7 +74,7 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         let mut tasks = self.state.holders.tasks.lock();
-        if let Some(i) = tasks.iter().position(|t| t.is(&self.task)) {
+        if let Some(i) = tasks.iter().position(|t| t.same_thread(&self.task)) {
             let _ = tasks.remove(i);
         }
     }

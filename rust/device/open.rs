@@ -79,8 +79,9 @@ impl OpenDevice {
 impl Drop for OpenDevice {
     /// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
     fn drop(&mut self) {
-        let mut locked = self.opened.registered().lock_set();
-        locked.driver_close(&self.opened);
+        let (registration, closing) = self.opened.closing();
+        let mut locked = registration.lock_set();
+        locked.driver_close(closing);
         locked.unbind_iommufd();
         locked.reset_precopy_info();
         drop(self.module.take());

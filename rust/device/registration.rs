@@ -119,7 +119,7 @@ fn taint(device: &Device, cdev: bool) {
 fn publish(device: &Owner<'_>, link: Link, has_node: bool) -> RegistrationRef {
     let state: Arc<State> = device.state().into();
     let first = device.start_registration();
-    state.link.connect(device, link);
+    device.connect(link);
     let index = state.index;
     if let Some(devices) = DEVICES.lock().as_mut().filter(|_| has_node) {
         devices.minors.publish(index, state);

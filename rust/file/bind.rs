@@ -42,10 +42,10 @@ impl Bound {
 /// # Errors
 ///
 /// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already); `ENODEV` (device
-/// gone); `EBUSY` (the group's file is open); `ENOMEM`; the token's (see [`check_token`]); `EBADF`, `EBADFD`
-/// (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module is going away);
-/// the driver's, those of iommufd among them; `EFAULT` (the id could not be written).  Whatever
-/// fails, the file is as before and can be bound later.
+/// gone); `EBUSY` (the group's file is open); `ENOMEM`; the token's (see [`check_token`]);
+/// `EBADF`, `EBADFD` (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module
+/// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
+/// written).  Whatever fails, the file is as before and can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let bound = file.gate.pass().is_some();
     if !bound && !file.is_connected() {

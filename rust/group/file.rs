@@ -23,9 +23,9 @@ impl GroupFile {
     ///
     /// # Errors
     ///
-    /// In this order: `ENXIO` (no such group); `ENODEV` (its last device has left); `EPERM` (no IOMMU,
-    /// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound);
-    /// `ENOMEM`.
+    /// In this order: `ENXIO` (no such group); `ENODEV` (its last device has left); `EPERM` (no
+    /// IOMMU, and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is
+    /// bound); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
         let group = Group::by_minor(minor)?;
         group.open(capability::sys_rawio)?;

@@ -3,7 +3,7 @@
 //! Device classes and class devices (`include/linux/device/class.h`).
 
 use crate::bindings;
-use core::{cell::UnsafeCell, ptr::NonNull};
+use core::ptr::NonNull;
 use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
 
 /// The function that names the node of a device below `/dev`.
@@ -12,7 +12,7 @@ pub(crate) type Devnode =
 
 /// A class, as a static.
 #[repr(transparent)]
-pub(crate) struct Class(UnsafeCell<bindings::class>);
+pub(crate) struct Class(bindings::class);
 
 // SAFETY: The driver core only reads a class.
 unsafe impl Sync for Class {}
@@ -22,15 +22,15 @@ impl Class {
     ///
     /// `devnode` must follow the contract of `class::devnode`.
     pub(crate) const unsafe fn new(name: &'static CStr, devnode: Devnode) -> Self {
-        Self(UnsafeCell::new(bindings::class {
+        Self(bindings::class {
             name: as_char_ptr_in_const_context(name),
             devnode: Some(devnode),
             ..pin_init::zeroed()
-        }))
+        })
     }
 
     pub(crate) fn as_raw(&self) -> *const bindings::class {
-        self.0.get()
+        &raw const self.0
     }
 
     /// Registers the class, until the result is dropped.
@@ -89,7 +89,9 @@ impl ClassDevice {
                 id,
             )
         };
-        Ok(Self(NonNull::new(super::from_err_ptr(dev)?).ok_or(ENOMEM)?))
+        Ok(Self(
+            NonNull::new(kernel::error::from_err_ptr(dev)?).ok_or(ENOMEM)?,
+        ))
     }
 }
 

@@ -10,7 +10,6 @@ use kernel::{time::Jiffies, types::Opaque};
 pub(crate) struct Completion(Opaque<bindings::completion>);
 
 /// How a wait ended.
-#[derive(PartialEq, Eq)]
 pub(crate) enum Wait {
     /// The completion was there and has been consumed.
     Done,

@@ -84,8 +84,8 @@ impl Eventfd {
     pub(crate) fn from_fd(fd: c_int) -> Result<Self> {
         let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
         // SAFETY: `file` is held.
-        let ctx = super::from_err_ptr(unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) })?;
-        let ctx = NonNull::new(ctx).ok_or(EINVAL)?;
+        let ctx = unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) };
+        let ctx = NonNull::new(kernel::error::from_err_ptr(ctx)?).ok_or(EINVAL)?;
         Ok(Self { file, ctx })
     }
 
@@ -104,7 +104,7 @@ impl Eventfd {
     fn ctx(&self) -> Result<NonNull<bindings::eventfd_ctx>> {
         // SAFETY: `file` is held.
         let ctx = unsafe { bindings::eventfd_ctx_fileget(self.file.as_ptr()) };
-        NonNull::new(super::from_err_ptr(ctx)?).ok_or(EINVAL)
+        NonNull::new(kernel::error::from_err_ptr(ctx)?).ok_or(EINVAL)
     }
 }
 

@@ -84,7 +84,7 @@ impl PseudoInode {
         // SAFETY: The pin keeps the mount, which `simple_pin_fs()` has set.
         let raw = unsafe { bindings::alloc_anon_inode((**MOUNT.0.get()).mnt_sb) };
         Ok(Self {
-            inode: NonNull::new(super::from_err_ptr(raw)?).ok_or(ENOMEM)?,
+            inode: NonNull::new(kernel::error::from_err_ptr(raw)?).ok_or(ENOMEM)?,
             _pin: pin,
         })
     }

@@ -29,7 +29,7 @@ impl IommuGroup {
     /// `ENOMEM`, or the errno of making its folder in sysfs.
     pub(crate) fn alloc(name: &CStr) -> Result<Self> {
         // SAFETY: No requirements.
-        let raw = super::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
+        let raw = kernel::error::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
         let group = Self(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: `raw` is valid, `name` a string that is copied.
         to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_char_ptr()) })?;

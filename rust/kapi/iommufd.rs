@@ -45,7 +45,7 @@ impl Ctx {
     /// `EBADF` when it is not open, `EBADFD` when it is something else.
     pub(crate) fn from_fd(fd: c_int) -> Result<ARef<Self>> {
         // SAFETY: No requirements.
-        let raw = super::from_err_ptr(unsafe { bindings::iommufd_ctx_from_fd(fd) })?;
+        let raw = kernel::error::from_err_ptr(unsafe { bindings::iommufd_ctx_from_fd(fd) })?;
         let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
         // SAFETY: `iommufd_ctx_from_fd()` gave us the reference.
         Ok(unsafe { ARef::from_raw(ctx) })
@@ -85,7 +85,7 @@ impl BoundDevice {
     pub(crate) fn bind(ctx: &Ctx, dev: &Device) -> Result<(Self, u32)> {
         let mut id = 0;
         // SAFETY: `ctx` and `dev` are valid; iommufd takes the references that it needs.
-        let raw = super::from_err_ptr(unsafe {
+        let raw = kernel::error::from_err_ptr(unsafe {
             bindings::iommufd_device_bind(ctx.as_raw(), super::device::as_raw(dev), &mut id)
         })?;
         Ok((Self(NonNull::new(raw).ok_or(ENODEV)?), id))

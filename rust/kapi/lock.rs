@@ -54,3 +54,30 @@ impl LoadPhase {
         Ok(self.done.push(address, GFP_KERNEL)?)
     }
 }
+
+/// A value in a global lock, from now until this is dropped.
+pub(crate) struct Loaded<B: GlobalLockBackend + 'static>(&'static GlobalLock<B>)
+where
+    B::Item: Default + Unpin;
+
+impl<B: GlobalLockBackend + 'static> Loaded<B>
+where
+    B::Item: Default + Unpin,
+{
+    /// Puts the value there.
+    pub(crate) fn new(lock: &'static GlobalLock<B>, value: B::Item) -> Self {
+        *lock.lock() = value;
+        Self(lock)
+    }
+}
+
+impl<B: GlobalLockBackend + 'static> Drop for Loaded<B>
+where
+    B::Item: Default + Unpin,
+{
+    fn drop(&mut self) {
+        // Its own drop may take the lock.
+        let value = core::mem::take(&mut *self.0.lock());
+        drop(value);
+    }
+}

@@ -24,8 +24,8 @@ impl TaskId {
         }
     }
 
-    /// Whether this is the task with the given id.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Whether both are one thread, whatever it was called.
+    pub(crate) fn same_thread(&self, other: &Self) -> bool {
         self.pid == other.pid
     }
 }

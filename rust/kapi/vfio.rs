@@ -33,8 +33,10 @@ use kernel::{
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
-/// What the core hangs on each device it allocates: the one type above `kapi` that is named here.
+/// What the core hangs on each device it allocates, and what is in its link: the types above `kapi`
+/// that are named here.
 type State = crate::device::State;
+type Link = crate::device::Link;
 
 /// The device exists.
 pub(crate) struct Normal;
@@ -198,6 +200,12 @@ impl<'a> Owner<'a> {
         let dentry = dir.map_or(core::ptr::null_mut(), |d| d.as_raw());
         // SAFETY: Written by registration and unregistration alone.
         unsafe { (*self.as_raw()).debug_root = dentry }
+    }
+
+    /// Links the device's files to it.
+    pub(crate) fn connect(&self, link: Link) {
+        // SAFETY: The link is this device's own.
+        unsafe { self.state().link().connect(self, link) }
     }
 
     /// Lets references on the registration be taken; the result is the first.

@@ -9,7 +9,8 @@ use kernel::{
     workqueue::{HasWork, Queue},
 };
 
-/// A work queue that executes one item at a time; drained and gone when dropped.
+/// A work queue that executes one item at a time; drained and gone when dropped, which its own
+/// work must not do.
 pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: Work queues do their own locking.

@@ -85,14 +85,21 @@ impl SetLocked<'_> {
             // context.
             callback_result(unsafe { open(self.device().as_raw()) })?;
         }
-        Ok(Opened(registration))
+        Ok(Opened {
+            registration,
+            open: true,
+        })
     }
 
-    /// The driver's `close_device`, for the last close: the end of what `opened` proves.
-    pub(crate) fn driver_close(&mut self, opened: &Opened) {
-        if let Some(close) = opened.0.ops().close_device {
+    /// The driver's `close_device`, for the last close.
+    pub(crate) fn driver_close(&mut self, closing: Closing<'_>) {
+        if closing.device.as_raw() != self.device().as_raw() {
+            return;
+        }
+        let was_open = core::mem::replace(closing.open, false);
+        if let Some(close) = self.device().ops().close_device.filter(|_| was_open) {
             // SAFETY: Balances `driver_open()`; the set is locked.
-            unsafe { close(opened.0.as_raw()) }
+            unsafe { close(self.device().as_raw()) }
         }
     }
 
@@ -240,7 +247,11 @@ impl Device<Open> {
 }
 
 /// Proof that the driver's `open_device` has run; holds the registration.
-pub(crate) struct Opened(RegistrationRef);
+pub(crate) struct Opened {
+    registration: RegistrationRef,
+    /// Cleared by [`SetLocked::driver_close`], so that there is one close.
+    open: bool,
+}
 
 impl Opened {
     /// The device, open.
@@ -248,13 +259,21 @@ impl Opened {
     pub(crate) fn device(&self) -> &Device<Open> {
         // SAFETY: `driver_open()` made the proof; whoever holds it closes the device when they
         // drop it and not before.
-        unsafe { Device::from_raw(self.0.as_raw()) }
+        unsafe { Device::from_raw(self.registration.as_raw()) }
     }
 
-    /// The device, registered.
-    pub(crate) fn registered(&self) -> &Device<Registered> {
-        &self.0
+    /// The device, registered, and the end of the proof, for [`SetLocked::driver_close`].
+    pub(crate) fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
+        let Self { registration, open } = self;
+        let device: &Device<Registered> = registration;
+        (device, Closing { device, open })
     }
+}
+
+/// An open device that is being closed.
+pub(crate) struct Closing<'a> {
+    device: &'a Device<Registered>,
+    open: &'a mut bool,
 }
 
 /// `struct vfio_region_info`.

@@ -58,13 +58,17 @@ impl<T: Unpin> Severable<T> {
         })
     }
 
-    /// Links to `device`, whose state this link is part of.
-    pub(crate) fn connect(&self, device: &Device, data: T) {
+    /// Links to `device`.
+    ///
+    /// # Safety
+    ///
+    /// This link is part of the device's state.
+    pub(super) unsafe fn connect(&self, device: &Device, data: T) {
         let mut target = self.target.lock();
         let epoch = self.last.load(Relaxed).wrapping_add(1);
         self.last.store(epoch, Relaxed);
-        // INVARIANT: The link is part of the device's state, which the device's memory outlives
-        // no longer than until `NewDevice` severs the link.
+        // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it
+        // frees the device.
         *target = Some(Target {
             epoch: Epoch(epoch),
             device: NonNull::from(device),
