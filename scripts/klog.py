@@ -11,7 +11,8 @@ REPORT = re.compile("|".join((
     r"suspicious RCU usage", r"Invalid wait context", r"bad unlock balance", r"sleeping function called from invalid",
     r"scheduling while atomic", r"\bDEBUG_LOCKS_WARN_ON", r"refcount_t: ", r"list_(add|del) corruption",
     r"general protection fault", r"unable to handle (page fault|kernel)", r"\bKASAN: ", r"UBSAN: ",
-    r"kmemleak: \d+ new suspected", r"unreferenced object 0x", r"ODEBUG: ", r"kobject: .*(is not initialized|tried to init)",
+    r"kmemleak: \d+ new suspected", r"unreferenced object 0x", r"ODEBUG: ",
+    r"kobject: .*(is not initialized|tried to init)",
     r"self-detected stall", r"detected stalls", r"soft lockup", r"hung_task", r"rust_kernel: panicked", r"panicked at",
     r"double fault", r"Bad page state", r"Slab .* (corrupt|Poison)", r"sysfs: cannot create duplicate",
 )))

@@ -44,7 +44,8 @@ MACHINES = {
         Device("pair0", "0000:00:05.0", f"{EDU},addr=5.0,multifunction=on"),
         Device("pair1", "0000:00:05.1", f"{EDU},addr=5.1"),
         # a group of which one device has a host driver
-        Device("mixed0", "0000:00:06.0", "virtio-rng-pci,addr=6.0,multifunction=on,disable-legacy=on,iommu_platform=on"),
+        Device("mixed0", "0000:00:06.0",
+               "virtio-rng-pci,addr=6.0,multifunction=on,disable-legacy=on,iommu_platform=on"),
         Device("mixed1", "0000:00:06.1", f"{EDU},addr=6.1"),
         # behind root ports
         Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
@@ -227,12 +228,14 @@ class Machine:
                 ours, theirs = socket.socketpair()
                 channels[name] = ours, theirs
                 command += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
-                command += ["-device", f"isa-serial,chardev={name},{device}"] if device else ["-mon", "qmp,mode=control"]
+                command += ["-mon", "qmp,mode=control"] if name == "qmp" else \
+                    ["-device", f"isa-serial,chardev={name},{device}"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
             # No VM outlives the script, however that ends.
             qemu = await asyncio.create_subprocess_exec(
-                "setpriv", "--pdeathsig", "KILL", *command, pass_fds=[theirs.fileno() for _, theirs in channels.values()],
+                "setpriv", "--pdeathsig", "KILL", *command,
+                pass_fds=[theirs.fileno() for _, theirs in channels.values()],
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else subprocess.PIPE,
                 stderr=None if interactive else subprocess.STDOUT)
