@@ -29,9 +29,6 @@ void vfio_helper_init_waitqueue_func_entry(struct wait_queue_entry *wait, wait_q
 void vfio_helper_init_poll_funcptr(poll_table *pt, poll_queue_proc qproc);
 void *vfio_helper_kvzalloc(size_t size);
 void vfio_helper_lockdep_assert_held(struct mutex *lock);
-bool vfio_helper_has_driver_pm(const struct device *dev);
-struct module *vfio_helper_driver_owner(const struct device *dev);
-bool vfio_helper_has_dev_iommu(const struct device *dev);
 void vfio_helper_runtime_resume_failed(struct device *dev, int err);
 struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);

@@ -61,21 +61,6 @@ void vfio_helper_lockdep_assert_held(struct mutex *lock)
 	lockdep_assert_held(lock);
 }
 
-bool vfio_helper_has_driver_pm(const struct device *dev)
-{
-	return dev->driver && dev->driver->pm;
-}
-
-struct module *vfio_helper_driver_owner(const struct device *dev)
-{
-	return dev->driver->owner;
-}
-
-bool vfio_helper_has_dev_iommu(const struct device *dev)
-{
-	return dev->iommu;
-}
-
 void vfio_helper_runtime_resume_failed(struct device *dev, int err)
 {
 	dev_info_ratelimited(dev, "vfio: runtime resume failed %d\n", err);

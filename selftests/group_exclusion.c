@@ -4,6 +4,7 @@
  * time, whole group by group.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "lib/cdev.h"
@@ -218,6 +219,37 @@ TEST_F(group_exclusion, survives_its_devices)
 	close(group);
 	EXPECT_EQ(-EBUSY, group_open(&self->b));
 	close(again);
+}
+
+static void *close_fd(void *fd)
+{
+	close(*(int *)fd);
+	return NULL;
+}
+
+/*
+ * semantics: 90, 109.  Who has waited for the device's user to go finds the
+ * group free: the close gives up the group before it lets the unbind return.
+ */
+TEST_F(group_exclusion, free_when_unbound)
+{
+	pthread_t closer;
+	int i, group;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
+		ASSERT_EQ(0, pthread_create(&closer, NULL, close_fd, &self->fd_a));
+		ASSERT_EQ(0, pci_unbind(&self->a));
+		group = group_open(&self->b);
+		ASSERT_GE(group, 0) {
+			TH_LOG("round %d", i);
+		}
+		close(group);
+		pthread_join(closer, NULL);
+		ASSERT_EQ(0, pci_to_vfio(&self->a));
+		self->fd_a = cdev_open(&self->a);
+		ASSERT_GE(self->fd_a, 0);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -4,7 +4,7 @@
 
 use crate::{
     bindings,
-    group::file::GroupFile,
+    group::{file, Group},
     kapi::{
         cdev::{self, FileOperations},
         class::Class,
@@ -12,7 +12,13 @@ use crate::{
     },
     LocalModule,
 };
-use kernel::{module::this_module, prelude::*, types::ForeignOwnable, uaccess::UserPtr};
+use kernel::{
+    module::this_module,
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+    types::ForeignOwnable,
+    uaccess::UserPtr,
+};
 
 #[cfg(CONFIG_VFIO_GROUP)]
 super::check_prototypes!(vfio_file_has_dev, vfio_file_is_group);
@@ -22,7 +28,7 @@ super::check_prototypes!(vfio_file_has_dev, vfio_file_is_group);
 pub(crate) static CLASS: Class = unsafe { Class::new(c"vfio", devnode) };
 
 // The VFS lets any number of threads use a file at once.
-const _: () = super::assert_shared::<GroupFile>();
+const _: () = super::assert_shared::<Group>();
 
 /// The operations of a group's file.
 // SAFETY: The functions follow the VFS's contracts.
@@ -59,10 +65,10 @@ unsafe extern "C" fn devnode(
 /// Called by the VFS.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `inode` is valid.
-    match GroupFile::open(unsafe { cdev::minor(inode) }) {
-        Ok(opened) => {
+    match file::open(unsafe { cdev::minor(inode) }) {
+        Ok(group) => {
             // SAFETY: `file` is being opened: it is ours.
-            unsafe { (*file).private_data = opened.into_foreign() };
+            unsafe { (*file).private_data = group.into_foreign() };
             0
         }
         Err(e) => e.to_errno(),
@@ -74,7 +80,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// Called by the VFS, once, with a file that nobody uses any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `open()` stored it.
-    drop(unsafe { KBox::<GroupFile>::from_foreign((*file).private_data) });
+    file::release(unsafe { Arc::<Group>::from_foreign((*file).private_data) });
     0
 }
 
@@ -83,20 +89,20 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 /// Called by the VFS.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
     // SAFETY: The file is open with our operations.
-    let file = unsafe { KBox::<GroupFile>::borrow((*file).private_data) };
-    crate::kapi::to_int(file.ioctl(cmd, UserPtr::from_addr(arg))) as c_long
+    let group = unsafe { Arc::<Group>::borrow((*file).private_data) };
+    crate::kapi::to_int(file::ioctl(&group, cmd, UserPtr::from_addr(arg))) as c_long
 }
 
-/// What the file carries, if it is a group's.
+/// The group whose file it is, if it is one.
 ///
 /// # Safety
 ///
 /// `file` is valid, and open for `'a`.
-unsafe fn group_file<'a>(file: *mut bindings::file) -> Option<&'a GroupFile> {
+unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow<'a, Group>> {
     // SAFETY: By the caller's promise; a file with our operations carries what `open()` stored.
     unsafe {
         core::ptr::eq((*file).f_op, FOPS.as_raw())
-            .then(|| KBox::<GroupFile>::borrow((*file).private_data))
+            .then(|| Arc::<Group>::borrow((*file).private_data))
     }
 }
 
@@ -106,7 +112,7 @@ unsafe fn group_file<'a>(file: *mut bindings::file) -> Option<&'a GroupFile> {
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_group(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    unsafe { group_file(file) }.is_some()
+    unsafe { group_of(file) }.is_some()
 }
 
 /// # Safety
@@ -118,7 +124,7 @@ unsafe extern "C" fn vfio_file_has_dev(
     device: *mut bindings::vfio_device,
 ) -> bool {
     // SAFETY: By the caller's promise.
-    let (file, device) = unsafe { (group_file(file), Device::from_raw(device)) };
+    let (group, device) = unsafe { (group_of(file), Device::from_raw(device)) };
     let device: &Device = device;
-    file.is_some_and(|file| device.state().is_in_group(file.group()))
+    group.is_some_and(|group| device.state().is_in_group(&group))
 }

@@ -13,7 +13,7 @@ use crate::{
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
-        vfio::{Device, Open, SetLocked},
+        vfio::{Device, Open, RegistrationRef, SetLocked},
     },
     uapi::bind::{BindIommufd, Token},
 };
@@ -28,6 +28,8 @@ pub(crate) struct Bound {
     /// Keeps the group's own file closed.
     _block: GroupBlock,
     _holder: Holder,
+    /// Last: who waits for the device's users finds the group free.
+    _registration: RegistrationRef,
 }
 
 impl Bound {
@@ -74,6 +76,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         _ctx: ctx,
         _block: block,
         _holder: holder,
+        _registration: registration,
     };
     // On failure the drop of `bound` undoes everything.
     arg.write_devid(bound.open.devid())?;

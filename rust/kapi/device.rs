@@ -16,7 +16,7 @@ pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
 /// Whether the device is behind an IOMMU (`dev->iommu`).
 pub(crate) fn has_iommu(dev: &Device) -> bool {
     // SAFETY: `dev` is valid.
-    unsafe { bindings::vfio_helper_has_dev_iommu(as_raw(dev)) }
+    !unsafe { (*as_raw(dev)).iommu }.is_null()
 }
 
 /// The path of a device below `/sys`, in memory of its own.

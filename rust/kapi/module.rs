@@ -23,7 +23,7 @@ impl ModuleRef {
         let parent = super::device::as_raw(dev.parent());
         // SAFETY: The device is registered with VFIO, so its parent is bound to the driver that
         // registered it: `parent->driver` is set and stays.
-        let owner = unsafe { bindings::vfio_helper_driver_owner(parent) };
+        let owner = unsafe { (*(*parent).driver).owner };
         // SAFETY: `owner` is NULL (a built-in driver) or a module that is at least `GOING`, since
         // its driver has not returned from `remove` while the device is registered.
         match unsafe { bindings::try_module_get(owner) } {

@@ -17,8 +17,9 @@ impl<'a> Powered<'a> {
     #[inline]
     pub(crate) fn resume_and_get(dev: &'a Device) -> Result<Self> {
         let raw = super::device::as_raw(dev);
-        // SAFETY: `dev` is valid.
-        if !unsafe { bindings::vfio_helper_has_driver_pm(raw) } {
+        // SAFETY: `dev` is valid; it is bound to the driver that has it open.
+        let managed = unsafe { (*raw).driver.as_ref() }.is_some_and(|driver| !driver.pm.is_null());
+        if !managed {
             return Ok(Self(None));
         }
         // SAFETY: `dev` is valid; the caller may sleep.
