@@ -12,7 +12,7 @@
 //!
 //! Locks: [`DEVICES`] protects the minors and is a leaf.
 
-pub(crate) mod holders;
+pub(crate) mod holder;
 pub(crate) mod open;
 pub(crate) mod registration;
 pub(crate) mod sets;
@@ -27,7 +27,7 @@ use crate::{
     },
     minors::Minors,
 };
-use holders::Holders;
+use holder::Holder;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -95,7 +95,7 @@ pub(crate) struct State {
     #[pin]
     link: Severable<Link>,
     #[pin]
-    holders: Holders,
+    holder: Holder,
     /// The device's place in its group, from before it can be opened until nobody has it open.
     #[pin]
     membership: Mutex<Option<Membership>>,
@@ -110,7 +110,7 @@ impl State {
             inode,
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
-            holders <- Holders::new(),
+            holder <- Holder::new(),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
         })
@@ -127,8 +127,8 @@ impl State {
     }
 
     /// Who has the device open.
-    pub(crate) fn holders(&self) -> &Holders {
-        &self.holders
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
     }
 
     /// Whether the device is, or until its last close was, registered in a group.

@@ -42,6 +42,7 @@ impl OpenDevice {
         }
         let (opened, devid) = opened?;
         locked.set_cdev_opened(true);
+        locked.device().state().holder().set();
         Ok(Self {
             opened,
             devid,
@@ -85,6 +86,7 @@ impl Drop for OpenDevice {
         locked.unbind_iommufd();
         locked.reset_precopy_info();
         drop(self.module.take());
+        locked.device().state().holder().clear();
         locked.set_cdev_opened(false);
         locked.set_open_count(0);
     }

@@ -173,12 +173,12 @@ fn drain(device: &Device) {
             Wait::TimedOut => {}
             Wait::Interrupted => {
                 interrupted = true;
-                let holders = device.state().holders().names();
+                let holder = device.state().holder().name();
                 dev_warn!(
                     device.parent(),
                     "Device is currently in use, task {} blocked until device is released by {}\n",
                     TaskId::current(),
-                    holders
+                    holder
                 );
             }
         }

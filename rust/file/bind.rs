@@ -9,7 +9,7 @@
 
 use super::DeviceFile;
 use crate::{
-    device::{holders::Holder, open::OpenDevice},
+    device::open::OpenDevice,
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
@@ -27,7 +27,6 @@ pub(crate) struct Bound {
     _ctx: ARef<Ctx>,
     /// Keeps the group's own file closed.
     _block: GroupBlock,
-    _holder: Holder,
     /// Last: who waits for the device's users finds the group free.
     _registration: RegistrationRef,
 }
@@ -44,7 +43,7 @@ impl Bound {
 /// # Errors
 ///
 /// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already); `ENODEV` (device
-/// gone); `EBUSY` (the group's file is open); `ENOMEM`; the token's (see [`check_token`]);
+/// gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]);
 /// `EBADF`, `EBADFD` (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module
 /// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
 /// written).  Whatever fails, the file is as before and can be bound later.
@@ -59,7 +58,6 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     }
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block()?;
-    let holder = Holder::new(file.state.clone())?;
 
     let mut locked = registration.lock_set();
     // Bound by another thread in the meantime.
@@ -75,7 +73,6 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         open,
         _ctx: ctx,
         _block: block,
-        _holder: holder,
         _registration: registration,
     };
     // On failure the drop of `bound` undoes everything.

@@ -23,11 +23,6 @@ impl TaskId {
             pid: kernel::current!().pid(),
         }
     }
-
-    /// Whether both are one thread, whatever it was called.
-    pub(crate) fn same_thread(&self, other: &Self) -> bool {
-        self.pid == other.pid
-    }
 }
 
 /// Formats as `"comm" (pid)`.

@@ -22,6 +22,15 @@ pub(crate) fn read<T: FromBytes + IntoBytes>(ptr: UserPtr) -> Result<T> {
     Ok(value)
 }
 
+/// Fills `bytes`.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
+    UserSlice::new(ptr, bytes.len()).reader().read_slice(bytes)
+}
+
 /// Writes one value.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use super::field;
 use crate::kapi::{uaccess, vfio::ops::Uuid};
 use core::mem::offset_of;
 use kernel::{page::PAGE_SIZE, prelude::*, uaccess::UserPtr};
+use zerocopy::FromZeros;
 
 /// `VFIO_DEVICE_BIND_FLAG_TOKEN`: `token_uuid_ptr` points to a UUID.
 const FLAG_TOKEN: u32 = 1 << 0;
@@ -20,6 +21,19 @@ pub(crate) struct Layout {
     pub(crate) out_devid: u32,
     pub(crate) token_uuid_ptr: u64,
 }
+
+/// The structure behind its size, which is read first.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+struct Body {
+    flags: u32,
+    iommufd: i32,
+    out_devid: u32,
+    /// Not aligned here.
+    token_uuid_ptr: [u8; 8],
+}
+
+const _: () = assert!(size_of::<Body>() == size_of::<Layout>() - offset_of!(Layout, flags));
 
 /// Size of the first version.
 const MIN_SIZE: usize = offset_of!(Layout, token_uuid_ptr);
@@ -61,15 +75,18 @@ impl BindIommufd {
             return Err(E2BIG);
         }
 
-        let body: [u32; 3] = uaccess::read(field(arg, offset_of!(Layout, flags)))?;
-        let [flags, iommufd, _] = body;
-        let token_uuid_ptr: u64 = match size >= known {
-            true => uaccess::read(field(arg, offset_of!(Layout, token_uuid_ptr)))?,
-            // A size between the versions: the bytes that are there, as the low ones.
-            false => Self::read_partial(arg, size)?,
-        };
+        // What a smaller size leaves out is zero.
+        let mut body = Body::new_zeroed();
+        let start = offset_of!(Layout, flags);
+        uaccess::read_bytes(
+            field(arg, start),
+            body.as_mut_bytes()
+                .get_mut(..size.min(known) - start)
+                .ok_or(EINVAL)?,
+        )?;
+        let Body { flags, iommufd, .. } = body;
+        let token_uuid_ptr = u64::from_ne_bytes(body.token_uuid_ptr);
 
-        let iommufd = iommufd as c_int;
         if iommufd < 0 || flags & !FLAG_TOKEN != 0 {
             return Err(EINVAL);
         }
@@ -86,18 +103,6 @@ impl BindIommufd {
             iommufd,
             token,
         })
-    }
-
-    fn read_partial(arg: UserPtr, size: usize) -> Result<u64> {
-        let mut bytes = [0u8; size_of::<u64>()];
-        let count = size.saturating_sub(MIN_SIZE);
-        let Some(there) = bytes.get_mut(..count) else {
-            return Ok(0);
-        };
-        kernel::uaccess::UserSlice::new(field(arg, MIN_SIZE), count)
-            .reader()
-            .read_slice(there)?;
-        Ok(u64::from_ne_bytes(bytes))
     }
 
     /// Writes the id of the device.
