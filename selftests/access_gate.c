@@ -171,7 +171,7 @@ static void *bind_thread(void *arg)
  */
 TEST_F(access_gate, opens_at_once)
 {
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < 6; round++) {
 		int fd = cdev_open(&self->pci), fds[] = { fd, self->iommufd };
 		bool open = false;
 		pthread_t thread;

@@ -281,7 +281,7 @@ static int open_on_uevent(void *arg)
 	return early;
 }
 
-#define ROUNDS 100
+#define ROUNDS 60
 
 /*
  * semantics: 85; defect: B6 (D5).  Who opens the node when it is announced can open
@@ -368,14 +368,14 @@ TEST_F(cdev_lifecycle, open_when_there)
 		EXPECT_EQ(0, early);
 }
 
-/* semantics: 24, 86, 92, 199.  The same name and number again, 200 times. */
+/* semantics: 24, 86, 92, 199.  The same name and number again, 100 times. */
 TEST_F(cdev_lifecycle, name_reuse)
 {
 	struct stat before, st;
 	char name[64];
 
 	ASSERT_EQ(0, stat(self->node, &before));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		ASSERT_EQ(0, pci_unbind(&self->pci));
 		ASSERT_EQ(-1, stat(self->node, &st));
 		ASSERT_EQ(0, pci_to_vfio(&self->pci));

@@ -105,7 +105,7 @@ TEST_F(dma, replace)
 		ASSERT_EQ(0, ioas_alloc(ifd, &ioas[i]));
 		ASSERT_EQ(0, ioas_map(ifd, ioas[i], self->page[i], PAGE, IOVA));
 	}
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < 12; i++) {
 		pt = ioas[i % 3];
 		ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
 		for (int j = 0; j < 3; j++)

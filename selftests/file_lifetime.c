@@ -150,7 +150,7 @@ TEST_F(file_lifetime, fork)
 /* semantics: 197.  A killed owner is as good as a close. */
 TEST_F(file_lifetime, kill)
 {
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 4; i++) {
 		int ends[2], ret;
 		pid_t pid;
 

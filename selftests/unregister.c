@@ -340,7 +340,7 @@ TEST_F(unregister, races)
 	self->fd = -1;
 	unlink("/tmp/no-more-races");
 	ASSERT_EQ(0, task_start(&racer, open_and_bind, &r));
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 40; i++) {
 		ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 		ASSERT_EQ(0, task_join(&self->task));
 		ASSERT_EQ(0, pci_to_vfio(&self->pci));

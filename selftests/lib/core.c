@@ -50,7 +50,8 @@ bool wait_readable(int fd, int ms)
 
 int module_file(const char *name)
 {
-	char path[128];
+	char path[256];
+	ssize_t n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/modules/%s/%s.ko",
@@ -58,6 +59,14 @@ int module_file(const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		snprintf(path, sizeof(path), "/modules/%s.ko", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	/* One of our own lies beside the programs. */
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (fd < 0 && n > 0) {
+		path[n] = '\0';
+		n = strrchr(path, '/') + 1 - path;
+		snprintf(path + n, sizeof(path) - n, "%s.ko", name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return fd;

@@ -247,27 +247,32 @@ int pci_unbind(const struct pci *pci)
 	return pci_attr_set(pci, "driver/unbind", pci->bdf);
 }
 
-int pci_to_vfio(const struct pci *pci)
+int pci_to_driver(const struct pci *pci, const char *name)
 {
 	char driver[64];
 	int ret;
 
 	pci_driver(pci, driver, sizeof(driver));
-	if (!strcmp(driver, "vfio-pci"))
+	if (!strcmp(driver, name))
 		return 0;
 	if (driver[0]) {
 		ret = pci_attr_set(pci, "driver/unbind", pci->bdf);
 		if (ret)
 			return ret;
 	}
-	ret = pci_attr_set(pci, "driver_override", "vfio-pci");
+	ret = pci_attr_set(pci, "driver_override", name);
 	if (ret)
 		return ret;
 	ret = sysfs_write("/sys/bus/pci/drivers_probe", pci->bdf);
 	if (ret)
 		return ret;
 	pci_driver(pci, driver, sizeof(driver));
-	return strcmp(driver, "vfio-pci") ? -ENXIO : 0;
+	return strcmp(driver, name) ? -ENXIO : 0;
+}
+
+int pci_to_vfio(const struct pci *pci)
+{
+	return pci_to_driver(pci, "vfio-pci");
 }
 
 int pci_await_vfio(const struct pci *pci)

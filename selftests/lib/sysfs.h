@@ -53,7 +53,9 @@ int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b);
 
 /* Name of the driver, or "". */
 void pci_driver(const struct pci *pci, char *buf, size_t size);
-/* Puts the device on vfio-pci; nothing to do if it is there. */
+/* Puts the device on a driver; nothing to do if it is there. */
+int pci_to_driver(const struct pci *pci, const char *name);
+/* On vfio-pci. */
 int pci_to_vfio(const struct pci *pci);
 /* The same for a device that is being plugged in: waits until it can be had. */
 int pci_await_vfio(const struct pci *pci);

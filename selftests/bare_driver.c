@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device whose driver can do nothing: what the core says in its stead.  The driver
+ * is drivers/vfio_bare.c.
+ */
+#include "lib/cdev.h"
+#include "lib/fault.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+#define DRIVER "vfio-bare"
+#define MODULE "vfio_bare"
+
+FIXTURE(bare_driver) {
+	struct pci pci;
+	int fd, iommufd;
+	uint32_t devid;
+};
+
+FIXTURE_SETUP(bare_driver)
+{
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	if (module_load(MODULE))
+		SKIP(return, "no module " MODULE);
+	ASSERT_EQ(0, pci_to_driver(&self->pci, DRIVER));
+	self->fd = cdev_open(&self->pci);
+	ASSERT_GE(self->fd, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+}
+
+FIXTURE_TEARDOWN(bare_driver)
+{
+	close(self->fd);
+	close(self->iommufd);
+	pci_unbind(&self->pci);
+	module_unload(MODULE);
+}
+
+/* semantics: 104.  No device of this driver knows a token. */
+TEST_F(bare_driver, token)
+{
+	char uuid[16] = { 0 };
+
+	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->iommufd, uuid, NULL));
+	/* ... wherever it would be, and before the iommufd is looked at */
+	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->iommufd, NULL, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, 1000, uuid, NULL));
+	EXPECT_EQ(-EBADF, cdev_bind(self->fd, 1000, NULL));
+	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, &self->devid));
+}
+
+/* semantics: 112, 115.  No PASIDs: said before the size is. */
+TEST_F(bare_driver, pasid)
+{
+	struct vfio_device_attach_iommufd_pt *attach = edge_alloc(12);
+	struct vfio_device_detach_iommufd_pt *detach = edge_alloc(8);
+	uint32_t ioas, pt;
+	int fd = self->fd;
+
+	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	attach->argsz = 12;
+	attach->flags = VFIO_DEVICE_ATTACH_PASID;
+	attach->pt_id = ioas;
+	EXPECT_EQ(-EOPNOTSUPP,
+		  xioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach));
+	attach->argsz = 16;
+	EXPECT_EQ(-EOPNOTSUPP,
+		  xioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach));
+	attach->argsz = 11;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach));
+	attach->argsz = 12;
+	attach->flags |= 2;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach));
+	pt = ioas;
+	EXPECT_EQ(-EOPNOTSUPP, cdev_attach_pasid(fd, 0, &pt));
+
+	detach->argsz = 8;
+	detach->flags = VFIO_DEVICE_DETACH_PASID;
+	EXPECT_EQ(-EOPNOTSUPP,
+		  xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach));
+	detach->argsz = 7;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach));
+	detach->argsz = 8;
+	detach->flags |= 2;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach));
+	EXPECT_EQ(-EOPNOTSUPP, cdev_detach_pasid(fd, 1));
+
+	/* The device itself can be attached all the same. */
+	pt = ioas;
+	EXPECT_EQ(0, cdev_attach(fd, &pt));
+	EXPECT_EQ(0, cdev_detach(fd));
+}
+
+/* semantics: 120, 122, 127, 133 */
+TEST_F(bare_driver, no_operations)
+{
+	struct vfio_device_feature feature = { 8, VFIO_DEVICE_FEATURE_PROBE | 3 };
+	char buf[256] = { 0 };
+	int fd = self->fd;
+
+	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, buf));
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-EINVAL, xioctl(fd, _IO('x', 1), NULL));
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, buf));
+	/* ... before the memory is looked at */
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, NULL));
+	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_FEATURE, &feature));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, NULL));
+	EXPECT_EQ(-1, pread(fd, buf, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, pwrite(fd, buf, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+static int do_unbind(void *pci)
+{
+	return pci_unbind(pci);
+}
+
+/* semantics: 88, 89.  No one to ask: the wait is silent, but for a signal. */
+TEST_F(bare_driver, no_request)
+{
+	int kmsg = kmsg_open();
+	struct task task;
+
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
+	EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
+	EXPECT_FALSE(kmsg_wait(kmsg, self->pci.bdf, 0, NULL, 0));
+	EXPECT_FALSE(task_ended(&task, 0));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, task_join(&task));
+	close(kmsg);
+}
+
+/* semantics: 13, 93.  The driver's module is held by a binding, not by a file. */
+TEST_F(bare_driver, module_reference)
+{
+	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(MODULE));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, module_unload(MODULE));
+	EXPECT_EQ(0, module_load(MODULE));
+}
+
+/*
+ * semantics: 77; defect: B4 (D4).  This driver leaves its device set to the core.  If
+ * the memory for that is missing, ours refuses the device.  The core in C goes on
+ * without a set: there the device must not be touched.
+ */
+TEST_F(bare_driver, device_set)
+{
+	int fault = fault_open(), went_on = 0, refused = 0;
+	bool hit = true;
+
+	if (fault < 0)
+		SKIP(return, "the kernel has no fault injection");
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	ASSERT_EQ(0, pci_attr_set(&self->pci, "driver_override", DRIVER));
+	/* The core in C warns of a group that it could not make (B5). */
+	kmsg_expect_warning(true, "c");
+	for (int n = 1; hit; n++) {
+		char driver[64];
+		int fd;
+
+		fault_arm(fault, n);
+		sysfs_write("/sys/bus/pci/drivers/" DRIVER "/bind",
+			    self->pci.bdf);
+		hit = fault_disarm(fault);
+		pci_driver(&self->pci, driver, sizeof(driver));
+		if (!driver[0]) {
+			refused++;
+			ASSERT_TRUE(hit);
+			continue;
+		}
+		went_on += hit;
+		if (core_is_rust()) {
+			fd = cdev_open(&self->pci);
+			/* A device may go without its node. */
+			EXPECT_TRUE(fd >= 0 || (hit && fd == -ENOENT));
+			EXPECT_TRUE(fd < 0 || !cdev_bind(fd, self->iommufd,
+							 NULL));
+			close(fd);
+		}
+		ASSERT_EQ(0, pci_unbind(&self->pci));
+		ASSERT_EQ(0, pci_attr_set(&self->pci, "driver_override",
+					  DRIVER));
+	}
+	kmsg_expect_warning(false, NULL);
+	TH_LOG("refused %d times, went on %d times", refused, went_on);
+	EXPECT_GT(refused, 0);
+	close(fault);
+}
+
+TEST_HARNESS_MAIN
