@@ -1,249 +1,603 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that no IOMMU stands behind, on a machine that has none: refused, unless
- * the administrator wants it, and then named, tainted and guarded.
+ * Devices without an IOMMU: not for user space, unless the administrator says so;
+ * then with other names, for the privileged alone, and with a taint.
  */
 #include <fcntl.h>
-#include <signal.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <linux/capability.h>
 
 #include "lib/cdev.h"
+#include "lib/edu.h"
+#include "lib/fault.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/task.h"
 #include "lib/test.h"
+#include "lib/testdev.h"
 
 #define PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
-#define GROUP_TAINT "Adding kernel taint for vfio-noiommu group on device"
-#define CDEV_TAINT "Adding kernel taint for vfio-noiommu cdev"
+#define DRIVER "/sys/bus/pci/drivers/vfio-pci"
+#define GROUP_MESSAGE "Adding kernel taint for vfio-noiommu group on device"
+#define CDEV_MESSAGE "Adding kernel taint for vfio-noiommu cdev"
 #define TAINT_USER (1 << 6)
+
+/* The iommu_group of the device, as long as it is registered. */
+static int group_of(const struct pci *pci)
+{
+	char path[128], group[16];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+		 pci->bdf);
+	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
+}
+
+static bool user_taint(void)
+{
+	char text[32];
+
+	if (sysfs_read("/proc/sys/kernel/tainted", text, sizeof(text)) <= 0)
+		abort();
+	return strtoul(text, NULL, 10) & TAINT_USER;
+}
+
+static int try_bind(const struct pci *pci)
+{
+	return sysfs_write(DRIVER "/bind", pci->bdf);
+}
+
+static bool logged(int log, const char *what)
+{
+	return kmsg_wait(log, what, 0, NULL, 0);
+}
+
+static bool parameter(const char *value)
+{
+	return !sysfs_write(PARAMETER, value);
+}
 
 FIXTURE(noiommu) {
 	struct pci pci;
-	int kmsg;
+	int log;
 };
 
 FIXTURE_SETUP(noiommu)
 {
-	if (pci_find_any(EDU, 0, &self->pci))
-		SKIP(return, "no edu device");
-	ASSERT_EQ(0, pci_unbind(&self->pci));
-	ASSERT_EQ(0, pci_find_any(EDU, 0, &self->pci));
-	if (self->pci.group >= 0)
-		SKIP(return, "this machine has an IOMMU");
-	self->kmsg = kmsg_open();
-	ASSERT_GE(self->kmsg, 0);
+	if (pci_find_bare(EDU, 0, &self->pci))
+		SKIP(return, "no edu device without an IOMMU");
+	if (access(PARAMETER, F_OK))
+		SKIP(return, "a kernel without VFIO_NOIOMMU");
+	ASSERT_EQ(0, pci_attr_set(&self->pci, "driver_override", "vfio-pci"));
+	self->log = kmsg_open();
+	ASSERT_GE(self->log, 0);
 }
 
 FIXTURE_TEARDOWN(noiommu)
 {
 	pci_unbind(&self->pci);
-	sysfs_write(PARAMETER, "N");
-	close(self->kmsg);
+	parameter("N");
+	close(self->log);
 }
 
-static int user_taint(void)
+/* One probe of which the @n-th allocation fails; false if there is no such. */
+static bool failing_probe(const struct pci *pci, int fault, unsigned int n,
+			  int *ret)
 {
-	char text[32];
+	int bind = open(DRIVER "/bind", O_WRONLY | O_CLOEXEC);
+	bool hit;
 
-	sysfs_read("/proc/sys/kernel/tainted", text, sizeof(text));
-	return atoi(text) & TAINT_USER;
+	fault_arm(fault, n);
+	*ret = write(bind, pci->bdf, strlen(pci->bdf)) < 0 ? -errno : 0;
+	hit = fault_disarm(fault);
+	close(bind);
+	return hit;
 }
 
-/* Number of lines with @what among those that are there. */
-static int lines(int kmsg, const char *what)
+/*
+ * semantics: 78, 83, 188; defect: B15.  First of all, as a taint stays.  Who was
+ * refused has not tainted the kernel, and who was not has.  Both cores are too early
+ * if memory runs out in device_add(): nothing can refuse the device any more then.
+ */
+TEST_F(noiommu, taint)
 {
-	int n = 0;
+	int fault = fault_open(), ret, failures = 0, tainting = 0;
+	bool hit = true;
 
-	while (kmsg_wait(kmsg, what, 0, NULL, 0))
-		n++;
-	return n;
+	if (user_taint())
+		SKIP(return, "tainted already");
+	ASSERT_TRUE(parameter("N"));
+	EXPECT_EQ(-EINVAL, try_bind(&self->pci));
+	EXPECT_FALSE(user_taint());
+	EXPECT_FALSE(logged(self->log, "taint"));
+
+	ASSERT_TRUE(parameter("Y"));
+	if (fault < 0) {
+		TH_LOG("no fault injection in this kernel");
+		hit = false;
+	}
+	/* B5: the core in C warns of its own way out. */
+	kmsg_expect_warning(true, "c");
+	for (unsigned int n = 1; hit; n++) {
+		bool before = user_taint(), line;
+
+		ASSERT_LT(n, 1000);
+		hit = failing_probe(&self->pci, fault, n, &ret);
+		line = logged(self->log, GROUP_MESSAGE);
+		if (ret) {
+			EXPECT_TRUE(hit);
+			EXPECT_EQ(-ENOMEM, ret);
+			EXPECT_EQ(-1, group_of(&self->pci));
+			failures++;
+			tainting += line;
+		} else {
+			EXPECT_TRUE(line);
+			EXPECT_NE(-1, group_of(&self->pci));
+			ASSERT_EQ(0, sysfs_write(DRIVER "/unbind",
+						 self->pci.bdf));
+		}
+		/* The taint and the word of it come together. */
+		EXPECT_EQ(before || line, user_taint());
+	}
+	kmsg_expect_warning(false, "c");
+	if (fault >= 0) {
+		EXPECT_GT(failures - tainting, 20);
+		close(fault);
+	}
+
+	EXPECT_EQ(0, try_bind(&self->pci));
+	EXPECT_TRUE(user_taint());
 }
 
-/* The number of the device's faked group, -1 if it has none. */
-static int fake_group(const struct pci *pci)
+/* semantics: 7, 8.  Off when the module comes, and for the administrator to turn. */
+TEST_F(noiommu, parameter)
 {
-	struct pci now;
+	static const char *const modules[] = {
+		"vfio_pci", "vfio_pci_core", "vfio_iommu_type1", "vfio"
+	};
+	bool had[4];
+	struct stat st;
+	char text[16];
 
-	return pci_find_any(pci->id, 0, &now) ? -1 : now.group;
-}
-
-/* semantics: 7, 78; defect: B15.  Off, as it comes: no device, no trace. */
-TEST_F(noiommu, refused)
-{
-	char text[16], name[64];
-	int before = user_taint();
-
+	ASSERT_EQ(0, stat(PARAMETER, &st));
+	EXPECT_EQ(S_IFREG | 0644, st.st_mode);
+	for (int on = 0; on < 2; on++) {
+		ASSERT_TRUE(parameter(on ? "1" : "0"));
+		ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+		EXPECT_STREQ(on ? "Y" : "N", text);
+		ASSERT_TRUE(parameter(on ? "y" : "n"));
+		ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+		EXPECT_STREQ(on ? "Y" : "N", text);
+		EXPECT_EQ(-EINVAL, sysfs_write(PARAMETER, "maybe"));
+	}
+	for (int i = 0; i < 4; i++) {
+		had[i] = module_loaded(modules[i]);
+		if (had[i])
+			ASSERT_EQ(0, module_unload(modules[i]));
+	}
+	EXPECT_EQ(-1, access(PARAMETER, F_OK));
+	for (int i = 3; i >= 0; i--) {
+		if (had[i])
+			ASSERT_EQ(0, module_load(modules[i]));
+	}
 	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
 	EXPECT_STREQ("N", text);
-	for (int i = 0; i < 3; i++) {
-		EXPECT_NE(0, pci_to_vfio(&self->pci));
-		EXPECT_NE(0, pci_vfio_name(&self->pci, name, sizeof(name)));
-		EXPECT_EQ(-1, fake_group(&self->pci));
-	}
-	EXPECT_EQ(before, user_taint());
-	EXPECT_EQ(0, lines(self->kmsg, "taint for vfio-noiommu"));
 }
 
-/* semantics: 7, 24, 26, 30, 83, 188.  On: under a name that says what it is. */
-TEST_F(noiommu, named_and_tainted)
+/* semantics: 7, 78.  Refused while it is off, and nothing is left of the attempt. */
+TEST_F(noiommu, off)
 {
-	char name[64], path[128], text[64];
-	struct stat st;
-	int group;
+	char name[64];
 
-	ASSERT_EQ(0, sysfs_write(PARAMETER, "Y"));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(-EINVAL, try_bind(&self->pci));
+		pci_driver(&self->pci, name, sizeof(name));
+		EXPECT_STREQ("", name);
+		EXPECT_NE(0, pci_vfio_name(&self->pci, name, sizeof(name)));
+		EXPECT_EQ(-1, group_of(&self->pci));
+		EXPECT_NE(0, sysfs_entry("/sys/class/vfio-dev", 0, name,
+					 sizeof(name)));
+		EXPECT_NE(0, sysfs_entry("/sys/class/vfio", 0, name,
+					 sizeof(name)));
+	}
+	EXPECT_FALSE(logged(self->log, "taint"));
+
+	/* It is looked at whenever a device comes, and only then. */
+	ASSERT_TRUE(parameter("Y"));
+	EXPECT_EQ(0, try_bind(&self->pci));
+	ASSERT_TRUE(parameter("N"));
+	name[0] = '\0';
+	EXPECT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
+	EXPECT_EQ(0, strncmp(name, "noiommu-", 8));
+	ASSERT_EQ(0, sysfs_write(DRIVER "/unbind", self->pci.bdf));
+	EXPECT_EQ(-EINVAL, try_bind(&self->pci));
+}
+
+/* A device that user space may have. */
+FIXTURE(noiommu_on) {
+	struct pci pci;
+	char node[128], group[128];
+	int log, iommufd, fd;
+	uint32_t devid;
+};
+
+FIXTURE_SETUP(noiommu_on)
+{
+	if (pci_find_bare(EDU, 0, &self->pci))
+		SKIP(return, "no edu device without an IOMMU");
+	if (!parameter("Y"))
+		SKIP(return, "a kernel without VFIO_NOIOMMU");
+	self->log = kmsg_open();
+	ASSERT_GE(self->log, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	EXPECT_NE(0, user_taint());
-	EXPECT_TRUE(kmsg_wait(self->kmsg, GROUP_TAINT, EVENT_MS, NULL, 0));
-	EXPECT_TRUE(kmsg_wait(self->kmsg, CDEV_TAINT, EVENT_MS, NULL, 0));
+	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
+	snprintf(self->group, sizeof(self->group), "/dev/vfio/noiommu-%d",
+		 group_of(&self->pci));
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->fd = -1;
+}
 
-	ASSERT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
-	EXPECT_EQ(0, strncmp(name, "noiommu-vfio", 12));
-	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
-	ASSERT_EQ(0, stat(path, &st));
+FIXTURE_TEARDOWN(noiommu_on)
+{
+	close(self->fd);
+	close(self->iommufd);
+	close(self->log);
+	pci_unbind(&self->pci);
+	parameter("N");
+}
+
+/* semantics: 24, 26, 27, 28, 30, 83, 84.  What it is called, and what is said. */
+TEST_F(noiommu_on, names)
+{
+	char path[256], text[512], want[128], *name;
+	int group = group_of(&self->pci);
+	unsigned int minor_number;
+	struct stat st;
+
+	ASSERT_GE(group, 0);
+	snprintf(want, sizeof(want), "%s: Adding to iommu group %d",
+		 self->pci.bdf, group);
+	EXPECT_TRUE(logged(self->log, want));
+	snprintf(want, sizeof(want), "vfio-pci %s: " GROUP_MESSAGE,
+		 self->pci.bdf);
+	EXPECT_TRUE(logged(self->log, want));
+	snprintf(want, sizeof(want), "vfio-pci %s: " CDEV_MESSAGE,
+		 self->pci.bdf);
+	EXPECT_TRUE(logged(self->log, want));
+	EXPECT_FALSE(logged(self->log, "taint"));
+
+	name = strrchr(self->node, '/') + 1;
+	ASSERT_EQ(0, strncmp(name, "noiommu-vfio", 12));
+	minor_number = strtoul(name + 12, NULL, 10);
+	ASSERT_EQ(0, stat(self->node, &st));
+	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
+	EXPECT_EQ(minor_number, minor(st.st_rdev));
+	ASSERT_EQ(0, stat(self->group, &st));
 	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
 
-	group = fake_group(&self->pci);
-	ASSERT_GE(group, 0);
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", group);
 	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
 	EXPECT_STREQ("vfio-noiommu", text);
-	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
-	ASSERT_EQ(0, stat(path, &st));
-	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
+	snprintf(path, sizeof(path), "/sys/class/vfio/noiommu-%d/uevent", group);
+	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+	snprintf(want, sizeof(want), "DEVNAME=vfio/noiommu-%d", group);
+	EXPECT_NE(NULL, strstr(text, want));
+	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/uevent", name);
+	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+	snprintf(want, sizeof(want), "DEVNAME=vfio/devices/noiommu-vfio%u",
+		 minor_number);
+	EXPECT_NE(NULL, strstr(text, want));
 
-	/* Switched off again it stays for whom it is there already. */
-	ASSERT_EQ(0, sysfs_write(PARAMETER, "N"));
-	EXPECT_EQ(0, stat(path, &st));
+	/* All of it goes. */
 	ASSERT_EQ(0, pci_unbind(&self->pci));
-	EXPECT_EQ(-1, stat(path, &st));
-	EXPECT_EQ(-1, fake_group(&self->pci));
-	EXPECT_NE(0, pci_to_vfio(&self->pci));
+	EXPECT_EQ(-1, access(self->node, F_OK));
+	EXPECT_EQ(-1, access(self->group, F_OK));
+	EXPECT_EQ(-1, group_of(&self->pci));
+	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", group);
+	EXPECT_EQ(-1, access(path, F_OK));
+	snprintf(path, sizeof(path), "/sys/class/vfio/noiommu-%d", group);
+	EXPECT_EQ(-1, access(path, F_OK));
 }
 
-/* Drops CAP_SYS_RAWIO, then tries. */
-static int open_without_rawio(void *path)
+/* semantics: 24, 30.  Each device is a group of its own. */
+TEST_F(noiommu_on, two_devices)
+{
+	char path[128];
+	struct pci other;
+
+	if (pci_find_bare(EDU, 1, &other))
+		SKIP(return, "no second edu device");
+	ASSERT_EQ(0, pci_to_vfio(&other));
+	EXPECT_NE(group_of(&self->pci), group_of(&other));
+	ASSERT_EQ(0, pci_cdev_path(&other, path, sizeof(path)));
+	EXPECT_STRNE(self->node, path);
+	EXPECT_TRUE(logged(self->log, CDEV_MESSAGE));
+	EXPECT_TRUE(logged(self->log, CDEV_MESSAGE));
+	EXPECT_EQ(0, pci_unbind(&other));
+	EXPECT_EQ(0, access(self->node, F_OK));
+	EXPECT_EQ(0, access(self->group, F_OK));
+}
+
+static int drop_rawio(void)
 {
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct data[2];
-	int fd;
 
 	if (syscall(SYS_capget, &head, data))
 		return -errno;
-	data[0].effective &= ~(1u << CAP_SYS_RAWIO);
-	data[0].permitted &= ~(1u << CAP_SYS_RAWIO);
-	if (syscall(SYS_capset, &head, data))
-		return -errno;
-	fd = open(path, O_RDWR);
-	return fd < 0 ? -errno : 0;
+	data[CAP_TO_INDEX(CAP_SYS_RAWIO)].effective &=
+		~CAP_TO_MASK(CAP_SYS_RAWIO);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
-/* semantics: 98, 144, 187.  It takes more than the right to open files. */
-TEST_F(noiommu, needs_rawio)
+static int open_node(const char *path)
 {
-	char node[128], group[128];
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* In a child: open() without the capability. */
+static int open_unprivileged(void *path)
+{
+	int ret = drop_rawio();
+
+	if (!ret)
+		ret = open_node(path);
+	return ret < 0 ? ret : 0;
+}
+
+static int opens_unprivileged(const char *path)
+{
 	struct task task;
+	int ret = task_start(&task, open_unprivileged, (void *)path);
+
+	return ret ? ret : task_join(&task);
+}
+
+/* semantics: 98, 144, 187.  Not for everybody who may open the file. */
+TEST_F(noiommu_on, capability)
+{
+	const char *const stale = "/tmp/stale-noiommu";
+	struct stat st;
 	int fd;
 
-	ASSERT_EQ(0, sysfs_write(PARAMETER, "Y"));
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	ASSERT_EQ(0, pci_cdev_path(&self->pci, node, sizeof(node)));
-	snprintf(group, sizeof(group), "/dev/vfio/noiommu-%d",
-		 fake_group(&self->pci));
-	ASSERT_EQ(0, task_start(&task, open_without_rawio, node));
-	EXPECT_EQ(-EPERM, task_join(&task));
-	ASSERT_EQ(0, task_start(&task, open_without_rawio, group));
-	EXPECT_EQ(-EPERM, task_join(&task));
-	/* Refused, they hold nothing. */
-	fd = open(group, O_RDWR);
+	EXPECT_EQ(-EPERM, opens_unprivileged(self->node));
+	EXPECT_EQ(-EPERM, opens_unprivileged(self->group));
+	fd = open_node(self->node);
 	EXPECT_GE(fd, 0);
 	close(fd);
-	fd = open(node, O_RDWR);
+	/* The capability comes before the exclusion. */
+	fd = open_node(self->group);
 	EXPECT_GE(fd, 0);
+	EXPECT_EQ(-EBUSY, open_node(self->group));
+	EXPECT_EQ(-EPERM, opens_unprivileged(self->group));
 	close(fd);
+	/* The device comes before the capability. */
+	ASSERT_EQ(0, stat(self->node, &st));
+	unlink(stale);
+	ASSERT_EQ(0, mknod(stale, S_IFCHR | 0600, st.st_rdev));
+	EXPECT_EQ(-EPERM, opens_unprivileged(stale));
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(-ENXIO, opens_unprivileged(stale));
+	unlink(stale);
 }
 
-/* semantics: 106, 107, 110.  Bound it works as any other, but for the isolation. */
-TEST_F(noiommu, bind)
+static int bind_unprivileged(void *arg)
+{
+	const int *fds = arg;
+	int ret = drop_rawio();
+
+	return ret ? ret : cdev_bind(fds[0], fds[1], NULL);
+}
+
+/* semantics: 187, 194; defect: B16.  An open file is as good in other hands. */
+TEST_F(noiommu_on, passed_file)
+{
+	struct task task;
+	int fds[2];
+
+	self->fd = open_node(self->node);
+	ASSERT_GE(self->fd, 0);
+	fds[0] = self->fd;
+	fds[1] = self->iommufd;
+	ASSERT_EQ(0, task_start(&task, bind_unprivileged, fds));
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->fd, self->iommufd, NULL));
+}
+
+/* semantics: 103, 106, 107, 110, 144, 154.  BIND as on any device. */
+TEST_F(noiommu_on, bind)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.iommufd = -1,
+	};
+	int fd, other, group;
+
+	fd = open_node(self->node);
+	other = open_node(self->node);
+	ASSERT_GE(fd, 0);
+	ASSERT_GE(other, 0);
+	self->fd = fd;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, NULL));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	EXPECT_EQ(-EBADF, cdev_bind(fd, 1000, NULL));
+	EXPECT_EQ(-EBADFD, cdev_bind(fd, self->log, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind_token(fd, self->iommufd, "0123456789abcdef",
+					   NULL));
+	group = open_node(self->group);
+	EXPECT_GE(group, 0);
+	EXPECT_EQ(-EBUSY, cdev_bind(fd, self->iommufd, NULL));
+	close(group);
+
+	/* Whatever the parameter says by now. */
+	ASSERT_TRUE(parameter("N"));
+	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &self->devid));
+	EXPECT_GE(self->devid, 1);
+	EXPECT_EQ(-EBUSY, open_node(self->group));
+	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+	EXPECT_FALSE(logged(self->log, "opened by user"));
+	close(other);
+	close(fd);
+	self->fd = -1;
+	group = open_node(self->group);
+	EXPECT_GE(group, 0);
+	close(group);
+}
+
+/* semantics: 65, 66, 112, 114, 115.  A page table that no device looks at. */
+TEST_F(noiommu_on, attach)
+{
+	uint32_t ioas[2], pt;
+
+	self->fd = open_node(self->node);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, &self->devid));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas[0]));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas[1]));
+	pt = 10000;
+	EXPECT_EQ(-ENOENT, cdev_attach(self->fd, &pt));
+	pt = self->devid;
+	EXPECT_EQ(-EINVAL, cdev_attach(self->fd, &pt));
+	pt = ioas[0];
+	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
+	EXPECT_NE(ioas[0], pt);
+	pt = ioas[1];
+	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->fd));
+	EXPECT_EQ(0, cdev_detach(self->fd));
+	pt = ioas[0];
+	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
+}
+
+/* semantics: 120, 122.  It works, by physical addresses. */
+TEST_F(noiommu_on, device)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int fd, iommufd, group;
-	char path[128];
-	uint32_t devid;
+	struct iommu_ioas_noiommu_get_pa pa = {
+		.size = sizeof(pa),
+		.iova = 0x10000,
+		.length = 4096,
+	};
+	uint32_t *page = pages_alloc(4096), pt;
+	struct pci testdev;
+	size_t size;
+	void *bar;
 
-	ASSERT_EQ(0, sysfs_write(PARAMETER, "Y"));
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d",
-		 fake_group(&self->pci));
-	fd = cdev_open(&self->pci);
-	ASSERT_GE(fd, 0);
-	iommufd = iommufd_open();
-	ASSERT_GE(iommufd, 0);
-	group = open(path, O_RDWR | O_CLOEXEC);
-	ASSERT_GE(group, 0);
-	EXPECT_EQ(-EBUSY, cdev_bind(fd, iommufd, &devid));
-	close(group);
-	ASSERT_EQ(0, cdev_bind(fd, iommufd, &devid));
-	EXPECT_GE(devid, 1);
-	EXPECT_EQ(-1, open(path, O_RDWR));
-	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
-	close(fd);
-	close(iommufd);
+	self->fd = open_node(self->node);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, &self->devid));
+	EXPECT_EQ(0, xioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_TRUE(info.flags & VFIO_DEVICE_FLAGS_PCI);
+	ASSERT_EQ(0, cdev_enable_dma(self->fd));
+	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_NE(NULL, bar);
+	EXPECT_TRUE(edu_alive(bar));
+	munmap(bar, size);
+	close(self->fd);
+
+	if (pci_find_bare(TESTDEV, 0, &testdev))
+		SKIP(return, "no iommu-testdev");
+	ASSERT_TRUE(parameter("Y"));
+	ASSERT_EQ(0, pci_to_vfio(&testdev));
+	self->fd = cdev_open(&testdev);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_enable_dma(self->fd));
+	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_NE(NULL, bar);
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &pa.ioas_id));
+	pt = pa.ioas_id;
+	ASSERT_EQ(0, cdev_attach(self->fd, &pt));
+	ASSERT_EQ(0, ioas_map(self->iommufd, pa.ioas_id, page, 4096, pa.iova));
+	/* iommufd keeps the page where it is, and says where that is. */
+	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_IOAS_NOIOMMU_GET_PA, &pa));
+	EXPECT_EQ(phys_of(page), pa.out_phys);
+	EXPECT_EQ(TESTDEV_OK, testdev_dma(bar, pa.out_phys, page, 16));
+	EXPECT_EQ(TESTDEV_PATTERN, page[0]);
+	munmap(bar, size);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, pci_unbind(&testdev));
 }
 
-/* Turns the parameter on and off until it is killed. */
-static int toggle(void *arg)
+/* semantics: 146.  The group, as far as it goes without a container. */
+TEST_F(noiommu_on, group_status)
 {
-	for (;;) {
-		sysfs_write(PARAMETER, "Y");
-		sysfs_write(PARAMETER, "N");
-	}
-	return 0;
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int group = open_node(self->group);
+
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(0, xioctl(group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status.flags);
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(-ENODEV, xioctl(group, VFIO_GROUP_GET_STATUS, &status));
+	EXPECT_EQ(-1, access(self->group, F_OK));
+	close(group);
+}
+
+#define ROUNDS 300
+
+/* Turns the parameter on and off until told to stop. */
+static void *toggle(void *arg)
+{
+	int fd = open(PARAMETER, O_WRONLY | O_CLOEXEC);
+
+	for (int i = 0; !*(atomic_bool *)arg; i++)
+		if (pwrite(fd, i & 1 ? "Y" : "N", 1, 0) != 1)
+			abort();
+	close(fd);
+	return NULL;
 }
 
 /*
- * defects: B13, B15.  The parameter changes all the time.  A registration goes by one
- * value of it: all or nothing, and taints if and only if it succeeds.
+ * semantics: 7, 24, 26; defect: B13.  One registration goes by one value of the
+ * parameter: on ours names of device and group agree.  The core in C looks twice.
  */
-TEST_F(noiommu, parameter_changes)
+TEST_F(noiommu, parameter_flips)
 {
-	struct task task;
-	int done = 0, misnamed = 0, taints;
+	int on = 0, off = 0, mixed = 0;
+	atomic_bool stop = false;
+	pthread_t thread;
 
-	ASSERT_EQ(0, task_start(&task, toggle, NULL));
-	for (int i = 0; i < 300; i++) {
+	ASSERT_EQ(0, pthread_create(&thread, NULL, toggle, &stop));
+	for (int i = 0; i < ROUNDS; i++) {
+		int ret = try_bind(&self->pci);
 		char name[64], path[128];
+		bool device, group;
 
-		if (pci_to_vfio(&self->pci))
+		if (ret) {
+			EXPECT_EQ(-EINVAL, ret);
+			EXPECT_EQ(-1, group_of(&self->pci));
+			off++;
 			continue;
-		done++;
-		ASSERT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
+		}
+		on++;
+		EXPECT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
+		device = !strncmp(name, "noiommu-vfio", 12);
 		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d",
-			 fake_group(&self->pci));
-		EXPECT_EQ(0, access(path, F_OK));
-		misnamed += !!strncmp(name, "noiommu-vfio", 12);
-		ASSERT_EQ(0, pci_unbind(&self->pci));
+			 group_of(&self->pci));
+		group = !access(path, F_OK);
+		/* Without an IOMMU there is no other group. */
+		EXPECT_TRUE(group);
+		mixed += device != group;
+		EXPECT_EQ(0, sysfs_write(DRIVER "/unbind", self->pci.bdf));
 	}
-	kill(task.pid, SIGKILL);
-	task_join(&task);
-	taints = lines(self->kmsg, GROUP_TAINT);
-	TH_LOG("%d of 300 registrations succeeded, %d tainted, %d were not called noiommu",
-	       done, taints, misnamed);
-	EXPECT_GT(done, 0);
-	EXPECT_LT(done, 300);
-	EXPECT_GE(taints, done);
-	/* The core in C may read two values in one registration. */
-	if (core_is_rust()) {
-		EXPECT_EQ(done, taints);
-		EXPECT_EQ(0, misnamed);
-	}
+	stop = true;
+	pthread_join(thread, NULL);
+	TH_LOG("%d registered, %d refused, %d with names that disagree", on, off,
+	       mixed);
+	EXPECT_GT(on, 0);
+	EXPECT_GT(off, 0);
+	if (core_is_rust())
+		EXPECT_EQ(0, mixed);
 }
 
 TEST_HARNESS_MAIN

@@ -139,7 +139,8 @@ static int group_members(int group, struct pci *list, int max)
 	return n;
 }
 
-int pci_find_any(uint32_t id, int nth, struct pci *pci)
+/* The @nth function with this ID. */
+static int find_id(uint32_t id, int nth, struct pci *pci)
 {
 	char bdf[32];
 
@@ -153,9 +154,22 @@ int pci_find(uint32_t id, int nth, struct pci *pci)
 {
 	struct pci members[2];
 
-	for (int i = 0; !pci_find_any(id, i, pci); i++)
+	for (int i = 0; !find_id(id, i, pci); i++)
 		if (group_members(pci->group, members, 2) == 1 && !nth--)
 			return 0;
+	return -ENODEV;
+}
+
+int pci_find_bare(uint32_t id, int nth, struct pci *pci)
+{
+	char path[256], bdf[32];
+
+	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++) {
+		snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu", bdf);
+		if (!pci_fill(bdf, pci) && pci->id == id &&
+		    access(path, F_OK) && !nth--)
+			return 0;
+	}
 	return -ENODEV;
 }
 

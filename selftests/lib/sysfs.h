@@ -40,8 +40,6 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value);
 int pci_find(uint32_t id, int nth, struct pci *pci);
 /* The @nth function with this ID that is behind no IOMMU. */
 int pci_find_bare(uint32_t id, int nth, struct pci *pci);
-/* The same, whatever its group. */
-int pci_find_any(uint32_t id, int nth, struct pci *pci);
 /* The first with a group of its own behind a root port (true) or on the root bus. */
 int pci_find_at(uint32_t id, bool behind_port, struct pci *pci);
 /* Two functions with this ID that share an IOMMU group with no third one. */
