@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The core as a module: what its file says of it, what it exports, how it comes and
+ * goes, and what is there of it while it is loaded.
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include "lib/cdev.h"
+#include "lib/fault.h"
+#include "lib/kmsg.h"
+#include "lib/test.h"
+
+#define PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define MESSAGE "VFIO - User Level meta-driver version: 0.3"
+
+/* A module's file in memory. */
+struct image {
+	char *data;
+	size_t size;
+};
+
+static bool image_read(int fd, struct image *image)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return false;
+	image->size = st.st_size;
+	image->data = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return image->data != MAP_FAILED;
+}
+
+static const Elf64_Shdr *section(const struct image *image, int index)
+{
+	const Elf64_Ehdr *head = (void *)image->data;
+
+	return (void *)(image->data + head->e_shoff + index * head->e_shentsize);
+}
+
+/* The section's contents, or NULL. */
+static char *find_section(const struct image *image, const char *name,
+			  size_t *size)
+{
+	const Elf64_Ehdr *head = (void *)image->data;
+	const char *names = image->data +
+			    section(image, head->e_shstrndx)->sh_offset;
+
+	for (int i = 1; i < head->e_shnum; i++) {
+		const Elf64_Shdr *s = section(image, i);
+
+		if (!strcmp(names + s->sh_name, name)) {
+			*size = s->sh_size;
+			return image->data + s->sh_offset;
+		}
+	}
+	return NULL;
+}
+
+/* The @nth symbol; false behind the last. */
+static bool symbol(const struct image *image, int nth, Elf64_Sym *sym,
+		   const char **name)
+{
+	size_t symbols, strings;
+	Elf64_Sym *table = (void *)find_section(image, ".symtab", &symbols);
+	char *text = find_section(image, ".strtab", &strings);
+
+	if (!table || !text || nth >= symbols / sizeof(*table))
+		return false;
+	*sym = table[nth];
+	*name = text + sym->st_name;
+	return true;
+}
+
+#define EXPORT_PREFIX "__ksymtab_"
+
+/* The flags of an exported symbol (GPL-only is one), or -1. */
+static int export_flags(const struct image *image, const char *name)
+{
+	size_t entries, flags;
+	char *table = find_section(image, "__ksymtab", &entries);
+	char *flag = find_section(image, "__kflagstab", &flags);
+	const char *found;
+	Elf64_Sym sym;
+
+	if (!table || !flag)
+		return -1;
+	for (int i = 0; symbol(image, i, &sym, &found); i++)
+		if (!strncmp(found, EXPORT_PREFIX, strlen(EXPORT_PREFIX)) &&
+		    !strcmp(found + strlen(EXPORT_PREFIX), name))
+			return flag[sym.st_value / (entries / flags)];
+	return -1;
+}
+
+/* How often modinfo has @key with the value @want (NULL: any). */
+static int info_count(const struct image *image, const char *key, const char *want)
+{
+	size_t size, length = strlen(key);
+	char *info = find_section(image, ".modinfo", &size);
+	int count = 0;
+
+	for (char *p = info; p && p < info + size; p += strlen(p) + 1)
+		if (!strncmp(p, key, length) && p[length] == '=' &&
+		    (!want || !strcmp(p + length + 1, want)))
+			count++;
+	return count;
+}
+
+/* Does a line of the file end in @name? */
+static bool listed(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "r");
+	char line[256], *word;
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strcmp(line, "Block devices:"))
+			break;
+		word = strrchr(line, ' ');
+		found |= word && !strcmp(word + 1, name);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* semantics: 1, 2, 3, 4, 5, 7 */
+TEST(modinfo)
+{
+	struct image image;
+	struct utsname uts;
+	size_t size;
+	char *info;
+	bool release = false, container;
+
+	if (!image_read(module_file("vfio"), &image))
+		SKIP(return, "the module's file is not here");
+	EXPECT_EQ(1, info_count(&image, "name", "vfio"));
+	EXPECT_EQ(1, info_count(&image, "version", "0.3"));
+	EXPECT_EQ(1, info_count(&image, "version", NULL));
+	EXPECT_EQ(1, info_count(&image, "license", "GPL v2"));
+	EXPECT_EQ(1, info_count(&image, "license", NULL));
+	EXPECT_EQ(1, info_count(&image, "author",
+				"Alex Williamson <alex.williamson@redhat.com>"));
+	EXPECT_EQ(1, info_count(&image, "author", NULL));
+	EXPECT_EQ(1, info_count(&image, "description",
+			     "VFIO - User Level meta-driver"));
+	EXPECT_EQ(1, info_count(&image, "softdep",
+			     "post: vfio_iommu_type1 vfio_iommu_spapr_tce"));
+	EXPECT_GE(info_count(&image, "import_ns", "IOMMUFD"), 1);
+	EXPECT_GE(info_count(&image, "import_ns", "IOMMUFD_VFIO"), 1);
+	EXPECT_EQ(1, info_count(&image, "depends", "iommufd"));
+	if (!access(PARAMETER, F_OK)) {
+		EXPECT_EQ(1, info_count(&image, "parmtype",
+				     "enable_unsafe_noiommu_mode:bool"));
+		EXPECT_EQ(1, info_count(&image, "parm", NULL));
+	}
+	EXPECT_EQ(!access(PARAMETER, F_OK), info_count(&image, "parmtype", NULL));
+	/* They belong to the container, and make user space load what has one. */
+	container = listed("/proc/misc", "vfio");
+	EXPECT_EQ(container, info_count(&image, "alias", "char-major-10-196"));
+	EXPECT_EQ(container, info_count(&image, "alias", "devname:vfio/vfio"));
+
+	ASSERT_EQ(0, uname(&uts));
+	info = find_section(&image, ".modinfo", &size);
+	for (char *p = info; p < info + size; p += strlen(p) + 1)
+		release |= !strncmp(p, "vermagic=", 9) &&
+			   !strncmp(p + 9, uts.release, strlen(uts.release));
+	EXPECT_TRUE(release);
+}
+
+/*
+ * semantics: 6, 18, 19, 32 to 68.  What the drivers import from the core is exported
+ * as the core in C exports it: for modules under the GPL alone, or for all.
+ */
+TEST(exports)
+{
+	static const char *const drivers[] = { "vfio_pci_core", "vfio_pci" };
+	struct image core, reference, driver;
+	const char *name;
+	int imports = 0;
+	Elf64_Sym sym;
+	size_t size;
+
+	if (!image_read(module_file("vfio"), &core) ||
+	    !image_read(open("/modules/c/vfio.ko", O_RDONLY), &reference))
+		SKIP(return, "the modules' files are not here");
+	if (!find_section(&reference, "__kflagstab", &size))
+		SKIP(return, "a kernel that notes exports differently");
+	for (int i = 0; i < ARRAY_SIZE(drivers); i++) {
+		ASSERT_TRUE(image_read(module_file(drivers[i]), &driver));
+		for (int j = 1; symbol(&driver, j, &sym, &name); j++) {
+			if (sym.st_shndx != SHN_UNDEF ||
+			    export_flags(&reference, name) < 0)
+				continue;
+			imports++;
+			EXPECT_EQ(export_flags(&reference, name),
+				  export_flags(&core, name)) {
+				TH_LOG("%s imports %s", drivers[i], name);
+			}
+		}
+	}
+	EXPECT_GE(imports, 23);
+	/* Nothing is exported that the core in C has not, or has otherwise. */
+	for (int j = 1; symbol(&core, j, &sym, &name); j++) {
+		if (strncmp(name, EXPORT_PREFIX, strlen(EXPORT_PREFIX)))
+			continue;
+		name += strlen(EXPORT_PREFIX);
+		EXPECT_EQ(export_flags(&reference, name),
+			  export_flags(&core, name)) {
+			TH_LOG("%s", name);
+		}
+	}
+	/* No name space keeps others out. */
+	EXPECT_EQ(-1, export_flags(&core, "no_such_symbol"));
+}
+
+static const char *const modules[] = {
+	"vfio_pci", "vfio_pci_core", "vfio_iommu_type1", "vfio"
+};
+
+/* The core alone, without those who use it, and all of it again afterwards. */
+FIXTURE(module) {
+	bool had[ARRAY_SIZE(modules)];
+	int log;
+};
+
+FIXTURE_SETUP(module)
+{
+	int fd = module_file("vfio");
+
+	if (fd < 0)
+		SKIP(return, "the module's file is not here");
+	close(fd);
+	self->log = kmsg_open();
+	ASSERT_GE(self->log, 0);
+	for (int i = 0; i < ARRAY_SIZE(modules); i++) {
+		self->had[i] = module_loaded(modules[i]);
+		if (self->had[i])
+			ASSERT_EQ(0, module_unload(modules[i]));
+	}
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	for (int i = ARRAY_SIZE(modules) - 1; i >= 0; i--)
+		if (self->had[i])
+			EXPECT_EQ(0, module_load(modules[i]));
+	close(self->log);
+}
+
+/* Everything that there is of a loaded core, or that there is none of it. */
+static bool is_there(void)
+{
+	return module_loaded("vfio") && listed("/proc/devices", "vfio") &&
+	       listed("/proc/devices", "vfio-dev") &&
+	       !access("/sys/class/vfio", F_OK) &&
+	       !access("/sys/class/vfio-dev", F_OK) &&
+	       !access("/sys/kernel/debug/vfio", F_OK);
+}
+
+static bool is_gone(void)
+{
+	return !module_loaded("vfio") && !listed("/proc/devices", "vfio") &&
+	       !listed("/proc/devices", "vfio-dev") &&
+	       !listed("/proc/misc", "vfio") &&
+	       access("/sys/class/vfio", F_OK) &&
+	       access("/sys/class/vfio-dev", F_OK) &&
+	       access("/sys/kernel/debug/vfio", F_OK);
+}
+
+/* semantics: 1, 9, 11, 12, 14, 179.  Twenty times, and one line each time. */
+TEST_F(module, load_and_unload)
+{
+	char line[256];
+
+	for (int i = 0; i < 20; i++) {
+		ASSERT_TRUE(is_gone());
+		ASSERT_EQ(0, module_load("vfio"));
+		EXPECT_TRUE(is_there());
+		EXPECT_TRUE(kmsg_wait(self->log, "VFIO", 0, line, sizeof(line)));
+		EXPECT_STREQ(MESSAGE, line);
+		EXPECT_FALSE(kmsg_wait(self->log, "VFIO", 0, line, sizeof(line)));
+		ASSERT_EQ(0, module_unload("vfio"));
+	}
+	EXPECT_TRUE(is_gone());
+	EXPECT_FALSE(kmsg_wait(self->log, "vfio", 0, NULL, 0));
+}
+
+static int load_with(const char *parameters)
+{
+	int fd = module_file("vfio");
+	int ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+
+	close(fd);
+	return ret;
+}
+
+/* semantics: 7, 8.  The parameter at load. */
+TEST_F(module, parameter)
+{
+	char text[16];
+
+	ASSERT_EQ(0, load_with(""));
+	if (access(PARAMETER, F_OK)) {
+		EXPECT_EQ(0, module_unload("vfio"));
+		SKIP(return, "a kernel without VFIO_NOIOMMU");
+	}
+	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+	EXPECT_STREQ("N", text);
+	ASSERT_EQ(0, module_unload("vfio"));
+
+	ASSERT_EQ(0, load_with("enable_unsafe_noiommu_mode=1"));
+	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+	EXPECT_STREQ("Y", text);
+	ASSERT_EQ(0, module_unload("vfio"));
+	/* A bool without a value is true. */
+	ASSERT_EQ(0, load_with("enable_unsafe_noiommu_mode"));
+	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+	EXPECT_STREQ("Y", text);
+	ASSERT_EQ(0, module_unload("vfio"));
+
+	EXPECT_EQ(-EINVAL, load_with("enable_unsafe_noiommu_mode=maybe"));
+	EXPECT_TRUE(is_gone());
+}
+
+/* semantics: 10, 11.  Each allocation of the load fails once: all or nothing. */
+TEST_F(module, load_without_memory)
+{
+	int fault = fault_open(), fd = module_file("vfio"), failures = 0, ret;
+	bool hit;
+
+	if (fault < 0)
+		SKIP(return, "no fault injection in this kernel");
+	for (unsigned int n = 1; ; n++) {
+		ASSERT_LT(n, 5000);
+		fault_arm(fault, n);
+		ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+		hit = fault_disarm(fault);
+		if (ret) {
+			EXPECT_EQ(-ENOMEM, ret) {
+				TH_LOG("allocation %u", n);
+			}
+			EXPECT_TRUE(hit);
+			EXPECT_TRUE(is_gone()) {
+				TH_LOG("allocation %u", n);
+			}
+			failures++;
+		} else {
+			ASSERT_EQ(0, module_unload("vfio"));
+		}
+		if (!hit)
+			break;
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_GT(failures, 20);
+	TH_LOG("%d failures", failures);
+	close(fd);
+	close(fault);
+}
+
+/* semantics: 13.  In use: by modules, by files of devices, by files of groups. */
+TEST(unload_is_refused)
+{
+	struct pci pci;
+	int fd;
+
+	if (pci_find_at(EDU, false, &pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, pci_to_vfio(&pci));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+	fd = group_open(&pci);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, pci_unbind(&pci));
+	/* The group's file is left alone, and holds the core. */
+	ASSERT_EQ(0, module_unload("vfio_pci"));
+	ASSERT_EQ(0, module_unload("vfio_pci_core"));
+	module_unload("vfio_iommu_type1");
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+	close(fd);
+	EXPECT_EQ(0, module_unload("vfio"));
+	EXPECT_TRUE(is_gone());
+
+	ASSERT_EQ(0, module_load("vfio"));
+	if (!core_is_rust())
+		module_load("vfio_iommu_type1");
+	ASSERT_EQ(0, module_load("vfio_pci_core"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+	ASSERT_EQ(0, module_load("vfio_pci"));
+	EXPECT_EQ(0, pci_to_vfio(&pci));
+}
+
+/* semantics: 7, 24.  A device behind an IOMMU is that, whatever the parameter says. */
+TEST(parameter_and_iommu)
+{
+	char name[64], group[128];
+	struct pci pci;
+	int log;
+
+	if (pci_find_at(EDU, false, &pci))
+		SKIP(return, "no edu device on the root bus");
+	if (sysfs_write(PARAMETER, "Y"))
+		SKIP(return, "a kernel without VFIO_NOIOMMU");
+	ASSERT_EQ(0, pci_unbind(&pci));
+	log = kmsg_open();
+	EXPECT_EQ(0, pci_to_vfio(&pci));
+	EXPECT_EQ(0, pci_vfio_name(&pci, name, sizeof(name)));
+	EXPECT_EQ(0, strncmp(name, "vfio", 4));
+	pci_group_path(&pci, group, sizeof(group));
+	EXPECT_EQ(0, access(group, F_OK));
+	EXPECT_FALSE(kmsg_wait(log, "taint", 0, NULL, 0));
+	EXPECT_EQ(0, sysfs_write(PARAMETER, "N"));
+	close(log);
+}
+
+TEST_HARNESS_MAIN
