@@ -18,6 +18,7 @@ pub(crate) mod registration;
 pub(crate) mod sets;
 
 use crate::{
+    debugfs::DeviceDir,
     group::{Group, Membership},
     kapi::{
         cdev::CharRegion,
@@ -81,7 +82,7 @@ impl Link {
 /// What a registration holds, undone by unregistration.
 struct Registration {
     first: RegistrationRef,
-    debugfs: Option<debugfs::Dir>,
+    debugfs: Option<DeviceDir>,
 }
 
 /// The core's own state of a device.  The device and every file of it share it; files may keep it

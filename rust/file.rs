@@ -16,6 +16,8 @@ pub(crate) mod attach;
 pub(crate) mod bind;
 pub(crate) mod feature;
 pub(crate) mod gate;
+pub(crate) mod logging;
+pub(crate) mod migration;
 pub(crate) mod region;
 
 use crate::{
@@ -24,6 +26,8 @@ use crate::{
     kapi::{
         capability,
         device::SysfsPath,
+        iommu,
+        kvm::KvmSlot,
         pm_runtime::Powered,
         vfio::{severable::Epoch, Device, Open, RegistrationRef},
     },
@@ -36,11 +40,15 @@ use kernel::{
 };
 
 /// What a file of a device carries.
+#[pin_data]
 pub(crate) struct DeviceFile {
     state: Arc<State>,
     /// The registration that the file was opened in.
     epoch: Epoch,
     gate: AccessGate,
+    /// The machine that KVM says the file belongs to.
+    #[pin]
+    kvm: KvmSlot,
 }
 
 impl DeviceFile {
@@ -50,19 +58,20 @@ impl DeviceFile {
     ///
     /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU,
     /// and the caller lacks `CAP_SYS_RAWIO`); `ENOMEM`.
-    pub(crate) fn open(minor: u32) -> Result<KBox<Self>> {
+    pub(crate) fn open(minor: u32) -> Result<Pin<KBox<Self>>> {
         let state = State::by_minor(minor)?;
         let (epoch, noiommu) = state.link().with(|link| link.noiommu()).ok_or(ENODEV)?;
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
-        let file = Self {
+        let file = pin_init!(Self {
             state,
             epoch,
             gate: AccessGate::new(),
-        };
+            kvm <- KvmSlot::new(),
+        });
         // Accounted: how many are opened is up to user space.
-        Ok(KBox::new(file, GFP_KERNEL_ACCOUNT)?)
+        KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
     }
 
     /// The core's state of the device.
@@ -86,6 +95,28 @@ impl DeviceFile {
             true => EINVAL,
             false => ENODEV,
         }
+    }
+
+    /// Where KVM notes its machine.
+    pub(crate) fn kvm(&self) -> &KvmSlot {
+        &self.kvm
+    }
+
+    /// Whether the IOMMU makes all DMA of the device coherent, whatever the device asks for.
+    /// None when there is no device any more.
+    pub(crate) fn enforces_coherency(&self) -> Option<bool> {
+        match self.gate.pass() {
+            Some(device) => Some(iommu::enforces_coherency(device.parent())),
+            None => {
+                let (registration, _group) = self.registration()?;
+                Some(iommu::enforces_coherency(registration.parent()))
+            }
+        }
+    }
+
+    /// Whether the file stands for a device that exists.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.gate.pass().is_some() || self.is_connected()
     }
 
     /// Whether the registration that the file was opened in still is.

@@ -13,29 +13,33 @@
 pub(crate) mod file;
 pub(crate) mod table;
 
-use crate::kapi::{device::has_iommu, iommu::IommuGroup};
+use crate::kapi::{device::has_iommu, iommu::IommuGroup, kvm::KvmSlot};
 use core::num::NonZeroU32;
 use kernel::{new_mutex, prelude::*, sync::Arc, sync::Mutex};
 use table::Node;
 
 pub(crate) use table::{Membership, GROUPS, NODES};
 
-/// What stands between a physical device and memory.
+/// What stands between a device and memory.
 pub(crate) enum Backing {
     /// An IOMMU, which made the group.
     Iommu(IommuGroup),
+    /// The driver: it emulates the device and does its DMA by software.
+    Emulated,
     /// Nothing: user space can make the device overwrite any memory.
     NoIommu,
 }
 
 impl Backing {
+    /// Of a physical device.
+    ///
     /// `noiommu_mode` is the administrator's word that devices without an IOMMU may be used.
     ///
     /// # Errors
     ///
     /// `EINVAL` for a device without a group unless in that mode, and for one that is in a group
     /// though it has no IOMMU: iommufd would take it for one without isolation.
-    pub(crate) fn of(dev: &kernel::device::Device, noiommu_mode: bool) -> Result<Self> {
+    pub(crate) fn of_physical(dev: &kernel::device::Device, noiommu_mode: bool) -> Result<Self> {
         match IommuGroup::of(dev) {
             Some(group) if has_iommu(dev) => Ok(Self::Iommu(group)),
             None if noiommu_mode => Ok(Self::NoIommu),
@@ -68,6 +72,11 @@ struct Inner {
 #[pin_data]
 pub(crate) struct Group {
     noiommu: bool,
+    /// The id of its IOMMU group.
+    id: i32,
+    /// The machine that KVM says its file belongs to.
+    #[pin]
+    kvm: KvmSlot,
     /// Its minor; None on a kernel without nodes for groups.
     node: Option<Node>,
     #[pin]
@@ -80,14 +89,22 @@ impl Group {
         noiommu: bool,
         node: Option<Node>,
     ) -> impl PinInit<Self> {
+        let id = iommu_group.as_ref().map_or(-1, IommuGroup::id);
         pin_init!(Self {
             noiommu,
+            id,
+            kvm <- KvmSlot::new(),
             node,
             inner <- new_mutex!(Inner {
                 iommu_group,
                 users: Users::None,
             }),
         })
+    }
+
+    /// Where KVM notes its machine.
+    pub(crate) fn kvm(&self) -> &KvmSlot {
+        &self.kvm
     }
 
     /// Counts a device file as a user of the group, until the token is dropped.

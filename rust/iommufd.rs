@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The standard callbacks of drivers whose device does DMA by itself: the device is bound to
-//! an iommufd, and page tables are attached to it and to its PASIDs.
+//! The standard callbacks of drivers.  A *physical* device does DMA by itself: it is bound to an
+//! iommufd, and page tables are attached to it and to its PASIDs.  For an *emulated* one its
+//! driver gets access to an address space.
 //!
-//! C counterpart: `iommufd.c`, the physical operations.
+//! C counterpart: `iommufd.c`.
 //!
 //! Locks: the set's, held by the core around the driver's callbacks.  iommufd's own are inside.
 
 use crate::kapi::{
     iommu::IommuGroup,
-    iommufd::{BoundDevice, Ctx, NO_PASID},
+    iommufd::{Access, BoundDevice, Ctx, NO_PASID},
     vfio::{Device, SetLocked},
 };
 use kernel::{prelude::*, warn_on};
@@ -115,5 +116,52 @@ pub(crate) fn dev_id(
     match ctx.is_some_and(|c| c.has_group(&group)) {
         true => Err(ENOENT),
         false => Err(ENODEV),
+    }
+}
+
+/// Makes the access; the result is its id in the iommufd.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn emulated_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32> {
+    let (access, id) = Access::create(ctx, locked.device())?;
+    locked.set_iommufd_access(Some(access));
+    Ok(id)
+}
+
+/// Ends the access, if there is one.
+pub(crate) fn emulated_unbind(locked: &mut SetLocked<'_>) {
+    // Detaching makes the driver unpin what it has pinned, for which it must find the access.
+    if locked.is_attached() {
+        emulated_detach(locked);
+    }
+    drop(locked.set_iommufd_access(None));
+}
+
+/// Attaches an address space, or replaces the one that is.
+///
+/// # Errors
+///
+/// `EINVAL` when the device is not bound; those of iommufd.
+pub(crate) fn emulated_attach(locked: &mut SetLocked<'_>, ioas_id: u32) -> Result {
+    let access = locked.iommufd_access().ok_or(EINVAL)?;
+    match locked.is_attached() {
+        true => access.replace(ioas_id)?,
+        false => access.attach(ioas_id)?,
+    }
+    locked.set_attached(true);
+    Ok(())
+}
+
+/// Detaches the address space, if one is attached.
+pub(crate) fn emulated_detach(locked: &mut SetLocked<'_>) {
+    let access = locked.iommufd_access();
+    if warn_on!(access.is_none()) {
+        return;
+    }
+    if let Some(access) = access.filter(|_| locked.is_attached()) {
+        access.detach();
+        locked.set_attached(false);
     }
 }

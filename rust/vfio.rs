@@ -13,8 +13,8 @@
 //! |---|---|
 //! | [`bindings`] | generated from the tree that is built against |
 //! | [`kapi`] | safe wrappers of what the kernel crate lacks |
-//! | [`uapi`], [`info_cap`], [`irqs`], [`minors`] | arguments of ioctls; pure logic |
-//! | [`device`], [`group`], [`iommufd`], [`virqfd`] | what there is, and what protects it |
+//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`] | arguments of ioctls; pure logic |
+//! | [`device`], [`group`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
 //! | [`file`] | what user space does with it |
 //! | [`abi`] | the C face: file operations and exported functions |
 //!
@@ -23,6 +23,8 @@
 #[deny(unsafe_op_in_unsafe_fn)]
 mod abi;
 mod bindings;
+#[deny(unsafe_code)]
+mod debugfs;
 #[deny(unsafe_code)]
 mod device;
 #[deny(unsafe_code)]
@@ -39,7 +41,13 @@ mod irqs;
 #[deny(unsafe_op_in_unsafe_fn)]
 mod kapi;
 #[deny(unsafe_code)]
+mod migration;
+#[deny(unsafe_code)]
 mod minors;
+#[deny(unsafe_code)]
+mod pages;
+#[deny(unsafe_code)]
+mod ranges;
 #[deny(unsafe_code)]
 mod uapi;
 #[cfg(CONFIG_VFIO_VIRQFD)]
@@ -49,7 +57,7 @@ mod virqfd;
 use kapi::{
     cdev::CharRegion,
     class::ClassRegistration,
-    debugfs,
+    debugfs::Dir,
     lock::{LoadPhase, Loaded},
     workqueue::OwnedQueue,
 };
@@ -152,7 +160,7 @@ fn device_nodes() -> Result<device::Devices> {
         false => None,
     };
     let debugfs = match cfg!(CONFIG_VFIO_DEBUGFS) {
-        true => Some(Arc::new(debugfs::Dir::new(c"vfio", None), GFP_KERNEL)?),
+        true => Some(Arc::new(Dir::new(c"vfio", None), GFP_KERNEL)?),
         false => None,
     };
     Ok(device::Devices::new(region, debugfs))

@@ -45,7 +45,17 @@ pub(crate) static FOPS: FileOperations = unsafe {
 #[inline]
 unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
     // SAFETY: `open()` stored it; `release()` takes it back.
-    unsafe { KBox::<DeviceFile>::borrow((*file).private_data) }
+    unsafe { Pin::<KBox<DeviceFile>>::borrow((*file).private_data).get_ref() }
+}
+
+/// What the file carries, if it is a device's.
+///
+/// # Safety
+///
+/// `file` is valid, and open for `'a`.
+pub(super) unsafe fn from_file<'a>(file: *mut bindings::file) -> Option<&'a DeviceFile> {
+    // SAFETY: By the caller's promise.
+    unsafe { core::ptr::eq((*file).f_op, FOPS.as_raw()).then(|| device_file(file)) }
 }
 
 /// # Safety
@@ -72,7 +82,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// Called by the VFS, once, with a file that nobody uses any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `open()` stored it.
-    drop(unsafe { KBox::<DeviceFile>::from_foreign((*file).private_data) });
+    drop(unsafe { Pin::<KBox<DeviceFile>>::from_foreign((*file).private_data) });
     0
 }
 

@@ -21,7 +21,7 @@ use kernel::{
 };
 
 #[cfg(CONFIG_VFIO_GROUP)]
-super::check_prototypes!(vfio_file_has_dev, vfio_file_is_group);
+super::check_prototypes!(vfio_file_has_dev, vfio_file_iommu_group, vfio_file_is_group);
 
 /// `/sys/class/vfio`.
 // SAFETY: `devnode` follows the contract.
@@ -98,7 +98,7 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong)
 /// # Safety
 ///
 /// `file` is valid, and open for `'a`.
-unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow<'a, Group>> {
+pub(super) unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow<'a, Group>> {
     // SAFETY: By the caller's promise; a file with our operations carries what `open()` stored.
     unsafe {
         core::ptr::eq((*file).f_op, FOPS.as_raw())
@@ -127,4 +127,16 @@ unsafe extern "C" fn vfio_file_has_dev(
     let (group, device) = unsafe { (group_of(file), Device::from_raw(device)) };
     let device: &Device = device;
     group.is_some_and(|group| device.state().is_in_group(&group))
+}
+
+/// Only KVM on PowerPC asks, whose IOMMU this module does not serve.
+///
+/// # Safety
+///
+/// Called with a file that is held.
+#[no_mangle]
+unsafe extern "C" fn vfio_file_iommu_group(
+    _file: *mut bindings::file,
+) -> *mut bindings::iommu_group {
+    core::ptr::null_mut()
 }

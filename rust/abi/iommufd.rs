@@ -15,6 +15,10 @@ use kernel::prelude::*;
 
 check_prototypes!(
     vfio_iommufd_device_ictx,
+    vfio_iommufd_emulated_attach_ioas,
+    vfio_iommufd_emulated_bind,
+    vfio_iommufd_emulated_detach_ioas,
+    vfio_iommufd_emulated_unbind,
     vfio_iommufd_get_dev_id,
     vfio_iommufd_physical_attach_ioas,
     vfio_iommufd_physical_bind,
@@ -151,4 +155,52 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
 ) {
     // SAFETY: By the caller's promise.
     iommufd::physical_pasid_detach(&mut unsafe { locked(vdev) }, pasid)
+}
+
+/// # Safety
+///
+/// See [`locked`]; `ictx` is held, `out_device_id` is written.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_emulated_bind(
+    vdev: *mut bindings::vfio_device,
+    ictx: *mut bindings::iommufd_ctx,
+    out_device_id: *mut u32,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
+    to_int(iommufd::emulated_bind(&mut locked, ctx).map(|id| {
+        // SAFETY: By the caller's promise.
+        unsafe { *out_device_id = id }
+    }))
+}
+
+/// # Safety
+///
+/// See [`locked`].
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_device) {
+    // SAFETY: By the caller's promise.
+    iommufd::emulated_unbind(&mut unsafe { locked(vdev) })
+}
+
+/// # Safety
+///
+/// See [`locked`]; `pt_id` is read.
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
+    vdev: *mut bindings::vfio_device,
+    pt_id: *mut u32,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
+    to_int(iommufd::emulated_attach(&mut locked, wanted))
+}
+
+/// # Safety
+///
+/// See [`locked`].
+#[no_mangle]
+unsafe extern "C" fn vfio_iommufd_emulated_detach_ioas(vdev: *mut bindings::vfio_device) {
+    // SAFETY: By the caller's promise.
+    iommufd::emulated_detach(&mut unsafe { locked(vdev) })
 }

@@ -27,6 +27,14 @@ same_layout!(uapi::region::Layout, vfio_region_info:
     argsz, flags, index, cap_offset, size, offset);
 same_layout!(uapi::group::Layout, vfio_group_status: argsz, flags);
 same_layout!(uapi::feature::Layout, vfio_device_feature: argsz, flags);
+same_layout!(uapi::feature::Migration, vfio_device_feature_migration: flags);
+same_layout!(uapi::feature::MigState, vfio_device_feature_mig_state: device_state, data_fd);
+same_layout!(uapi::feature::MigDataSize, vfio_device_feature_mig_data_size: stop_copy_length);
+same_layout!(uapi::feature::LoggingControl, vfio_device_feature_dma_logging_control:
+    page_size, num_ranges, ranges);
+same_layout!(uapi::feature::LoggingRange, vfio_device_feature_dma_logging_range: iova, length);
+same_layout!(uapi::feature::LoggingReport, vfio_device_feature_dma_logging_report:
+    iova, length, page_size, bitmap);
 
 const _: () = {
     assert!(uapi::GROUP_GET_STATUS == bindings::GROUP_GET_STATUS);

@@ -2,19 +2,27 @@
 
 //! `vfio_main.c`: devices, device sets, helpers for drivers.
 
-use super::check_prototypes;
+use super::{check_prototypes, device_cdev, group};
 use crate::{
     bindings,
-    device::{self, registration, sets},
+    device::{
+        self,
+        registration::{self, Kind},
+        sets,
+    },
+    file::DeviceFile,
     info_cap, irqs,
     kapi::{
         class::Class,
+        interval_tree,
+        iommufd::Access,
         to_int,
         vfio::{
             from_class_device, ops::InfoCaps, set, Device, DeviceMemory, NewDevice, Owner,
             RegistrationRef,
         },
     },
+    migration, pages,
 };
 use kernel::{prelude::*, warn_on};
 
@@ -25,15 +33,24 @@ pub(crate) static DEVICE_CLASS: Class = unsafe { Class::new(c"vfio-dev", devnode
 check_prototypes!(
     _vfio_alloc_device,
     vfio_assign_device_set,
+    vfio_combine_iova_ranges,
     vfio_device_put_registration,
     vfio_device_set_open_count,
     vfio_device_try_get_registration,
+    vfio_dma_rw,
+    vfio_file_enforced_coherent,
+    vfio_file_is_valid,
+    vfio_file_set_kvm,
     vfio_find_device_in_devset,
     vfio_info_add_capability,
     vfio_info_cap_add,
     vfio_info_cap_shift,
+    vfio_mig_get_next_state,
+    vfio_pin_pages,
+    vfio_register_emulated_iommu_dev,
     vfio_register_group_dev,
     vfio_set_irqs_validate_and_prepare,
+    vfio_unpin_pages,
     vfio_unregister_group_dev,
 );
 
@@ -85,7 +102,18 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
-    to_int(registration::register(&unsafe { Owner::from_raw(device) }))
+    let owner = unsafe { Owner::from_raw(device) };
+    to_int(registration::register(&owner, Kind::Physical))
+}
+
+/// # Safety
+///
+/// Called by drivers with a device they own and do not register or unregister elsewhere.
+#[no_mangle]
+unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
+    // SAFETY: By the caller's promise.
+    let owner = unsafe { Owner::from_raw(device) };
+    to_int(registration::register(&owner, Kind::Emulated))
 }
 
 /// # Safety
@@ -245,4 +273,163 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
         Ok(Some(_)) if !data_size.is_null() => 0,
         _ => EINVAL.to_errno(),
     }
+}
+
+/// The access of an emulated device.
+///
+/// # Safety
+///
+/// Called by drivers that keep the device from being closed for `'a`.
+unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
+    // SAFETY: By the caller's promise.
+    unsafe { Access::borrow(&raw const (*device).iommufd_access) }
+}
+
+/// # Safety
+///
+/// Called by drivers that keep the device from being closed; `pages` is NULL or has room for
+/// `npage` pages.
+#[no_mangle]
+unsafe extern "C" fn vfio_pin_pages(
+    device: *mut bindings::vfio_device,
+    iova: bindings::dma_addr_t,
+    npage: c_int,
+    prot: c_int,
+    pages: *mut *mut bindings::page,
+) -> c_int {
+    if pages.is_null() {
+        return EINVAL.to_errno();
+    }
+    // SAFETY: By the caller's promise.
+    let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
+    let pinned = pages::pin(vdev, access, iova, npage).and_then(|(access, range)| {
+        let write = prot & bindings::IOMMU_WRITE as c_int != 0;
+        // SAFETY: The range has `npage` pages.
+        unsafe { access.pin(range.iova, range.length, pages, write) }
+    });
+    match pinned {
+        Ok(()) => npage,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// Called by drivers that keep the device from being closed.
+#[no_mangle]
+unsafe extern "C" fn vfio_unpin_pages(
+    device: *mut bindings::vfio_device,
+    iova: bindings::dma_addr_t,
+    npage: c_int,
+) {
+    // SAFETY: By the caller's promise.
+    let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
+    pages::unpin(vdev, access, iova, npage);
+}
+
+/// # Safety
+///
+/// Called by drivers that keep the device from being closed; `data` is NULL or a buffer of `len`
+/// bytes.
+#[no_mangle]
+unsafe extern "C" fn vfio_dma_rw(
+    device: *mut bindings::vfio_device,
+    iova: bindings::dma_addr_t,
+    data: *mut c_void,
+    len: usize,
+    write: bool,
+) -> c_int {
+    if data.is_null() {
+        return EINVAL.to_errno();
+    }
+    // SAFETY: By the caller's promise.
+    let (vdev, access, data) = unsafe {
+        let data = core::slice::from_raw_parts_mut(data.cast::<u8>(), len);
+        (Device::from_raw(device), access(device), data)
+    };
+    to_int(pages::rw(vdev, access, iova, data, write))
+}
+
+/// # Safety
+///
+/// Called with a file that is held.
+#[no_mangle]
+unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
+    // SAFETY: By the caller's promise.
+    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    group.is_some() || device.is_some_and(DeviceFile::is_valid)
+}
+
+/// True for files that are none of ours, too.
+///
+/// # Safety
+///
+/// Called with a file that is held.
+#[no_mangle]
+unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
+    // SAFETY: By the caller's promise.
+    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    match group {
+        Some(group) => group.enforces_coherency(),
+        None => device
+            .and_then(DeviceFile::enforces_coherency)
+            .unwrap_or(true),
+    }
+}
+
+/// Files that are none of ours are ignored.
+///
+/// # Safety
+///
+/// Called by KVM with a file that is held, and a machine that is valid until this is called with
+/// NULL.
+#[no_mangle]
+unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
+    // SAFETY: By the caller's promise.
+    unsafe {
+        if let Some(group) = group::group_of(file) {
+            group.kvm().set(kvm);
+        }
+        if let Some(file) = device_cdev::from_file(file) {
+            file.kvm().set(kvm);
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by drivers with a device that is valid; `next_fsm` is written.
+#[no_mangle]
+unsafe extern "C" fn vfio_mig_get_next_state(
+    device: *mut bindings::vfio_device,
+    cur_fsm: bindings::vfio_device_mig_state,
+    new_fsm: bindings::vfio_device_mig_state,
+    next_fsm: *mut bindings::vfio_device_mig_state,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    let device: &Device = unsafe { Device::from_raw(device) };
+    match migration::next_state(cur_fsm, new_fsm, device.migration_flags()) {
+        Ok(next) => {
+            // SAFETY: By the caller's promise.
+            unsafe { *next_fsm = next as u32 };
+            0
+        }
+        Err(refused) => {
+            warn_on!(refused == migration::Refused::Current);
+            EINVAL.to_errno()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by drivers with a tree of `cur_nodes` nodes that is theirs.
+#[no_mangle]
+unsafe extern "C" fn vfio_combine_iova_ranges(
+    root: *mut bindings::rb_root_cached,
+    cur_nodes: u32,
+    req_nodes: u32,
+) {
+    // SAFETY: By the caller's promise.
+    unsafe { interval_tree::combine(root, cur_nodes, req_nodes) }
 }

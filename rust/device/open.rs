@@ -6,6 +6,7 @@
 
 use crate::kapi::{
     iommufd::Ctx,
+    kvm::KvmRef,
     module::ModuleRef,
     vfio::{ops::Opened, Device, Open, RegistrationRef, SetLocked},
 };
@@ -20,7 +21,8 @@ pub(crate) struct OpenDevice {
 }
 
 impl OpenDevice {
-    /// Opens the device, which must not be open, on an iommufd.
+    /// Opens the device, which must not be open, on an iommufd.  The caller keeps `kvm`, which
+    /// drivers see while the device is open, until after the close.
     ///
     /// Order: the driver's module, its `bind_iommufd`, its `open_device`; undone in reverse.
     ///
@@ -28,7 +30,11 @@ impl OpenDevice {
     ///
     /// `EINVAL` when the device is open; `ENODEV` when the driver's module is going away or the
     /// device is being unregistered; the driver's.
-    pub(crate) fn open(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<Self> {
+    pub(crate) fn open(
+        locked: &mut SetLocked<'_>,
+        ctx: &Ctx,
+        kvm: Option<&KvmRef>,
+    ) -> Result<Self> {
         if locked.open_count() != 0 {
             return Err(EINVAL);
         }
@@ -36,8 +42,10 @@ impl OpenDevice {
         let module = ModuleRef::of_driver(&registration)?;
         // The driver sees itself counted in its callbacks.
         locked.set_open_count(1);
+        locked.set_kvm(kvm);
         let opened = Self::bind_and_open(locked, registration, ctx);
         if opened.is_err() {
+            locked.set_kvm(None);
             locked.set_open_count(0);
         }
         let (opened, devid) = opened?;
@@ -86,6 +94,7 @@ impl Drop for OpenDevice {
         locked.unbind_iommufd();
         locked.reset_precopy_info();
         drop(self.module.take());
+        locked.set_kvm(None);
         locked.device().state().holder().clear();
         locked.set_cdev_opened(false);
         locked.set_open_count(0);

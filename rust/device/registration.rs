@@ -10,10 +10,10 @@
 
 use super::{sets, Link, Registration, State, DEVICES};
 use crate::{
+    debugfs::DeviceDir,
     group::{Backing, Group},
     kapi::{
         completion::Wait,
-        debugfs,
         device::has_iommu,
         iommu,
         module::enable_unsafe_noiommu_mode,
@@ -27,14 +27,23 @@ use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
 /// How often the driver is asked again to make its user let go, in milliseconds.
 const REQUEST_PERIOD: u32 = 10_000;
 
-/// Registers a physical device.
+/// How a device does its DMA.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// By itself, through an IOMMU.
+    Physical,
+    /// By its driver, which reads and writes the user's memory with the CPU.
+    Emulated,
+}
+
+/// Registers a device.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the driver lacks callbacks that iommufd needs, when the device has no IOMMU
+/// `EINVAL` when the driver lacks callbacks that iommufd needs, when a physical device has no IOMMU
 /// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
 /// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
-pub(crate) fn register(device: &Owner<'_>) -> Result {
+pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
     if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!device.has_iommufd_ops()) {
         return Err(EINVAL);
     }
@@ -42,8 +51,11 @@ pub(crate) fn register(device: &Owner<'_>) -> Result {
         sets::assign(device, device.as_raw().addr())?;
     }
 
-    // The parameter may change at any time: this registration goes by one look at it.
-    let backing = Backing::of(device.parent(), enable_unsafe_noiommu_mode())?;
+    let backing = match kind {
+        // The parameter may change at any time: this registration goes by one look at it.
+        Kind::Physical => Backing::of_physical(device.parent(), enable_unsafe_noiommu_mode())?,
+        Kind::Emulated => Backing::Emulated,
+    };
     let noiommu = backing.is_noiommu();
     let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(device.parent());
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
@@ -51,7 +63,7 @@ pub(crate) fn register(device: &Owner<'_>) -> Result {
     device.set_name(prefix, device.state().index)?;
 
     let membership = Group::join(device.parent(), backing)?;
-    if !noiommu && !iommu::cache_coherent(device.parent()) {
+    if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
     if noiommu {
@@ -70,7 +82,7 @@ pub(crate) fn register(device: &Owner<'_>) -> Result {
     }
 
     let debugfs = debugfs_dir(device);
-    device.set_debug_root(debugfs.as_ref());
+    device.set_debug_root(debugfs.as_ref().map(DeviceDir::dir));
     *device.state().registration.lock() = Some(Registration { first, debugfs });
     Ok(())
 }
@@ -145,9 +157,9 @@ fn announce(device: &Owner<'_>, has_node: bool) -> Result {
     device.add(devt)
 }
 
-fn debugfs_dir(device: &Device) -> Option<debugfs::Dir> {
+fn debugfs_dir(device: &Owner<'_>) -> Option<DeviceDir> {
     let root = DEVICES.lock().as_ref()?.debugfs.clone()?;
-    Some(debugfs::Dir::new(device.parent().name(), Some(&*root)))
+    Some(DeviceDir::new(device, &root))
 }
 
 /// Waits until the last reference on the registration is gone, asking the driver at once and

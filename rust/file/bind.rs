@@ -13,6 +13,7 @@ use crate::{
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
+        kvm::KvmRef,
         vfio::{Device, Open, RegistrationRef, SetLocked},
     },
     uapi::bind::{BindIommufd, Token},
@@ -23,6 +24,8 @@ use kernel::{prelude::*, sync::aref::ARef, uaccess::UserPtr};
 pub(crate) struct Bound {
     /// Closes the device, under the set's lock.
     open: OpenDevice,
+    /// The last put may end the machine: not under the lock.
+    _kvm: Option<KvmRef>,
     /// Keeps the iommufd, also when user space closes it first.
     _ctx: ARef<Ctx>,
     /// Keeps the group's own file closed.
@@ -59,6 +62,9 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block()?;
 
+    // What KVM says later counts at the next bind.
+    let kvm = file.kvm.get();
+
     let mut locked = registration.lock_set();
     // Bound by another thread in the meantime.
     if file.gate.pass().is_some() {
@@ -66,11 +72,12 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd)?;
-    let open = OpenDevice::open(&mut locked, &ctx)?;
+    let open = OpenDevice::open(&mut locked, &ctx, kvm.as_ref())?;
     drop(locked);
 
     let bound = Bound {
         open,
+        _kvm: kvm,
         _ctx: ctx,
         _block: block,
         _registration: registration,

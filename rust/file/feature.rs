@@ -2,9 +2,10 @@
 
 //! Features of a device: which are the core's and which the driver's.
 //!
-//! C counterpart: `vfio_ioctl_device_feature()`.  Migration and the logging of DMA are not there
-//! yet: a device has neither, as far as user space can see.
+//! C counterpart: `vfio_ioctl_device_feature()`.  Those of migration and of the logging of DMA are
+//! in [`migration`](super::migration) and [`logging`](super::logging).
 
+use super::{logging, migration};
 use crate::{
     kapi::vfio::{Device, Open},
     uapi::feature::{self, Feature},
@@ -15,19 +16,18 @@ use kernel::{prelude::*, uaccess::UserPtr};
 ///
 /// # Errors
 ///
-/// In this order: those of [`Feature::read`]; `ENOTTY` for the features of migration and logging;
-/// `EINVAL` for the second precopy format, which depends on migration; the driver's, `ENOTTY` when
-/// it has no features.
+/// In this order: those of [`Feature::read`]; those of the feature; `ENOTTY` for one that the
+/// driver does not know either.
 pub(super) fn feature(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     let arg = Feature::read(arg)?;
     match arg.id() {
-        feature::MIGRATION
-        | feature::MIG_DEVICE_STATE
-        | feature::MIG_DATA_SIZE
-        | feature::DMA_LOGGING_START
-        | feature::DMA_LOGGING_STOP
-        | feature::DMA_LOGGING_REPORT => Err(ENOTTY),
-        feature::MIG_PRECOPY_INFO_V2 => Err(EINVAL),
+        feature::MIGRATION => migration::capabilities(device, &arg).map(|()| 0),
+        feature::MIG_DEVICE_STATE => migration::state(device, &arg).map(|()| 0),
+        feature::MIG_DATA_SIZE => migration::data_size(device, &arg).map(|()| 0),
+        feature::MIG_PRECOPY_INFO_V2 => migration::precopy_info_v2(device, &arg).map(|()| 0),
+        feature::DMA_LOGGING_START => logging::start(device, &arg).map(|()| 0),
+        feature::DMA_LOGGING_STOP => logging::stop(device, &arg).map(|()| 0),
+        feature::DMA_LOGGING_REPORT => logging::report(device, &arg).map(|()| 0),
         _ => device.device_feature(arg.flags(), arg.data, arg.size),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     kapi::{
         cdev::CharRegion,
         class::{Class, ClassDevice},
-        iommu::IommuGroup,
+        iommu::{self, IommuGroup},
     },
     minors::Minors,
 };
@@ -73,8 +73,8 @@ impl Drop for Node {
 /// A group in the table.
 pub(crate) struct Entry {
     group: Arc<Group>,
-    /// Addresses of the devices in it, only compared.
-    members: KVec<usize>,
+    /// The devices in it.
+    members: KVec<ARef<Device>>,
     /// The class device with its node.
     _class_device: ClassDevice,
 }
@@ -113,41 +113,60 @@ impl Group {
                 place: None,
             });
         }
+        let noiommu = backing.is_noiommu();
         match backing {
-            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, false),
-            Backing::NoIommu => {
+            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, noiommu, false),
+            Backing::Emulated | Backing::NoIommu => {
+                // User space knows devices by IOMMU groups, so these get one of their own.
                 let iommu_group = IommuGroup::alloc(c"vfio-noiommu")?;
                 iommu_group.add_device(dev)?;
-                Self::join_iommu(dev, iommu_group, true)
+                Self::join_iommu(dev, iommu_group, noiommu, true)
                     .inspect_err(|_| IommuGroup::remove_device(dev))
             }
         }
     }
 
-    fn join_iommu(dev: &Device, iommu_group: IommuGroup, noiommu: bool) -> Result<Membership> {
+    fn join_iommu(
+        dev: &Device,
+        iommu_group: IommuGroup,
+        noiommu: bool,
+        faked: bool,
+    ) -> Result<Membership> {
         let id = iommu_group.id();
-        let address = core::ptr::from_ref(dev).addr();
         let place = Some(Place {
             id,
             dev: dev.into(),
-            faked: noiommu,
+            faked,
         });
         let mut table = GROUPS.lock();
         let groups = table.as_mut().ok_or(ENODEV)?;
         if let Some(entry) = groups.get_mut(&id) {
-            if warn_on!(entry.members.contains(&address)) {
+            if warn_on!(entry.has(dev)) {
                 return Err(EINVAL);
             }
-            entry.members.push(address, GFP_KERNEL)?;
+            entry.members.push(dev.into(), GFP_KERNEL)?;
             return Ok(Membership {
                 group: entry.group.clone(),
                 place,
             });
         }
         let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let (group, entry) = Entry::new(id, iommu_group, noiommu, address)?;
+        let (group, entry) = Entry::new(id, iommu_group, noiommu, dev)?;
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
+    }
+
+    /// Whether the IOMMU makes all DMA of the group's devices coherent, whatever they ask for.
+    pub(crate) fn enforces_coherency(&self) -> bool {
+        let table = GROUPS.lock();
+        let entry = table.as_ref().and_then(|groups| groups.get(&self.id));
+        let own = entry.filter(|entry| core::ptr::eq(&raw const *entry.group, self));
+        own.is_none_or(|entry| {
+            entry
+                .members
+                .iter()
+                .all(|dev| iommu::enforces_coherency(dev))
+        })
     }
 
     /// The group whose node has a minor.
@@ -161,14 +180,20 @@ impl Group {
 }
 
 impl Entry {
+    fn has(&self, dev: &Device) -> bool {
+        self.members
+            .iter()
+            .any(|member| core::ptr::eq(&raw const **member, dev))
+    }
+
     fn new(
         id: i32,
         iommu_group: IommuGroup,
         noiommu: bool,
-        member: usize,
+        member: &Device,
     ) -> Result<(Arc<Group>, Self)> {
         let mut members = KVec::new();
-        members.push(member, GFP_KERNEL)?;
+        members.push(member.into(), GFP_KERNEL)?;
         let node = Node::take()?;
         let minor = node.0;
         let group = Group::new(Some(iommu_group), noiommu, Some(node));
@@ -210,13 +235,14 @@ impl Drop for Membership {
         if place.faked {
             IommuGroup::remove_device(&place.dev);
         }
-        let address = core::ptr::from_ref(&*place.dev).addr();
         let mut table = GROUPS.lock();
         let Some(groups) = table.as_mut() else { return };
         let Some(entry) = groups.get_mut(&place.id) else {
             return;
         };
-        entry.members.retain(|member| *member != address);
+        entry
+            .members
+            .retain(|member| !core::ptr::eq(&raw const **member, &raw const *place.dev));
         if !entry.members.is_empty() {
             return;
         }

@@ -6,6 +6,7 @@
 //! `vfio_device::debug_root`.
 
 use crate::bindings;
+use core::mem::ManuallyDrop;
 use kernel::prelude::*;
 
 /// A folder, removed with all that is in it when dropped.
@@ -25,6 +26,11 @@ impl Dir {
         let parent = parent.map_or(core::ptr::null_mut(), |p| p.0);
         // SAFETY: `name` is a string, `parent` NULL or the result of the same function.
         Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) })
+    }
+
+    /// Makes a folder that goes with this one.
+    pub(crate) fn subdir(&self, name: &CStr) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Self::new(name, Some(self)))
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::dentry {

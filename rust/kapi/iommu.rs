@@ -84,3 +84,15 @@ pub(crate) fn cache_coherent(dev: &Device) -> bool {
         bindings::device_iommu_capable(as_raw(dev), bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY)
     }
 }
+
+/// Whether the IOMMU makes the device's DMA coherent even if it asks for the opposite
+/// (`IOMMU_CAP_ENFORCE_CACHE_COHERENCY`).
+pub(crate) fn enforces_coherency(dev: &Device) -> bool {
+    // SAFETY: `dev` is valid.
+    unsafe {
+        bindings::device_iommu_capable(
+            as_raw(dev),
+            bindings::iommu_cap_IOMMU_CAP_ENFORCE_CACHE_COHERENCY,
+        )
+    }
+}

@@ -12,6 +12,8 @@ use kernel::{
     types::Opaque,
 };
 
+const WRITE: c_uint = bindings::IOMMUFD_ACCESS_RW_WRITE;
+
 /// "No PASID": the device itself.
 pub(crate) const NO_PASID: u32 = 0;
 
@@ -163,5 +165,169 @@ impl Drop for BoundDevice {
     fn drop(&mut self) {
         // SAFETY: `self` is bound; nobody uses it any more.
         unsafe { bindings::iommufd_device_unbind(self.0.as_ptr()) }
+    }
+}
+
+/// Access of a driver to the memory of an address space, for a device that it emulates.  Gone, and
+/// with it all its pins, when dropped.
+#[repr(transparent)]
+pub(crate) struct Access(NonNull<bindings::iommufd_access>);
+
+/// What iommufd calls when user space takes memory away that may be pinned.
+static ACCESS_OPS: AccessOps = AccessOps(bindings::iommufd_access_ops {
+    _bitfield_align_1: [],
+    // `needs_pin_pages`, the only bit.
+    _bitfield_1: bindings::__BindgenBitfieldUnit::new([1]),
+    unmap: Some(unmap),
+});
+
+#[repr(transparent)]
+struct AccessOps(bindings::iommufd_access_ops);
+
+// SAFETY: iommufd only reads it.
+unsafe impl Sync for AccessOps {}
+
+/// # Safety
+///
+/// Called by iommufd with the device that the access was made for.
+unsafe extern "C" fn unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
+    // SAFETY: The access is destroyed before the device is closed.
+    let device: &super::vfio::Device = unsafe { super::vfio::Device::from_raw(data.cast()) };
+    device.dma_unmap(iova as u64, length as u64);
+}
+
+impl Access {
+    /// Makes an access for a device; also gives its id.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn create(ctx: &Ctx, device: &super::vfio::Device) -> Result<(Self, u32)> {
+        let mut id = 0;
+        // SAFETY: `ctx` is valid, the operations are static.  The device outlives the access,
+        // which is destroyed when it is unbound.
+        let raw = kernel::error::from_err_ptr(unsafe {
+            bindings::iommufd_access_create(
+                ctx.as_raw(),
+                &raw const ACCESS_OPS.0,
+                device.as_raw().cast(),
+                &mut id,
+            )
+        })?;
+        Ok((Self(NonNull::new(raw).ok_or(ENODEV)?), id))
+    }
+
+    /// Attaches an address space.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` for an unknown id, `EINVAL`, `ENOMEM`.
+    pub(crate) fn attach(&self, ioas_id: u32) -> Result {
+        // SAFETY: `self` is valid.
+        to_result(unsafe { bindings::iommufd_access_attach(self.0.as_ptr(), ioas_id) })
+    }
+
+    /// As [`attach`](Self::attach), in place of what is attached.
+    ///
+    /// # Errors
+    ///
+    /// As [`attach`](Self::attach); the old one stays then.
+    pub(crate) fn replace(&self, ioas_id: u32) -> Result {
+        // SAFETY: `self` is valid.
+        to_result(unsafe { bindings::iommufd_access_replace(self.0.as_ptr(), ioas_id) })
+    }
+
+    /// Detaches the address space.
+    pub(crate) fn detach(&self) {
+        // SAFETY: `self` is valid.
+        unsafe { bindings::iommufd_access_detach(self.0.as_ptr()) }
+    }
+
+    /// Pins `length` bytes from `iova` on, both multiples of a page.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when nothing is attached or mapped there, `EPERM`, `EINVAL`, `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// `pages` has room for as many pages as the range has.
+    pub(crate) unsafe fn pin(
+        &self,
+        iova: usize,
+        length: usize,
+        pages: *mut *mut bindings::page,
+        write: bool,
+    ) -> Result {
+        // SAFETY: `self` is valid; the rest by the caller's promise.
+        to_result(unsafe {
+            bindings::iommufd_access_pin_pages(
+                self.0.as_ptr(),
+                iova,
+                length,
+                pages,
+                if write { WRITE } else { 0 },
+            )
+        })
+    }
+
+    /// Undoes a [`pin`](Self::pin) of the same range.
+    pub(crate) fn unpin(&self, iova: usize, length: usize) {
+        // SAFETY: `self` is valid; iommufd warns of a range that is not pinned.
+        unsafe { bindings::iommufd_access_unpin_pages(self.0.as_ptr(), iova, length) }
+    }
+
+    /// Copies between `data` and the memory at `iova`; `write` is towards the user.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`, `EPERM`, `EINVAL`, `EFAULT`, `ENOMEM`.
+    pub(crate) fn rw(&self, iova: usize, data: &mut [u8], write: bool) -> Result {
+        let mut flags = if write { WRITE } else { 0 };
+        if !super::sched::has_mm() {
+            flags |= bindings::IOMMUFD_ACCESS_RW_KTHREAD;
+        }
+        // SAFETY: `self` is valid, `data` a buffer of that length.
+        to_result(unsafe {
+            bindings::iommufd_access_rw(
+                self.0.as_ptr(),
+                iova,
+                data.as_mut_ptr().cast(),
+                data.len(),
+                flags,
+            )
+        })
+    }
+
+    /// As [`BoundDevice::borrow`].
+    ///
+    /// # Safety
+    ///
+    /// The field is NULL or owns an access, and does not change for `'a`.
+    pub(crate) unsafe fn borrow<'a>(
+        field: *const *mut bindings::iommufd_access,
+    ) -> Option<&'a Self> {
+        // SAFETY: By the caller's promise; `Option<Access>` has the layout of the pointer.
+        unsafe { (*field.cast::<Option<Self>>()).as_ref() }
+    }
+
+    /// As [`BoundDevice::replace_in`].
+    ///
+    /// # Safety
+    ///
+    /// The field is NULL or owns an access, and nobody else uses it now.
+    pub(crate) unsafe fn replace_in(
+        field: *mut *mut bindings::iommufd_access,
+        access: Option<Self>,
+    ) -> Option<Self> {
+        // SAFETY: By the caller's promise; `Option<Access>` has the layout of the pointer.
+        unsafe { core::ptr::replace(field.cast::<Option<Self>>(), access) }
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns the access.
+        unsafe { bindings::iommufd_access_destroy(self.0.as_ptr()) }
     }
 }

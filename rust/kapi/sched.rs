@@ -5,6 +5,12 @@
 use core::fmt::Write;
 use kernel::{fmt, task::Task};
 
+/// Whether the calling task has a user's address space: kernel threads have none.
+pub(crate) fn has_mm() -> bool {
+    // SAFETY: The current task is valid, and only it changes its `mm`.
+    !unsafe { (*Task::current_raw()).mm }.is_null()
+}
+
 /// Name and process id of a task at one moment, for messages.
 #[derive(Clone, Copy)]
 pub(crate) struct TaskId {

@@ -17,6 +17,8 @@
 //!
 //! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
 
+pub(crate) mod debugfs;
+pub(crate) mod migration;
 pub(crate) mod ops;
 pub(crate) mod set;
 pub(crate) mod severable;

@@ -3,11 +3,16 @@
 //! `VFIO_DEVICE_FEATURE`: `struct vfio_device_feature`.
 
 use super::field;
-use crate::kapi::uaccess;
+use crate::{
+    kapi::uaccess,
+    ranges::{IovaRange, PageSize, Refused},
+};
 use kernel::{prelude::*, uaccess::UserPtr};
 
-const FLAG_GET: u32 = 1 << 16;
-const FLAG_SET: u32 = 1 << 17;
+/// `VFIO_DEVICE_FEATURE_GET`: read the feature.
+pub(crate) const FLAG_GET: u32 = 1 << 16;
+/// `VFIO_DEVICE_FEATURE_SET`: write it.
+pub(crate) const FLAG_SET: u32 = 1 << 17;
 const FLAG_PROBE: u32 = 1 << 18;
 const MASK: u32 = 0xffff;
 
@@ -66,4 +71,140 @@ impl Feature {
     pub(crate) fn flags(&self) -> u32 {
         self.flags
     }
+
+    /// Whether the feature is to be read.
+    pub(crate) fn is_get(&self) -> bool {
+        self.flags & FLAG_GET != 0
+    }
+
+    /// Whether the operation is to be executed, on at least `size` bytes of data; else it was only
+    /// asked whether it could be.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` (an operation that is not among the supported ones); without PROBE
+    /// `EINVAL` (neither of them; too little data).
+    pub(crate) fn check(&self, supported: u32, size: usize) -> Result<bool> {
+        let operations = self.flags & (FLAG_GET | FLAG_SET);
+        if operations & !supported != 0 {
+            return Err(EINVAL);
+        }
+        if self.flags & FLAG_PROBE != 0 {
+            return Ok(false);
+        }
+        if operations == 0 || self.size < size {
+            return Err(EINVAL);
+        }
+        Ok(true)
+    }
+
+    /// Reads the data.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn read_data<T: FromBytes + IntoBytes>(&self) -> Result<T> {
+        uaccess::read(self.data)
+    }
+
+    /// Writes the data.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn write_data<T: IntoBytes + zerocopy::Immutable>(&self, data: &T) -> Result {
+        uaccess::write(self.data, data)
+    }
+}
+
+/// `struct vfio_device_feature_migration`.
+#[repr(C)]
+#[derive(IntoBytes, zerocopy_derive::Immutable)]
+pub(crate) struct Migration {
+    pub(crate) flags: u64,
+}
+
+/// `struct vfio_device_feature_mig_state`.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy_derive::Immutable)]
+pub(crate) struct MigState {
+    pub(crate) device_state: u32,
+    /// -1 when there is no file.
+    pub(crate) data_fd: i32,
+}
+
+/// `struct vfio_device_feature_mig_data_size`.
+#[repr(C)]
+#[derive(IntoBytes, zerocopy_derive::Immutable)]
+pub(crate) struct MigDataSize {
+    pub(crate) stop_copy_length: u64,
+}
+
+/// `struct vfio_device_feature_dma_logging_control`.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy_derive::Immutable)]
+pub(crate) struct LoggingControl {
+    pub(crate) page_size: u64,
+    pub(crate) num_ranges: u32,
+    pub(crate) reserved: u32,
+    pub(crate) ranges: u64,
+}
+
+impl LoggingControl {
+    /// As many as a page holds.
+    const MAX_RANGES: u32 = (kernel::page::PAGE_SIZE / size_of::<LoggingRange>()) as u32;
+
+    /// The number of ranges and the page size that the logging is to have.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` (no ranges); `E2BIG` (more than a page holds); `EINVAL` (the page
+    /// size is no power of two).
+    pub(crate) fn validate(&self) -> Result<(u32, PageSize)> {
+        match self.num_ranges {
+            0 => return Err(EINVAL),
+            n if n > Self::MAX_RANGES => return Err(E2BIG),
+            _ => {}
+        }
+        Ok((
+            self.num_ranges,
+            PageSize::new(self.page_size).ok_or(EINVAL)?,
+        ))
+    }
+
+    /// Reads one of the ranges.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EFAULT`; `EINVAL` (empty, or not made of pages); `EOVERFLOW`.
+    pub(crate) fn read_range(&self, index: u32, page: PageSize) -> Result<IovaRange> {
+        let base = usize::try_from(self.ranges).map_err(|_| EFAULT)?;
+        let at = field(
+            UserPtr::from_addr(base),
+            index as usize * size_of::<LoggingRange>(),
+        );
+        let range: LoggingRange = uaccess::read(at)?;
+        IovaRange::new(range.iova, range.length, page).map_err(|refused| match refused {
+            Refused::Invalid => EINVAL,
+            Refused::Overflow => EOVERFLOW,
+        })
+    }
+}
+
+/// `struct vfio_device_feature_dma_logging_range`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+pub(crate) struct LoggingRange {
+    pub(crate) iova: u64,
+    pub(crate) length: u64,
+}
+
+/// `struct vfio_device_feature_dma_logging_report`.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes)]
+pub(crate) struct LoggingReport {
+    pub(crate) iova: u64,
+    pub(crate) length: u64,
+    pub(crate) page_size: u64,
+    pub(crate) bitmap: u64,
 }

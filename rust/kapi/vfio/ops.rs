@@ -46,6 +46,26 @@ impl<Ctx> Device<Ctx> {
         self.ops().match_token_uuid.is_some()
     }
 
+    /// Whether the driver can be told that memory goes away, without which it may not pin any.
+    pub(crate) fn has_dma_unmap(&self) -> bool {
+        self.ops().dma_unmap.is_some()
+    }
+
+    /// Tells the driver that user space unmaps a range, in bytes.
+    pub(crate) fn dma_unmap(&self, iova: u64, length: u64) {
+        if let Some(unmap) = self.ops().dma_unmap {
+            // SAFETY: The device is bound: iommufd calls while the access is there.
+            unsafe { unmap(self.as_raw(), iova, length) }
+        }
+    }
+
+    /// Whether somebody has the device open, looked at without a lock.  What is open stays open
+    /// for a driver that asks from within its callbacks.
+    pub(crate) fn is_open_unlocked(&self) -> bool {
+        // SAFETY: A whole value is read.
+        unsafe { (&raw const (*self.as_raw()).open_count).read_volatile() != 0 }
+    }
+
     /// Asks the driver to make its user let go.  Called without any lock of the core.
     pub(crate) fn request(&self, count: u32) {
         if let Some(request) = self.ops().request {

@@ -8,7 +8,7 @@
 use super::{Device, Registered};
 use crate::{
     bindings,
-    kapi::{ida::Ida, iommufd},
+    kapi::{ida::Ida, iommufd, kvm::KvmRef},
 };
 use core::{ops::Deref, ops::DerefMut, ptr::NonNull};
 use kernel::{
@@ -201,6 +201,13 @@ impl<'a> SetLocked<'a> {
         unsafe { bindings::vfio_device::set_cdev_opened_raw(self.device.as_raw(), opened.into()) }
     }
 
+    /// The machine that drivers find in the device while it is open.
+    pub(crate) fn set_kvm(&mut self, kvm: Option<&KvmRef>) {
+        let kvm = kvm.map_or(core::ptr::null_mut(), KvmRef::as_raw);
+        // SAFETY: Under the set's lock.
+        unsafe { (*self.device.as_raw()).kvm = kvm }
+    }
+
     /// User space's choice of the second precopy format ends with the last close.
     pub(crate) fn reset_precopy_info(&mut self) {
         // SAFETY: Under the set's lock.
@@ -229,6 +236,23 @@ impl SetLocked<'_> {
                 &raw mut (*self.device.as_raw()).iommufd_device,
                 device,
             )
+        }
+    }
+
+    /// The access of an emulated device's driver to the iommufd it is bound to.
+    pub(crate) fn iommufd_access(&self) -> Option<&iommufd::Access> {
+        // SAFETY: As for `iommufd_device()`.
+        unsafe { iommufd::Access::borrow(&raw const (*self.device.as_raw()).iommufd_access) }
+    }
+
+    /// Stores the access, or takes it back.
+    pub(crate) fn set_iommufd_access(
+        &mut self,
+        access: Option<iommufd::Access>,
+    ) -> Option<iommufd::Access> {
+        // SAFETY: As for `set_iommufd_device()`.
+        unsafe {
+            iommufd::Access::replace_in(&raw mut (*self.device.as_raw()).iommufd_access, access)
         }
     }
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What debugfs shows of a device, below `/sys/kernel/debug/vfio/<parent's name>/`.
+//!
+//! C counterpart: `debugfs.c`.
+//!
+//! Locks: the set's, over the driver's callback.
+
+use crate::{
+    kapi::{
+        debugfs::Dir,
+        vfio::{debugfs::Show, Device, Owner, Registered},
+    },
+    migration::{self, State},
+};
+use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
+
+/// The folder of a device and what is in it, until it is dropped.  Drivers add to it.
+pub(crate) struct DeviceDir(Dir);
+
+impl DeviceDir {
+    /// Makes the folder below `root`, with the files of migration for a device that can migrate.
+    pub(crate) fn new(device: &Owner<'_>, root: &Arc<Dir>) -> Self {
+        let dir = Dir::new(device.parent().name(), Some(root));
+        if device.has_migration() {
+            let migration = dir.subdir(c"migration");
+            device.add_debug_file::<MigrationState>(c"state", &migration);
+            device.add_debug_file::<MigrationFeatures>(c"features", &migration);
+        }
+        Self(dir)
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.0
+    }
+}
+
+/// `migration/state`.
+struct MigrationState;
+
+impl Show for MigrationState {
+    /// # Errors
+    ///
+    /// The driver's.
+    fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
+        let number = device.lock_set().migration_state()?;
+        let state = State::ALL.get(number as usize);
+        seq_print!(m, "{}\n", state.map_or("Invalid", |state| state.name()));
+        Ok(())
+    }
+}
+
+/// `migration/features`.
+struct MigrationFeatures;
+
+impl Show for MigrationFeatures {
+    fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
+        let flags = device.migration_flags();
+        let lines = [
+            (flags & migration::STOP_COPY != 0, "stop-copy"),
+            (flags & migration::P2P != 0, "p2p"),
+            (flags & migration::PRE_COPY != 0, "pre-copy"),
+            (device.has_logging(), "dirty-tracking"),
+        ];
+        for (_, line) in lines.iter().filter(|(has, _)| *has) {
+            seq_print!(m, "{}\n", line);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The states of a device that can migrate, and the way from one to another: pure logic.
+//!
+//! C counterpart: `vfio_mig_get_next_state()`.  Drivers implement single steps ("arcs"); a request
+//! that needs several is broken down here, and leads around states that a device does not have.
+
+/// `VFIO_MIGRATION_STOP_COPY`: the device can migrate at all.
+pub(crate) const STOP_COPY: u32 = 1 << 0;
+/// `VFIO_MIGRATION_P2P`: it can be quiet towards other devices and still run.
+pub(crate) const P2P: u32 = 1 << 1;
+/// `VFIO_MIGRATION_PRE_COPY`: it can be copied while it runs.
+pub(crate) const PRE_COPY: u32 = 1 << 2;
+
+/// `enum vfio_device_mig_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum State {
+    Error = 0,
+    Stop = 1,
+    Running = 2,
+    StopCopy = 3,
+    Resuming = 4,
+    RunningP2p = 5,
+    PreCopy = 6,
+    PreCopyP2p = 7,
+}
+
+impl State {
+    /// All of them, by number.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Error,
+        Self::Stop,
+        Self::Running,
+        Self::StopCopy,
+        Self::Resuming,
+        Self::RunningP2p,
+        Self::PreCopy,
+        Self::PreCopyP2p,
+    ];
+
+    /// The state with a number, if a device with the given capabilities has it.  None has the
+    /// error state as something to come from or to ask for.
+    fn of_device(number: u32, capabilities: u32) -> Option<Self> {
+        let state = *Self::ALL.get(number as usize)?;
+        state.needs().filter(|n| capabilities & n == *n)?;
+        Some(state)
+    }
+
+    /// The capabilities that a device needs to have the state.
+    fn needs(self) -> Option<u32> {
+        match self {
+            Self::Error => None,
+            Self::Stop | Self::Running | Self::StopCopy | Self::Resuming => Some(STOP_COPY),
+            Self::RunningP2p => Some(STOP_COPY | P2P),
+            Self::PreCopy => Some(STOP_COPY | PRE_COPY),
+            Self::PreCopyP2p => Some(STOP_COPY | P2P | PRE_COPY),
+        }
+    }
+
+    /// The name in debugfs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Stop => "STOP",
+            Self::Running => "RUNNING",
+            Self::StopCopy => "STOP_COPY",
+            Self::Resuming => "RESUMING",
+            Self::RunningP2p => "RUNNING_P2P",
+            Self::PreCopy => "PRE_COPY",
+            Self::PreCopyP2p => "PRE_COPY_P2P",
+        }
+    }
+}
+
+/// Why there is no next state.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The device cannot be in the state that the driver says it is in.
+    Current,
+    /// The device does not have the state that is asked for, or there is no way to it.
+    New,
+}
+
+/// The first step of the way from one state to another, for a device with all states.
+fn step(from: State, to: State) -> State {
+    use State::*;
+    match (from, to) {
+        (Error, _) | (_, Error) => Error,
+        (from, to) if from == to => to,
+
+        (Stop, StopCopy) => StopCopy,
+        (Stop, Resuming) => Resuming,
+        (Stop, _) => RunningP2p,
+
+        (Running, PreCopy) => PreCopy,
+        (Running, _) => RunningP2p,
+
+        (RunningP2p, Running | PreCopy) => Running,
+        (RunningP2p, PreCopyP2p) => PreCopyP2p,
+        (RunningP2p, _) => Stop,
+
+        (PreCopy, PreCopyP2p | StopCopy) => PreCopyP2p,
+        (PreCopy, _) => Running,
+
+        (PreCopyP2p, PreCopy) => PreCopy,
+        (PreCopyP2p, StopCopy) => StopCopy,
+        (PreCopyP2p, _) => RunningP2p,
+
+        // What has been copied cannot be copied again in another way.
+        (StopCopy, PreCopy | PreCopyP2p) => Error,
+        (StopCopy, _) => Stop,
+
+        (Resuming, _) => Stop,
+    }
+}
+
+/// The next state on the way from `current` to `new`, all by number, for a device with the given
+/// capabilities.
+pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<State, Refused> {
+    let current = State::of_device(current, capabilities).ok_or(Refused::Current)?;
+    let new = State::of_device(new, capabilities).ok_or(Refused::New)?;
+    let mut next = step(current, new);
+    // Each step leads nearer to `new`, which the device has.
+    while State::of_device(next as u32, capabilities).is_none() {
+        if next == State::Error {
+            return Err(Refused::New);
+        }
+        next = step(next, new);
+    }
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State::*, *};
+
+    const ALL: u32 = STOP_COPY | P2P | PRE_COPY;
+
+    fn way(from: State, to: State, capabilities: u32) -> Result<Vec<State>, Refused> {
+        let mut way = Vec::new();
+        let mut at = from;
+        while at != to {
+            at = next_state(at as u32, to as u32, capabilities)?;
+            way.push(at);
+            assert!(way.len() < 8, "{from:?} to {to:?}: {way:?}");
+        }
+        Ok(way)
+    }
+
+    #[test]
+    fn every_way_ends_where_it_was_to_lead() {
+        for capabilities in [STOP_COPY, STOP_COPY | P2P, STOP_COPY | PRE_COPY, ALL] {
+            for from in State::ALL {
+                for to in State::ALL {
+                    let way = way(from, to, capabilities);
+                    let from_exists = State::of_device(from as u32, capabilities).is_some();
+                    let to_exists = State::of_device(to as u32, capabilities).is_some();
+                    let forbidden = from == StopCopy && matches!(to, PreCopy | PreCopyP2p);
+                    let expected = from == to || from_exists && to_exists && !forbidden;
+                    assert_eq!(
+                        way.is_ok(),
+                        expected,
+                        "{from:?} to {to:?} with {capabilities}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn documented_ways() {
+        assert_eq!(way(PreCopy, StopCopy, ALL), Ok(vec![PreCopyP2p, StopCopy]));
+        assert_eq!(
+            way(PreCopy, Resuming, ALL),
+            Ok(vec![Running, RunningP2p, Stop, Resuming])
+        );
+        assert_eq!(
+            way(Resuming, PreCopy, ALL),
+            Ok(vec![Stop, RunningP2p, Running, PreCopy])
+        );
+        assert_eq!(way(StopCopy, RunningP2p, ALL), Ok(vec![Stop, RunningP2p]));
+        // Around states that the device does not have.
+        assert_eq!(way(Running, Stop, STOP_COPY), Ok(vec![Stop]));
+        assert_eq!(way(Stop, Running, STOP_COPY), Ok(vec![Running]));
+        assert_eq!(
+            way(PreCopy, StopCopy, STOP_COPY | PRE_COPY),
+            Ok(vec![StopCopy])
+        );
+    }
+
+    #[test]
+    fn what_a_device_does_not_have() {
+        assert_eq!(next_state(0, 1, ALL), Err(Refused::Current));
+        assert_eq!(next_state(8, 1, ALL), Err(Refused::Current));
+        assert_eq!(next_state(5, 1, STOP_COPY), Err(Refused::Current));
+        assert_eq!(next_state(1, 0, ALL), Err(Refused::New));
+        assert_eq!(next_state(1, 8, ALL), Err(Refused::New));
+        assert_eq!(next_state(1, 6, STOP_COPY | P2P), Err(Refused::New));
+        assert_eq!(next_state(3, 6, ALL), Err(Refused::New));
+        assert_eq!(next_state(1, 2, 0), Err(Refused::Current));
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! DMA of emulated devices: their drivers pin pages of the user's address space, or copy from and
+//! to it.
+//!
+//! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
+//!
+//! Locks: none of the core.  A driver calls between its `open_device` and `close_device`, so the
+//! access stays; iommufd's own locks keep it from being detached during a call.
+
+use crate::kapi::{iommufd::Access, vfio::Device};
+use kernel::{
+    page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
+    prelude::*,
+    warn_on,
+};
+
+/// `VFIO_PIN_PAGES_MAX_ENTRIES`: as many page pointers as a page holds.
+const MAX_PAGES: usize = PAGE_SIZE / size_of::<usize>();
+
+/// A range of whole pages in the address space.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    /// First byte.
+    pub(crate) iova: usize,
+    /// Length in bytes.
+    pub(crate) length: usize,
+}
+
+impl Range {
+    /// The range of `pages` pages from the one that `iova` is in: the offset in the page is the
+    /// caller's to remember.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` (none, or a negative number); `E2BIG` (more than 512 pages of
+    /// 4 KiB, as by a container); `EINVAL` (beyond what an address can be).
+    fn new(iova: u64, pages: i32) -> Result<Self> {
+        let pages = usize::try_from(pages).map_err(|_| EINVAL)?;
+        if pages == 0 {
+            return Err(EINVAL);
+        }
+        if pages > MAX_PAGES {
+            return Err(E2BIG);
+        }
+        let iova = usize::try_from(iova).map_err(|_| EINVAL)?;
+        Ok(Self {
+            iova: iova & PAGE_MASK,
+            length: pages << PAGE_SHIFT,
+        })
+    }
+}
+
+/// The access through which a driver may pin a range.
+///
+/// # Errors
+///
+/// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap); those
+/// of [`Range::new`]; `EINVAL` (bound to nothing).
+pub(crate) fn pin<'a>(
+    device: &Device,
+    access: Option<&'a Access>,
+    iova: u64,
+    pages: i32,
+) -> Result<(&'a Access, Range)> {
+    if pages == 0 || warn_on!(!device.is_open_unlocked()) || !device.has_dma_unmap() {
+        return Err(EINVAL);
+    }
+    let range = Range::new(iova, pages)?;
+    Ok((access.ok_or(EINVAL)?, range))
+}
+
+/// Unpins what was pinned with the same arguments.  What could not have been is warned of.
+pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: i32) {
+    if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
+        return;
+    }
+    let range = Range::new(iova, pages);
+    if warn_on!(range.is_err()) {
+        return;
+    }
+    if let (Some(access), Ok(range)) = (access, range) {
+        access.unpin(range.iova, range.length);
+    }
+}
+
+/// Copies between the driver's buffer and the user's memory.
+///
+/// # Errors
+///
+/// `EINVAL` (nothing to copy; not open; bound to nothing; an address that cannot be); those of
+/// iommufd.
+pub(crate) fn rw(
+    device: &Device,
+    access: Option<&Access>,
+    iova: u64,
+    data: &mut [u8],
+    write: bool,
+) -> Result {
+    if data.is_empty() || warn_on!(!device.is_open_unlocked()) {
+        return Err(EINVAL);
+    }
+    let access = access.ok_or(EINVAL)?;
+    access.rw(usize::try_from(iova).map_err(|_| EINVAL)?, data, write)
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Ranges of I/O addresses as user space gives them: pure logic.
+//!
+//! C counterpart: the checks in the DMA logging features of `vfio_main.c`.
+
+/// The smallest page size that dirty pages are reported in, in bytes.
+const MIN_REPORT_PAGE: u64 = 4096;
+
+/// A page size: a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageSize(u64);
+
+impl PageSize {
+    /// None for what is no power of two.
+    pub(crate) fn new(size: u64) -> Option<Self> {
+        size.is_power_of_two().then_some(Self(size))
+    }
+
+    /// As [`new`](Self::new), for a report: at least 4 KiB.
+    pub(crate) fn for_report(size: u64) -> Option<Self> {
+        Self::new(size).filter(|s| s.0 >= MIN_REPORT_PAGE)
+    }
+
+    /// In bytes.
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Why a range was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Empty, or not made of whole pages.
+    Invalid,
+    /// Beyond the last address.
+    Overflow,
+}
+
+/// A range of whole pages that is not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IovaRange {
+    start: u64,
+    last: u64,
+}
+
+impl IovaRange {
+    /// `length` bytes from `start` on.
+    pub(crate) fn new(start: u64, length: u64, page: PageSize) -> Result<Self, Refused> {
+        let mask = page.0 - 1;
+        if length == 0 || start & mask != 0 || length & mask != 0 {
+            return Err(Refused::Invalid);
+        }
+        // The C core refuses a range that ends with the last address, too.
+        let end = start.checked_add(length).ok_or(Refused::Overflow)?;
+        Ok(Self {
+            start,
+            last: end - 1,
+        })
+    }
+
+    /// First address.
+    pub(crate) fn start(self) -> u64 {
+        self.start
+    }
+
+    /// Last address, which is in the range.
+    pub(crate) fn last(self) -> u64 {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_sizes() {
+        assert_eq!(PageSize::new(0), None);
+        assert_eq!(PageSize::new(3), None);
+        assert_eq!(PageSize::new(1).map(PageSize::get), Some(1));
+        assert_eq!(PageSize::new(1 << 63).map(PageSize::get), Some(1 << 63));
+        assert_eq!(PageSize::for_report(2048), None);
+        assert!(PageSize::for_report(4096).is_some());
+    }
+
+    #[test]
+    fn iova_ranges() {
+        let page = PageSize::new(4096).unwrap();
+        let range = IovaRange::new(4096, 8192, page).unwrap();
+        assert_eq!((range.start(), range.last()), (4096, 12287));
+        assert_eq!(IovaRange::new(0, 0, page), Err(Refused::Invalid));
+        assert_eq!(IovaRange::new(1, 4096, page), Err(Refused::Invalid));
+        assert_eq!(IovaRange::new(4096, 1, page), Err(Refused::Invalid));
+        let top = u64::MAX - 4095;
+        assert_eq!(IovaRange::new(top, 4096, page), Err(Refused::Overflow));
+        assert_eq!(IovaRange::new(top, 8192, page), Err(Refused::Overflow));
+        assert!(IovaRange::new(top - 4096, 4096, page).is_ok());
+        // Alignment is looked at first.
+        assert_eq!(IovaRange::new(u64::MAX, 4096, page), Err(Refused::Invalid));
+    }
+}
