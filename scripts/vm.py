@@ -107,11 +107,28 @@ def rust_module(variant):
     return script("build-module", variant)
 
 
-def base_archive(variant, module):
+def test_driver(variant):
+    """The tests' own driver, which either core loads; returns its path."""
+    build = kernel_build(variant)
+    out = os.path.join(TOP, "build", f"testdrv-{os.path.basename(build)}")
+    os.makedirs(out, exist_ok=True)
+    with open(out + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/testdrv", f"MO={out}", "LLVM=1", "modules"],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode:
+        sys.stderr.write(result.stdout)
+        raise Failure("the test driver does not build")
+    return os.path.join(out, "vfio-testdrv.ko")
+
+
+def base_archive(variant, module, tests=False):
     """The initramfs that all boots share, less the job."""
     cpio = initramfs.Cpio()
     build = kernel_build(variant)
     initramfs.write_base(cpio, TOP, build, module)
+    if tests:
+        cpio.file("modules/vfio_testdrv.ko", test_driver(variant))
     return cpio.bytes()
 
 
@@ -376,7 +393,7 @@ def command_run(options):
         if not line.startswith("@@ "):
             print(line, flush=True)
     module = rust_module(options.kernel) if options.core == "rust" else None
-    archive = base_archive(options.kernel, module) + job_archive(job, options.machine, programs=files)
+    archive = base_archive(options.kernel, module, True) + job_archive(job, options.machine, programs=files)
     machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
                       memory=options.memory, arguments=options.append, on_line=show, log=options.log)
     result = machine.run()
@@ -392,7 +409,7 @@ def command_shell(options):
           "setsid cttyhack sh\n"
     module = rust_module(options.kernel) if options.core == "rust" else None
     trees = [(f"opt/{os.path.basename(d)}", d) for d in options.tree]
-    archive = base_archive(options.kernel, module) + job_archive(job, options.machine, trees=trees, interactive=True)
+    archive = base_archive(options.kernel, module, True) + job_archive(job, options.machine, trees=trees, interactive=True)
     machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
                       memory=options.memory, arguments=options.append)
     machine.run(interactive=True)

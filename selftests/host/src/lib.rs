@@ -9,5 +9,9 @@
 mod info_cap;
 #[path = "../../../rust/irqs.rs"]
 mod irqs;
+#[path = "../../../rust/migration.rs"]
+mod migration;
+#[path = "../../../rust/ranges.rs"]
+mod ranges;
 
 mod irqs_grid;

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "sysfs.h"
+#include "testdrv.h"
+
+#define NODE "/dev/vfio-testdrv"
+#define PARENT "/sys/devices/platform/vfio-testdrv.%d"
+
+static const char *const names[TESTDRV_IDS] = {
+	[TESTDRV_INIT] = "init",
+	[TESTDRV_RELEASE] = "release",
+	[TESTDRV_BIND] = "bind",
+	[TESTDRV_UNBIND] = "unbind",
+	[TESTDRV_ATTACH] = "attach",
+	[TESTDRV_DETACH] = "detach",
+	[TESTDRV_OPEN] = "open",
+	[TESTDRV_CLOSE] = "close",
+	[TESTDRV_REQUEST] = "request",
+	[TESTDRV_TOKEN] = "token",
+	[TESTDRV_DMA_UNMAP] = "unmap",
+	[TESTDRV_DEVICE_FEATURE] = "feature",
+	[TESTDRV_IOCTL] = "ioctl",
+	[TESTDRV_GET_STATE] = "get_state",
+	[TESTDRV_SET_STATE] = "set_state",
+	[TESTDRV_DATA_SIZE] = "data_size",
+	[TESTDRV_LOG_START] = "log_start",
+	[TESTDRV_LOG_RANGE] = "log_range",
+	[TESTDRV_LOG_STOP] = "log_stop",
+	[TESTDRV_LOG_REPORT] = "log_report",
+	[TESTDRV_HANDLER] = "handler",
+	[TESTDRV_THREAD] = "thread",
+};
+
+int testdrv_do(int drv, unsigned long cmd, struct testdrv_args *args)
+{
+	return xioctl(drv, cmd, args);
+}
+
+int testdrv_cmd(int drv, unsigned long cmd, int slot, uint32_t flags, uint64_t a,
+		uint64_t b)
+{
+	struct testdrv_args args = { .slot = slot, .flags = flags, .a = a, .b = b };
+
+	return testdrv_do(drv, cmd, &args);
+}
+
+int testdrv_open(void)
+{
+	struct testdrv_calls calls;
+	int drv, ret = module_load("vfio_testdrv");
+
+	if (ret)
+		return ret;
+	drv = open(NODE, O_RDWR | O_CLOEXEC);
+	if (drv < 0)
+		return -errno;
+	/* What a test that failed has left. */
+	for (int i = 0; i < TESTDRV_SLOTS; i++)
+		testdrv_destroy(drv, i);
+	testdrv_calls(drv, &calls);
+	return drv;
+}
+
+int testdrv_close(int drv)
+{
+	if (drv < 0)
+		return 0;
+	close_range(STDERR_FILENO + 1, drv - 1, 0);
+	close_range(drv + 1, ~0U, 0);
+	for (int i = 0; i < TESTDRV_SLOTS; i++)
+		testdrv_destroy(drv, i);
+	close(drv);
+	return module_unload("vfio_testdrv");
+}
+
+int testdrv_create(int drv, int slot, uint32_t flags, uint64_t mig, int set)
+{
+	return testdrv_cmd(drv, TESTDRV_CREATE, slot, flags, mig, set);
+}
+
+int testdrv_destroy(int drv, int slot)
+{
+	return testdrv_cmd(drv, TESTDRV_DESTROY, slot, 0, 0, 0);
+}
+
+int testdrv_cdev(int slot)
+{
+	char path[128], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), PARENT "/vfio-dev", slot);
+	ret = sysfs_entry(path, 0, name, sizeof(name));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+int testdrv_group(int slot)
+{
+	char path[128], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), PARENT "/iommu_group", slot);
+	ret = sysfs_link(path, name, sizeof(name));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+int testdrv_calls(int drv, struct testdrv_calls *calls)
+{
+	struct testdrv_args args = { .ptr = (uintptr_t)calls->call };
+
+	calls->n = testdrv_do(drv, TESTDRV_CALLS, &args);
+	return calls->n;
+}
+
+int testdrv_count(const struct testdrv_calls *calls, int slot, int id)
+{
+	int n = 0;
+
+	for (int i = 0; i < calls->n; i++)
+		n += calls->call[i].slot == slot && calls->call[i].id == id;
+	return n;
+}
+
+const struct testdrv_call *testdrv_first(const struct testdrv_calls *calls, int slot,
+					 int id)
+{
+	static const struct testdrv_call none = { .arg = { -1ULL, -1ULL } };
+
+	for (int i = 0; i < calls->n; i++)
+		if (calls->call[i].slot == slot && calls->call[i].id == id)
+			return &calls->call[i];
+	return &none;
+}
+
+const char *testdrv_text(const struct testdrv_calls *calls, int slot)
+{
+	static char text[TESTDRV_MAX_CALLS * 16];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < calls->n; i++) {
+		const struct testdrv_call *call = &calls->call[i];
+
+		if (call->slot != slot)
+			continue;
+		used += snprintf(text + used, sizeof(text) - used, "%s%s%s",
+				 used ? " " : "", names[call->id],
+				 call->locked ? "" : "*");
+	}
+	return text;
+}

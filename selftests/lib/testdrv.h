@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The driver of devices that are nothing, testdrv/. */
+#ifndef LIB_TESTDRV_H
+#define LIB_TESTDRV_H
+
+#include <linux/vfio.h>
+
+#include "../testdrv/testdrv.h"
+
+/* Its control node, the module inserted and without devices; -ENOENT if there is none. */
+int testdrv_open(void);
+/*
+ * Removes its devices and the module, at the end of a test.  Closes all files but
+ * the standard ones before: a test that failed may have left a device open.
+ */
+int testdrv_close(int drv);
+/* One command. */
+int testdrv_do(int drv, unsigned long cmd, struct testdrv_args *args);
+/* The same for those without a result but their own. */
+int testdrv_cmd(int drv, unsigned long cmd, int slot, uint32_t flags, uint64_t a,
+		uint64_t b);
+
+int testdrv_create(int drv, int slot, uint32_t flags, uint64_t mig, int set);
+int testdrv_destroy(int drv, int slot);
+/* The device's node, and the group's. */
+int testdrv_cdev(int slot);
+int testdrv_group(int slot);
+
+/* What the driver was called for since the last time. */
+struct testdrv_calls {
+	int n;
+	struct testdrv_call call[TESTDRV_MAX_CALLS];
+};
+
+int testdrv_calls(int drv, struct testdrv_calls *calls);
+/* How often, and the first of them. */
+int testdrv_count(const struct testdrv_calls *calls, int slot, int id);
+const struct testdrv_call *testdrv_first(const struct testdrv_calls *calls, int slot,
+					 int id);
+/*
+ * Its calls for the slot as text, "open close"; a star marks those without the lock
+ * of the device set.
+ */
+const char *testdrv_text(const struct testdrv_calls *calls, int slot);
+
+#endif
