@@ -376,6 +376,10 @@ TEST_F(unregister, unload)
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_unload("vfio_pci_core"));
 	module_unload("vfio_iommu_type1");
+	/* Drivers that other tests leave behind. */
+	module_unload("vfio_testdrv");
+	module_unload("mtty");
+	module_unload("mdev");
 	if (core_is_rust()) {
 		EXPECT_TRUE(is_severed(self->fd));
 		EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));

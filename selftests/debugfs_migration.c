@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What debugfs shows of a device: its folder, and of one that migrates how it does. */
+#include <fcntl.h>
+
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/sysfs.h"
+#include "lib/test.h"
+#include "lib/testdrv.h"
+
+#define ROOT "/sys/kernel/debug/vfio"
+#define DEVICE ROOT "/vfio-testdrv.0"
+#define STATE DEVICE "/migration/state"
+#define FEATURES DEVICE "/migration/features"
+#define ALL_FLAGS (VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY)
+
+FIXTURE(debugfs_migration) {
+	int drv;
+	struct testdrv_calls calls;
+};
+
+FIXTURE_SETUP(debugfs_migration)
+{
+	self->drv = testdrv_open();
+	if (self->drv == -ENOENT)
+		SKIP(return, "no module vfio-testdrv");
+	ASSERT_GE(self->drv, 0);
+	if (access(ROOT, F_OK))
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
+}
+
+FIXTURE_TEARDOWN(debugfs_migration)
+{
+	EXPECT_EQ(0, testdrv_close(self->drv));
+}
+
+/* semantics: 179, 180.  One folder a device, as long as it is there. */
+TEST_F(debugfs_migration, folder)
+{
+	char name[64];
+
+	EXPECT_NE(0, access(DEVICE, F_OK));
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 0));
+	EXPECT_EQ(0, access(DEVICE, F_OK));
+	EXPECT_NE(0, access(DEVICE "/migration", F_OK));
+	ASSERT_EQ(0, testdrv_create(self->drv, 1, TESTDRV_WITH_LOG, 0, 0));
+	EXPECT_EQ(0, access(ROOT "/vfio-testdrv.1", F_OK));
+	EXPECT_NE(0, access(ROOT "/vfio-testdrv.1/migration", F_OK));
+	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_REREGISTER, 0, 0, 0, 0));
+	EXPECT_EQ(0, access(DEVICE, F_OK));
+	testdrv_destroy(self->drv, 0);
+	EXPECT_NE(0, access(DEVICE, F_OK));
+	EXPECT_EQ(0, access(ROOT "/vfio-testdrv.1", F_OK));
+
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	ASSERT_EQ(0, sysfs_entry(DEVICE "/migration", 0, name, sizeof(name)));
+	EXPECT_STREQ("features", name);
+	ASSERT_EQ(0, sysfs_entry(DEVICE "/migration", 1, name, sizeof(name)));
+	EXPECT_STREQ("state", name);
+	EXPECT_NE(0, sysfs_entry(DEVICE "/migration", 2, name, sizeof(name)));
+}
+
+/* semantics: 180 */
+TEST_F(debugfs_migration, features)
+{
+	static const char *const lines[] = { "stop-copy\n", "p2p\n", "pre-copy\n" };
+	char text[128], want[128];
+
+	for (int flags = 0; flags < 16; flags++) {
+		bool log = flags & 8;
+
+		ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG |
+					    (log ? TESTDRV_WITH_LOG : 0), flags & 7, 0));
+		want[0] = '\0';
+		for (int i = 0; i < 3; i++)
+			if (flags & 1 << i)
+				strcat(want, lines[i]);
+		if (log)
+			strcat(want, "dirty-tracking\n");
+		/* sysfs_read() cuts the last newline */
+		if (want[0])
+			want[strlen(want) - 1] = '\0';
+		text[0] = '\0';
+		ASSERT_GE(sysfs_read(FEATURES, text, sizeof(text)), 0);
+		EXPECT_STREQ(want, text);
+		EXPECT_GT(0, sysfs_write(FEATURES, "p2p"));
+		testdrv_destroy(self->drv, 0);
+	}
+}
+
+/* semantics: 180; defect: B22.  The state of all states, asked for under the lock. */
+TEST_F(debugfs_migration, state)
+{
+	static const char *const names[] = {
+		[VFIO_DEVICE_STATE_ERROR] = "ERROR",
+		[VFIO_DEVICE_STATE_STOP] = "STOP",
+		[VFIO_DEVICE_STATE_RUNNING] = "RUNNING",
+		[VFIO_DEVICE_STATE_STOP_COPY] = "STOP_COPY",
+		[VFIO_DEVICE_STATE_RESUMING] = "RESUMING",
+		[VFIO_DEVICE_STATE_RUNNING_P2P] = "RUNNING_P2P",
+		[VFIO_DEVICE_STATE_PRE_COPY] = "PRE_COPY",
+		[VFIO_DEVICE_STATE_PRE_COPY_P2P] = "PRE_COPY_P2P",
+		"Invalid", "Invalid",
+	};
+	char text[128];
+
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	testdrv_calls(self->drv, &self->calls);
+	for (int state = 0; state < 10; state++) {
+		testdrv_cmd(self->drv, TESTDRV_MIG, 0, 0, state, 0);
+		ASSERT_GT(sysfs_read(STATE, text, sizeof(text)), 0);
+		EXPECT_STREQ(names[state], text);
+	}
+	testdrv_cmd(self->drv, TESTDRV_MIG, 0, 0, 0xffffffff, 0);
+	ASSERT_GT(sysfs_read(STATE, text, sizeof(text)), 0);
+	EXPECT_STREQ("Invalid", text);
+	ASSERT_EQ(11, testdrv_calls(self->drv, &self->calls));
+	for (int i = 0; i < 11; i++)
+		EXPECT_EQ(BY_CORE(0, 1), self->calls.call[i].locked);
+	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
+	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
+	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
+}
+
+/* semantics: 179, 180.  A file that is open when the device goes is empty then. */
+TEST_F(debugfs_migration, gone)
+{
+	int fd, features;
+	char text[64];
+
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	fd = open(STATE, O_RDONLY | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	features = open(FEATURES, O_RDONLY | O_CLOEXEC);
+	ASSERT_GE(features, 0);
+	EXPECT_EQ(0, testdrv_destroy(self->drv, 0));
+	EXPECT_EQ(-1, read(fd, text, sizeof(text)));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, read(features, text, sizeof(text)));
+	EXPECT_EQ(EIO, errno);
+	close(fd);
+	close(features);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM and VFIO: a virtual machine is told of a file, and the driver of the device is
+ * told of the machine when the file is bound, which keeps the machine until the close.
+ */
+#include <fcntl.h>
+#include <sys/eventfd.h>
+
+#include <linux/kvm.h>
+
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/sysfs.h"
+#include "lib/test.h"
+#include "lib/testdrv.h"
+
+/* A machine and its device for VFIO files. */
+struct machine {
+	int vm, dev;
+};
+
+static int machine_open(int kvm, struct machine *m)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
+	int ret;
+
+	*m = (struct machine){ -1, -1 };
+	m->vm = xioctl(kvm, KVM_CREATE_VM, NULL);
+	if (m->vm < 0)
+		return m->vm;
+	ret = xioctl(m->vm, KVM_CREATE_DEVICE, &create);
+	m->dev = ret ? -1 : (int)create.fd;
+	return ret;
+}
+
+static void machine_close(struct machine *m)
+{
+	if (m->dev >= 0)
+		close(m->dev);
+	if (m->vm >= 0)
+		close(m->vm);
+	*m = (struct machine){ -1, -1 };
+}
+
+static int machine_file(const struct machine *m, uint64_t what, int32_t fd)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_FILE,
+		.attr = what,
+		.addr = (uintptr_t)&fd,
+	};
+
+	return xioctl(m->dev, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+static int add(const struct machine *m, int fd)
+{
+	return machine_file(m, KVM_DEV_VFIO_FILE_ADD, fd);
+}
+
+static int del(const struct machine *m, int fd)
+{
+	return machine_file(m, KVM_DEV_VFIO_FILE_DEL, fd);
+}
+
+/* References on a module. */
+static int users(const char *module)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	if (sysfs_read(path, text, sizeof(text)) <= 0)
+		abort();
+	return atoi(text);
+}
+
+FIXTURE(kvm_file) {
+	int kvm, drv, iommufd, fd;
+	struct machine vm;
+	int kvm_users;		/* with a machine that nobody uses */
+	struct testdrv_calls calls;
+};
+
+FIXTURE_SETUP(kvm_file)
+{
+	self->kvm = -1;
+	self->iommufd = -1;
+	self->fd = -1;
+	self->vm = (struct machine){ -1, -1 };
+	self->drv = testdrv_open();
+	if (self->drv == -ENOENT)
+		SKIP(return, "no module vfio-testdrv");
+	ASSERT_GE(self->drv, 0);
+	if (module_load("irqbypass") || module_load("kvm") || module_load("kvm_amd"))
+		SKIP(return, "no KVM here");
+	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	ASSERT_GE(self->kvm, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, machine_open(self->kvm, &self->vm));
+	self->kvm_users = users("kvm");
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 0));
+	self->fd = testdrv_cdev(0);
+	ASSERT_GE(self->fd, 0);
+	testdrv_calls(self->drv, &self->calls);
+}
+
+FIXTURE_TEARDOWN(kvm_file)
+{
+	EXPECT_EQ(0, testdrv_close(self->drv));
+	if (self->kvm >= 0) {
+		/* Nothing of the machine is left: both modules can go. */
+		EXPECT_EQ(0, users("kvm_amd"));
+		EXPECT_EQ(0, module_unload("kvm_amd"));
+		EXPECT_EQ(0, users("kvm"));
+		EXPECT_EQ(0, module_unload("kvm"));
+	}
+}
+
+/* The machine that the driver saw at its open or close; 0: none, -1: it was not called. */
+static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
+{
+	testdrv_calls(drv, calls);
+	return testdrv_first(calls, 0, id)->arg[0];
+}
+
+/* semantics: 43, 45, 169, 171, 172.  The machine is known from bind to close. */
+TEST_F(kvm_file, before_bind)
+{
+	uint64_t machine;
+
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	/* Only noted. */
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_NE(0, machine);
+	EXPECT_NE(-1ULL, machine);
+	/* KVM forgets the file, the file keeps the machine. */
+	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+}
+
+/* semantics: 45, 172.  Too late for this open; the file takes it all the same. */
+TEST_F(kvm_file, after_bind)
+{
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, add(&self->vm, self->fd));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(-EEXIST, add(&self->vm, self->fd));
+	EXPECT_EQ(0, del(&self->vm, self->fd));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+}
+
+/* semantics: 43, 172.  Which files are VFIO's, and each once. */
+TEST_F(kvm_file, add_and_delete)
+{
+	int other = testdrv_cdev(0), event = eventfd(0, EFD_CLOEXEC), same = dup(self->fd);
+	int vfio_users = users("vfio");
+
+	ASSERT_GE(other, 0);
+	ASSERT_GE(event, 0);
+	ASSERT_GE(same, 0);
+	EXPECT_EQ(-EBADF, add(&self->vm, -1));
+	EXPECT_EQ(-EINVAL, add(&self->vm, event));
+	EXPECT_EQ(-EINVAL, add(&self->vm, self->iommufd));
+	EXPECT_EQ(-EINVAL, add(&self->vm, self->drv));
+	EXPECT_EQ(-EINVAL, add(&self->vm, self->vm.vm));
+	EXPECT_EQ(-ENOENT, del(&self->vm, self->fd));
+	EXPECT_EQ(0, add(&self->vm, self->fd));
+	EXPECT_EQ(-EEXIST, add(&self->vm, self->fd));
+	EXPECT_EQ(-EEXIST, add(&self->vm, same));
+	/* Another file of the same device is another file. */
+	EXPECT_EQ(0, add(&self->vm, other));
+	EXPECT_EQ(0, del(&self->vm, same));
+	EXPECT_EQ(-ENOENT, del(&self->vm, self->fd));
+	EXPECT_EQ(0, del(&self->vm, other));
+	EXPECT_EQ(vfio_users, users("vfio"));
+	/* What has been taken back is not there at bind. */
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	close(other);
+	close(same);
+	close(event);
+}
+
+/* semantics: 169, 171; defect: B24.  The machine's last user closes it. */
+TEST_F(kvm_file, machine_closed_first)
+{
+	uint64_t machine;
+
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_NE(0, machine);
+	machine_close(&self->vm);
+	/* It lives on, and with it its module. */
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	/* /dev/kvm is open. */
+	EXPECT_EQ(1, users("kvm_amd"));
+	EXPECT_EQ(1, users("kvm"));
+}
+
+/* semantics: 45, 172.  A machine that ended before the bind is none. */
+TEST_F(kvm_file, machine_gone)
+{
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	machine_close(&self->vm);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(1, users("kvm"));
+}
+
+/* semantics: 172.  KVM holds the files that it was told of. */
+TEST_F(kvm_file, file_closed_first)
+{
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	testdrv_calls(self->drv, &self->calls);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	machine_close(&self->vm);
+	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(1, users("kvm"));
+	EXPECT_EQ(1, users("kvm_amd"));
+}
+
+/* semantics: 69, 169, 171.  A bind that fails keeps nothing, and can be tried again. */
+TEST_F(kvm_file, failed_bind)
+{
+	static const int ids[] = { TESTDRV_BIND, TESTDRV_OPEN };
+
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	for (int i = 0; i < 2; i++) {
+		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
+		EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
+		EXPECT_EQ(self->kvm_users, users("kvm"));
+		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
+	}
+	EXPECT_EQ(-EBADFD, cdev_bind(self->fd, self->drv, NULL));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	testdrv_calls(self->drv, &self->calls);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+}
+
+/* defect: B3.  Another file that may not bind leaves the first one's machine alone. */
+TEST_F(kvm_file, second_bind)
+{
+	int other = testdrv_cdev(0);
+	uint64_t machine;
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_NE(0, machine);
+	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), users("kvm"));
+	/* KVM would keep it open. */
+	EXPECT_EQ(0, del(&self->vm, self->fd));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(BY_CORE(0, machine), seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	close(other);
+}
+
+/* defect: B3.  The same, with a machine that is the other file's. */
+TEST_F(kvm_file, second_bind_of_machine)
+{
+	int other = testdrv_cdev(0);
+	struct machine second;
+	uint64_t machine;
+
+	ASSERT_GE(other, 0);
+	if (!core_is_rust()) {
+		close(other);
+		SKIP(return, "the core in C would lose a reference, and the machine never end");
+	}
+	ASSERT_EQ(0, machine_open(self->kvm, &second));
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, add(&second, other));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	close(self->fd);
+	self->fd = -1;
+	machine_close(&self->vm);
+	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	/* And now it is the other's turn. */
+	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
+	testdrv_calls(self->drv, &self->calls);
+	EXPECT_NE(0, testdrv_first(&self->calls, 0, TESTDRV_OPEN)->arg[0]);
+	EXPECT_NE(machine, testdrv_first(&self->calls, 0, TESTDRV_OPEN)->arg[0]);
+	close(other);
+	machine_close(&second);
+}
+
+/* semantics: 45; defect: B25.  Of two machines the last one counts, and so does its end. */
+TEST_F(kvm_file, two_machines)
+{
+	int other = testdrv_cdev(0);
+	uint64_t first, machine;
+	struct machine second;
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, machine_open(self->kvm, &second));
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	first = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_EQ(0, del(&self->vm, self->fd));
+	close(self->fd);
+	self->fd = other;
+
+	ASSERT_EQ(0, add(&self->vm, other));
+	ASSERT_EQ(0, add(&second, other));
+	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
+	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_NE(0, machine);
+	EXPECT_NE(first, machine);
+	EXPECT_EQ(0, del(&self->vm, other));
+	EXPECT_EQ(0, del(&second, other));
+	close(other);
+	self->fd = testdrv_cdev(0);
+	ASSERT_GE(self->fd, 0);
+
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, add(&second, self->fd));
+	ASSERT_EQ(0, del(&self->vm, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	machine_close(&second);
+}
+
+/* semantics: 43, 44, 45, 172.  A group is a file like others, which KVM keeps open. */
+TEST_F(kvm_file, group)
+{
+	int group = testdrv_group(0), same;
+
+	if (group == -ENOENT)
+		SKIP(return, "a kernel without VFIO_GROUP");
+	ASSERT_GE(group, 0);
+	same = dup(group);
+	EXPECT_EQ(-ENOENT, del(&self->vm, group));
+	EXPECT_EQ(0, add(&self->vm, group));
+	EXPECT_EQ(-EEXIST, add(&self->vm, group));
+	EXPECT_EQ(-EEXIST, add(&self->vm, same));
+	close(same);
+	EXPECT_EQ(0, add(&self->vm, self->fd));
+	EXPECT_EQ(0, del(&self->vm, group));
+	EXPECT_EQ(0, add(&self->vm, group));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	/* Open still, by KVM. */
+	close(group);
+	EXPECT_EQ(-EBUSY, testdrv_group(0));
+	EXPECT_EQ(-EBUSY, cdev_bind(self->fd, self->iommufd, NULL));
+	machine_close(&self->vm);
+	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+}
+
+/* defect: B23.  A file whose device is gone is none of VFIO's any more. */
+TEST_F(kvm_file, device_gone)
+{
+	int other = testdrv_cdev(0);
+
+	ASSERT_GE(other, 0);
+	if (!core_is_rust()) {
+		close(other);
+		SKIP(return, "the core in C waits until the files are closed");
+	}
+	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, testdrv_destroy(self->drv, 0));
+	EXPECT_EQ(-EINVAL, add(&self->vm, other));
+	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
+	/* KVM can still take back what it has. */
+	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(-EINVAL, add(&self->vm, self->fd));
+	EXPECT_EQ(self->kvm_users, users("kvm"));
+	close(other);
+}
+
+TEST_HARNESS_MAIN

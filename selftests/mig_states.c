@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Migration: the states of a device, the way from one to another, the features by
+ * which user space asks for them, and a device (mtty) that is really saved and resumed.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/sysfs.h"
+#include "lib/test.h"
+#include "lib/testdrv.h"
+
+#define GET VFIO_DEVICE_FEATURE_GET
+#define SET VFIO_DEVICE_FEATURE_SET
+#define PROBE VFIO_DEVICE_FEATURE_PROBE
+#define HEAD sizeof(struct vfio_device_feature)
+
+#define ERROR VFIO_DEVICE_STATE_ERROR
+#define STOP VFIO_DEVICE_STATE_STOP
+#define RUNNING VFIO_DEVICE_STATE_RUNNING
+#define STOP_COPY VFIO_DEVICE_STATE_STOP_COPY
+#define RESUMING VFIO_DEVICE_STATE_RESUMING
+#define RUNNING_P2P VFIO_DEVICE_STATE_RUNNING_P2P
+#define PRE_COPY VFIO_DEVICE_STATE_PRE_COPY
+#define PRE_COPY_P2P VFIO_DEVICE_STATE_PRE_COPY_P2P
+#define STATES VFIO_DEVICE_STATE_NR
+
+#define ALL_FLAGS (VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY)
+
+/* ---- the state machine, from the words of linux/vfio.h ---- */
+
+/* "The driver implements the following behavior for the FSM arcs" */
+static const uint8_t arcs[][2] = {
+	{ RUNNING_P2P, STOP }, { STOP_COPY, STOP }, { RESUMING, STOP },
+	{ PRE_COPY, RUNNING }, { RUNNING_P2P, RUNNING },
+	{ PRE_COPY_P2P, RUNNING_P2P }, { RUNNING, RUNNING_P2P }, { STOP, RUNNING_P2P },
+	{ RUNNING, PRE_COPY }, { RUNNING_P2P, PRE_COPY_P2P }, { STOP, STOP_COPY },
+	{ PRE_COPY, PRE_COPY_P2P }, { PRE_COPY_P2P, PRE_COPY },
+	{ PRE_COPY_P2P, STOP_COPY }, { STOP, RESUMING },
+};
+
+/* "form the saving group of states" */
+static bool saving(int state)
+{
+	return state == PRE_COPY || state == PRE_COPY_P2P || state == STOP_COPY;
+}
+
+static bool has_state(uint32_t flags, int state)
+{
+	const uint32_t stop_copy = VFIO_MIGRATION_STOP_COPY;
+	const uint32_t p2p = VFIO_MIGRATION_P2P, pre_copy = VFIO_MIGRATION_PRE_COPY;
+	uint32_t needs = stop_copy;
+
+	if (state == ERROR || state >= STATES)
+		return false;
+	if (state == RUNNING_P2P)
+		needs |= p2p;
+	if (state == PRE_COPY)
+		needs |= pre_copy;
+	if (state == PRE_COPY_P2P)
+		needs |= p2p | pre_copy;
+	return (flags & needs) == needs;
+}
+
+/* Number of arcs of the shortest path that the rules allow, or 100. */
+static int distance(int from, int to, int start, int depth)
+{
+	int best = 100;
+
+	if (from == to)
+		return 0;
+	if (depth == 8)
+		return best;
+	/* "cannot have saving group states as interior arcs, only starting/end states" */
+	if (from != start && saving(from) && !(saving(start) && saving(to)))
+		return best;
+	for (size_t i = 0; i < sizeof(arcs) / sizeof(*arcs); i++) {
+		int d;
+
+		if (arcs[i][0] != from)
+			continue;
+		d = distance(arcs[i][1], to, start, depth + 1) + 1;
+		if (d < best)
+			best = d;
+	}
+	return best;
+}
+
+/* The first state of that path which the device has; ERROR if there is none. */
+static int expected_next(uint32_t flags, int from, int to)
+{
+	int at = from;
+
+	/* "These arcs are not permitted and return error if requested" */
+	if (from == STOP_COPY && (to == PRE_COPY || to == PRE_COPY_P2P))
+		return ERROR;
+	while (at != to) {
+		int next = ERROR, best = 100;
+
+		for (size_t i = 0; i < sizeof(arcs) / sizeof(*arcs); i++) {
+			int d, via = arcs[i][1];
+
+			if (arcs[i][0] != at)
+				continue;
+			if (via != to && saving(via) && !(saving(from) && saving(to)))
+				continue;
+			d = distance(via, to, from, 0);
+			if (d < best) {
+				best = d;
+				next = via;
+			}
+		}
+		at = next;
+		if (at == ERROR || has_state(flags, at))
+			return at;
+	}
+	return at;
+}
+
+FIXTURE(mig_states) {
+	int drv, iommufd, fd;
+	struct testdrv_calls calls;
+};
+
+FIXTURE_SETUP(mig_states)
+{
+	self->fd = -1;
+	self->drv = testdrv_open();
+	if (self->drv == -ENOENT)
+		SKIP(return, "no module vfio-testdrv");
+	ASSERT_GE(self->drv, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	self->fd = testdrv_cdev(0);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	testdrv_calls(self->drv, &self->calls);
+}
+
+FIXTURE_TEARDOWN(mig_states)
+{
+	EXPECT_EQ(0, testdrv_close(self->drv));
+}
+
+static int next_state(int drv, uint32_t flags, int from, int to, int *next)
+{
+	struct testdrv_args args = { .flags = flags, .a = from, .b = to };
+	int ret = testdrv_do(drv, TESTDRV_NEXT_STATE, &args);
+
+	*next = args.c;
+	return ret;
+}
+
+/* semantics: 41, 136.  All pairs of states, with all flags. */
+TEST_F(mig_states, every_step)
+{
+	int next;
+
+	for (uint32_t flags = 0; flags <= ALL_FLAGS; flags++) {
+		for (int from = 0; from < STATES; from++) {
+			if (!has_state(flags, from))
+				continue;
+			for (int to = 0; to <= STATES; to++) {
+				int want = has_state(flags, to) ?
+					   expected_next(flags, from, to) : ERROR;
+				int ret = next_state(self->drv, flags, from, to, &next);
+
+				if (want == ERROR) {
+					EXPECT_EQ(-EINVAL, ret)
+						TH_LOG("%d to %d with %u", from, to, flags);
+				} else {
+					EXPECT_EQ(0, ret)
+						TH_LOG("%d to %d with %u", from, to, flags);
+					EXPECT_EQ(want, next)
+						TH_LOG("%d to %d with %u", from, to, flags);
+				}
+			}
+		}
+	}
+}
+
+/* semantics: 41.  Whoever takes step after step arrives. */
+TEST_F(mig_states, every_way)
+{
+	for (uint32_t flags = 0; flags <= ALL_FLAGS; flags++) {
+		for (int from = 0; from < STATES; from++) {
+			for (int to = 0; to < STATES; to++) {
+				int at = from, n;
+
+				if (!has_state(flags, from) || !has_state(flags, to) ||
+				    (from == STOP_COPY && saving(to) && to != STOP_COPY))
+					continue;
+				for (n = 0; at != to && n < STATES; n++)
+					ASSERT_EQ(0, next_state(self->drv, flags, at, to, &at));
+				EXPECT_EQ(to, at);
+			}
+		}
+	}
+}
+
+/* semantics: 41.  A driver that does not know where it is has a bug, and is told. */
+TEST_F(mig_states, bad_state)
+{
+	int next, log = kmsg_open();
+
+	ASSERT_GE(log, 0);
+	kmsg_expect_warning(true, NULL);
+	for (uint32_t flags = 0; flags <= ALL_FLAGS; flags++) {
+		for (int from = 0; from <= STATES; from++) {
+			if (has_state(flags, from))
+				continue;
+			EXPECT_EQ(-EINVAL, next_state(self->drv, flags, from, STOP, &next));
+			EXPECT_TRUE(kmsg_wait(log, "WARNING: ", 0, NULL, 0));
+		}
+	}
+	EXPECT_EQ(-EINVAL, next_state(self->drv, ALL_FLAGS, -1, STOP, &next));
+	EXPECT_TRUE(kmsg_wait(log, "WARNING: ", 0, NULL, 0));
+	kmsg_expect_warning(false, NULL);
+	close(log);
+}
+
+/* ---- the features ---- */
+
+struct feature_arg {
+	struct vfio_device_feature head;
+	union {
+		struct vfio_device_feature_mig_state state;
+		uint64_t value;
+	};
+};
+
+static int feature(int fd, uint32_t flags, uint32_t size, struct feature_arg *arg)
+{
+	arg->head.argsz = HEAD + size;
+	arg->head.flags = flags;
+	return xioctl(fd, VFIO_DEVICE_FEATURE, arg);
+}
+
+/* The argument in a page that can be read and not written. */
+static struct feature_arg *constant_arg(uint32_t flags, uint32_t state)
+{
+	struct feature_arg *arg = pages_alloc(4096);
+
+	arg->head.argsz = sizeof(*arg);
+	arg->head.flags = flags;
+	arg->state.device_state = state;
+	if (mprotect(arg, 4096, PROT_READ))
+		abort();
+	return arg;
+}
+
+/* The first @size bytes of the argument, and then nothing. */
+static struct feature_arg *short_arg(uint32_t flags, size_t size)
+{
+	struct feature_arg arg = { .head = { .argsz = sizeof(arg), .flags = flags } };
+	void *p = edge_alloc(size);
+
+	return memcpy(p, &arg, size);
+}
+
+static int set_state(int fd, uint32_t state, int *data_fd)
+{
+	struct feature_arg arg = { .state = { state, 77 } };
+	int ret = feature(fd, SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
+
+	if (data_fd)
+		*data_fd = arg.state.data_fd;
+	return ret;
+}
+
+static int get_state(int fd)
+{
+	struct feature_arg arg = { .state = { 99, 77 } };
+	int ret = feature(fd, GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
+
+	if (ret)
+		return ret;
+	return arg.state.data_fd == -1 ? (int)arg.state.device_state : -ERANGE;
+}
+
+static int module_users(void)
+{
+	char text[32];
+
+	if (sysfs_read("/sys/module/vfio_testdrv/refcnt", text, sizeof(text)) <= 0)
+		abort();
+	return atoi(text);
+}
+
+/* semantics: 129, 130, 134 */
+TEST_F(mig_states, capabilities)
+{
+	const uint32_t id = VFIO_DEVICE_FEATURE_MIGRATION;
+	struct feature_arg arg = { .value = 0 };
+	int fd = self->fd;
+
+	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, PROBE | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
+	EXPECT_EQ(0, arg.value);
+	EXPECT_EQ(0, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(ALL_FLAGS, arg.value);
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, 0)));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(GET | id, HEAD + 7)));
+	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+}
+
+/* semantics: 130, 135.  Who is wrong finds out before the driver does. */
+TEST_F(mig_states, state_errors)
+{
+	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	struct feature_arg arg = { .state = { STOP, 77 } };
+	int fd = self->fd;
+
+	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(0, feature(fd, PROBE | SET | id, 0, &arg));
+	EXPECT_EQ(0, feature(fd, PROBE | GET | SET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, GET | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 7, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
+	/* It is read for GET, too. */
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(GET | id, HEAD + 7)));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(SET | id, HEAD + 7)));
+	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(77, arg.state.data_fd);
+
+	/* The driver's errors; and GET leaves the argument alone then. */
+	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(77, arg.state.data_fd);
+	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_SET_STATE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, feature(fd, SET | id, 8, &arg));
+	EXPECT_EQ(-1, arg.state.data_fd);
+	EXPECT_EQ(STOP, arg.state.device_state);
+	/* That the user cannot be told counts for more. */
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(SET | id, STOP)));
+	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, 0);
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, STOP)));
+}
+
+/* semantics: 135.  States go to the driver as they are, and come from it. */
+TEST_F(mig_states, state)
+{
+	static const uint32_t states[] = { STOP, RESUMING, ERROR, 8, 99, 0xffffffff };
+	int fd = self->fd, data_fd;
+
+	EXPECT_EQ(RUNNING, get_state(fd));
+	testdrv_calls(self->drv, &self->calls);
+	EXPECT_STREQ("get_state*", testdrv_text(&self->calls, 0));
+	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		EXPECT_EQ(0, set_state(fd, states[i], &data_fd));
+		EXPECT_EQ(-1, data_fd);
+		testdrv_calls(self->drv, &self->calls);
+		EXPECT_STREQ("set_state*", testdrv_text(&self->calls, 0));
+		EXPECT_EQ(states[i], (uint32_t)self->calls.call[0].arg[0]);
+		EXPECT_EQ((int)states[i], get_state(fd));
+		testdrv_calls(self->drv, &self->calls);
+	}
+}
+
+/* semantics: 135.  The file through which the data go. */
+TEST_F(mig_states, data_fd)
+{
+	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	int fd = self->fd, users = module_users(), data_fd, free_fd;
+	struct rlimit limit, none;
+	char text[256], path[64];
+
+	testdrv_cmd(self->drv, TESTDRV_MIG, 0, TESTDRV_MIG_FILE, RUNNING, 0);
+	ASSERT_EQ(0, set_state(fd, STOP_COPY, &data_fd));
+	ASSERT_GT(data_fd, 0);
+	EXPECT_EQ(users + 1, module_users());
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", data_fd);
+	ASSERT_EQ(0, sysfs_link(path, text, sizeof(text)));
+	EXPECT_STREQ("anon_inode:testdrv_mig", text);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(data_fd, F_GETFD));
+	close(data_fd);
+	EXPECT_EQ(users, module_users());
+
+	/* Nobody can be told of it: no file, no descriptor, but the state. */
+	free_fd = dup(fd);
+	close(free_fd);
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(SET | id, RESUMING)));
+	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(free_fd, dup(fd));
+	close(free_fd);
+	EXPECT_EQ(RESUMING, get_state(fd));
+
+	/* No descriptor left. */
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	none = limit;
+	none.rlim_cur = free_fd;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, set_state(fd, STOP_COPY, &data_fd));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(77, data_fd);
+	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(STOP_COPY, get_state(fd));
+}
+
+/* semantics: 130, 137 */
+TEST_F(mig_states, data_size)
+{
+	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DATA_SIZE;
+	struct feature_arg arg = { .value = 5 };
+	int fd = self->fd;
+
+	testdrv_cmd(self->drv, TESTDRV_MIG, 0, 0, RUNNING, 0x123456789abULL);
+	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, PROBE | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
+	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(5, arg.value);
+	EXPECT_EQ(0, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(0x123456789abULL, arg.value);
+	testdrv_calls(self->drv, &self->calls);
+	EXPECT_STREQ("data_size*", testdrv_text(&self->calls, 0));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, 0)));
+	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_DATA_SIZE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(0x123456789abULL, arg.value);
+}
+
+static uint64_t precopy_seen(int drv, int fd, struct testdrv_calls *calls)
+{
+	testdrv_calls(drv, calls);
+	if (set_state(fd, STOP, NULL))
+		abort();
+	testdrv_calls(drv, calls);
+	return testdrv_first(calls, 0, TESTDRV_SET_STATE)->arg[1];
+}
+
+/* semantics: 132; defect: B20.  Until the last close. */
+TEST_F(mig_states, precopy_info_v2)
+{
+	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
+	struct feature_arg arg = { .value = 0 };
+	int fd = self->fd, plain;
+
+	EXPECT_EQ(0, precopy_seen(self->drv, fd, &self->calls));
+	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, feature(fd, PROBE | SET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
+	EXPECT_EQ(0, precopy_seen(self->drv, fd, &self->calls));
+	EXPECT_EQ(0, feature(fd, SET | id, 0, &arg));
+	EXPECT_EQ(1, precopy_seen(self->drv, fd, &self->calls));
+	close(fd);
+	self->fd = testdrv_cdev(0);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(0, precopy_seen(self->drv, self->fd, &self->calls));
+
+	/* Of a device without precopy, and of one without migration. */
+	ASSERT_EQ(0, testdrv_create(self->drv, 1, TESTDRV_WITH_MIG,
+				    VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P, 0));
+	ASSERT_EQ(0, testdrv_create(self->drv, 2, 0, 0, 0));
+	for (int i = 1; i <= 2; i++) {
+		plain = testdrv_cdev(i);
+		ASSERT_GE(plain, 0);
+		ASSERT_EQ(0, cdev_bind(plain, self->iommufd, NULL));
+		EXPECT_EQ(-EINVAL, feature(plain, PROBE | id, 0, &arg));
+		EXPECT_EQ(-EINVAL, feature(plain, SET | id, 0, &arg));
+		close(plain);
+	}
+}
+
+/* ---- a device that migrates ---- */
+
+#define MTTY "/sys/devices/virtual/mtty/mtty/"
+#define TYPE MTTY "mdev_supported_types/mtty-2/create"
+/* of the serial port */
+#define UART_DATA 0
+#define UART_FCR 2
+#define UART_LCR 3
+#define UART_SCR 7
+
+static const char *const uuids[2] = {
+	"9f1e3a52-4c0b-4d3e-8d2b-7c8f6a5b4c01", "9f1e3a52-4c0b-4d3e-8d2b-7c8f6a5b4c02",
+};
+
+FIXTURE(mtty) {
+	int iommufd, fd[2];
+};
+
+static int mtty_open(const char *uuid)
+{
+	char path[128], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/vfio-dev", uuid);
+	ret = sysfs_entry(path, 0, name, sizeof(name));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+FIXTURE_SETUP(mtty)
+{
+	if (module_load("mdev") || module_load("mtty"))
+		SKIP(return, "no module mtty");
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, sysfs_write(TYPE, uuids[i]));
+		self->fd[i] = mtty_open(uuids[i]);
+		ASSERT_GE(self->fd[i], 0);
+		ASSERT_EQ(0, cdev_bind(self->fd[i], self->iommufd, NULL));
+	}
+}
+
+FIXTURE_TEARDOWN(mtty)
+{
+	char path[128];
+
+	for (int i = 0; i < 2; i++) {
+		close(self->fd[i]);
+		snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/remove", uuids[i]);
+		EXPECT_EQ(0, sysfs_write(path, "1"));
+	}
+	close(self->iommufd);
+	EXPECT_EQ(0, module_unload("mtty"));
+	EXPECT_EQ(0, module_unload("mdev"));
+}
+
+static void uart_write(int fd, int reg, uint8_t value)
+{
+	if (pwrite64(fd, &value, 1, reg) != 1)
+		abort();
+}
+
+static int uart_read(int fd, int reg)
+{
+	uint8_t value;
+
+	return pread64(fd, &value, 1, reg) == 1 ? value : -1;
+}
+
+/* All that comes from a descriptor. */
+static ssize_t drain(int fd, char *data, size_t size)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		/* in pieces */
+		n = read(fd, data + done, size - done < 100 ? size - done : 100);
+		done += n > 0 ? n : 0;
+	} while (n > 0);
+	return n < 0 ? -errno : (ssize_t)done;
+}
+
+/* Some text in the FIFO, and registers that say who wrote it. */
+static void uart_fill(int fd)
+{
+	uart_write(fd, UART_FCR, 1);
+	uart_write(fd, UART_LCR, 3);
+	uart_write(fd, UART_SCR, 0xa5);
+	for (int i = 0; i < 10; i++)
+		uart_write(fd, UART_DATA, 'a' + i);
+}
+
+/* semantics: 41, 135, 136.  Stop and copy: what one device was the other is then. */
+TEST_F(mtty, stop_copy)
+{
+	static char data[65536], again[65536];
+	int *fd = self->fd, from, to;
+	ssize_t size;
+
+	uart_fill(fd[0]);
+	EXPECT_NE(0xa5, uart_read(fd[1], UART_SCR));
+
+	ASSERT_EQ(0, set_state(fd[0], STOP_COPY, &from));
+	ASSERT_GE(from, 0);
+	EXPECT_EQ(STOP_COPY, get_state(fd[0]));
+	size = drain(from, data, sizeof(data));
+	ASSERT_GT(size, 40);
+	close(from);
+	/* What cannot be asked for. */
+	EXPECT_EQ(-EINVAL, set_state(fd[0], PRE_COPY, NULL));
+	EXPECT_EQ(-EINVAL, set_state(fd[0], PRE_COPY_P2P, NULL));
+	EXPECT_EQ(-EINVAL, set_state(fd[0], ERROR, NULL));
+	EXPECT_EQ(-EINVAL, set_state(fd[0], STATES, NULL));
+	EXPECT_EQ(-EINVAL, set_state(fd[0], 0xffffffff, NULL));
+	EXPECT_EQ(STOP_COPY, get_state(fd[0]));
+
+	ASSERT_EQ(0, set_state(fd[1], RESUMING, &to));
+	ASSERT_GE(to, 0);
+	ASSERT_EQ(size, write(to, data, size));
+	ASSERT_EQ(0, set_state(fd[1], STOP, NULL));
+	close(to);
+
+	/* It would be copied again as it came. */
+	ASSERT_EQ(0, set_state(fd[1], STOP_COPY, &from));
+	EXPECT_EQ(size, drain(from, again, sizeof(again)));
+	EXPECT_EQ(0, memcmp(data, again, size));
+	close(from);
+	ASSERT_EQ(0, set_state(fd[1], RUNNING, NULL));
+	EXPECT_EQ(RUNNING, get_state(fd[1]));
+	EXPECT_EQ(0xa5, uart_read(fd[1], UART_SCR));
+	EXPECT_EQ(3, uart_read(fd[1], UART_LCR));
+	for (int i = 0; i < 10; i++)
+		EXPECT_EQ('a' + i, uart_read(fd[1], UART_DATA));
+	ASSERT_EQ(0, set_state(fd[0], RUNNING, NULL));
+}
+
+/* semantics: 132, 135.  Copied while it runs: one descriptor for all of it. */
+TEST_F(mtty, pre_copy)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	static char data[65536];
+	int *fd = self->fd, from, to, none;
+	ssize_t head, size;
+
+	ASSERT_EQ(0, set_state(fd[0], PRE_COPY, &from));
+	ASSERT_GE(from, 0);
+	EXPECT_EQ(0, xioctl(from, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	EXPECT_GT(info.initial_bytes, 0);
+	head = drain(from, data, sizeof(data));
+	EXPECT_EQ(info.initial_bytes, head);
+	/* It runs. */
+	uart_fill(fd[0]);
+	ASSERT_EQ(0, set_state(fd[0], STOP_COPY, &none));
+	EXPECT_EQ(-1, none);
+	size = drain(from, data + head, sizeof(data) - head);
+	ASSERT_GT(size, 0);
+	close(from);
+
+	ASSERT_EQ(0, set_state(fd[1], RESUMING, &to));
+	ASSERT_EQ(head + size, write(to, data, head + size));
+	close(to);
+	ASSERT_EQ(0, set_state(fd[1], RUNNING, NULL));
+	EXPECT_EQ(0xa5, uart_read(fd[1], UART_SCR));
+	for (int i = 0; i < 10; i++)
+		EXPECT_EQ('a' + i, uart_read(fd[1], UART_DATA));
+	ASSERT_EQ(0, set_state(fd[0], RUNNING, NULL));
+}
+
+TEST_HARNESS_MAIN
