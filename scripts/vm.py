@@ -175,6 +175,10 @@ def accelerator():
         return f.read()
 
 
+# Seconds without a sign after which a boot is taken for dead.
+BOOT_IDLE = 180
+
+
 class Machine:
     """One VM, from its start to its end."""
 
@@ -290,8 +294,10 @@ class Machine:
                 self.last_sign = now
             if now - start > self.timeout:
                 reason = f"the VM did not end within {self.timeout} s: ended by the watchdog"
-            elif now - self.last_sign > self.idle:
-                reason = f"the VM printed nothing for {self.idle} s: ended by the watchdog"
+            # Until the guest's init speaks, the kernel boots, which is seconds of work.
+            idle = self.idle if lines else min(self.idle, BOOT_IDLE)
+            if not reason and now - self.last_sign > idle:
+                reason = f"the VM printed nothing for {idle} s: ended by the watchdog"
             if reason:
                 qemu.kill()
                 await ended
