@@ -102,16 +102,20 @@ impl DeviceFile {
         &self.kvm
     }
 
+    /// Looks at the device's parent, of a file that is bound or not.  None when there is no device
+    /// any more.
+    fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
+        if let Some(device) = self.gate.pass() {
+            return Some(f(device.parent()));
+        }
+        let (registration, _group) = self.registration()?;
+        Some(f(registration.parent()))
+    }
+
     /// Whether the IOMMU makes all DMA of the device coherent, whatever the device asks for.
     /// None when there is no device any more.
     pub(crate) fn enforces_coherency(&self) -> Option<bool> {
-        match self.gate.pass() {
-            Some(device) => Some(iommu::enforces_coherency(device.parent())),
-            None => {
-                let (registration, _group) = self.registration()?;
-                Some(iommu::enforces_coherency(registration.parent()))
-            }
-        }
+        self.with_parent(iommu::enforces_coherency)
     }
 
     /// Whether the file stands for a device that exists.
@@ -188,15 +192,8 @@ impl DeviceFile {
     /// The file's lines in `/proc/PID/fdinfo/FD`.  None when the device is gone, or there is no
     /// memory for them.
     pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
-        let show = |parent| {
-            if let Some(path) = SysfsPath::of(parent) {
-                seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
-            }
-        };
-        if let Some(device) = self.gate.pass() {
-            show(device.parent());
-        } else if let Some((registration, _group)) = self.registration() {
-            show(registration.parent());
+        if let Some(path) = self.with_parent(SysfsPath::of).flatten() {
+            seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     group::{file, Group},
     kapi::{
         cdev::{self, FileOperations},
-        class::Class,
+        class::{node_name, Class},
         vfio::Device,
     },
     LocalModule,
@@ -51,13 +51,7 @@ unsafe extern "C" fn devnode(
     _mode: *mut bindings::umode_t,
 ) -> *mut c_char {
     // SAFETY: `dev` is valid; the format matches.
-    unsafe {
-        bindings::kasprintf(
-            bindings::GFP_KERNEL,
-            c"vfio/%s".as_char_ptr(),
-            bindings::dev_name(dev),
-        )
-    }
+    unsafe { node_name(c"vfio/%s", dev) }
 }
 
 /// # Safety

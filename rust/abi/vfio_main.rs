@@ -13,7 +13,7 @@ use crate::{
     file::DeviceFile,
     info_cap, irqs,
     kapi::{
-        class::Class,
+        class::{node_name, Class},
         interval_tree,
         iommufd::Access,
         to_int,
@@ -62,13 +62,7 @@ unsafe extern "C" fn devnode(
     _mode: *mut bindings::umode_t,
 ) -> *mut c_char {
     // SAFETY: `dev` is valid; the format matches.
-    unsafe {
-        bindings::kasprintf(
-            bindings::GFP_KERNEL,
-            c"vfio/devices/%s".as_char_ptr(),
-            bindings::dev_name(dev),
-        )
-    }
+    unsafe { node_name(c"vfio/devices/%s", dev) }
 }
 
 /// # Safety

@@ -87,7 +87,6 @@ pub(crate) struct Membership {
 
 /// Where a member stands in the table.
 struct Place {
-    id: i32,
     dev: ARef<Device>,
     /// The IOMMU group was made for this device alone.
     faked: bool,
@@ -134,7 +133,6 @@ impl Group {
     ) -> Result<Membership> {
         let id = iommu_group.id();
         let place = Some(Place {
-            id,
             dev: dev.into(),
             faked,
         });
@@ -181,9 +179,7 @@ impl Group {
 
 impl Entry {
     fn has(&self, dev: &Device) -> bool {
-        self.members
-            .iter()
-            .any(|member| core::ptr::eq(&raw const **member, dev))
+        self.members.iter().any(|member| same(member, dev))
     }
 
     fn new(
@@ -221,6 +217,11 @@ impl Entry {
     }
 }
 
+/// Whether both are one device.
+fn same(a: &Device, b: &Device) -> bool {
+    core::ptr::eq(a, b)
+}
+
 /// Open does not find the group any more.  The result is to be dropped without the lock.
 fn unpublish(minor: u32) -> Option<Arc<Group>> {
     let mut guard = NODES.lock();
@@ -237,12 +238,10 @@ impl Drop for Membership {
         }
         let mut table = GROUPS.lock();
         let Some(groups) = table.as_mut() else { return };
-        let Some(entry) = groups.get_mut(&place.id) else {
+        let Some(entry) = groups.get_mut(&self.group.id) else {
             return;
         };
-        entry
-            .members
-            .retain(|member| !core::ptr::eq(&raw const **member, &raw const *place.dev));
+        entry.members.retain(|member| !same(member, &place.dev));
         if !entry.members.is_empty() {
             return;
         }
@@ -251,7 +250,7 @@ impl Drop for Membership {
         }
         let iommu_group = self.group.revoke();
         // The node goes under the table's lock, so that the name is free for a successor.
-        drop(groups.remove(&place.id));
+        drop(groups.remove(&self.group.id));
         drop(table);
         drop(iommu_group);
     }

@@ -10,6 +10,23 @@ use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
 pub(crate) type Devnode =
     unsafe extern "C" fn(*const bindings::device, *mut bindings::umode_t) -> *mut c_char;
 
+/// Names the node of `dev` by a format with one `%s`, which becomes the device's name: the work of
+/// a [`Devnode`].
+///
+/// # Safety
+///
+/// `dev` is valid; `format` has one `%s` and no other conversion.
+pub(crate) unsafe fn node_name(format: &CStr, dev: *const bindings::device) -> *mut c_char {
+    // SAFETY: By the caller's promise.
+    unsafe {
+        bindings::kasprintf(
+            bindings::GFP_KERNEL,
+            format.as_char_ptr(),
+            bindings::dev_name(dev),
+        )
+    }
+}
+
 /// A class, as a static.
 #[repr(transparent)]
 pub(crate) struct Class(bindings::class);

@@ -83,9 +83,7 @@ impl Eventfd {
     /// `EBADF` when it is not open, `EINVAL` when it is something else.
     pub(crate) fn from_fd(fd: c_int) -> Result<Self> {
         let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
-        // SAFETY: `file` is held.
-        let ctx = unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) };
-        let ctx = NonNull::new(kernel::error::from_err_ptr(ctx)?).ok_or(EINVAL)?;
+        let ctx = Self::ctx_of(&file)?;
         Ok(Self { file, ctx })
     }
 
@@ -102,8 +100,13 @@ impl Eventfd {
 
     /// Another reference, for a subscription.
     fn ctx(&self) -> Result<NonNull<bindings::eventfd_ctx>> {
-        // SAFETY: `file` is held.
-        let ctx = unsafe { bindings::eventfd_ctx_fileget(self.file.as_ptr()) };
+        Self::ctx_of(&self.file)
+    }
+
+    /// A reference, which the caller puts.
+    fn ctx_of(file: &LocalFile) -> Result<NonNull<bindings::eventfd_ctx>> {
+        // SAFETY: `file` is valid.
+        let ctx = unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) };
         NonNull::new(kernel::error::from_err_ptr(ctx)?).ok_or(EINVAL)
     }
 }
