@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all suites of tests share: boots that run programs, their TAP, the summary of both cores side by side."""
+
+import argparse
+import asyncio
+import fcntl
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import time
+
+import klog
+import vm
+from vm import TOP, Failure, Machine
+
+START = float(os.environ.get("RUST_VFIO_T0", time.time()))
+CORE_NAMES = {"c": "C", "rust": "Rust", "host": "host"}
+RESULT = re.compile(r"^(not )?ok (\d+)(?: -)? ?(.*)$")
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def step(text):
+    seconds = int(time.time() - START)
+    print(f"[{seconds // 60}:{seconds % 60:02}] {text}", file=sys.stderr, flush=True)
+
+
+class Program:
+    """The TAP of one program on one core."""
+
+    def __init__(self, core, name):
+        self.core = core
+        self.name = name
+        self.lines = []
+        self.status = None   # of the process
+        self.cases = {}      # name -> ok, failed, skipped
+        self.trouble = ""    # what is wrong beyond its cases
+
+    def finish(self, lost=""):
+        """Reads the TAP; a program without a plan, or that stopped short of it, has failed."""
+        plan, results, skip_all = None, 0, False
+        for line in self.lines:
+            match = re.match(r"^1\.\.(\d+)(.*)$", line)
+            if match:
+                plan = int(match.group(1))
+                skip_all = plan == 0 and "skip" in match.group(2).lower()
+                continue
+            match = RESULT.match(line)
+            if not match:
+                continue
+            results += 1
+            name, _, directive = match.group(3).partition("#")
+            name = name.strip().removeprefix(f"{self.name.partition('@')[0]}.") or f"case {match.group(2)}"
+            while name in self.cases:
+                name += "'"
+            directive = directive.strip().lower()
+            if directive.startswith("skip"):
+                self.cases[name] = "skipped"
+            elif directive.startswith("xfail") or directive.startswith("todo"):
+                self.cases[name] = "ok"
+            else:
+                self.cases[name] = "failed" if match.group(1) else "ok"
+        if lost:
+            self.trouble = lost
+        elif self.status == 4 and not results or skip_all:
+            self.cases["(all)"] = "skipped"
+        elif plan is None:
+            self.trouble = f"printed no TAP plan (status {self.status})"
+        elif results != plan:
+            self.trouble = f"planned {plan} cases and reported {results} (status {self.status})"
+        elif self.status not in (0, 4) and "failed" not in self.cases.values():
+            self.trouble = f"ended with status {self.status}"
+        if self.trouble:
+            self.cases["(program)"] = "failed"
+
+    def show(self):
+        say(f"\n# ---- {CORE_NAMES[self.core]}: {self.name}")
+        for line in self.lines:
+            if line:
+                say(line)
+        if self.trouble:
+            say(f"# {self.name} {self.trouble}")
+
+
+# How often a VM that does not come to its first program is booted.
+BOOTS = 3
+
+
+class Boot:
+    """One VM with the programs that run in it."""
+
+    def __init__(self, core, name, job, *, kernel, programs, archive, machine="default", memory="1G", arguments=""):
+        self.core = core
+        self.name = name
+        self.kernel = kernel
+        self.expected = programs
+        self.results = []
+        self.reports = []
+        self.reason = ""
+        self.log = os.path.join(TOP, "build", "logs", f"{kernel}-{core}-{name}.console")
+        self.machine = Machine(archive + vm.job_archive(job[0], machine, programs=job[1], trees=job[2]), core=core,
+                               kernel=kernel, machine=machine, memory=memory, arguments=arguments,
+                               on_line=self.on_line, log=self.log, timeout=3600, idle=900)
+        self.current = None
+
+    def on_line(self, line):
+        if line.startswith("@@ begin "):
+            self.current = Program(self.core, line.removeprefix("@@ begin "))
+        elif line.startswith("@@ end ") and self.current:
+            self.current.status = int(line.split()[-1])
+            self._finish()
+        elif self.current:
+            self.current.lines.append(line)
+
+    def _finish(self, lost=""):
+        program, self.current = self.current, None
+        program.finish(lost)
+        program.show()
+        self.results.append(program)
+
+    async def run(self, semaphore):
+        async with semaphore:
+            os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            step(f"{CORE_NAMES[self.core]} core, {self.name}: booting, {len(self.expected)} programs")
+            for _ in range(BOOTS):
+                result = await self.machine.run_async()
+                if result.lines or not result.reason:
+                    break
+                # Emulated machines stop in the middle of a boot, rarely, when the host is busy.
+                say(f"# {CORE_NAMES[self.core]} core, {self.name}: did not come up: {result.reason}")
+            self.reason = result.reason
+            if self.current:
+                self._finish(result.reason or "did not end")
+            seen = {p.name for p in self.results}
+            for name in self.expected:
+                if name not in seen:
+                    self.current = Program(self.core, name)
+                    self._finish(f"did not run: {result.reason or 'the VM ended before'}")
+            self.reports = klog.scan(result.console, self.core)
+            if self.reason:
+                say(f"\n# {CORE_NAMES[self.core]} core, {self.name}: {self.reason}; the end of the kernel's log:")
+                for line in result.console.splitlines()[-40:]:
+                    say(f"#   {line}")
+            for report in self.reports:
+                say(f"\n# {CORE_NAMES[self.core]} core, {self.name}: kernel report"
+                    f"{' during ' + report.test if report.test else ''}:")
+                for line in report.excerpt:
+                    say(f"#   {line}")
+
+
+def build_selftests(kernel):
+    """Builds our programs; returns their folder and the names that lib.mk would run."""
+    build = vm.kernel_build(kernel)
+    source = vm.script("kernel-source")
+    out = os.path.join(TOP, "build", f"selftests-{os.path.basename(build)}")
+    os.makedirs(out, exist_ok=True)
+    make = ["make", "-s", "-C", os.path.join(TOP, "selftests"), f"OUTPUT={out}", f"KSRC={source}",
+            f"KHDR_INCLUDES=-isystem {build}/usr/include"]
+    with open(out + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run([*make, f"-j{os.environ.get('JOBS', '2')}"], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode:
+        sys.stderr.write(result.stdout)
+        raise Failure("the selftests do not build")
+    listed = subprocess.run([*make, "emit_tests"], capture_output=True, text=True, check=True).stdout
+    return out, re.findall(r"^[^:\s]*:(\S+)$", listed, re.M)
+
+
+def wanted(name, patterns):
+    return not patterns or any(fnmatch.fnmatch(name, p) or p in name for p in patterns)
+
+
+def summary(options, boots, host):
+    """The table, and the last line; returns the exit status."""
+    table, counts, findings = {}, {"ok": 0, "failed": 0, "skipped": 0}, []
+    for boot in boots:
+        for program in boot.results:
+            for case, outcome in program.cases.items():
+                name = program.name if len(boots) < 2 or program.name != "debug_tools" else \
+                    f"{program.name}@{boot.name}"
+                table.setdefault((name, case), {})[boot.core] = outcome
+                counts[outcome] += 1
+        # The kernel's log of each boot counts as a test.
+        counts["failed" if boot.reports else "ok"] += 1
+        table.setdefault((boot.name, "(kernel log)"), {})[boot.core] = "failed" if boot.reports else "ok"
+    for (program, case), row in table.items():
+        if len(options.cores) < 2:
+            continue
+        c, rust = row.get("c"), row.get("rust")
+        lost = any(case_name == "(program)" and prog == program for prog, case_name in table)
+        if (c is None) != (rust is None) and case != "(program)" and not lost:
+            findings.append(f"{program}: {case}: reported on one core alone")
+        if c == "ok" and rust == "skipped":
+            findings.append(f"{program}: {case}: passes on C and is skipped on Rust")
+        if "@" in program and None not in (c, rust) and c != rust:
+            findings.append(f"{program}: {case}: {c} on C, {rust} on Rust: must be equal")
+    for program in host:
+        for outcome in program.cases.values():
+            counts[outcome] += 1
+    counts["failed"] += len(findings)
+
+    if table:
+        say("\n" + "=" * 72)
+        width = min(100, max(len(f"{p}: {c}") for p, c in table))
+        say(f"{'test':{width}}  " + "  ".join(f"{CORE_NAMES[c]:8}" for c in options.cores))
+        for (program, case), row in table.items():
+            name = f"{program}: {case}"
+            say(f"{name:{width}}  " + "  ".join(f"{row.get(c, '-'):8}" for c in options.cores).rstrip())
+    for finding in findings:
+        say(f"failed: {finding}")
+    seconds = int(time.time() - START)
+    say(f"\n{seconds // 60} min {seconds % 60} s; kernel logs in build/logs")
+    say(f"{counts['ok']} passed, {counts['failed']} failed" +
+        (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
+    return 1 if counts["failed"] or not counts["ok"] else 0
+
+
+async def run_all(boots, jobs):
+    semaphore = asyncio.Semaphore(jobs)
+    await asyncio.gather(*(boot.run(semaphore) for boot in boots))
+
+
+def arguments(description):
+    """The options that every suite has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--kernel", default="base")
+    parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
+    parser.add_argument("--memory", default="1G")
+    parser.add_argument("--vms", type=int, default=2, help="VMs side by side")
+    parser.add_argument("patterns", nargs="*")
+    return parser
+
+
+def parse(parser):
+    options = parser.parse_args()
+    options.patterns = [p for p in options.patterns if p]
+    return options
+
+
+def archive(options):
+    """The initramfs of a suite's boots, less their jobs."""
+    vm.kernel_build(options.kernel)
+    module = vm.rust_module(options.kernel) if "rust" in options.cores else None
+    return vm.base_archive(options.kernel, module, True)
+
+
+def run(options, boots, host=()):
+    """Runs the boots and sums up; returns the exit status."""
+    if not boots and not host:
+        raise Failure(f"no test matches {' '.join(options.patterns)}")
+    if boots:
+        step(f"{len(boots)} boots, {vm.accelerator()}")
+        asyncio.run(run_all(boots, options.vms))
+    return summary(options, boots, host)
+
+
+def main(function):
+    """Calls a suite's main function; what fails is one line, not a trace."""
+    try:
+        sys.exit(function())
+    except Failure as failure:
+        sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
