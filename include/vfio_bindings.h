@@ -5,6 +5,7 @@
  */
 #include <linux/hrtimer_types.h>
 
+#include <linux/anon_inodes.h>
 #include <linux/vfio.h>
 #include <linux/iommufd.h>
 
@@ -17,3 +18,8 @@ const unsigned int VFIO_CONST_DEVICE_BIND_IOMMUFD = VFIO_DEVICE_BIND_IOMMUFD;
 const unsigned int VFIO_CONST_DEVICE_ATTACH_IOMMUFD_PT = VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 const unsigned int VFIO_CONST_DEVICE_DETACH_IOMMUFD_PT = VFIO_DEVICE_DETACH_IOMMUFD_PT;
 const unsigned int VFIO_CONST_GROUP_GET_STATUS = VFIO_GROUP_GET_STATUS;
+const unsigned int VFIO_CONST_GROUP_SET_CONTAINER = VFIO_GROUP_SET_CONTAINER;
+const unsigned int VFIO_CONST_GROUP_UNSET_CONTAINER = VFIO_GROUP_UNSET_CONTAINER;
+const unsigned int VFIO_CONST_GROUP_GET_DEVICE_FD = VFIO_GROUP_GET_DEVICE_FD;
+const fmode_t VFIO_CONST_FMODE_PREAD = FMODE_PREAD;
+const fmode_t VFIO_CONST_FMODE_PWRITE = FMODE_PWRITE;

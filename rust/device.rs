@@ -24,7 +24,7 @@ use crate::{
         cdev::CharRegion,
         debugfs,
         fs::PseudoInode,
-        vfio::{DeviceMemory, NewDevice, RegistrationRef, Severable},
+        vfio::{set::SetProtected, DeviceMemory, NewDevice, RegistrationRef, Severable},
     },
     minors::Minors,
 };
@@ -37,6 +37,7 @@ use kernel::{
         global_lock, Arc, Mutex,
     },
 };
+use open::FirstOpen;
 
 global_lock! {
     /// The minors of the range `vfio-dev`; None before load and after unload.
@@ -97,6 +98,8 @@ pub(crate) struct State {
     link: Severable<Link>,
     #[pin]
     holder: Holder,
+    /// What the device is open by, while it is.
+    first_open: SetProtected<FirstOpen>,
     /// The device's place in its group, from before it can be opened until nobody has it open.
     #[pin]
     membership: Mutex<Option<Membership>>,
@@ -112,6 +115,7 @@ impl State {
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
             holder <- Holder::new(),
+            first_open: SetProtected::new(),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
         })
@@ -125,6 +129,11 @@ impl State {
     /// The link to the device, cut by unregistration.
     pub(crate) fn link(&self) -> &Severable<Link> {
         &self.link
+    }
+
+    /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).
+    pub(crate) fn first_open(&self) -> &SetProtected<FirstOpen> {
+        &self.first_open
     }
 
     /// Who has the device open.

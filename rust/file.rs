@@ -5,7 +5,8 @@
 //! C counterpart: `device_cdev.c`, and `vfio_main.c`, "VFIO Device fd".
 //!
 //! A file comes into being by an open of `/dev/vfio/devices/vfioX`.  It has no access until it is
-//! bound to an iommufd; from then on it has, until it is closed.  There is no way back.
+//! bound to an iommufd; from then on it has, until it is closed.  There is no way back.  Or it
+//! comes by an ioctl of the group's file, and has access from the start.
 //!
 //! A file that is not bound does not keep the device: when the device is unregistered every
 //! operation fails with `ENODEV`.  A bound one does, so unregistration waits for its close.
@@ -16,6 +17,7 @@ pub(crate) mod attach;
 pub(crate) mod bind;
 pub(crate) mod feature;
 pub(crate) mod gate;
+pub(crate) mod group;
 pub(crate) mod logging;
 pub(crate) mod migration;
 pub(crate) mod region;
@@ -39,10 +41,18 @@ use kernel::{
     uaccess::UserPtr,
 };
 
+/// How a file came into being.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Cdev,
+    Group,
+}
+
 /// What a file of a device carries.
 #[pin_data]
 pub(crate) struct DeviceFile {
     state: Arc<State>,
+    path: Path,
     /// The registration that the file was opened in.
     epoch: Epoch,
     gate: AccessGate,
@@ -64,8 +74,18 @@ impl DeviceFile {
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
+        Self::new(state, epoch, Path::Cdev)
+    }
+
+    /// A file without access.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn new(state: Arc<State>, epoch: Epoch, path: Path) -> Result<Pin<KBox<Self>>> {
         let file = pin_init!(Self {
             state,
+            path,
             epoch,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
@@ -147,8 +167,12 @@ impl DeviceFile {
         let device = self.access()?;
         let _powered = Powered::resume_and_get(device.parent())?;
         match cmd {
-            uapi::DEVICE_ATTACH_IOMMUFD_PT => attach::attach(device, arg).map(|()| 0),
-            uapi::DEVICE_DETACH_IOMMUFD_PT => attach::detach(device, arg).map(|()| 0),
+            uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path == Path::Cdev => {
+                attach::attach(device, arg).map(|()| 0)
+            }
+            uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
+                attach::detach(device, arg).map(|()| 0)
+            }
             uapi::DEVICE_FEATURE => feature::feature(device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
             _ => device.ioctl(cmd, arg),

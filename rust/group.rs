@@ -8,14 +8,28 @@
 //! through files of its devices, never both: that is one value, [`Users`].
 //!
 //! Locks: [`GROUPS`], the table, is outside each group's own lock, which is outside the device
-//! sets'.  [`NODES`] is a leaf.
+//! sets'.  The list of a group's devices has a lock of its own, which is held over the driver's
+//! `match`; inside it are those of the links to devices.  [`NODES`] is a leaf.
 
-pub(crate) mod file;
 pub(crate) mod table;
 
-use crate::kapi::{device::has_iommu, iommu::IommuGroup, kvm::KvmSlot};
+use crate::{
+    device::State,
+    kapi::{
+        device::has_iommu,
+        iommu::IommuGroup,
+        iommufd::Ctx,
+        kvm::KvmSlot,
+        uaccess::UserString,
+        vfio::{severable::Epoch, RegistrationRef},
+    },
+};
 use core::num::NonZeroU32;
-use kernel::{new_mutex, prelude::*, sync::Arc, sync::Mutex};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{aref::ARef, Arc, Mutex},
+};
 use table::Node;
 
 pub(crate) use table::{Membership, GROUPS, NODES};
@@ -56,8 +70,8 @@ impl Backing {
 /// Who uses a group.  Both at once cannot be written down.
 enum Users {
     None,
-    /// The group's file.
-    GroupFile,
+    /// The group's file, perhaps with an iommufd for the devices that are opened by it.
+    GroupFile(Option<ARef<Ctx>>),
     /// So many files of its devices, bound or about to be.
     Cdevs(NonZeroU32),
 }
@@ -81,6 +95,17 @@ pub(crate) struct Group {
     node: Option<Node>,
     #[pin]
     inner: Mutex<Inner>,
+    /// The devices that can be opened by it, the latest last.
+    #[pin]
+    devices: Mutex<KVec<Arc<State>>>,
+}
+
+/// What `VFIO_GROUP_GET_STATUS` tells.
+pub(crate) struct Status {
+    pub(crate) has_iommufd: bool,
+    /// As far as one can see before a device is opened, no driver of the host does DMA in the
+    /// group.
+    pub(crate) viable: bool,
 }
 
 impl Group {
@@ -99,7 +124,13 @@ impl Group {
                 iommu_group,
                 users: Users::None,
             }),
+            devices <- new_mutex!(KVec::new()),
         })
+    }
+
+    /// Whether there is no IOMMU.
+    pub(crate) fn is_noiommu(&self) -> bool {
+        self.noiommu
     }
 
     /// Where KVM notes its machine.
@@ -116,7 +147,7 @@ impl Group {
         let mut inner = self.inner.lock();
         let count = match inner.users {
             Users::None => NonZeroU32::MIN,
-            Users::GroupFile => return Err(EBUSY),
+            Users::GroupFile(_) => return Err(EBUSY),
             Users::Cdevs(count) => count.checked_add(1).ok_or(EBUSY)?,
         };
         inner.users = Users::Cdevs(count);
@@ -129,7 +160,7 @@ impl Group {
     ///
     /// In this order: `ENODEV` when the last device has left; `EPERM` without an IOMMU, unless
     /// `privileged`; `EBUSY` when the group is in use either way.
-    fn open(&self, privileged: impl FnOnce() -> bool) -> Result {
+    pub(crate) fn open(&self, privileged: impl FnOnce() -> bool) -> Result {
         let mut inner = self.inner.lock();
         if inner.iommu_group.is_none() {
             return Err(ENODEV);
@@ -139,27 +170,118 @@ impl Group {
         }
         match inner.users {
             Users::None => {
-                inner.users = Users::GroupFile;
+                inner.users = Users::GroupFile(None);
                 Ok(())
             }
-            Users::GroupFile | Users::Cdevs(_) => Err(EBUSY),
+            Users::GroupFile(_) | Users::Cdevs(_) => Err(EBUSY),
         }
     }
 
     /// The end of [`open`](Self::open).
-    fn close(&self) {
-        self.inner.lock().users = Users::None;
+    pub(crate) fn close(&self) {
+        let users = core::mem::replace(&mut self.inner.lock().users, Users::None);
+        drop(users);
     }
 
-    /// Whether no driver of the host and no other user does DMA in the group.
+    /// What can be told of the group.
     ///
     /// # Errors
     ///
     /// `ENODEV` when the last device has left.
-    fn is_viable(&self) -> Result<bool> {
+    pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
-        Ok(!group.dma_owner_claimed())
+        let has_iommufd = matches!(inner.users, Users::GroupFile(Some(_)));
+        Ok(Status {
+            has_iommufd,
+            viable: has_iommufd || !group.dma_owner_claimed(),
+        })
+    }
+
+    /// Sets the iommufd that devices are opened with, and prepares it for the ioctls of containers.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` when one is set; `ENODEV` when the last device has left; those of
+    /// `lookup`; `EINVAL` when the iommufd serves groups with an IOMMU and this one has none, or
+    /// the other way round; `ENOMEM`.
+    pub(crate) fn set_iommufd(&self, lookup: impl FnOnce() -> Result<ARef<Ctx>>) -> Result {
+        let mut inner = self.inner.lock();
+        let Inner { iommu_group, users } = &mut *inner;
+        let Users::GroupFile(iommufd @ None) = users else {
+            return Err(EINVAL);
+        };
+        if iommu_group.is_none() {
+            return Err(ENODEV);
+        }
+        let ctx = lookup()?;
+        match self.noiommu {
+            true => ctx.set_compat_noiommu()?,
+            false => ctx.create_compat_ioas()?,
+        }
+        *iommufd = Some(ctx);
+        Ok(())
+    }
+
+    /// Takes the iommufd back.  Devices that are open by it stay so.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when none is set.
+    pub(crate) fn unset_iommufd(&self) -> Result {
+        let ctx = match &mut self.inner.lock().users {
+            Users::GroupFile(iommufd) => iommufd.take(),
+            Users::None | Users::Cdevs(_) => None,
+        };
+        ctx.map(drop).ok_or(EINVAL)
+    }
+
+    /// The iommufd that is set.
+    pub(crate) fn iommufd(&self) -> Option<ARef<Ctx>> {
+        match &self.inner.lock().users {
+            Users::GroupFile(iommufd) => iommufd.clone(),
+            Users::None | Users::Cdevs(_) => None,
+        }
+    }
+
+    /// Lets a device be opened by its name, until [`remove`](Self::remove).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn add(&self, device: Arc<State>) -> Result {
+        Ok(self.devices.lock().push(device, GFP_KERNEL)?)
+    }
+
+    /// The end of [`add`](Self::add).
+    pub(crate) fn remove(&self, device: &State) {
+        let mut devices = self.devices.lock();
+        let index = devices
+            .iter()
+            .position(|d| core::ptr::eq(&raw const **d, device));
+        let removed = index.and_then(|index| devices.remove(index).ok());
+        drop(devices);
+        drop(removed);
+    }
+
+    /// The device that goes by a name; the latest is asked first.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when there is none; the errno of a driver that looks at the name.
+    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
+        for device in self.devices.lock().iter().rev() {
+            let Some((epoch, ())) = device.link().with(|_| ()) else {
+                continue;
+            };
+            let Some((registration, ())) = device.link().registration(epoch, |_| ()) else {
+                continue;
+            };
+            if registration.has_name(name)? {
+                return Ok((registration, epoch));
+            }
+        }
+        Err(ENODEV)
     }
 
     /// Nothing can be done with the group any more: the last device leaves.
@@ -180,8 +302,7 @@ impl Drop for GroupBlock {
                 None => Users::None,
             },
             // A block counts itself in, so neither of these can be.
-            Users::None => Users::None,
-            Users::GroupFile => Users::GroupFile,
+            Users::None | Users::GroupFile(_) => return,
         };
     }
 }

@@ -21,6 +21,9 @@ const fn io(nr: u32) -> u32 {
 }
 
 pub(crate) const GROUP_GET_STATUS: u32 = io(3);
+pub(crate) const GROUP_SET_CONTAINER: u32 = io(4);
+pub(crate) const GROUP_UNSET_CONTAINER: u32 = io(5);
+pub(crate) const GROUP_GET_DEVICE_FD: u32 = io(6);
 pub(crate) const DEVICE_GET_REGION_INFO: u32 = io(8);
 pub(crate) const DEVICE_FEATURE: u32 = io(17);
 pub(crate) const DEVICE_BIND_IOMMUFD: u32 = io(18);

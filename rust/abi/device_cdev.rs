@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `device_cdev.c` and the file operations of `vfio_main.c`: `/dev/vfio/devices/vfioX`.
+//! `device_cdev.c` and the file operations of `vfio_main.c`: `/dev/vfio/devices/vfioX`, and what
+//! `VFIO_GROUP_GET_DEVICE_FD` gives.
 
 use crate::{
     bindings,
@@ -8,8 +9,16 @@ use crate::{
     kapi::cdev::{self, FileOperations},
     LocalModule,
 };
+use core::ptr::NonNull;
 use kernel::{
-    mm::virt::VmaNew, module::this_module, prelude::*, seq_file::SeqFile, types::ForeignOwnable,
+    error::from_err_ptr,
+    fs::{file::flags, File},
+    mm::virt::VmaNew,
+    module::this_module,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::aref::ARef,
+    types::ForeignOwnable,
     uaccess::UserPtr,
 };
 
@@ -46,6 +55,36 @@ pub(crate) static FOPS: FileOperations = unsafe {
 unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
     // SAFETY: `open()` stored it; `release()` takes it back.
     unsafe { Pin::<KBox<DeviceFile>>::borrow((*file).private_data).get_ref() }
+}
+
+/// A file of the VFS without a node, for a device that was opened by way of its group.
+///
+/// # Errors
+///
+/// `ENFILE`, `ENOMEM`.
+pub(super) fn into_file(opened: Pin<KBox<DeviceFile>>) -> Result<ARef<File>> {
+    let mapping = opened.state().inode().mapping();
+    let data = opened.into_foreign();
+    // SAFETY: The operations are static and take `data` for what it is.
+    let file = from_err_ptr(unsafe {
+        bindings::anon_inode_getfile_fmode(
+            c"[vfio-device]".as_char_ptr(),
+            FOPS.as_raw(),
+            data.cast(),
+            flags::O_RDWR as c_int,
+            bindings::FMODE_PREAD | bindings::FMODE_PWRITE,
+        )
+    });
+    let file = file.inspect_err(|_| {
+        // SAFETY: There is no file that took `data` over.
+        drop(unsafe { Pin::<KBox<DeviceFile>>::from_foreign(data) })
+    })?;
+    // SAFETY: The file is ours alone; the mapping belongs to an inode that what is stored in
+    // `private_data` keeps until the file's release.
+    unsafe { (*file).f_mapping = mapping };
+    let file = NonNull::new(file).ok_or(ENOMEM)?;
+    // SAFETY: The reference is ours, and nobody else has the file: there is no `fdget_pos()`.
+    Ok(unsafe { ARef::from_raw(file.cast()) })
 }
 
 /// What the file carries, if it is a device's.

@@ -2,9 +2,11 @@
 
 //! `group.c`: `/dev/vfio/$GROUP`, and questions about files.
 
+use super::device_cdev;
 use crate::{
     bindings,
-    group::{file, Group},
+    file::group as file,
+    group::Group,
     kapi::{
         cdev::{self, FileOperations},
         class::{node_name, Class},
@@ -84,7 +86,9 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
     // SAFETY: The file is open with our operations.
     let group = unsafe { Arc::<Group>::borrow((*file).private_data) };
-    crate::kapi::to_int(file::ioctl(&group, cmd, UserPtr::from_addr(arg))) as c_long
+    let result = file::ioctl(&group, cmd, UserPtr::from_addr(arg), device_cdev::into_file);
+    // CAST: Both widen.
+    result.unwrap_or_else(|e| e.to_errno()) as c_long
 }
 
 /// The group whose file it is, if it is one.

@@ -38,6 +38,11 @@ same_layout!(uapi::feature::LoggingReport, vfio_device_feature_dma_logging_repor
 
 const _: () = {
     assert!(uapi::GROUP_GET_STATUS == bindings::GROUP_GET_STATUS);
+    assert!(uapi::GROUP_SET_CONTAINER == bindings::GROUP_SET_CONTAINER);
+    assert!(uapi::GROUP_UNSET_CONTAINER == bindings::GROUP_UNSET_CONTAINER);
+    assert!(uapi::GROUP_GET_DEVICE_FD == bindings::GROUP_GET_DEVICE_FD);
+    assert!(uapi::group::FLAG_VIABLE == bindings::VFIO_GROUP_FLAGS_VIABLE);
+    assert!(uapi::group::FLAG_CONTAINER_SET == bindings::VFIO_GROUP_FLAGS_CONTAINER_SET);
     assert!(uapi::DEVICE_GET_REGION_INFO == bindings::DEVICE_GET_REGION_INFO);
     assert!(uapi::DEVICE_FEATURE == bindings::DEVICE_FEATURE);
     assert!(uapi::DEVICE_BIND_IOMMUFD == bindings::DEVICE_BIND_IOMMUFD);

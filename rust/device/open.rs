@@ -1,79 +1,232 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The first open and the last close of a device.
+//! Opening and closing of a device.
 //!
-//! C counterpart: `vfio_df_device_first_open()` and `vfio_df_device_last_close()`.
+//! C counterpart: `vfio_df_open()` and `vfio_df_close()`, and the half of `vfio_df_group_open()`
+//! that concerns the device.
+//!
+//! A device is open once by a file of its own, or any number of times by way of its group.  The
+//! first open decides by which backend, takes what has to be held meanwhile, and the last close
+//! gives it back ([`FirstOpen`]).
+//!
+//! Locks: the set's.  The group's own lock is not held: what an open needs of the group it has
+//! taken before.
 
 use crate::kapi::{
+    capability,
     iommufd::Ctx,
     kvm::KvmRef,
     module::ModuleRef,
-    vfio::{ops::Opened, Device, Open, RegistrationRef, SetLocked},
+    vfio::{
+        ops::{Closing, Opened},
+        Device, Open, RegistrationRef, SetLocked,
+    },
 };
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::aref::ARef};
 
-/// A device that is open; closed when dropped, which takes the set's lock.
-pub(crate) struct OpenDevice {
-    opened: Opened,
-    devid: u32,
-    /// The driver's module, kept until its `close_device` has run.
-    module: Option<ModuleRef>,
+/// How an open device reaches memory.
+pub(crate) enum Backend {
+    /// It is bound to an iommufd.
+    Iommufd(ARef<Ctx>),
+    /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
+    /// of the device.
+    NoIommu(ARef<Ctx>),
 }
 
-impl OpenDevice {
-    /// Opens the device, which must not be open, on an iommufd.  The caller keeps `kvm`, which
-    /// drivers see while the device is open, until after the close.
-    ///
-    /// Order: the driver's module, its `bind_iommufd`, its `open_device`; undone in reverse.
+impl Backend {
+    fn ctx(&self) -> &Ctx {
+        match self {
+            Self::Iommufd(ctx) | Self::NoIommu(ctx) => ctx,
+        }
+    }
+
+    /// Whether both are one backend.
+    fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self.ctx(), other.ctx())
+    }
+
+    /// Whether the caller may open a device by its group.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the device is open; `ENODEV` when the driver's module is going away or the
-    /// device is being unregistered; the driver's.
-    pub(crate) fn open(
+    /// `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO` and nobody has done anything
+    /// with the iommufd that makes sense with an IOMMU only.
+    fn permit(&self) -> Result {
+        match self {
+            Self::Iommufd(_) => Ok(()),
+            Self::NoIommu(ctx) if capability::sys_rawio() && ctx.compat_ioas().is_err() => Ok(()),
+            Self::NoIommu(_) => Err(EPERM),
+        }
+    }
+
+    /// Binds the device; the result is its id in the iommufd.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, those of iommufd among them.
+    fn bind(&self, locked: &mut SetLocked<'_>) -> Result<u32> {
+        match self {
+            Self::Iommufd(ctx) => locked.bind_iommufd(ctx),
+            Self::NoIommu(_) => Ok(0),
+        }
+    }
+
+    /// The end of [`bind`](Self::bind).
+    fn unbind(&self, locked: &mut SetLocked<'_>) {
+        match self {
+            Self::Iommufd(_) => locked.unbind_iommufd(),
+            Self::NoIommu(_) => {}
+        }
+    }
+
+    /// Attaches the address space that the ioctls of containers work on.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when the iommufd has none; the driver's.
+    fn attach_compat(&self, locked: &mut SetLocked<'_>) -> Result {
+        match self {
+            Self::Iommufd(ctx) => locked.attach_ioas(ctx.compat_ioas()?).map(|_| ()),
+            Self::NoIommu(_) => Ok(()),
+        }
+    }
+}
+
+/// What is held from the first open to the last close.  Dropped without the set's lock: the last
+/// reference on a machine may end it.
+pub(crate) struct FirstOpen {
+    backend: Backend,
+    /// Drivers see the machine while the device is open.
+    _kvm: Option<KvmRef>,
+    /// The driver's module, until its `close_device` has run.
+    module: Option<ModuleRef>,
+}
+
+/// By which kind of file a device is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// One of its own; alone.
+    Cdev,
+    /// Its group's; any number.
+    Group,
+}
+
+/// One open of a device; closed when dropped, which takes the set's lock.
+pub(crate) struct OpenDevice {
+    opened: Opened,
+    devid: u32,
+}
+
+impl OpenDevice {
+    /// Opens the device, which must not be open, on an iommufd: for a file of its own.
+    ///
+    /// `kvm` is taken when this succeeds, and else left to be dropped without the lock.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the device is open; those of [`first`](Self::first).
+    pub(crate) fn by_cdev(
         locked: &mut SetLocked<'_>,
-        ctx: &Ctx,
-        kvm: Option<&KvmRef>,
+        ctx: ARef<Ctx>,
+        kvm: &mut Option<KvmRef>,
     ) -> Result<Self> {
         if locked.open_count() != 0 {
             return Err(EINVAL);
         }
+        Self::first(locked, Path::Cdev, Backend::Iommufd(ctx), kvm)
+    }
+
+    /// Opens the device by way of its group, for the first time or once more.  The first time, the
+    /// address space of the backend is attached.
+    ///
+    /// `kvm` is taken by a first open that succeeds, and else left to be dropped without the lock.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when it is open by another backend, where the C core mixes up the two; for a first
+    /// open `EPERM` as for [`Backend::permit`], and those of [`first`](Self::first).
+    pub(crate) fn by_group(
+        locked: &mut SetLocked<'_>,
+        backend: Backend,
+        kvm: &mut Option<KvmRef>,
+    ) -> Result<Self> {
+        if locked.open_count() == 0 {
+            backend.permit()?;
+            return Self::first(locked, Path::Group, backend, kvm);
+        }
+        match locked.with_first_open(|first| first.backend.is(&backend)) {
+            Some(true) => Self::again(locked),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// The first open.
+    ///
+    /// Order: the driver's module, its `bind_iommufd`, its `open_device`, and for a group its
+    /// `attach_ioas`; undone in reverse.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when the driver's module is going away or the device is being unregistered; the
+    /// driver's; `ENODEV` when the iommufd of a group has no address space to attach.
+    fn first(
+        locked: &mut SetLocked<'_>,
+        path: Path,
+        backend: Backend,
+        kvm: &mut Option<KvmRef>,
+    ) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let module = ModuleRef::of_driver(&registration)?;
         // The driver sees itself counted in its callbacks.
         locked.set_open_count(1);
-        locked.set_kvm(kvm);
-        let opened = Self::bind_and_open(locked, registration, ctx);
-        if opened.is_err() {
-            locked.set_kvm(None);
-            locked.set_open_count(0);
+        locked.set_kvm(kvm.as_ref());
+        let open = Self::bind_and_open(locked, registration, path, &backend);
+        match open {
+            Ok(_) => {
+                locked.set_first_open(Some(FirstOpen {
+                    backend,
+                    _kvm: kvm.take(),
+                    module: Some(module),
+                }));
+                locked.set_cdev_opened(path == Path::Cdev);
+                locked.device().state().holder().set();
+            }
+            Err(_) => {
+                locked.set_kvm(None);
+                locked.set_open_count(0);
+            }
         }
-        let (opened, devid) = opened?;
-        locked.set_cdev_opened(true);
-        locked.device().state().holder().set();
-        Ok(Self {
-            opened,
-            devid,
-            module: Some(module),
-        })
+        open
     }
 
     fn bind_and_open(
         locked: &mut SetLocked<'_>,
         registration: RegistrationRef,
-        ctx: &Ctx,
-    ) -> Result<(Opened, u32)> {
-        let devid = locked.bind_iommufd(ctx)?;
-        match locked.driver_open(registration) {
-            Ok(opened) => Ok((opened, devid)),
-            Err(e) => {
-                locked.unbind_iommufd();
-                Err(e)
-            }
+        path: Path,
+        backend: &Backend,
+    ) -> Result<Self> {
+        let devid = backend.bind(locked)?;
+        let mut opened = locked
+            .driver_open(registration)
+            .inspect_err(|_| backend.unbind(locked))?;
+        if path == Path::Group {
+            backend.attach_compat(locked).inspect_err(|_| {
+                locked.driver_close(opened.closing().1);
+                backend.unbind(locked);
+            })?;
         }
+        Ok(Self { opened, devid })
     }
 
-    /// The id of the device in the iommufd.
+    /// One more open, of which the driver sees nothing but the count.
+    fn again(locked: &mut SetLocked<'_>) -> Result<Self> {
+        let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
+        let opened = locked.open_again(registration)?;
+        Ok(Self { opened, devid: 0 })
+    }
+
+    /// The id of the device in the iommufd; 0 for a group's file, whose user does not get to know
+    /// it.
     pub(crate) fn devid(&self) -> u32 {
         self.devid
     }
@@ -86,17 +239,31 @@ impl OpenDevice {
 }
 
 impl Drop for OpenDevice {
-    /// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
     fn drop(&mut self) {
-        let (registration, closing) = self.opened.closing();
-        let mut locked = registration.lock_set();
-        locked.driver_close(closing);
-        locked.unbind_iommufd();
-        locked.reset_precopy_info();
-        drop(self.module.take());
-        locked.set_kvm(None);
-        locked.device().state().holder().clear();
-        locked.set_cdev_opened(false);
-        locked.set_open_count(0);
+        let (device, closing) = self.opened.closing();
+        let mut locked = device.lock_set();
+        let first = close(&mut locked, closing);
+        drop(locked);
+        drop(first);
     }
+}
+
+/// Closes.  The last close gives what the first open took, to be dropped without the lock.
+///
+/// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
+fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> Option<FirstOpen> {
+    if !locked.driver_close(closing) {
+        return None;
+    }
+    let mut first = locked.set_first_open(None);
+    if let Some(first) = &mut first {
+        first.backend.unbind(locked);
+        locked.reset_precopy_info();
+        drop(first.module.take());
+    }
+    locked.set_kvm(None);
+    locked.device().state().holder().clear();
+    locked.set_cdev_opened(false);
+    locked.set_open_count(0);
+    first
 }

@@ -66,12 +66,12 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
     if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
+    let group = membership.group().clone();
+    let has_node = !noiommu || noiommu_cdev;
+    group.add(device.state().into())?;
     if noiommu {
         taint(device, noiommu_cdev);
     }
-
-    let group = membership.group().clone();
-    let has_node = !noiommu || noiommu_cdev;
     *device.state().membership.lock() = Some(membership);
     let first = publish(device, Link { noiommu, group }, has_node);
     if let Err(e) = announce(device, has_node) {
@@ -145,7 +145,9 @@ fn retract(device: &Device) {
     if let Some(devices) = DEVICES.lock().as_mut() {
         drop(devices.minors.retract(state.index));
     }
-    drop(state.link.sever());
+    if let Some(link) = state.link.sever() {
+        link.group().remove(&state);
+    }
 }
 
 /// Makes the class device, its node and its uevent.

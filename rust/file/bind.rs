@@ -7,27 +7,22 @@
 //! Locks: the group's, which is dropped before the set's is taken.  No user memory is touched
 //! under either, for a page that does not come would stop every device of the set.
 
-use super::DeviceFile;
+use super::{gate::Granted, DeviceFile};
 use crate::{
     device::open::OpenDevice,
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
-        kvm::KvmRef,
         vfio::{Device, Open, RegistrationRef, SetLocked},
     },
     uapi::bind::{BindIommufd, Token},
 };
-use kernel::{prelude::*, sync::aref::ARef, uaccess::UserPtr};
+use kernel::{prelude::*, uaccess::UserPtr};
 
 /// A bound file's hold on its device.  Dropped at close, in the order of the fields.
 pub(crate) struct Bound {
     /// Closes the device, under the set's lock.
     open: OpenDevice,
-    /// The last put may end the machine: not under the lock.
-    _kvm: Option<KvmRef>,
-    /// Keeps the iommufd, also when user space closes it first.
-    _ctx: ARef<Ctx>,
     /// Keeps the group's own file closed.
     _block: GroupBlock,
     /// Last: who waits for the device's users finds the group free.
@@ -45,7 +40,7 @@ impl Bound {
 ///
 /// # Errors
 ///
-/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already); `ENODEV` (device
+/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already, or opened by the group); `ENODEV` (device
 /// gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]);
 /// `EBADF`, `EBADFD` (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module
 /// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
@@ -62,8 +57,9 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block()?;
 
-    // What KVM says later counts at the next bind.
-    let kvm = file.kvm.get();
+    // What KVM says later counts at the next bind.  If this one fails the reference is put after the
+    // lock: the last put may end the machine.
+    let mut kvm = file.kvm.get();
 
     let mut locked = registration.lock_set();
     // Bound by another thread in the meantime.
@@ -72,19 +68,17 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd)?;
-    let open = OpenDevice::open(&mut locked, &ctx, kvm.as_ref())?;
+    let open = OpenDevice::by_cdev(&mut locked, ctx, &mut kvm)?;
     drop(locked);
 
     let bound = Bound {
         open,
-        _kvm: kvm,
-        _ctx: ctx,
         _block: block,
         _registration: registration,
     };
     // On failure the drop of `bound` undoes everything.
     arg.write_devid(bound.open.devid())?;
-    file.gate.open(bound);
+    file.gate.open(Granted::Bound(bound));
     Ok(())
 }
 

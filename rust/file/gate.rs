@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The gate between a file and its device: closed until the file is bound, open from then on.
+//! The gate between a file and its device.  A file of the device itself is closed until it is
+//! bound, and open from then on; one that comes by way of the group is open from the start.
 //!
 //! C counterpart: `vfio_device_file::access_granted`, published with release and read with acquire
 //! semantics.  Here the flag and what it guards are one value.
 
 use super::bind::Bound;
-use crate::kapi::vfio::{Device, Open};
+use crate::{
+    device::open::OpenDevice,
+    kapi::vfio::{Device, Open},
+};
 use kernel::sync::SetOnce;
 
+/// Why a file has access.
+pub(super) enum Granted {
+    /// It is bound to an iommufd.
+    Bound(Bound),
+    /// Its group has an iommufd.
+    Group(OpenDevice),
+}
+
 /// The gate; closed when the file is.
-pub(crate) struct AccessGate(SetOnce<Bound>);
+pub(crate) struct AccessGate(SetOnce<Granted>);
 
 impl AccessGate {
     /// A closed gate.
@@ -21,12 +33,15 @@ impl AccessGate {
     /// The device, if the gate is open.
     #[inline]
     pub(crate) fn pass(&self) -> Option<&Device<Open>> {
-        self.0.as_ref().map(Bound::device)
+        self.0.as_ref().map(|granted| match granted {
+            Granted::Bound(bound) => bound.device(),
+            Granted::Group(open) => open.device(),
+        })
     }
 
     /// Opens the gate, once.  A second value is dropped, that is, undone; it cannot come about,
     /// for a device is bound once at a time.
-    pub(super) fn open(&self, bound: Bound) {
-        self.0.populate(bound);
+    pub(super) fn open(&self, granted: Granted) {
+        self.0.populate(granted);
     }
 }

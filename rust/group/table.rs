@@ -172,7 +172,7 @@ impl Group {
     /// # Errors
     ///
     /// `ENXIO` when there is none; `ENODEV` when its last device has left.
-    pub(super) fn by_minor(minor: u32) -> Result<Arc<Self>> {
+    pub(crate) fn by_minor(minor: u32) -> Result<Arc<Self>> {
         NODES.lock().as_ref().ok_or(ENXIO)?.minors.get(minor)
     }
 }

@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 use kernel::{
     device::Device,
     error::to_result,
+    fs::LocalFile,
     prelude::*,
     sync::aref::{ARef, AlwaysRefCounted},
     types::Opaque,
@@ -51,6 +52,52 @@ impl Ctx {
         let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
         // SAFETY: `iommufd_ctx_from_fd()` gave us the reference.
         Ok(unsafe { ARef::from_raw(ctx) })
+    }
+
+    /// The iommufd whose file it is.
+    ///
+    /// # Errors
+    ///
+    /// `EBADFD` when it is another file.
+    pub(crate) fn from_file(file: &LocalFile) -> Result<ARef<Self>> {
+        // SAFETY: `file` is valid.
+        let raw = unsafe { bindings::iommufd_ctx_from_file(file.as_ptr()) };
+        let raw = kernel::error::from_err_ptr(raw).map_err(|_| EBADFD)?;
+        let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
+        // SAFETY: `iommufd_ctx_from_file()` gave us the reference.
+        Ok(unsafe { ARef::from_raw(ctx) })
+    }
+
+    /// Makes sure that the iommufd has an address space that the ioctls of containers work on.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the iommufd stands for no IOMMU; `ENOMEM`.
+    pub(crate) fn create_compat_ioas(&self) -> Result {
+        // SAFETY: `self` is valid.
+        to_result(unsafe { bindings::iommufd_vfio_compat_ioas_create(self.as_raw()) })
+    }
+
+    /// Makes the iommufd answer the ioctls of containers as one without an IOMMU.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when it has the address space of [`create_compat_ioas`](Self::create_compat_ioas).
+    pub(crate) fn set_compat_noiommu(&self) -> Result {
+        // SAFETY: `self` is valid.
+        to_result(unsafe { bindings::iommufd_vfio_compat_set_no_iommu(self.as_raw()) })
+    }
+
+    /// The id of that address space.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when there is none.
+    pub(crate) fn compat_ioas(&self) -> Result<u32> {
+        let mut id = 0;
+        // SAFETY: `self` is valid.
+        to_result(unsafe { bindings::iommufd_vfio_compat_ioas_get_id(self.as_raw(), &mut id) })?;
+        Ok(id)
     }
 
     /// # Safety

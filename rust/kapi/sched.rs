@@ -3,7 +3,7 @@
 //! The calling task (`include/linux/sched.h`).
 
 use core::fmt::Write;
-use kernel::{fmt, task::Task};
+use kernel::{fmt, prelude::fmt, task::Task};
 
 /// Whether the calling task has a user's address space: kernel threads have none.
 pub(crate) fn has_mm() -> bool {
@@ -31,20 +31,34 @@ impl TaskId {
     }
 }
 
+/// The name of a task, of which what cannot be printed is shown as a question mark: a name is
+/// bytes, not text.
+struct Comm<'a>(&'a [u8; 16]);
+
+impl fmt::Display for Comm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.iter().take_while(|b| **b != 0) {
+            f.write_char(match byte {
+                b' ' | b'!'..=b'~' => *byte as char,
+                _ => '?',
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// Formats as `"comm" (pid)`.
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.comm.split(|b| *b == 0).next().unwrap_or_default();
-        f.write_str("\"")?;
-        for byte in name {
-            // A name is bytes, not text: what cannot be printed is shown as a question mark.
-            let c = if byte.is_ascii_graphic() || *byte == b' ' {
-                *byte as char
-            } else {
-                '?'
-            };
-            f.write_char(c)?;
-        }
-        write!(f, "\" ({})", self.pid)
+        f.write_fmt(fmt!("\"{}\" ({})", Comm(&self.comm), self.pid))
+    }
+}
+
+/// Formats as `comm:pid`.
+pub(crate) struct Plain<'a>(pub(crate) &'a TaskId);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("{}:{}", Comm(&self.0.comm), self.0.pid))
     }
 }

@@ -6,6 +6,7 @@
 //! each copy, which is much for ioctls that take 500 in all (see `make bench`).
 
 use crate::bindings;
+use core::ptr::NonNull;
 use kernel::{prelude::*, uaccess::UserPtr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -75,5 +76,45 @@ pub(crate) fn check_zeroed(ptr: UserPtr, len: usize) -> Result<bool> {
         0 => Ok(false),
         ret if ret < 0 => Err(Error::from_errno(ret)),
         _ => Ok(true),
+    }
+}
+
+/// A string that was copied from user space; freed when dropped.
+///
+/// # Invariants
+///
+/// Points to a string that `strndup_user()` made.
+pub(crate) struct UserString(NonNull<c_char>);
+
+impl UserString {
+    /// Copies a string of at most `limit` bytes, its end among them.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`; `EINVAL` when it is longer; `ENOMEM`.
+    pub(crate) fn read(ptr: UserPtr, limit: usize) -> Result<Self> {
+        let limit = limit.try_into().map_err(|_| EINVAL)?;
+        // SAFETY: `strndup_user()` checks the user's side itself.
+        let copy = unsafe { bindings::strndup_user(ptr.as_const_ptr().cast(), limit) };
+        let copy = kernel::error::from_err_ptr(copy)?;
+        Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?))
+    }
+
+    /// The string.
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        // SAFETY: By the type's invariants.
+        unsafe { CStr::from_char_ptr(self.0.as_ptr()) }
+    }
+
+    /// For drivers that take options apart in place.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut c_char {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for UserString {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariants; `strndup_user()` allocates with `kmalloc()`.
+        unsafe { bindings::kfree(self.0.as_ptr().cast()) }
     }
 }

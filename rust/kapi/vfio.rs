@@ -35,10 +35,11 @@ use kernel::{
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
-/// What the core hangs on each device it allocates, and what is in its link: the types above `kapi`
-/// that are named here.
+/// What the core hangs on each device it allocates, what is in its link, and what belongs to its
+/// open: the types above `kapi` that are named here.
 type State = crate::device::State;
 type Link = crate::device::Link;
+type FirstOpen = crate::device::open::FirstOpen;
 
 /// The device exists.
 pub(crate) struct Normal;

@@ -8,7 +8,7 @@
 use super::{Device, Open, Registered, RegistrationRef, SetLocked};
 use crate::{
     bindings,
-    kapi::{callback_result, iommufd},
+    kapi::{callback_result, iommufd, uaccess::UserString},
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
@@ -75,6 +75,21 @@ impl<Ctx> Device<Ctx> {
     }
 }
 
+impl Device<Registered> {
+    /// Whether the name that user space gave, perhaps with options, is the device's.
+    ///
+    /// # Errors
+    ///
+    /// The driver's: vfio-pci's are `EINVAL` for an unknown option and `EACCES` for a wrong token.
+    pub(crate) fn has_name(&self, name: &mut UserString) -> Result<bool> {
+        let Some(matches) = self.ops().match_ else {
+            return Ok(self.parent().name() == name.as_c_str());
+        };
+        // SAFETY: The device is registered; the string is the caller's own.
+        int_result(unsafe { matches(self.as_raw(), name.as_mut_ptr()) }).map(|found| found != 0)
+    }
+}
+
 /// Callbacks of opening and closing, under the set's lock.
 impl SetLocked<'_> {
     /// Asks the driver whether the token opens the device; `None` is "no token given".
@@ -111,16 +126,41 @@ impl SetLocked<'_> {
         })
     }
 
-    /// The driver's `close_device`, for the last close.
-    pub(crate) fn driver_close(&mut self, closing: Closing<'_>) {
-        if closing.device.as_raw() != self.device().as_raw() {
-            return;
+    /// One more open of a device that is open, of which the driver sees nothing but the count.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the registration is another device's, or the device is not open; `EMFILE`
+    /// when it is open too often.
+    pub(crate) fn open_again(&mut self, registration: RegistrationRef) -> Result<Opened> {
+        if registration.as_raw() != self.device().as_raw() || self.open_count() == 0 {
+            return Err(EINVAL);
         }
-        let was_open = core::mem::replace(closing.open, false);
-        if let Some(close) = self.device().ops().close_device.filter(|_| was_open) {
+        self.set_open_count(self.open_count().checked_add(1).ok_or(EMFILE)?);
+        Ok(Opened {
+            registration,
+            open: true,
+        })
+    }
+
+    /// Ends one open: the count goes down, but for the last, which is the driver's
+    /// `close_device`.  The driver sees the last counted until its callbacks are done, so the
+    /// caller sets that count to 0 when it is told that this was the last.
+    pub(crate) fn driver_close(&mut self, closing: Closing<'_>) -> bool {
+        if closing.device.as_raw() != self.device().as_raw() || !*closing.open {
+            return false;
+        }
+        *closing.open = false;
+        let others = self.open_count().saturating_sub(1);
+        if others != 0 {
+            self.set_open_count(others);
+            return false;
+        }
+        if let Some(close) = self.device().ops().close_device {
             // SAFETY: Balances `driver_open()`; the set is locked.
             unsafe { close(self.device().as_raw()) }
         }
+        true
     }
 
     /// The driver's `bind_iommufd`; the result is the id of the device in the iommufd.
@@ -266,10 +306,11 @@ impl Device<Open> {
     }
 }
 
-/// Proof that the driver's `open_device` has run; holds the registration.
+/// Proof that the driver's `open_device` has run and its `close_device` has not; holds the
+/// registration.  One of the opens that are counted.
 pub(crate) struct Opened {
     registration: RegistrationRef,
-    /// Cleared by [`SetLocked::driver_close`], so that there is one close.
+    /// Cleared by [`SetLocked::driver_close`], so that each open is closed once.
     open: bool,
 }
 
@@ -277,8 +318,8 @@ impl Opened {
     /// The device, open.
     #[inline]
     pub(crate) fn device(&self) -> &Device<Open> {
-        // SAFETY: `driver_open()` made the proof; whoever holds it closes the device when they
-        // drop it and not before.
+        // SAFETY: `driver_open()` or `open_again()` made the proof; the driver's close waits for
+        // the last of them, and whoever holds one ends it when they drop it and not before.
         unsafe { Device::from_raw(self.registration.as_raw()) }
     }
 

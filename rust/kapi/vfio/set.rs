@@ -5,12 +5,12 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{Device, Registered};
+use super::{Device, FirstOpen, Registered};
 use crate::{
     bindings,
     kapi::{ida::Ida, iommufd, kvm::KvmRef},
 };
-use core::{ops::Deref, ops::DerefMut, ptr::NonNull};
+use core::{cell::UnsafeCell, ops::Deref, ops::DerefMut, ptr::NonNull};
 use kernel::{
     prelude::*,
     static_lock_class,
@@ -212,6 +212,35 @@ impl<'a> SetLocked<'a> {
     pub(crate) fn reset_precopy_info(&mut self) {
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
+    }
+}
+
+/// A value in a device's state that the lock of the device's set protects.
+pub(crate) struct SetProtected<T>(UnsafeCell<Option<T>>);
+
+// SAFETY: It is reached through proof of the lock alone.
+unsafe impl<T: Send> Sync for SetProtected<T> {}
+
+impl<T> SetProtected<T> {
+    /// Nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(None))
+    }
+}
+
+/// What the first open took and the last close gives back.
+impl SetLocked<'_> {
+    /// Stores it, or takes it back.
+    pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into it
+        // outlives these two functions.
+        unsafe { core::ptr::replace(self.device.state().first_open().0.get(), first) }
+    }
+
+    /// Looks at it, if the device is open.
+    pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&FirstOpen) -> R) -> Option<R> {
+        // SAFETY: Under the set's lock; it is replaced through `&mut self` alone.
+        unsafe { (*self.device.state().first_open().0.get()).as_ref() }.map(f)
     }
 }
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Files of groups, and files of devices that are opened by way of their groups.
+//!
+//! C counterpart: `group.c`, "VFIO Group fd".  Containers are not there yet: an iommufd plays
+//! their part.
+//!
+//! Locks: the group's, which is not held while a device is opened.
+
+use super::{gate::Granted, DeviceFile, Path};
+use crate::{
+    device::open::{Backend, OpenDevice},
+    group::Group,
+    kapi::{
+        capability,
+        iommufd::Ctx,
+        sched::{Plain, TaskId},
+        vfio::{severable::Epoch, RegistrationRef},
+    },
+    uapi::{
+        self,
+        group::{read_fd, read_name, GetStatus, FLAG_CONTAINER_SET, FLAG_VIABLE},
+    },
+};
+use kernel::{
+    dev_warn,
+    fs::{
+        file::{flags::O_CLOEXEC, FileDescriptorReservation},
+        File, LocalFile,
+    },
+    prelude::*,
+    sync::{aref::ARef, Arc},
+    uaccess::UserPtr,
+};
+
+/// Makes a file of the VFS out of a device's.
+pub(crate) type IntoFile = fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>;
+
+/// Opens the group that has the minor; [`release`] is its end.
+///
+/// # Errors
+///
+/// In this order: `ENXIO` (no such group); `ENODEV` (its last device has left); `EPERM` (no IOMMU,
+/// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound).
+pub(crate) fn open(minor: u32) -> Result<Arc<Group>> {
+    let group = Group::by_minor(minor)?;
+    group.open(capability::sys_rawio)?;
+    Ok(group)
+}
+
+/// The end of a file that [`open`] opened.  Devices that were opened by it stay open.
+pub(crate) fn release(group: Arc<Group>) {
+    group.close();
+}
+
+/// ioctl(2).  The result is a file descriptor, or 0.
+///
+/// # Errors
+///
+/// `ENOTTY` for an unknown one; those of the operation.
+pub(crate) fn ioctl(group: &Group, cmd: u32, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
+    match cmd {
+        uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, arg, into_file),
+        uapi::GROUP_GET_STATUS => get_status(group, arg).map(|()| 0),
+        uapi::GROUP_SET_CONTAINER => set_container(group, arg).map(|()| 0),
+        uapi::GROUP_UNSET_CONTAINER => group.unset_iommufd().map(|()| 0),
+        _ => Err(ENOTTY),
+    }
+}
+
+/// `VFIO_GROUP_GET_STATUS`.  With an iommufd the group counts as viable, though the open of a
+/// device may show that it is not.
+///
+/// # Errors
+///
+/// Those of [`GetStatus::read`]; `ENODEV` when the last device has left; `EFAULT`.
+fn get_status(group: &Group, arg: UserPtr) -> Result {
+    let arg = GetStatus::read(arg)?;
+    let status = group.status()?;
+    let mut flags = 0;
+    if status.has_iommufd {
+        flags |= FLAG_CONTAINER_SET;
+    }
+    if status.viable {
+        flags |= FLAG_VIABLE;
+    }
+    arg.write(flags)
+}
+
+/// `VFIO_GROUP_SET_CONTAINER`, with an iommufd in the container's place.
+///
+/// # Errors
+///
+/// In this order: `EFAULT`; `EBADF` (not open); those of [`Group::set_iommufd`], with `EBADFD`
+/// for a file of another kind.
+fn set_container(group: &Group, arg: UserPtr) -> Result {
+    let fd = read_fd(arg)?;
+    let file = LocalFile::fget(fd as u32)?;
+    group.set_iommufd(|| Ctx::from_file(&file))
+}
+
+/// `VFIO_GROUP_GET_DEVICE_FD`.
+///
+/// # Errors
+///
+/// In this order: those of [`read_name`]; `ENODEV` for a device that is not in the group; the
+/// driver's that looks at the name; `EMFILE`; `ENOMEM`; `EINVAL` (no iommufd set); those of
+/// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
+fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
+    let mut name = read_name(arg)?;
+    let (registration, epoch) = group.find(&mut name)?;
+    drop(name);
+    let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
+    let file = into_file(open_device(group, &registration, epoch)?)?;
+    if group.is_noiommu() {
+        dev_warn!(
+            registration.parent(),
+            "vfio-noiommu device opened by user ({})\n",
+            Plain(&TaskId::current())
+        );
+    }
+    let number = fd.reserved_fd() as c_int;
+    fd.fd_install(file);
+    Ok(number)
+}
+
+/// A file with access to the device.
+fn open_device(
+    group: &Group,
+    registration: &RegistrationRef,
+    epoch: Epoch,
+) -> Result<Pin<KBox<DeviceFile>>> {
+    let file = DeviceFile::new(registration.state().into(), epoch, Path::Group)?;
+    let ctx = group.iommufd().ok_or(EINVAL)?;
+    let backend = match group.is_noiommu() {
+        true => Backend::NoIommu(ctx),
+        false => Backend::Iommufd(ctx),
+    };
+    // What KVM says later counts at the next first open.
+    let mut kvm = group.kvm().get();
+    let mut locked = registration.lock_set();
+    let open = OpenDevice::by_group(&mut locked, backend, &mut kvm);
+    drop(locked);
+    file.gate.open(Granted::Group(open?));
+    Ok(file)
+}
