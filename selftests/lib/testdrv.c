@@ -23,6 +23,7 @@ static const char *const names[TESTDRV_IDS] = {
 	[TESTDRV_CLOSE] = "close",
 	[TESTDRV_REQUEST] = "request",
 	[TESTDRV_TOKEN] = "token",
+	[TESTDRV_MATCH] = "match",
 	[TESTDRV_DMA_UNMAP] = "unmap",
 	[TESTDRV_DEVICE_FEATURE] = "feature",
 	[TESTDRV_IOCTL] = "ioctl",
@@ -113,6 +114,8 @@ int testdrv_group(int slot)
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%s", name);
 	ret = open(path, O_RDWR | O_CLOEXEC);
 	return ret < 0 ? -errno : ret;
 }

@@ -13,6 +13,7 @@
 #define TESTDRV_SLOTS		8
 #define TESTDRV_MAX_CALLS	512
 #define TESTDRV_FEATURE		500
+#define TESTDRV_NAME		"slot %d of vfio-testdrv"
 
 /* A callback of the driver. */
 enum testdrv_id {
@@ -26,6 +27,7 @@ enum testdrv_id {
 	TESTDRV_CLOSE,		/* the same */
 	TESTDRV_REQUEST,	/* how often before */
 	TESTDRV_TOKEN,		/* given?, first byte */
+	TESTDRV_MATCH,		/* length of the name */
 	TESTDRV_DMA_UNMAP,	/* IOVA, length */
 	TESTDRV_DEVICE_FEATURE,	/* flags, size */
 	TESTDRV_IOCTL,		/* number */
@@ -73,6 +75,12 @@ struct testdrv_args {
 #define TESTDRV_WITH_FEATURE	(1 << 4)
 #define TESTDRV_WITH_REQUEST	(1 << 5)
 #define TESTDRV_WITH_IOCTL	(1 << 6)
+/* Answers to the name that TESTDRV_NAME makes of its slot, and to no other. */
+#define TESTDRV_WITH_MATCH	(1 << 7)
+/* One that does DMA by itself, behind no IOMMU ... */
+#define TESTDRV_PHYSICAL	(1 << 8)
+/* ... and in an IOMMU group all the same. */
+#define TESTDRV_WITH_GROUP	(1 << 9)
 /* Unregisters and puts it; one that there is not is none to wait for. */
 #define TESTDRV_DESTROY		TESTDRV_DO(2)
 /* Unregisters it and registers the same object again. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver of devices that are nothing: emulated ones which remember what the core
- * called, and call what a test asks for, with good arguments and bad ones.  It is
- * linked against what vfio.ko exports and nothing else of it.  For test machines.
+ * A driver of devices that are nothing: emulated ones, or without an IOMMU, which
+ * remember what the core called, and call what a test asks for, with good arguments
+ * and bad ones.  It is linked against what vfio.ko exports and nothing else of it.
+ * For test machines.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -41,6 +42,8 @@ struct slot {
 	struct platform_device *parent;
 	struct testdrv *dev;
 	struct mutex lock;		/* of registering and unregistering */
+	bool physical;
+	struct iommu_group *group;	/* made by the driver */
 	int fail[TESTDRV_IDS];
 	int calls[TESTDRV_IDS];
 	enum vfio_device_mig_state state;
@@ -108,7 +111,8 @@ static int td_bind(struct vfio_device *vdev, struct iommufd_ctx *ictx, u32 *id)
 	int ret = -slot->fail[TESTDRV_BIND];
 
 	if (!ret)
-		ret = vfio_iommufd_emulated_bind(vdev, ictx, id);
+		ret = slot->physical ? vfio_iommufd_physical_bind(vdev, ictx, id) :
+				       vfio_iommufd_emulated_bind(vdev, ictx, id);
 	note(slot, TESTDRV_BIND, 0, ret ? 0 : *id);
 	return ret;
 }
@@ -116,7 +120,10 @@ static int td_bind(struct vfio_device *vdev, struct iommufd_ctx *ictx, u32 *id)
 static void td_unbind(struct vfio_device *vdev)
 {
 	note(slot_of(vdev), TESTDRV_UNBIND, 0, 0);
-	vfio_iommufd_emulated_unbind(vdev);
+	if (slot_of(vdev)->physical)
+		vfio_iommufd_physical_unbind(vdev);
+	else
+		vfio_iommufd_emulated_unbind(vdev);
 }
 
 static int td_attach(struct vfio_device *vdev, u32 *pt_id)
@@ -126,7 +133,8 @@ static int td_attach(struct vfio_device *vdev, u32 *pt_id)
 	u32 before = *pt_id;
 
 	if (!ret)
-		ret = vfio_iommufd_emulated_attach_ioas(vdev, pt_id);
+		ret = slot->physical ? vfio_iommufd_physical_attach_ioas(vdev, pt_id) :
+				       vfio_iommufd_emulated_attach_ioas(vdev, pt_id);
 	note(slot, TESTDRV_ATTACH, before, *pt_id);
 	return ret;
 }
@@ -134,7 +142,10 @@ static int td_attach(struct vfio_device *vdev, u32 *pt_id)
 static void td_detach(struct vfio_device *vdev)
 {
 	note(slot_of(vdev), TESTDRV_DETACH, 0, 0);
-	vfio_iommufd_emulated_detach_ioas(vdev);
+	if (slot_of(vdev)->physical)
+		vfio_iommufd_physical_detach_ioas(vdev);
+	else
+		vfio_iommufd_emulated_detach_ioas(vdev);
 }
 
 static int td_open(struct vfio_device *vdev)
@@ -155,6 +166,16 @@ static void td_request(struct vfio_device *vdev, unsigned int count)
 static int td_token(struct vfio_device *vdev, const uuid_t *uuid)
 {
 	return note(slot_of(vdev), TESTDRV_TOKEN, !!uuid, uuid ? uuid->b[0] : 0);
+}
+
+static int td_match(struct vfio_device *vdev, char *name)
+{
+	struct slot *slot = slot_of(vdev);
+	int ret = note(slot, TESTDRV_MATCH, strlen(name), 0);
+	char own[64];
+
+	snprintf(own, sizeof(own), TESTDRV_NAME, (int)(slot - slots));
+	return ret ? ret : !strcmp(name, own);
 }
 
 /* Gives back what it has pinned there, as iommufd wants it. */
@@ -298,6 +319,34 @@ static const struct vfio_log_ops td_log_ops = {
 
 /* ---- commands ---- */
 
+static int td_register(struct slot *slot, struct vfio_device *vdev)
+{
+	return slot->physical ? vfio_register_group_dev(vdev) :
+				vfio_register_emulated_iommu_dev(vdev);
+}
+
+/* An IOMMU group that no IOMMU's driver has made. */
+static int td_make_group(struct slot *slot)
+{
+	struct iommu_group *group = iommu_group_alloc();
+	int ret;
+
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	ret = iommu_group_add_device(group, &slot->parent->dev);
+	iommu_group_put(group);
+	if (!ret)
+		slot->group = group;
+	return ret;
+}
+
+static void td_drop_group(struct slot *slot)
+{
+	if (slot->group)
+		iommu_group_remove_device(&slot->parent->dev);
+	slot->group = NULL;
+}
+
 static int td_create(struct slot *slot, struct testdrv_args *args)
 {
 	struct testdrv *dev;
@@ -323,6 +372,9 @@ static int td_create(struct slot *slot, struct testdrv_args *args)
 		slot->ops.request = td_request;
 	if (args->flags & TESTDRV_WITH_IOCTL)
 		slot->ops.ioctl = td_ioctl;
+	if (args->flags & TESTDRV_WITH_MATCH)
+		slot->ops.match = td_match;
+	slot->physical = args->flags & TESTDRV_PHYSICAL;
 
 	creating = slot;
 	dev = vfio_alloc_device(testdrv, vdev, &slot->parent->dev, &slot->ops);
@@ -335,12 +387,16 @@ static int td_create(struct slot *slot, struct testdrv_args *args)
 	if (args->flags & TESTDRV_WITH_LOG)
 		dev->vdev.log_ops = &td_log_ops;
 	ret = args->b ? vfio_assign_device_set(&dev->vdev, &sets[args->b]) : 0;
+	if (!ret && (args->flags & TESTDRV_WITH_GROUP))
+		ret = td_make_group(slot);
 	if (!ret)
-		ret = vfio_register_emulated_iommu_dev(&dev->vdev);
-	if (ret)
+		ret = td_register(slot, &dev->vdev);
+	if (ret) {
+		td_drop_group(slot);
 		vfio_put_device(&dev->vdev);
-	else
+	} else {
 		slot->dev = dev;
+	}
 	return ret;
 }
 
@@ -352,6 +408,7 @@ static void td_destroy(struct slot *slot)
 		return;
 	vfio_virqfd_disable(&slot->virqfd);
 	vfio_unregister_group_dev(&dev->vdev);
+	td_drop_group(slot);
 	slot->dev = NULL;
 	vfio_put_device(&dev->vdev);
 }
@@ -365,8 +422,9 @@ static int td_reregister(struct slot *slot)
 	dev = slot->dev;
 	if (dev) {
 		vfio_unregister_group_dev(&dev->vdev);
-		ret = vfio_register_emulated_iommu_dev(&dev->vdev);
+		ret = td_register(slot, &dev->vdev);
 		if (ret) {
+			td_drop_group(slot);
 			slot->dev = NULL;
 			vfio_put_device(&dev->vdev);
 		}
