@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver that gives up a device which is open by way of its group: the core waits for
+ * the device's files, and for no group's.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "lib/edu.h"
+#include "lib/group.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+/* What vfio-pci says when it is asked for the device and has no one to ask. */
+#define BLOCKED "No device request channel registered, blocked until released"
+#define RELAYED "Relaying device request to user"
+#define IN_USE "Device is currently in use, task \""
+
+FIXTURE(group_removal) {
+	struct pci pci;
+	struct legacy l;
+	int kmsg;
+	struct task task;
+};
+
+FIXTURE_SETUP(group_removal)
+{
+	self->l = (struct legacy){ -1, -1, -1 };
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, legacy_open(&self->pci, &self->l));
+	self->kmsg = kmsg_open();
+	ASSERT_GE(self->kmsg, 0);
+}
+
+FIXTURE_TEARDOWN(group_removal)
+{
+	legacy_close(&self->l);
+	close(self->kmsg);
+	pci_to_vfio(&self->pci);
+}
+
+static void nothing(int sig)
+{
+}
+
+static int do_unbind(void *arg)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	return pci_unbind(arg);
+}
+
+/* Without a copy of our files, and waiting when it returns. */
+static bool unbind_waits(struct task *task, struct pci *pci, int kmsg, const char *message)
+{
+	return !task_start_alone(task, do_unbind, pci) &&
+	       kmsg_wait(kmsg, message, EVENT_MS, NULL, 0) &&
+	       task_sleeps_in(task, "vfio_unregister_group_dev");
+}
+
+/* semantics: 86, 87, 88, 90, 150, 200.  Asked to let go, and waited for. */
+TEST_F(group_removal, open_device)
+{
+	int32_t request = eventfd(0, EFD_CLOEXEC);
+	int other = group_device(self->l.group, self->pci.bdf);
+
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, cdev_set_irqs(self->l.fd, VFIO_PCI_REQ_IRQ_INDEX,
+				   VFIO_IRQ_SET_DATA_EVENTFD |
+				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &request));
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, RELAYED));
+	EXPECT_TRUE(wait_readable(request, EVENT_MS));
+	/* No way in any more, not by the name that it had ... */
+	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
+	/* ... but for who is in all is as before, and so is the group. */
+	EXPECT_EQ(0, device_info(self->l.fd));
+	EXPECT_EQ(0, cdev_enable_dma(other));
+	EXPECT_EQ(GROUP_SET, group_flags(self->l.group));
+	EXPECT_EQ(0, group_unset(self->l.group));
+	EXPECT_EQ(0, group_flags(self->l.group));
+	EXPECT_EQ(0, group_set(self->l.group, self->l.iommufd));
+	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
+	/* Both files count. */
+	close_fd(&self->l.fd);
+	EXPECT_TRUE(task_sleeps_in(&self->task, "vfio_unregister_group_dev"));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	EXPECT_EQ(0, device_info(other));
+	close(other);
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(-ENODEV, group_flags(self->l.group));
+	close(request);
+}
+
+/* semantics: 87, 91.  A group's file alone holds up nobody, whatever it has set. */
+TEST_F(group_removal, open_group)
+{
+	char path[64];
+
+	close_fd(&self->l.fd);
+	pci_group_path(&self->pci, path, sizeof(path));
+	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(-1, access(path, F_OK));
+	EXPECT_EQ(-ENODEV, group_flags(self->l.group));
+	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
+	EXPECT_EQ(0, group_unset(self->l.group));
+	EXPECT_EQ(-ENODEV, group_set(self->l.group, self->l.iommufd));
+
+	/* The old file and the new group have nothing to do with each other. */
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	self->l.fd = group_open(&self->pci);
+	ASSERT_GE(self->l.fd, 0);
+	EXPECT_EQ(0, group_set(self->l.fd, self->l.iommufd));
+	EXPECT_EQ(-ENODEV, group_flags(self->l.group));
+	close_fd(&self->l.group);
+	EXPECT_EQ(GROUP_SET, group_flags(self->l.fd));
+	EXPECT_EQ(-EBUSY, group_open(&self->pci));
+}
+
+/* semantics: 86, 144.  A group whose last device is going can be opened until it has gone. */
+TEST_F(group_removal, group_opened_late)
+{
+	char path[64];
+
+	close_fd(&self->l.group);
+	pci_group_path(&self->pci, path, sizeof(path));
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
+	self->l.group = group_open(&self->pci);
+	ASSERT_GE(self->l.group, 0);
+	EXPECT_EQ(0, group_set(self->l.group, self->l.iommufd));
+	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	close_fd(&self->l.fd);
+	EXPECT_EQ(0, task_join(&self->task));
+	EXPECT_EQ(-1, access(path, F_OK));
+	EXPECT_EQ(-ENODEV, group_flags(self->l.group));
+}
+
+/*
+ * semantics: 87; defect: B23 (D8).  The unbound file of the device's own node is cut off
+ * on ours, the one from the group is not: it always is as good as bound.
+ */
+TEST_F(group_removal, unbound_file)
+{
+	int cdev = cdev_open(&self->pci);
+
+	ASSERT_GE(cdev, 0);
+	EXPECT_EQ(-EINVAL, device_info(cdev));
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
+	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), device_info(cdev));
+	EXPECT_EQ(0, device_info(self->l.fd));
+	close_fd(&self->l.fd);
+	if (!core_is_rust())
+		close_fd(&cdev);
+	EXPECT_EQ(0, task_join(&self->task));
+	close_fd(&cdev);
+}
+
+/* semantics: 88; defect: B23 (D9).  Who waits learns for whom, once a signal comes. */
+TEST_F(group_removal, holder_is_named)
+{
+	char line[512] = "", waiter[80], holder[64];
+	bool seen = false;
+
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
+	ASSERT_EQ(0, kill(self->task.pid, SIGUSR1));
+	/* The line in C has no end: it shows when the next one comes. */
+	for (int s = 0; s < EVENT_MS / 1000 && !seen; s++) {
+		seen = kmsg_wait(self->kmsg, IN_USE, 1000, line, sizeof(line));
+		if (!seen)
+			sysfs_write("/dev/kmsg", "vfio-selftest: next line");
+	}
+	ASSERT_TRUE(seen);
+	snprintf(waiter, sizeof(waiter),
+		 "task \"group_removal\" (%d) blocked until device is released",
+		 self->task.pid);
+	EXPECT_NE(NULL, strstr(line, waiter)) TH_LOG("%s", line);
+	snprintf(holder, sizeof(holder), "\"group_removal\" (%d)", getpid());
+	EXPECT_EQ(core_is_rust(), !!strstr(line, holder)) TH_LOG("%s", line);
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	close_fd(&self->l.fd);
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+/* semantics: 87, 198.  A mapping is a hold as good as a descriptor. */
+TEST_F(group_removal, mapping)
+{
+	volatile void *bar;
+	size_t size;
+
+	ASSERT_EQ(0, cdev_enable_dma(self->l.fd));
+	bar = cdev_map_bar(self->l.fd, 0, &size);
+	ASSERT_NE(NULL, bar);
+	ASSERT_EQ(0, madvise((void *)bar, size, MADV_DONTFORK));
+	legacy_close(&self->l);
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
+	EXPECT_TRUE(edu_alive(bar));
+	EXPECT_FALSE(task_ended(&self->task, 0));
+	ASSERT_EQ(0, munmap((void *)bar, size));
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+static int open_and_pause(void *arg)
+{
+	struct legacy l;
+	int ret = legacy_open(arg, &l);
+
+	if (ret)
+		return ret;
+	sysfs_write("/dev/kmsg", "vfio-selftest: the device is open\n");
+	pause();
+	return 0;
+}
+
+/* semantics: 87, 197.  A killed holder holds no more. */
+TEST_F(group_removal, killed_holder)
+{
+	struct task holder;
+
+	legacy_close(&self->l);
+	ASSERT_EQ(0, task_start_alone(&holder, open_and_pause, &self->pci));
+	ASSERT_TRUE(kmsg_wait(self->kmsg, "vfio-selftest: the device is open", EVENT_MS,
+			      NULL, 0));
+	EXPECT_EQ(-EBUSY, group_open(&self->pci));
+	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
+	kill(holder.pid, SIGKILL);
+	EXPECT_EQ(-EPIPE, task_join(&holder));
+	EXPECT_EQ(0, task_join(&self->task));
+}
+
+/* semantics: 93.  The driver's module stays while its device is open. */
+TEST_F(group_removal, module)
+{
+	char path[] = "/sys/module/vfio_pci/refcnt", text[16];
+	int users;
+
+	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+	users = atoi(text);
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_pci"));
+	/* One reference for the open device, not one for each file. */
+	for (int i = 0; i < 3; i++) {
+		int fd = group_device(self->l.group, self->pci.bdf);
+
+		ASSERT_GE(fd, 0);
+		ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+		EXPECT_EQ(users, atoi(text));
+		close(fd);
+	}
+	close_fd(&self->l.fd);
+	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+	EXPECT_EQ(users - 1, atoi(text));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
+}
+
+#define ROUNDS 40
+
+struct racer {
+	int group, iommufd;
+	const struct pci *pci;
+};
+
+/* Opens the group and the device, over and over, until the file says enough. */
+static int open_and_close(void *arg)
+{
+	const struct racer *r = arg;
+	int opened = 0;
+
+	for (;;) {
+		int group = group_open(r->pci), fd, ret;
+
+		if (group < 0) {
+			if (group != -ENOENT && group != -ENODEV && group != -ENXIO)
+				return group;
+			if (!access("/tmp/no-more-groups", F_OK))
+				return opened;
+			continue;
+		}
+		ret = group_set(group, r->iommufd);
+		fd = ret ? -ENODEV : group_device(group, r->pci->bdf);
+		if (ret && ret != -ENODEV)
+			return ret;
+		if (fd < 0 && fd != -ENODEV)
+			return fd;
+		if (fd >= 0) {
+			opened++;
+			ret = device_info(fd);
+			close(fd);
+		}
+		close(group);
+		if (ret && ret != -ENODEV)
+			return ret;
+	}
+}
+
+/* semantics: 86, 91, 150, 200.  Coming and going under a client's hands. */
+TEST_F(group_removal, races)
+{
+	struct racer r = { .iommufd = self->l.iommufd, .pci = &self->pci };
+	struct task racer;
+
+	close_fd(&self->l.fd);
+	close_fd(&self->l.group);
+	unlink("/tmp/no-more-groups");
+	ASSERT_EQ(0, task_start(&racer, open_and_close, &r));
+	for (int i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+		ASSERT_EQ(0, task_join(&self->task));
+		ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	}
+	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+	ASSERT_EQ(0, task_join(&self->task));
+	close(open("/tmp/no-more-groups", O_CREAT | O_WRONLY, 0600));
+	EXPECT_GE(task_join(&racer), 0);
+	unlink("/tmp/no-more-groups");
+}
+
+/* Opens the device from a group that is shared, and closes it. */
+static int open_device(void *arg)
+{
+	const struct racer *r = arg;
+
+	for (int i = 0; i < 200; i++) {
+		int fd = group_device(r->group, r->pci->bdf), ret;
+
+		if (fd < 0)
+			return fd;
+		ret = device_info(fd);
+		close(fd);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* semantics: 97, 151.  First openings and last closings, from four threads at once. */
+TEST_F(group_removal, threads)
+{
+	struct racer r = { self->l.group, -1, &self->pci };
+	struct worker worker[4];
+
+	close_fd(&self->l.fd);
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, worker_start(&worker[i], open_device, &r));
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(0, worker_join(&worker[i]));
+	/* Nothing is left of it. */
+	close_fd(&self->l.group);
+	EXPECT_EQ(0, pci_unbind(&self->pci));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <unistd.h>
+
+#include "core.h"
+#include "group.h"
+#include "iommufd.h"
+
+int group_flags(int group)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int ret = xioctl(group, VFIO_GROUP_GET_STATUS, &status);
+
+	return ret ? ret : (int)status.flags;
+}
+
+int group_set(int group, int fd)
+{
+	return xioctl(group, VFIO_GROUP_SET_CONTAINER, &fd);
+}
+
+int group_unset(int group)
+{
+	return xioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL);
+}
+
+int group_device(int group, const char *name)
+{
+	return xioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)name);
+}
+
+static int vfio_ioas(int iommufd, uint16_t op, uint32_t *id)
+{
+	struct iommu_vfio_ioas arg = {
+		.size = sizeof(arg),
+		.ioas_id = *id,
+		.op = op,
+	};
+	int ret = xioctl(iommufd, IOMMU_VFIO_IOAS, &arg);
+
+	if (!ret)
+		*id = arg.ioas_id;
+	return ret;
+}
+
+int compat_ioas_get(int iommufd, uint32_t *id)
+{
+	*id = 0;
+	return vfio_ioas(iommufd, IOMMU_VFIO_IOAS_GET, id);
+}
+
+int compat_ioas_set(int iommufd, uint32_t id)
+{
+	return vfio_ioas(iommufd, IOMMU_VFIO_IOAS_SET, &id);
+}
+
+int compat_ioas_clear(int iommufd)
+{
+	uint32_t id = 0;
+
+	return vfio_ioas(iommufd, IOMMU_VFIO_IOAS_CLEAR, &id);
+}
+
+int compat_map(int iommufd, void *va, size_t size, uint64_t iova)
+{
+	struct vfio_iommu_type1_dma_map arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = size,
+	};
+
+	return xioctl(iommufd, VFIO_IOMMU_MAP_DMA, &arg);
+}
+
+int compat_unmap(int iommufd, uint64_t iova, uint64_t size)
+{
+	struct vfio_iommu_type1_dma_unmap arg = {
+		.argsz = sizeof(arg),
+		.iova = iova,
+		.size = size,
+	};
+
+	return xioctl(iommufd, VFIO_IOMMU_UNMAP_DMA, &arg);
+}
+
+int device_info(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
+}
+
+int legacy_open(const struct pci *pci, struct legacy *l)
+{
+	int ret;
+
+	*l = (struct legacy){ -1, -1, -1 };
+	ret = pci_to_vfio(pci);
+	if (ret)
+		return ret;
+	l->group = group_open(pci);
+	if (l->group < 0)
+		return l->group;
+	l->iommufd = iommufd_open();
+	if (l->iommufd < 0)
+		return l->iommufd;
+	ret = group_set(l->group, l->iommufd);
+	if (ret)
+		return ret;
+	l->fd = group_device(l->group, pci->bdf);
+	return l->fd < 0 ? l->fd : 0;
+}
+
+void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void legacy_close(struct legacy *l)
+{
+	close_fd(&l->fd);
+	close_fd(&l->group);
+	close_fd(&l->iommufd);
+}
