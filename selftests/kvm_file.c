@@ -6,62 +6,12 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
-#include <linux/kvm.h>
-
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
+#include "lib/kvm.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
-
-/* A machine and its device for VFIO files. */
-struct machine {
-	int vm, dev;
-};
-
-static int machine_open(int kvm, struct machine *m)
-{
-	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
-	int ret;
-
-	*m = (struct machine){ -1, -1 };
-	m->vm = xioctl(kvm, KVM_CREATE_VM, NULL);
-	if (m->vm < 0)
-		return m->vm;
-	ret = xioctl(m->vm, KVM_CREATE_DEVICE, &create);
-	m->dev = ret ? -1 : (int)create.fd;
-	return ret;
-}
-
-static void machine_close(struct machine *m)
-{
-	if (m->dev >= 0)
-		close(m->dev);
-	if (m->vm >= 0)
-		close(m->vm);
-	*m = (struct machine){ -1, -1 };
-}
-
-static int machine_file(const struct machine *m, uint64_t what, int32_t fd)
-{
-	struct kvm_device_attr attr = {
-		.group = KVM_DEV_VFIO_FILE,
-		.attr = what,
-		.addr = (uintptr_t)&fd,
-	};
-
-	return xioctl(m->dev, KVM_SET_DEVICE_ATTR, &attr);
-}
-
-static int add(const struct machine *m, int fd)
-{
-	return machine_file(m, KVM_DEV_VFIO_FILE_ADD, fd);
-}
-
-static int del(const struct machine *m, int fd)
-{
-	return machine_file(m, KVM_DEV_VFIO_FILE_DEL, fd);
-}
 
 /* References on a module. */
 static int users(const char *module)
@@ -91,9 +41,9 @@ FIXTURE_SETUP(kvm_file)
 	if (self->drv == -ENOENT)
 		SKIP(return, "no module vfio-testdrv");
 	ASSERT_GE(self->drv, 0);
-	if (module_load("irqbypass") || module_load("kvm") || module_load("kvm_amd"))
+	self->kvm = kvm_open();
+	if (self->kvm == -ENOENT)
 		SKIP(return, "no KVM here");
-	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	ASSERT_GE(self->kvm, 0);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
@@ -129,7 +79,7 @@ TEST_F(kvm_file, before_bind)
 {
 	uint64_t machine;
 
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	/* Only noted. */
 	EXPECT_EQ(self->kvm_users, users("kvm"));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
@@ -138,7 +88,7 @@ TEST_F(kvm_file, before_bind)
 	EXPECT_NE(0, machine);
 	EXPECT_NE(-1ULL, machine);
 	/* KVM forgets the file, the file keeps the machine. */
-	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
 	close(self->fd);
 	self->fd = -1;
@@ -151,10 +101,10 @@ TEST_F(kvm_file, after_bind)
 {
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(0, add(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(self->kvm_users, users("kvm"));
-	EXPECT_EQ(-EEXIST, add(&self->vm, self->fd));
-	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
@@ -170,20 +120,20 @@ TEST_F(kvm_file, add_and_delete)
 	ASSERT_GE(other, 0);
 	ASSERT_GE(event, 0);
 	ASSERT_GE(same, 0);
-	EXPECT_EQ(-EBADF, add(&self->vm, -1));
-	EXPECT_EQ(-EINVAL, add(&self->vm, event));
-	EXPECT_EQ(-EINVAL, add(&self->vm, self->iommufd));
-	EXPECT_EQ(-EINVAL, add(&self->vm, self->drv));
-	EXPECT_EQ(-EINVAL, add(&self->vm, self->vm.vm));
-	EXPECT_EQ(-ENOENT, del(&self->vm, self->fd));
-	EXPECT_EQ(0, add(&self->vm, self->fd));
-	EXPECT_EQ(-EEXIST, add(&self->vm, self->fd));
-	EXPECT_EQ(-EEXIST, add(&self->vm, same));
+	EXPECT_EQ(-EBADF, machine_add(&self->vm, -1));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, event));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->iommufd));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->drv));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->vm.vm));
+	EXPECT_EQ(-ENOENT, machine_del(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
+	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
+	EXPECT_EQ(-EEXIST, machine_add(&self->vm, same));
 	/* Another file of the same device is another file. */
-	EXPECT_EQ(0, add(&self->vm, other));
-	EXPECT_EQ(0, del(&self->vm, same));
-	EXPECT_EQ(-ENOENT, del(&self->vm, self->fd));
-	EXPECT_EQ(0, del(&self->vm, other));
+	EXPECT_EQ(0, machine_add(&self->vm, other));
+	EXPECT_EQ(0, machine_del(&self->vm, same));
+	EXPECT_EQ(-ENOENT, machine_del(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, other));
 	EXPECT_EQ(vfio_users, users("vfio"));
 	/* What has been taken back is not there at bind. */
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
@@ -199,7 +149,7 @@ TEST_F(kvm_file, machine_closed_first)
 {
 	uint64_t machine;
 
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
@@ -217,7 +167,7 @@ TEST_F(kvm_file, machine_closed_first)
 /* semantics: 45, 172.  A machine that ended before the bind is none. */
 TEST_F(kvm_file, machine_gone)
 {
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	machine_close(&self->vm);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
@@ -227,7 +177,7 @@ TEST_F(kvm_file, machine_gone)
 /* semantics: 172.  KVM holds the files that it was told of. */
 TEST_F(kvm_file, file_closed_first)
 {
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	testdrv_calls(self->drv, &self->calls);
 	close(self->fd);
@@ -245,7 +195,7 @@ TEST_F(kvm_file, failed_bind)
 {
 	static const int ids[] = { TESTDRV_BIND, TESTDRV_OPEN };
 
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	for (int i = 0; i < 2; i++) {
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
@@ -267,14 +217,14 @@ TEST_F(kvm_file, second_bind)
 	uint64_t machine;
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
 	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), users("kvm"));
 	/* KVM would keep it open. */
-	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(BY_CORE(0, machine), seen(self->drv, &self->calls, TESTDRV_CLOSE));
@@ -295,8 +245,8 @@ TEST_F(kvm_file, second_bind_of_machine)
 		SKIP(return, "the core in C would lose a reference, and the machine never end");
 	}
 	ASSERT_EQ(0, machine_open(self->kvm, &second));
-	ASSERT_EQ(0, add(&self->vm, self->fd));
-	ASSERT_EQ(0, add(&second, other));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
@@ -324,28 +274,28 @@ TEST_F(kvm_file, two_machines)
 
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, machine_open(self->kvm, &second));
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	first = seen(self->drv, &self->calls, TESTDRV_OPEN);
-	EXPECT_EQ(0, del(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = other;
 
-	ASSERT_EQ(0, add(&self->vm, other));
-	ASSERT_EQ(0, add(&second, other));
+	ASSERT_EQ(0, machine_add(&self->vm, other));
+	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(first, machine);
-	EXPECT_EQ(0, del(&self->vm, other));
-	EXPECT_EQ(0, del(&second, other));
+	EXPECT_EQ(0, machine_del(&self->vm, other));
+	EXPECT_EQ(0, machine_del(&second, other));
 	close(other);
 	self->fd = testdrv_cdev(0);
 	ASSERT_GE(self->fd, 0);
 
-	ASSERT_EQ(0, add(&self->vm, self->fd));
-	ASSERT_EQ(0, add(&second, self->fd));
-	ASSERT_EQ(0, del(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&second, self->fd));
+	ASSERT_EQ(0, machine_del(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	machine_close(&second);
@@ -360,14 +310,14 @@ TEST_F(kvm_file, group)
 		SKIP(return, "a kernel without VFIO_GROUP");
 	ASSERT_GE(group, 0);
 	same = dup(group);
-	EXPECT_EQ(-ENOENT, del(&self->vm, group));
-	EXPECT_EQ(0, add(&self->vm, group));
-	EXPECT_EQ(-EEXIST, add(&self->vm, group));
-	EXPECT_EQ(-EEXIST, add(&self->vm, same));
+	EXPECT_EQ(-ENOENT, machine_del(&self->vm, group));
+	EXPECT_EQ(0, machine_add(&self->vm, group));
+	EXPECT_EQ(-EEXIST, machine_add(&self->vm, group));
+	EXPECT_EQ(-EEXIST, machine_add(&self->vm, same));
 	close(same);
-	EXPECT_EQ(0, add(&self->vm, self->fd));
-	EXPECT_EQ(0, del(&self->vm, group));
-	EXPECT_EQ(0, add(&self->vm, group));
+	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, group));
+	EXPECT_EQ(0, machine_add(&self->vm, group));
 	EXPECT_EQ(self->kvm_users, users("kvm"));
 	/* Open still, by KVM. */
 	close(group);
@@ -388,13 +338,13 @@ TEST_F(kvm_file, device_gone)
 		close(other);
 		SKIP(return, "the core in C waits until the files are closed");
 	}
-	ASSERT_EQ(0, add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, testdrv_destroy(self->drv, 0));
-	EXPECT_EQ(-EINVAL, add(&self->vm, other));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, other));
 	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
 	/* KVM can still take back what it has. */
-	EXPECT_EQ(0, del(&self->vm, self->fd));
-	EXPECT_EQ(-EINVAL, add(&self->vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
+	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(self->kvm_users, users("kvm"));
 	close(other);
 }

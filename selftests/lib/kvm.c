@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <linux/kvm.h>
+
+#include "core.h"
+#include "kvm.h"
+
+int kvm_open(void)
+{
+	int kvm;
+
+	if (module_load("irqbypass") || module_load("kvm") || module_load("kvm_amd"))
+		return -ENOENT;
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	return kvm < 0 ? -errno : kvm;
+}
+
+int machine_open(int kvm, struct machine *m)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
+	int ret;
+
+	*m = (struct machine){ -1, -1 };
+	m->vm = xioctl(kvm, KVM_CREATE_VM, NULL);
+	if (m->vm < 0)
+		return m->vm;
+	ret = xioctl(m->vm, KVM_CREATE_DEVICE, &create);
+	m->dev = ret ? -1 : (int)create.fd;
+	return ret;
+}
+
+void machine_close(struct machine *m)
+{
+	if (m->dev >= 0)
+		close(m->dev);
+	if (m->vm >= 0)
+		close(m->vm);
+	*m = (struct machine){ -1, -1 };
+}
+
+static int machine_file(const struct machine *m, uint64_t what, int32_t fd)
+{
+	struct kvm_device_attr attr = {
+		.group = KVM_DEV_VFIO_FILE,
+		.attr = what,
+		.addr = (uintptr_t)&fd,
+	};
+
+	return xioctl(m->dev, KVM_SET_DEVICE_ATTR, &attr);
+}
+
+int machine_add(const struct machine *m, int fd)
+{
+	return machine_file(m, KVM_DEV_VFIO_FILE_ADD, fd);
+}
+
+int machine_del(const struct machine *m, int fd)
+{
+	return machine_file(m, KVM_DEV_VFIO_FILE_DEL, fd);
+}
