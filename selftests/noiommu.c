@@ -7,35 +7,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-
-#include <linux/capability.h>
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/fault.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
-#include "lib/task.h"
+#include "lib/noiommu.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
 
-#define PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 #define DRIVER "/sys/bus/pci/drivers/vfio-pci"
-#define GROUP_MESSAGE "Adding kernel taint for vfio-noiommu group on device"
-#define CDEV_MESSAGE "Adding kernel taint for vfio-noiommu cdev"
 #define TAINT_USER (1 << 6)
-
-/* The iommu_group of the device, as long as it is registered. */
-static int group_of(const struct pci *pci)
-{
-	char path[128], group[16];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 pci->bdf);
-	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
-}
 
 static bool user_taint(void)
 {
@@ -51,16 +35,6 @@ static int try_bind(const struct pci *pci)
 	return sysfs_write(DRIVER "/bind", pci->bdf);
 }
 
-static bool logged(int log, const char *what)
-{
-	return kmsg_wait(log, what, 0, NULL, 0);
-}
-
-static bool parameter(const char *value)
-{
-	return !sysfs_write(PARAMETER, value);
-}
-
 FIXTURE(noiommu) {
 	struct pci pci;
 	int log;
@@ -70,7 +44,7 @@ FIXTURE_SETUP(noiommu)
 {
 	if (pci_find_bare(EDU, 0, &self->pci))
 		SKIP(return, "no edu device without an IOMMU");
-	if (access(PARAMETER, F_OK))
+	if (access(NOIOMMU_PARAMETER, F_OK))
 		SKIP(return, "a kernel without VFIO_NOIOMMU");
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "driver_override", "vfio-pci"));
 	self->log = kmsg_open();
@@ -80,7 +54,7 @@ FIXTURE_SETUP(noiommu)
 FIXTURE_TEARDOWN(noiommu)
 {
 	pci_unbind(&self->pci);
-	parameter("N");
+	set_noiommu("N");
 	close(self->log);
 }
 
@@ -110,12 +84,12 @@ TEST_F(noiommu, taint)
 
 	if (user_taint())
 		SKIP(return, "tainted already");
-	ASSERT_TRUE(parameter("N"));
+	ASSERT_TRUE(set_noiommu("N"));
 	EXPECT_EQ(-EINVAL, try_bind(&self->pci));
 	EXPECT_FALSE(user_taint());
 	EXPECT_FALSE(logged(self->log, "taint"));
 
-	ASSERT_TRUE(parameter("Y"));
+	ASSERT_TRUE(set_noiommu("Y"));
 	if (fault < 0) {
 		TH_LOG("no fault injection in this kernel");
 		hit = false;
@@ -127,16 +101,16 @@ TEST_F(noiommu, taint)
 
 		ASSERT_LT(n, 1000);
 		hit = failing_probe(&self->pci, fault, n, &ret);
-		line = logged(self->log, GROUP_MESSAGE);
+		line = logged(self->log, NOIOMMU_GROUP_MESSAGE);
 		if (ret) {
 			EXPECT_TRUE(hit);
 			EXPECT_EQ(-ENOMEM, ret);
-			EXPECT_EQ(-1, group_of(&self->pci));
+			EXPECT_EQ(-1, noiommu_group_of(&self->pci));
 			failures++;
 			tainting += line;
 		} else {
 			EXPECT_TRUE(line);
-			EXPECT_NE(-1, group_of(&self->pci));
+			EXPECT_NE(-1, noiommu_group_of(&self->pci));
 			ASSERT_EQ(0, sysfs_write(DRIVER "/unbind",
 						 self->pci.bdf));
 		}
@@ -163,28 +137,28 @@ TEST_F(noiommu, parameter)
 	struct stat st;
 	char text[16];
 
-	ASSERT_EQ(0, stat(PARAMETER, &st));
+	ASSERT_EQ(0, stat(NOIOMMU_PARAMETER, &st));
 	EXPECT_EQ(S_IFREG | 0644, st.st_mode);
 	for (int on = 0; on < 2; on++) {
-		ASSERT_TRUE(parameter(on ? "1" : "0"));
-		ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+		ASSERT_TRUE(set_noiommu(on ? "1" : "0"));
+		ASSERT_GT(sysfs_read(NOIOMMU_PARAMETER, text, sizeof(text)), 0);
 		EXPECT_STREQ(on ? "Y" : "N", text);
-		ASSERT_TRUE(parameter(on ? "y" : "n"));
-		ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+		ASSERT_TRUE(set_noiommu(on ? "y" : "n"));
+		ASSERT_GT(sysfs_read(NOIOMMU_PARAMETER, text, sizeof(text)), 0);
 		EXPECT_STREQ(on ? "Y" : "N", text);
-		EXPECT_EQ(-EINVAL, sysfs_write(PARAMETER, "maybe"));
+		EXPECT_EQ(-EINVAL, sysfs_write(NOIOMMU_PARAMETER, "maybe"));
 	}
 	for (int i = 0; i < 4; i++) {
 		had[i] = module_loaded(modules[i]);
 		if (had[i])
 			ASSERT_EQ(0, module_unload(modules[i]));
 	}
-	EXPECT_EQ(-1, access(PARAMETER, F_OK));
+	EXPECT_EQ(-1, access(NOIOMMU_PARAMETER, F_OK));
 	for (int i = 3; i >= 0; i--) {
 		if (had[i])
 			ASSERT_EQ(0, module_load(modules[i]));
 	}
-	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
+	ASSERT_GT(sysfs_read(NOIOMMU_PARAMETER, text, sizeof(text)), 0);
 	EXPECT_STREQ("N", text);
 }
 
@@ -198,7 +172,7 @@ TEST_F(noiommu, off)
 		pci_driver(&self->pci, name, sizeof(name));
 		EXPECT_STREQ("", name);
 		EXPECT_NE(0, pci_vfio_name(&self->pci, name, sizeof(name)));
-		EXPECT_EQ(-1, group_of(&self->pci));
+		EXPECT_EQ(-1, noiommu_group_of(&self->pci));
 		EXPECT_NE(0, sysfs_entry("/sys/class/vfio-dev", 0, name,
 					 sizeof(name)));
 		EXPECT_NE(0, sysfs_entry("/sys/class/vfio", 0, name,
@@ -207,9 +181,9 @@ TEST_F(noiommu, off)
 	EXPECT_FALSE(logged(self->log, "taint"));
 
 	/* It is looked at whenever a device comes, and only then. */
-	ASSERT_TRUE(parameter("Y"));
+	ASSERT_TRUE(set_noiommu("Y"));
 	EXPECT_EQ(0, try_bind(&self->pci));
-	ASSERT_TRUE(parameter("N"));
+	ASSERT_TRUE(set_noiommu("N"));
 	name[0] = '\0';
 	EXPECT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
 	EXPECT_EQ(0, strncmp(name, "noiommu-", 8));
@@ -229,14 +203,13 @@ FIXTURE_SETUP(noiommu_on)
 {
 	if (pci_find_bare(EDU, 0, &self->pci))
 		SKIP(return, "no edu device without an IOMMU");
-	if (!parameter("Y"))
+	if (!set_noiommu("Y"))
 		SKIP(return, "a kernel without VFIO_NOIOMMU");
 	self->log = kmsg_open();
 	ASSERT_GE(self->log, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
-	snprintf(self->group, sizeof(self->group), "/dev/vfio/noiommu-%d",
-		 group_of(&self->pci));
+	noiommu_group_path(&self->pci, self->group, sizeof(self->group));
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
 	self->fd = -1;
@@ -248,14 +221,14 @@ FIXTURE_TEARDOWN(noiommu_on)
 	close(self->iommufd);
 	close(self->log);
 	pci_unbind(&self->pci);
-	parameter("N");
+	set_noiommu("N");
 }
 
 /* semantics: 24, 26, 27, 28, 30, 83, 84.  What it is called, and what is said. */
 TEST_F(noiommu_on, names)
 {
 	char path[256], text[512], want[128], *name;
-	int group = group_of(&self->pci);
+	int group = noiommu_group_of(&self->pci);
 	unsigned int minor_number;
 	struct stat st;
 
@@ -263,10 +236,10 @@ TEST_F(noiommu_on, names)
 	snprintf(want, sizeof(want), "%s: Adding to iommu group %d",
 		 self->pci.bdf, group);
 	EXPECT_TRUE(logged(self->log, want));
-	snprintf(want, sizeof(want), "vfio-pci %s: " GROUP_MESSAGE,
+	snprintf(want, sizeof(want), "vfio-pci %s: " NOIOMMU_GROUP_MESSAGE,
 		 self->pci.bdf);
 	EXPECT_TRUE(logged(self->log, want));
-	snprintf(want, sizeof(want), "vfio-pci %s: " CDEV_MESSAGE,
+	snprintf(want, sizeof(want), "vfio-pci %s: " NOIOMMU_CDEV_MESSAGE,
 		 self->pci.bdf);
 	EXPECT_TRUE(logged(self->log, want));
 	EXPECT_FALSE(logged(self->log, "taint"));
@@ -297,7 +270,7 @@ TEST_F(noiommu_on, names)
 	ASSERT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	EXPECT_EQ(-1, access(self->group, F_OK));
-	EXPECT_EQ(-1, group_of(&self->pci));
+	EXPECT_EQ(-1, noiommu_group_of(&self->pci));
 	snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d", group);
 	EXPECT_EQ(-1, access(path, F_OK));
 	snprintf(path, sizeof(path), "/sys/class/vfio/noiommu-%d", group);
@@ -313,53 +286,27 @@ TEST_F(noiommu_on, two_devices)
 	if (pci_find_bare(EDU, 1, &other))
 		SKIP(return, "no second edu device");
 	ASSERT_EQ(0, pci_to_vfio(&other));
-	EXPECT_NE(group_of(&self->pci), group_of(&other));
+	EXPECT_NE(noiommu_group_of(&self->pci), noiommu_group_of(&other));
 	ASSERT_EQ(0, pci_cdev_path(&other, path, sizeof(path)));
 	EXPECT_STRNE(self->node, path);
-	EXPECT_TRUE(logged(self->log, CDEV_MESSAGE));
-	EXPECT_TRUE(logged(self->log, CDEV_MESSAGE));
+	EXPECT_TRUE(logged(self->log, NOIOMMU_CDEV_MESSAGE));
+	EXPECT_TRUE(logged(self->log, NOIOMMU_CDEV_MESSAGE));
 	EXPECT_EQ(0, pci_unbind(&other));
 	EXPECT_EQ(0, access(self->node, F_OK));
 	EXPECT_EQ(0, access(self->group, F_OK));
 }
 
-static int drop_rawio(void)
+/* In a child without the capability. */
+static int open_it(void *path)
 {
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2];
+	int fd = open_node(path);
 
-	if (syscall(SYS_capget, &head, data))
-		return -errno;
-	data[CAP_TO_INDEX(CAP_SYS_RAWIO)].effective &=
-		~CAP_TO_MASK(CAP_SYS_RAWIO);
-	return syscall(SYS_capset, &head, data) ? -errno : 0;
-}
-
-static int open_node(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* In a child: open() without the capability. */
-static int open_unprivileged(void *path)
-{
-	int ret = drop_rawio();
-
-	if (!ret)
-		ret = open_node(path);
-	return ret < 0 ? ret : 0;
+	return fd < 0 ? fd : 0;
 }
 
 static int opens_unprivileged(const char *path)
 {
-	struct task task;
-	int ret = task_start(&task, open_unprivileged, (void *)path);
-
-	return ret ? ret : task_join(&task);
+	return without_rawio(open_it, (void *)path);
 }
 
 /* semantics: 98, 144, 187.  Not for everybody who may open the file. */
@@ -390,26 +337,23 @@ TEST_F(noiommu_on, capability)
 	unlink(stale);
 }
 
-static int bind_unprivileged(void *arg)
+static int bind_it(void *arg)
 {
 	const int *fds = arg;
-	int ret = drop_rawio();
 
-	return ret ? ret : cdev_bind(fds[0], fds[1], NULL);
+	return cdev_bind(fds[0], fds[1], NULL);
 }
 
 /* semantics: 187, 194; defect: B16.  An open file is as good in other hands. */
 TEST_F(noiommu_on, passed_file)
 {
-	struct task task;
 	int fds[2];
 
 	self->fd = open_node(self->node);
 	ASSERT_GE(self->fd, 0);
 	fds[0] = self->fd;
 	fds[1] = self->iommufd;
-	ASSERT_EQ(0, task_start(&task, bind_unprivileged, fds));
-	EXPECT_EQ(0, task_join(&task));
+	EXPECT_EQ(0, without_rawio(bind_it, fds));
 	EXPECT_EQ(-EINVAL, cdev_bind(self->fd, self->iommufd, NULL));
 }
 
@@ -440,7 +384,7 @@ TEST_F(noiommu_on, bind)
 	close(group);
 
 	/* Whatever the parameter says by now. */
-	ASSERT_TRUE(parameter("N"));
+	ASSERT_TRUE(set_noiommu("N"));
 	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &self->devid));
 	EXPECT_GE(self->devid, 1);
 	EXPECT_EQ(-EBUSY, open_node(self->group));
@@ -506,7 +450,7 @@ TEST_F(noiommu_on, device)
 
 	if (pci_find_bare(TESTDEV, 0, &testdev))
 		SKIP(return, "no iommu-testdev");
-	ASSERT_TRUE(parameter("Y"));
+	ASSERT_TRUE(set_noiommu("Y"));
 	ASSERT_EQ(0, pci_to_vfio(&testdev));
 	self->fd = cdev_open(&testdev);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
@@ -548,7 +492,7 @@ TEST_F(noiommu_on, group_status)
 /* Turns the parameter on and off until told to stop. */
 static void *toggle(void *arg)
 {
-	int fd = open(PARAMETER, O_WRONLY | O_CLOEXEC);
+	int fd = open(NOIOMMU_PARAMETER, O_WRONLY | O_CLOEXEC);
 
 	for (int i = 0; !*(atomic_bool *)arg; i++)
 		if (pwrite(fd, i & 1 ? "Y" : "N", 1, 0) != 1)
@@ -558,7 +502,7 @@ static void *toggle(void *arg)
 }
 
 /*
- * semantics: 7, 24, 26; defect: B13.  One registration goes by one value of the
+ * semantics: 7, 24, 26; defects: B13, B15.  One registration goes by one value of the
  * parameter: on ours names of device and group agree.  The core in C looks twice.
  */
 TEST_F(noiommu, parameter_flips)
@@ -573,17 +517,18 @@ TEST_F(noiommu, parameter_flips)
 		char name[64], path[128];
 		bool device, group;
 
+		/* Whatever was read when: who is refused has tainted nothing. */
+		EXPECT_EQ(!ret, logged(self->log, NOIOMMU_GROUP_MESSAGE));
 		if (ret) {
 			EXPECT_EQ(-EINVAL, ret);
-			EXPECT_EQ(-1, group_of(&self->pci));
+			EXPECT_EQ(-1, noiommu_group_of(&self->pci));
 			off++;
 			continue;
 		}
 		on++;
 		EXPECT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
 		device = !strncmp(name, "noiommu-vfio", 12);
-		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d",
-			 group_of(&self->pci));
+		noiommu_group_path(&self->pci, path, sizeof(path));
 		group = !access(path, F_OK);
 		/* Without an IOMMU there is no other group. */
 		EXPECT_TRUE(group);

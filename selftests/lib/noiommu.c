@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include "kmsg.h"
+#include "noiommu.h"
+#include "task.h"
+
+bool set_noiommu(const char *value)
+{
+	return !sysfs_write(NOIOMMU_PARAMETER, value);
+}
+
+int noiommu_group_of(const struct pci *pci)
+{
+	char path[128], group[16];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", pci->bdf);
+	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
+}
+
+void noiommu_group_path(const struct pci *pci, char *buf, size_t size)
+{
+	snprintf(buf, size, "/dev/vfio/noiommu-%d", noiommu_group_of(pci));
+}
+
+int open_node(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int drop_rawio(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return -errno;
+	data[CAP_TO_INDEX(CAP_SYS_RAWIO)].effective &= ~CAP_TO_MASK(CAP_SYS_RAWIO);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
+}
+
+struct call {
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+static int drop_and_call(void *arg)
+{
+	const struct call *call = arg;
+	int ret = drop_rawio();
+
+	return ret ? ret : call->fn(call->arg);
+}
+
+int without_rawio(int (*fn)(void *arg), void *arg)
+{
+	struct call call = { fn, arg };
+	struct task task;
+	int ret = task_start(&task, drop_and_call, &call);
+
+	return ret ? ret : task_join(&task);
+}
+
+bool logged(int log, const char *what)
+{
+	return kmsg_wait(log, what, 0, NULL, 0);
+}

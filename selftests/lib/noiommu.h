@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Devices without an IOMMU: the parameter that lets them in, their names, who may. */
+#ifndef LIB_NOIOMMU_H
+#define LIB_NOIOMMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sysfs.h"
+
+#define NOIOMMU_PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define NOIOMMU_GROUP_MESSAGE "Adding kernel taint for vfio-noiommu group on device"
+#define NOIOMMU_CDEV_MESSAGE "Adding kernel taint for vfio-noiommu cdev"
+
+/* Writes the parameter; false if there is none, or it does not take the value. */
+bool set_noiommu(const char *value);
+/* The iommu_group of the device, -1 as long as it has none. */
+int noiommu_group_of(const struct pci *pci);
+void noiommu_group_path(const struct pci *pci, char *buf, size_t size);
+/* Opens a node; fd or -errno. */
+int open_node(const char *path);
+/* Takes CAP_SYS_RAWIO from the caller. */
+int drop_rawio(void);
+/* Runs @fn(@arg) in a child that has not got CAP_SYS_RAWIO. */
+int without_rawio(int (*fn)(void *arg), void *arg);
+/* Has a line with @what come since the last time? */
+bool logged(int log, const char *what);
+
+#endif
