@@ -18,44 +18,6 @@
 #define IOVA 0x10000000ULL
 #define PASID 5
 
-/* The same call again and again; in the n-th, the n-th allocation fails. */
-struct sweep {
-	int fault;
-	unsigned int n, failures;
-	bool hit;
-};
-
-static int call(struct sweep *s, int (*fn)(void *arg), void *arg)
-{
-	int ret;
-
-	/* More than any call makes. */
-	if (++s->n > 5000)
-		abort();
-	fault_arm(s->fault, s->n);
-	ret = fn(arg);
-	s->hit = fault_disarm(s->fault);
-	s->failures += ret < 0;
-	return ret;
-}
-
-/* What a call may say: that it had no memory, if so, or that it did without. */
-static bool fine(const struct sweep *s, int ret)
-{
-	if (ret >= 0 || (s->hit && ret == -ENOMEM))
-		return true;
-	ksft_print_msg("allocation %u: %d\n", s->n, ret);
-	return false;
-}
-
-/* iommufd has places of its own to fail at, with these. */
-static bool fine_iommufd(const struct sweep *s, int ret)
-{
-	if (s->hit && (ret == -ENOENT || ret == -EINVAL || ret == -EFAULT))
-		return true;
-	return fine(s, ret);
-}
-
 /* How many users a module has; -1 if it is not there. */
 static int users(const char *module)
 {
@@ -123,9 +85,9 @@ TEST_F(fail_nth, open)
 
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
 	do {
-		int fd = call(&self->sweep, op_open, path);
+		int fd = sweep_call(&self->sweep, op_open, path);
 
-		EXPECT_TRUE(fine(&self->sweep, fd));
+		EXPECT_TRUE(sweep_fine(&self->sweep, fd));
 		close(fd);
 	} while (self->sweep.hit);
 	EXPECT_GT(self->sweep.failures, 0);
@@ -138,9 +100,9 @@ TEST_F(fail_nth, open_group)
 
 	pci_group_path(&self->pci, path, sizeof(path));
 	do {
-		int fd = call(&self->sweep, op_open, path);
+		int fd = sweep_call(&self->sweep, op_open, path);
 
-		EXPECT_TRUE(fine(&self->sweep, fd));
+		EXPECT_TRUE(sweep_fine(&self->sweep, fd));
 		close(fd);
 	} while (self->sweep.hit);
 	EXPECT_GT(self->sweep.failures, 0);
@@ -168,8 +130,8 @@ TEST_F(fail_nth, bind)
 
 		op.fd = cdev_open(&self->pci);
 		ASSERT_GE(op.fd, 0);
-		ret = call(&self->sweep, op_bind, &op);
-		EXPECT_TRUE(fine(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_bind, &op);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		if (ret) {
 			EXPECT_EQ(-EINVAL, xioctl(op.fd, VFIO_DEVICE_GET_INFO,
 						  &info));
@@ -209,7 +171,7 @@ TEST_F(fail_nth, close)
 		ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
 		ASSERT_EQ(0, ioas_alloc(self->iommufd, &pt));
 		ASSERT_EQ(0, cdev_attach(fd, &pt));
-		ret = call(&self->sweep, op_close, &fd);
+		ret = sweep_call(&self->sweep, op_close, &fd);
 		EXPECT_EQ(0, ret);
 	} while (self->sweep.hit);
 	kmsg_expect_warning(false, NULL);
@@ -256,9 +218,9 @@ TEST_F(fail_nth, region_info)
 		self->sweep.n = 0;
 		self->sweep.failures = 0;
 		do {
-			ret = call(&self->sweep, op_region, &op);
+			ret = sweep_call(&self->sweep, op_region, &op);
 			if (ret != flags)
-				EXPECT_TRUE(fine(&self->sweep, ret));
+				EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		} while (self->sweep.hit);
 		EXPECT_EQ(flags, ret);
 		if (flags > 0 && (flags & VFIO_REGION_INFO_FLAG_CAPS)) {
@@ -315,8 +277,8 @@ TEST_F(fail_nth, set_irqs)
 	trigger.fd = s.fd;
 	act.fd = s.fd;
 	do {
-		ret = call(&self->sweep, op_irqs, &trigger);
-		EXPECT_TRUE(fine(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_irqs, &trigger);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		if (ret)
 			EXPECT_EQ(0, op_irqs(&trigger));
 		EXPECT_EQ(0, cdev_set_irqs(s.fd, VFIO_PCI_INTX_IRQ_INDEX,
@@ -334,8 +296,8 @@ TEST_F(fail_nth, set_irqs)
 		/* Masked by the event, and unmasked by the other eventfd alone. */
 		ASSERT_TRUE(wait_readable(event, EVENT_MS));
 		ASSERT_EQ(sizeof(n), read(event, &n, sizeof(n)));
-		ret = call(&self->sweep, op_irqs, &act);
-		EXPECT_TRUE(fine(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_irqs, &act);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		if (ret) {
 			n = 1;
 			EXPECT_EQ(sizeof(n), write(unmask, &n, sizeof(n)));
@@ -391,8 +353,8 @@ TEST_F(fail_nth, probe)
 		int ret;
 
 		ASSERT_EQ(0, sysfs_write(DRIVER "/unbind", self->pci.bdf));
-		ret = call(&self->sweep, op_driver, &op);
-		EXPECT_TRUE(fine(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_driver, &op);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		pci_driver(&self->pci, name, sizeof(name));
 		EXPECT_STREQ(ret ? "" : "vfio-pci", name);
 		EXPECT_EQ(ret ? -1 : 0, access(path, F_OK));
@@ -423,9 +385,9 @@ TEST_F(fail_nth, unbind)
 	op.fd = open(DRIVER "/unbind", O_WRONLY | O_CLOEXEC);
 	ASSERT_GE(op.fd, 0);
 	do {
-		int ret = call(&self->sweep, op_driver, &op);
+		int ret = sweep_call(&self->sweep, op_driver, &op);
 
-		EXPECT_TRUE(fine(&self->sweep, ret));
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		pci_driver(&self->pci, name, sizeof(name));
 		EXPECT_STREQ(ret ? "vfio-pci" : "", name);
 		EXPECT_EQ(!ret, !!pci_vfio_name(&self->pci, name, sizeof(name)));
@@ -507,8 +469,8 @@ TEST_F(fail_nth_dma, attach)
 		int ret;
 
 		ASSERT_EQ(0, cdev_detach(op.fd));
-		ret = call(&self->sweep, op_attach, &op);
-		EXPECT_TRUE(fine_iommufd(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_attach, &op);
+		EXPECT_TRUE(sweep_fine_iommufd(&self->sweep, ret));
 		EXPECT_EQ(ret ? -1 : 1, dma_goes_to(self->bar, self->page));
 		if (ret)
 			EXPECT_EQ(0, op_attach(&op));
@@ -530,8 +492,8 @@ TEST_F(fail_nth_dma, replace)
 		int ret, to;
 
 		op.pt = self->ioas[!now];
-		ret = call(&self->sweep, op_attach, &op);
-		EXPECT_TRUE(fine_iommufd(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_attach, &op);
+		EXPECT_TRUE(sweep_fine_iommufd(&self->sweep, ret));
 		if (!ret)
 			now = !now;
 		to = dma_goes_to(self->bar, self->page);
@@ -546,7 +508,7 @@ TEST_F(fail_nth_dma, detach)
 	struct op_pt op = { self->s.fd, self->ioas[0] };
 
 	do {
-		int ret = call(&self->sweep, op_detach, &op);
+		int ret = sweep_call(&self->sweep, op_detach, &op);
 
 		EXPECT_EQ(0, ret);
 		EXPECT_EQ(-1, dma_goes_to(self->bar, self->page));
@@ -587,8 +549,8 @@ TEST_F(fail_nth_dma, pasid)
 		ASSERT_EQ(0, hwpt_alloc(self->s.iommufd, self->s.devid,
 					self->ioas[1], IOMMU_HWPT_ALLOC_PASID,
 					&op.pt));
-		ret = call(&self->sweep, op_attach_pasid, &op);
-		EXPECT_TRUE(fine_iommufd(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_attach_pasid, &op);
+		EXPECT_TRUE(sweep_fine_iommufd(&self->sweep, ret));
 		if (!ret) {
 			EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd,
 							  op.pt));
@@ -606,8 +568,8 @@ TEST_F(fail_nth_dma, pasid)
 		ASSERT_EQ(0, hwpt_alloc(self->s.iommufd, self->s.devid,
 					self->ioas[1], IOMMU_HWPT_ALLOC_PASID,
 					&op.pt));
-		ret = call(&self->sweep, op_attach_pasid, &op);
-		EXPECT_TRUE(fine_iommufd(&self->sweep, ret));
+		ret = sweep_call(&self->sweep, op_attach_pasid, &op);
+		EXPECT_TRUE(sweep_fine_iommufd(&self->sweep, ret));
 		EXPECT_EQ(ret ? 0 : -EBUSY,
 			  iommufd_destroy(self->s.iommufd, op.pt));
 		EXPECT_EQ(0, op_detach_pasid(&op));
@@ -619,7 +581,7 @@ TEST_F(fail_nth_dma, pasid)
 	do {
 		pt = rid;
 		ASSERT_EQ(0, cdev_attach_pasid(op.fd, PASID, &pt));
-		ret = call(&self->sweep, op_detach_pasid, &op);
+		ret = sweep_call(&self->sweep, op_detach_pasid, &op);
 		EXPECT_EQ(0, ret);
 		EXPECT_EQ(0, op_detach_pasid(&op));
 	} while (self->sweep.hit);

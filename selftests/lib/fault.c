@@ -61,3 +61,32 @@ bool fault_disarm(int fault)
 	set(fault, 0);
 	return hit;
 }
+
+int sweep_call(struct sweep *s, int (*fn)(void *arg), void *arg)
+{
+	int ret;
+
+	/* More than any call makes. */
+	if (++s->n > 5000)
+		abort();
+	fault_arm(s->fault, s->n);
+	ret = fn(arg);
+	s->hit = fault_disarm(s->fault);
+	s->failures += ret < 0;
+	return ret;
+}
+
+bool sweep_fine(const struct sweep *s, int ret)
+{
+	if (ret >= 0 || (s->hit && ret == -ENOMEM))
+		return true;
+	printf("# allocation %u: %d\n", s->n, ret);
+	return false;
+}
+
+bool sweep_fine_iommufd(const struct sweep *s, int ret)
+{
+	if (s->hit && (ret == -ENOENT || ret == -EINVAL || ret == -EFAULT))
+		return true;
+	return sweep_fine(s, ret);
+}

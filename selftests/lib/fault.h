@@ -12,4 +12,18 @@ void fault_arm(int fault, unsigned int n);
 /* None fails any more.  True if the @n-th was reached and failed. */
 bool fault_disarm(int fault);
 
+/* The same call again and again; in the n-th, the n-th allocation fails. */
+struct sweep {
+	int fault;
+	unsigned int n, failures;
+	bool hit;		/* the n-th allocation was there to fail */
+};
+
+/* Once more; what @fn returned. */
+int sweep_call(struct sweep *s, int (*fn)(void *arg), void *arg);
+/* What a call may say: that it had no memory, if so, or that it did without. */
+bool sweep_fine(const struct sweep *s, int ret);
+/* iommufd has places of its own to fail at, with -ENOENT, -EINVAL, -EFAULT. */
+bool sweep_fine_iommufd(const struct sweep *s, int ret);
+
 #endif

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory runs out, at every place where it can, on the way to a device through its group
+ * and an iommufd: the call says so, nothing is left of it, and it can be made again.
+ */
+#include <fcntl.h>
+
+#include "lib/fault.h"
+#include "lib/group.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/test.h"
+#include "lib/testdrv.h"
+
+/* How many users a module has; -1 if it is not there. */
+static int users(const char *module)
+{
+	char path[64], text[16];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
+}
+
+/* The device has no interrupt pin: see fail_nth.c. */
+FIXTURE(fail_nth_group) {
+	struct pci pci;
+	struct sweep sweep;
+	struct legacy l;
+	int core, driver;
+};
+
+FIXTURE_SETUP(fail_nth_group)
+{
+	self->l = (struct legacy){ -1, -1, -1 };
+	self->sweep.fault = fault_open();
+	if (self->sweep.fault < 0)
+		SKIP(return, "no fault injection in this kernel");
+	if (pci_find(TESTDEV, 0, &self->pci))
+		SKIP(return, "no iommu-testdev");
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	self->core = users("vfio");
+	self->driver = users("vfio_pci");
+	self->l.iommufd = iommufd_open();
+	self->l.group = group_open(&self->pci);
+	ASSERT_GE(self->l.iommufd, 0);
+	ASSERT_GE(self->l.group, 0);
+}
+
+/* Nothing that failed has left a file, an owner, a reference or a module's user behind. */
+FIXTURE_TEARDOWN(fail_nth_group)
+{
+	struct session s;
+
+	if (self->l.group < 0)
+		return;
+	legacy_close(&self->l);
+	EXPECT_EQ(0, session_open(&self->pci, &s));
+	session_close(&s);
+	EXPECT_EQ(self->core, users("vfio"));
+	EXPECT_EQ(self->driver, users("vfio_pci"));
+	EXPECT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+	close(self->sweep.fault);
+}
+
+static int op_set(void *arg)
+{
+	const struct legacy *l = arg;
+
+	return group_set(l->group, l->iommufd);
+}
+
+/* semantics: 147.  What could not be set is not set. */
+TEST_F(fail_nth_group, set_container)
+{
+	uint32_t id;
+
+	do {
+		int ret;
+
+		close_fd(&self->l.iommufd);
+		self->l.iommufd = iommufd_open();
+		ret = sweep_call(&self->sweep, op_set, &self->l);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
+		EXPECT_EQ(ret ? GROUP_VIABLE : GROUP_SET, group_flags(self->l.group));
+		EXPECT_EQ(ret ? -ENODEV : 0, compat_ioas_get(self->l.iommufd, &id));
+		if (ret) {
+			EXPECT_EQ(-EINVAL, group_unset(self->l.group));
+			EXPECT_EQ(0, op_set(&self->l));
+		}
+		EXPECT_EQ(0, group_unset(self->l.group));
+	} while (self->sweep.hit);
+	EXPECT_GT(self->sweep.failures, 0);
+}
+
+static int op_unset(void *arg)
+{
+	return group_unset(((struct legacy *)arg)->group);
+}
+
+static int op_status(void *arg)
+{
+	return group_flags(((struct legacy *)arg)->group);
+}
+
+/* semantics: 146, 149.  These take no memory. */
+TEST_F(fail_nth_group, unset_and_status)
+{
+	ASSERT_EQ(0, op_set(&self->l));
+	EXPECT_EQ(GROUP_SET, sweep_call(&self->sweep, op_status, &self->l));
+	EXPECT_FALSE(self->sweep.hit);
+	self->sweep.n = 0;
+	EXPECT_EQ(0, sweep_call(&self->sweep, op_unset, &self->l));
+	EXPECT_FALSE(self->sweep.hit);
+	EXPECT_EQ(GROUP_VIABLE, group_flags(self->l.group));
+}
+
+struct op_device {
+	int group;
+	const char *name;
+};
+
+static int op_device(void *arg)
+{
+	const struct op_device *op = arg;
+
+	return group_device(op->group, op->name);
+}
+
+/* semantics: 94, 128, 150, 153.  The first file: the device is opened, or it is not. */
+TEST_F(fail_nth_group, get_device_fd)
+{
+	struct op_device op = { self->l.group, self->pci.bdf };
+
+	ASSERT_EQ(0, op_set(&self->l));
+	do {
+		int fd = sweep_call(&self->sweep, op_device, &op);
+
+		EXPECT_TRUE(sweep_fine_iommufd(&self->sweep, fd));
+		EXPECT_EQ(GROUP_SET, group_flags(self->l.group));
+		if (fd < 0) {
+			/* Nobody owns the group. */
+			EXPECT_EQ(0, group_unset(self->l.group));
+			EXPECT_EQ(GROUP_VIABLE, group_flags(self->l.group));
+			EXPECT_EQ(0, op_set(&self->l));
+			EXPECT_EQ(self->driver, users("vfio_pci"));
+			fd = op_device(&op);
+			ASSERT_GE(fd, 0);
+		}
+		EXPECT_EQ(self->driver + 1, users("vfio_pci"));
+		EXPECT_EQ(0, device_info(fd));
+		close(fd);
+	} while (self->sweep.hit);
+	EXPECT_GT(self->sweep.failures, 5);
+}
+
+/* semantics: 97, 128, 151.  A further file: the first one does not notice. */
+TEST_F(fail_nth_group, another_device_fd)
+{
+	struct op_device op = { self->l.group, self->pci.bdf };
+
+	ASSERT_EQ(0, op_set(&self->l));
+	self->l.fd = op_device(&op);
+	ASSERT_GE(self->l.fd, 0);
+	do {
+		int fd = sweep_call(&self->sweep, op_device, &op);
+
+		EXPECT_TRUE(sweep_fine(&self->sweep, fd));
+		EXPECT_EQ(0, device_info(self->l.fd));
+		if (fd >= 0)
+			EXPECT_EQ(0, device_info(fd));
+		close(fd);
+		EXPECT_EQ(self->driver + 1, users("vfio_pci"));
+	} while (self->sweep.hit);
+	EXPECT_GT(self->sweep.failures, 1);
+}
+
+static int op_close(void *arg)
+{
+	return close(*(int *)arg) ? -errno : 0;
+}
+
+/*
+ * semantics: 95, 126, 155.  Closing cannot fail, the last file of the device, nor the
+ * group's.  The IOMMU's driver says so when it cannot give the device its default domain
+ * back, but nobody else has anything to say.
+ */
+TEST_F(fail_nth_group, close)
+{
+	struct op_device op = { self->l.group, self->pci.bdf };
+	int log = kmsg_open();
+	char line[256];
+
+	ASSERT_GE(log, 0);
+	ASSERT_EQ(0, op_set(&self->l));
+	kmsg_expect_warning(true, NULL);
+	do {
+		int fd = op_device(&op);
+
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(0, sweep_call(&self->sweep, op_close, &fd));
+		EXPECT_EQ(self->driver, users("vfio_pci"));
+	} while (self->sweep.hit);
+	self->sweep.n = 0;
+	do {
+		EXPECT_EQ(0, sweep_call(&self->sweep, op_close, &self->l.group));
+		self->l.group = group_open(&self->pci);
+		ASSERT_GE(self->l.group, 0);
+		EXPECT_EQ(GROUP_VIABLE, group_flags(self->l.group));
+		EXPECT_EQ(0, op_set(&self->l));
+	} while (self->sweep.hit);
+	kmsg_expect_warning(false, NULL);
+	while (kmsg_wait(log, "WARNING: ", 0, line, sizeof(line)))
+		EXPECT_NE(NULL, strstr(line, "WARNING: drivers/iommu/"))
+			TH_LOG("%s", line);
+	close(log);
+}
+
+/* semantics: 94, 150, 153.  An emulated device: the driver's calls are undone as well. */
+TEST(emulated)
+{
+	struct sweep sweep = { .fault = fault_open() };
+	struct op_device op = { .name = "vfio-testdrv.0" };
+	struct testdrv_calls calls;
+	int drv, iommufd;
+
+	if (sweep.fault < 0)
+		SKIP(return, "no fault injection in this kernel");
+	drv = testdrv_open();
+	if (drv == -ENOENT)
+		SKIP(return, "no module vfio-testdrv");
+	ASSERT_GE(drv, 0);
+	ASSERT_EQ(0, testdrv_create(drv, 0, TESTDRV_WITH_IOCTL, 0, 0));
+	iommufd = iommufd_open();
+	op.group = testdrv_group(0);
+	ASSERT_GE(op.group, 0);
+	ASSERT_EQ(0, group_set(op.group, iommufd));
+	do {
+		const char *text;
+		int fd;
+
+		testdrv_calls(drv, &calls);
+		fd = sweep_call(&sweep, op_device, &op);
+		EXPECT_TRUE(sweep_fine_iommufd(&sweep, fd));
+		testdrv_calls(drv, &calls);
+		text = testdrv_text(&calls, 0);
+		if (fd >= 0) {
+			EXPECT_STREQ("bind open attach", text);
+			EXPECT_EQ(-ENOTTY, device_info(fd));
+		} else {
+			/* Nothing, the half of it and back, or all of it and back. */
+			EXPECT_TRUE(!*text || !strcmp(text, "bind") ||
+				    !strcmp(text, "bind open attach close unbind"))
+				TH_LOG("%s", text);
+		}
+		EXPECT_EQ(fd >= 0, testdrv_cmd(drv, TESTDRV_OPEN_COUNT, 0, 0, 0, 0));
+		close(fd);
+	} while (sweep.hit);
+	EXPECT_GT(sweep.failures, 2);
+	close(sweep.fault);
+	EXPECT_EQ(0, testdrv_close(drv));
+}
+
+TEST_HARNESS_MAIN
