@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 
-#include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
@@ -161,6 +161,31 @@ TEST_F(compat32, group)
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status.flags);
 	EXPECT_EQ(-ENOTTY, xioctl(group, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL));
 	EXPECT_EQ(-EBUSY, cdev_bind(self->fd, self->iommufd, NULL));
+	close(group);
+}
+
+/* semantics: 123, 125, 147, 149, 150.  And the device that it leads to. */
+TEST_F(compat32, device_of_the_group)
+{
+	int group = group_open(&self->pci), fd;
+
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_SET_CONTAINER, NULL));
+	EXPECT_EQ(-EBADF, group_set(group, -1));
+	EXPECT_EQ(-EFAULT, group_device(group, NULL));
+	EXPECT_EQ(-EINVAL, group_device(group, self->pci.bdf));
+	ASSERT_EQ(0, group_set(group, self->iommufd));
+	EXPECT_EQ(GROUP_SET, group_flags(group));
+	EXPECT_EQ(-ENODEV, group_device(group, "none"));
+	fd = group_device(group, self->pci.bdf);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, device_info(fd));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, NULL));
+	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(0, group_unset(group));
+	EXPECT_EQ(-EINVAL, group_unset(group));
+	close(fd);
 	close(group);
 }
 
