@@ -2,37 +2,55 @@
 
 //! What debugfs shows of a device, below `/sys/kernel/debug/vfio/<parent's name>/`.
 //!
-//! C counterpart: `debugfs.c`.
+//! C counterpart: `debugfs.c`; the file `holders` is ours.
 //!
-//! Locks: the set's, over the driver's callback.
+//! Locks: the set's, over the driver's callback; that of the list of files, over the printing of
+//! `holders`.
 
 use crate::{
+    device::State,
     kapi::{
-        debugfs::Dir,
+        debugfs::{self, Dir, DirOf},
         vfio::{debugfs::Show, Device, Owner, Registered},
     },
-    migration::{self, State},
+    migration,
 };
-use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
+use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 
 /// The folder of a device and what is in it, until it is dropped.  Drivers add to it.
-pub(crate) struct DeviceDir(Dir);
+pub(crate) struct DeviceDir(DirOf<State>);
 
 impl DeviceDir {
     /// Makes the folder below `root`, with the files of migration for a device that can migrate.
-    pub(crate) fn new(device: &Owner<'_>, root: &Arc<Dir>) -> Self {
-        let dir = Dir::new(device.parent().name(), Some(root));
+    pub(crate) fn new(device: &Owner<'_>, root: &Dir) -> Self {
+        let dir = Self::with_holders(device, root);
         if device.has_migration() {
-            let migration = dir.subdir(c"migration");
+            let migration = dir.0.subdir(c"migration");
             device.add_debug_file::<MigrationState>(c"state", &migration);
             device.add_debug_file::<MigrationFeatures>(c"features", &migration);
         }
+        dir
+    }
+
+    /// Makes the folder with the one file that does not need the device.
+    pub(crate) fn with_holders(device: &Device, root: &Dir) -> Self {
+        let dir = DirOf::new(device.parent().name(), root, device.state().into());
+        dir.add_file::<Holders>(c"holders");
         Self(dir)
     }
 
     /// The folder.
     pub(crate) fn dir(&self) -> &Dir {
         &self.0
+    }
+}
+
+/// `holders`: who has the device's files.
+struct Holders;
+
+impl debugfs::Show<State> for Holders {
+    fn show(state: &State, m: &SeqFile) {
+        state.for_each_holder(|holder| seq_print!(m, "{}\n", holder));
     }
 }
 
@@ -45,7 +63,7 @@ impl Show for MigrationState {
     /// The driver's.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
         let number = device.lock_set().migration_state()?;
-        let state = State::ALL.get(number as usize);
+        let state = migration::State::ALL.get(number as usize);
         seq_print!(m, "{}\n", state.map_or("Invalid", |state| state.name()));
         Ok(())
     }

@@ -12,7 +12,7 @@
 //!
 //! Locks: [`DEVICES`] protects the minors and is a leaf.
 
-pub(crate) mod holder;
+pub(crate) mod holders;
 pub(crate) mod open;
 pub(crate) mod registration;
 pub(crate) mod sets;
@@ -24,11 +24,12 @@ use crate::{
         cdev::CharRegion,
         debugfs,
         fs::PseudoInode,
+        roll::Roll,
         vfio::{set::SetProtected, DeviceMemory, NewDevice, RegistrationRef, Severable},
     },
     minors::Minors,
 };
-use holder::Holder;
+use holders::Holder;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -96,10 +97,11 @@ pub(crate) struct State {
     attach_generation: Atomic<u64>,
     #[pin]
     link: Severable<Link>,
-    #[pin]
-    holder: Holder,
     /// What the device is open by, while it is.
     first_open: SetProtected<FirstOpen>,
+    /// Its open files.
+    #[pin]
+    holders: Roll<Holder>,
     /// The device's place in its group, from before it can be opened until nobody has it open.
     #[pin]
     membership: Mutex<Option<Membership>>,
@@ -114,8 +116,8 @@ impl State {
             inode,
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
-            holder <- Holder::new(),
             first_open: SetProtected::new(),
+            holders <- Roll::new(),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
         })
@@ -134,11 +136,6 @@ impl State {
     /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).
     pub(crate) fn first_open(&self) -> &SetProtected<FirstOpen> {
         &self.first_open
-    }
-
-    /// Who has the device open.
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
     }
 
     /// Whether the device is, or until its last close was, registered in a group.

@@ -23,7 +23,11 @@ pub(crate) mod migration;
 pub(crate) mod region;
 
 use crate::{
-    device::State,
+    device::{
+        holders::{Held, Holder},
+        open::Path,
+        State,
+    },
     group::Group,
     kapi::{
         capability,
@@ -41,17 +45,9 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// How a file came into being.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Path {
-    Cdev,
-    Group,
-}
-
 /// What a file of a device carries.
 #[pin_data]
 pub(crate) struct DeviceFile {
-    state: Arc<State>,
     path: Path,
     /// The registration that the file was opened in.
     epoch: Epoch,
@@ -59,6 +55,9 @@ pub(crate) struct DeviceFile {
     /// The machine that KVM says the file belongs to.
     #[pin]
     kvm: KvmSlot,
+    /// Last: a file is there until it is closed.
+    #[pin]
+    held: Held,
 }
 
 impl DeviceFile {
@@ -83,12 +82,13 @@ impl DeviceFile {
     ///
     /// `ENOMEM`.
     fn new(state: Arc<State>, epoch: Epoch, path: Path) -> Result<Pin<KBox<Self>>> {
+        let holder = Holder::new(path, epoch);
         let file = pin_init!(Self {
-            state,
             path,
             epoch,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
+            held <- Held::join(state, holder),
         });
         // Accounted: how many are opened is up to user space.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
@@ -96,7 +96,7 @@ impl DeviceFile {
 
     /// The core's state of the device.
     pub(crate) fn state(&self) -> &Arc<State> {
-        &self.state
+        self.held.owner()
     }
 
     /// The device, if the file has access.
@@ -145,12 +145,12 @@ impl DeviceFile {
 
     /// Whether the registration that the file was opened in still is.
     fn is_connected(&self) -> bool {
-        self.state.link().is_connected(self.epoch)
+        self.state().link().is_connected(self.epoch)
     }
 
     /// A reference on that registration, and the group of the device.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
-        let link = self.state.link();
+        let link = self.state().link();
         link.registration(self.epoch, |link| link.group().clone())
     }
 

@@ -104,11 +104,20 @@ pub(crate) struct FirstOpen {
 
 /// By which kind of file a device is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Path {
+pub(crate) enum Path {
     /// One of its own; alone.
     Cdev,
     /// Its group's; any number.
     Group,
+}
+
+impl Path {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cdev => "cdev",
+            Self::Group => "group",
+        }
+    }
 }
 
 /// One open of a device; closed when dropped, which takes the set's lock.
@@ -189,7 +198,6 @@ impl OpenDevice {
                     module: Some(module),
                 }));
                 locked.set_cdev_opened(path == Path::Cdev);
-                locked.device().state().holder().set();
             }
             Err(_) => {
                 locked.set_kvm(None);
@@ -262,7 +270,6 @@ fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> Option<FirstOpen> 
         drop(first.module.take());
     }
     locked.set_kvm(None);
-    locked.device().state().holder().clear();
     locked.set_cdev_opened(false);
     locked.set_open_count(0);
     first

@@ -14,6 +14,7 @@ use crate::{
     group::{Backing, Group},
     kapi::{
         completion::Wait,
+        debugfs::Dir,
         device::has_iommu,
         iommu,
         module::enable_unsafe_noiommu_mode,
@@ -81,7 +82,7 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
         return Err(e);
     }
 
-    let debugfs = debugfs_dir(device);
+    let debugfs = debugfs_root().map(|root| DeviceDir::new(device, &root));
     device.set_debug_root(debugfs.as_ref().map(DeviceDir::dir));
     *device.state().registration.lock() = Some(Registration { first, debugfs });
     Ok(())
@@ -103,7 +104,12 @@ pub(crate) fn unregister(device: &Owner<'_>) {
 /// Waits for everybody who has the device open, and ends its place in its group.
 fn end(device: &Owner<'_>, first: RegistrationRef) {
     drop(first);
-    drain(device);
+    if !device.drained().try_wait() {
+        // The folder has gone with the class device; who is waited for is still to be seen.
+        let root = debugfs_root();
+        let _holders = root.map(|root| DeviceDir::with_holders(device, &root));
+        drain(device);
+    }
     // Last, and without the lock: this may take the group away.
     let membership = device.state().membership.lock().take();
     drop(membership);
@@ -159,9 +165,8 @@ fn announce(device: &Owner<'_>, has_node: bool) -> Result {
     device.add(devt)
 }
 
-fn debugfs_dir(device: &Owner<'_>) -> Option<DeviceDir> {
-    let root = DEVICES.lock().as_ref()?.debugfs.clone()?;
-    Some(DeviceDir::new(device, &root))
+fn debugfs_root() -> Option<Arc<Dir>> {
+    DEVICES.lock().as_ref()?.debugfs.clone()
 }
 
 /// Waits until the last reference on the registration is gone, asking the driver at once and
@@ -172,9 +177,6 @@ fn drain(device: &Device) {
     let period = msecs_to_jiffies(REQUEST_PERIOD);
     let mut interrupted = false;
     let mut count = 0u32;
-    if device.drained().try_wait() {
-        return;
-    }
     loop {
         device.request(count);
         count = count.wrapping_add(1);
@@ -187,12 +189,12 @@ fn drain(device: &Device) {
             Wait::TimedOut => {}
             Wait::Interrupted => {
                 interrupted = true;
-                let holder = device.state().holder().name();
+                let keepers = device.state().keepers();
                 dev_warn!(
                     device.parent(),
                     "Device is currently in use, task {} blocked until device is released by {}\n",
                     TaskId::current(),
-                    holder
+                    keepers
                 );
             }
         }

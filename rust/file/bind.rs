@@ -78,6 +78,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     };
     // On failure the drop of `bound` undoes everything.
     arg.write_devid(bound.open.devid())?;
+    file.held.set_bound();
     file.gate.open(Granted::Bound(bound));
     Ok(())
 }

@@ -141,6 +141,8 @@ fn open_device(
     let mut locked = registration.lock_set();
     let open = OpenDevice::by_group(&mut locked, backend, &mut kvm);
     drop(locked);
-    file.gate.open(Granted::Group(open?));
+    let open = Granted::Group(open?);
+    file.held.set_bound();
+    file.gate.open(open);
     Ok(file)
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Folders in debugfs (`include/linux/debugfs.h`).
+//! Folders in debugfs, and files in them (`include/linux/debugfs.h`).
 //!
 //! The kernel crate's `debugfs::Dir` does not give out its dentry, which drivers find in
 //! `vfio_device::debug_root`.
 
+use super::cdev::FileOperations;
 use crate::bindings;
-use core::mem::ManuallyDrop;
-use kernel::prelude::*;
+use core::{mem::ManuallyDrop, ops::Deref};
+use kernel::{module::this_module, prelude::*, seq_file::SeqFile, sync::Arc};
+
+const READ_ONLY: bindings::umode_t = 0o444;
 
 /// A folder, removed with all that is in it when dropped.
 ///
@@ -42,5 +45,89 @@ impl Drop for Dir {
     fn drop(&mut self) {
         // SAFETY: `self` owns the folder.
         unsafe { bindings::debugfs_remove(self.0) }
+    }
+}
+
+/// The content of a file that speaks of `T`.
+pub(crate) trait Show<T> {
+    /// Prints it.
+    fn show(about: &T, m: &SeqFile);
+}
+
+/// A folder with files that speak of `T`, which it keeps.  Its end waits for who reads them.
+pub(crate) struct DirOf<T> {
+    /// First: the files go before what they speak of.
+    dir: Dir,
+    about: Arc<T>,
+}
+
+impl<T> Deref for DirOf<T> {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        &self.dir
+    }
+}
+
+impl<T: Send + Sync> DirOf<T> {
+    /// As [`Dir::new`].
+    pub(crate) fn new(name: &CStr, parent: &Dir, about: Arc<T>) -> Self {
+        Self {
+            dir: Dir::new(name, Some(parent)),
+            about,
+        }
+    }
+
+    /// Adds a file.  Failure is not looked at.
+    pub(crate) fn add_file<S: Show<T>>(&self, name: &CStr) {
+        // SAFETY: The name is copied.  The file is removed, which waits for who opens or reads it,
+        // before `about` is dropped; it is opened for reading alone.
+        unsafe {
+            bindings::debugfs_create_file_full(
+                name.as_char_ptr(),
+                READ_ONLY,
+                self.dir.0,
+                Arc::as_ptr(&self.about).cast_mut().cast(),
+                core::ptr::null(),
+                Files::<T, S>::FOPS.as_raw(),
+            );
+        }
+    }
+}
+
+/// The operations of files that show `T` by `S`.
+struct Files<T, S>(core::marker::PhantomData<(T, S)>);
+
+impl<T, S: Show<T>> Files<T, S> {
+    const FOPS: &'static FileOperations = {
+        // SAFETY: The functions follow the VFS's contracts.
+        &unsafe {
+            FileOperations::new(bindings::file_operations {
+                owner: this_module::<crate::LocalModule>().as_ptr(),
+                open: Some(Self::open),
+                read: Some(bindings::seq_read),
+                llseek: Some(bindings::seq_lseek),
+                release: Some(bindings::single_release),
+                ..pin_init::zeroed()
+            })
+        }
+    };
+
+    /// # Safety
+    ///
+    /// Called by debugfs with a file that is not being removed.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The inode is debugfs's, with the data that came with the file.
+        unsafe { bindings::single_open(file, Some(Self::show), (*inode).i_private) }
+    }
+
+    /// # Safety
+    ///
+    /// Called by `seq_read()` for a file that is not being removed.
+    unsafe extern "C" fn show(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
+        // SAFETY: `private` is what `open()` said, the folder's `about`.
+        let (about, m) = unsafe { (&*(*m).private.cast::<T>(), SeqFile::from_raw(m)) };
+        S::show(about, m);
+        0
     }
 }
