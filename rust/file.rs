@@ -15,6 +15,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod bind;
+pub(crate) mod fdinfo;
 pub(crate) mod feature;
 pub(crate) mod gate;
 pub(crate) mod group;
@@ -26,13 +27,11 @@ use crate::{
     device::{
         holders::{Held, Holder},
         open::Path,
-        State,
+        Dma, State,
     },
     group::Group,
     kapi::{
-        capability,
-        device::SysfsPath,
-        iommu,
+        capability, iommu,
         kvm::KvmSlot,
         pm_runtime::Powered,
         vfio::{severable::Epoch, Device, Open, RegistrationRef},
@@ -40,15 +39,13 @@ use crate::{
     uapi,
 };
 use gate::AccessGate;
-use kernel::{
-    fs::file, mm::virt::VmaNew, prelude::*, seq_file::SeqFile, seq_print, sync::Arc,
-    uaccess::UserPtr,
-};
+use kernel::{fs::file, mm::virt::VmaNew, prelude::*, sync::Arc, uaccess::UserPtr};
 
 /// What a file of a device carries.
 #[pin_data]
 pub(crate) struct DeviceFile {
     path: Path,
+    dma: Dma,
     /// The registration that the file was opened in.
     epoch: Epoch,
     gate: AccessGate,
@@ -69,11 +66,11 @@ impl DeviceFile {
     /// and the caller lacks `CAP_SYS_RAWIO`); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<Pin<KBox<Self>>> {
         let state = State::by_minor(minor)?;
-        let (epoch, noiommu) = state.link().with(|link| link.noiommu()).ok_or(ENODEV)?;
-        if noiommu && !capability::sys_rawio() {
+        let (epoch, dma) = state.link().with(|link| link.dma()).ok_or(ENODEV)?;
+        if dma == Dma::NoIommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
-        Self::new(state, epoch, Path::Cdev)
+        Self::new(state, epoch, dma, Path::Cdev)
     }
 
     /// A file without access.
@@ -81,10 +78,11 @@ impl DeviceFile {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn new(state: Arc<State>, epoch: Epoch, path: Path) -> Result<Pin<KBox<Self>>> {
+    fn new(state: Arc<State>, epoch: Epoch, dma: Dma, path: Path) -> Result<Pin<KBox<Self>>> {
         let holder = Holder::new(path, epoch);
         let file = pin_init!(Self {
             path,
+            dma,
             epoch,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
@@ -211,13 +209,5 @@ impl DeviceFile {
     /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
     pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
         self.access()?.mmap(vma)
-    }
-
-    /// The file's lines in `/proc/PID/fdinfo/FD`.  None when the device is gone, or there is no
-    /// memory for them.
-    pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
-        if let Some(path) = self.with_parent(SysfsPath::of).flatten() {
-            seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
-        }
     }
 }

@@ -14,7 +14,7 @@
 pub(crate) mod table;
 
 use crate::{
-    device::State,
+    device::{Dma, State},
     kapi::{
         device::has_iommu,
         iommu::IommuGroup,
@@ -269,16 +269,16 @@ impl Group {
     /// # Errors
     ///
     /// `ENODEV` when there is none; the errno of a driver that looks at the name.
-    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
+    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch, Dma)> {
         for device in self.devices.lock().iter().rev() {
-            let Some((epoch, ())) = device.link().with(|_| ()) else {
+            let Some((epoch, dma)) = device.link().with(|link| link.dma()) else {
                 continue;
             };
             let Some((registration, ())) = device.link().registration(epoch, |_| ()) else {
                 continue;
             };
             if registration.has_name(name)? {
-                return Ok((registration, epoch));
+                return Ok((registration, epoch, dma));
             }
         }
         Err(ENODEV)

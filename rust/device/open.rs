@@ -96,6 +96,7 @@ impl Backend {
 /// reference on a machine may end it.
 pub(crate) struct FirstOpen {
     backend: Backend,
+    devid: u32,
     /// Drivers see the machine while the device is open.
     _kvm: Option<KvmRef>,
     /// The driver's module, until its `close_device` has run.
@@ -190,10 +191,11 @@ impl OpenDevice {
         locked.set_open_count(1);
         locked.set_kvm(kvm.as_ref());
         let open = Self::bind_and_open(locked, registration, path, &backend);
-        match open {
-            Ok(_) => {
+        match &open {
+            Ok(open) => {
                 locked.set_first_open(Some(FirstOpen {
                     backend,
+                    devid: open.devid,
                     _kvm: kvm.take(),
                     module: Some(module),
                 }));
@@ -230,11 +232,11 @@ impl OpenDevice {
     fn again(locked: &mut SetLocked<'_>) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let opened = locked.open_again(registration)?;
-        Ok(Self { opened, devid: 0 })
+        let devid = locked.with_first_open(|first| first.devid).unwrap_or(0);
+        Ok(Self { opened, devid })
     }
 
-    /// The id of the device in the iommufd; 0 for a group's file, whose user does not get to know
-    /// it.
+    /// The id of the device in the iommufd; 0 when it is in none, without an IOMMU.
     pub(crate) fn devid(&self) -> u32 {
         self.devid
     }

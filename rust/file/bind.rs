@@ -13,7 +13,7 @@ use crate::{
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
-        vfio::{Device, Open, RegistrationRef, SetLocked},
+        vfio::{RegistrationRef, SetLocked},
     },
     uapi::bind::{BindIommufd, Token},
 };
@@ -31,8 +31,8 @@ pub(crate) struct Bound {
 
 impl Bound {
     #[inline]
-    pub(super) fn device(&self) -> &Device<Open> {
-        self.open.device()
+    pub(super) fn open(&self) -> &OpenDevice {
+        &self.open
     }
 }
 

@@ -33,9 +33,15 @@ impl AccessGate {
     /// The device, if the gate is open.
     #[inline]
     pub(crate) fn pass(&self) -> Option<&Device<Open>> {
+        self.opened().map(OpenDevice::device)
+    }
+
+    /// What the gate guards, if it is open.
+    #[inline]
+    pub(super) fn opened(&self) -> Option<&OpenDevice> {
         self.0.as_ref().map(|granted| match granted {
-            Granted::Bound(bound) => bound.device(),
-            Granted::Group(open) => open.device(),
+            Granted::Bound(bound) => bound.open(),
+            Granted::Group(open) => open,
         })
     }
 

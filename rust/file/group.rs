@@ -9,7 +9,10 @@
 
 use super::{gate::Granted, DeviceFile, Path};
 use crate::{
-    device::open::{Backend, OpenDevice},
+    device::{
+        open::{Backend, OpenDevice},
+        Dma,
+    },
     group::Group,
     kapi::{
         capability,
@@ -108,10 +111,10 @@ fn set_container(group: &Group, arg: UserPtr) -> Result {
 /// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
 fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
     let mut name = read_name(arg)?;
-    let (registration, epoch) = group.find(&mut name)?;
+    let (registration, epoch, dma) = group.find(&mut name)?;
     drop(name);
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let file = into_file(open_device(group, &registration, epoch)?)?;
+    let file = into_file(open_device(group, &registration, epoch, dma)?)?;
     if group.is_noiommu() {
         dev_warn!(
             registration.parent(),
@@ -129,8 +132,9 @@ fn open_device(
     group: &Group,
     registration: &RegistrationRef,
     epoch: Epoch,
+    dma: Dma,
 ) -> Result<Pin<KBox<DeviceFile>>> {
-    let file = DeviceFile::new(registration.state().into(), epoch, Path::Group)?;
+    let file = DeviceFile::new(registration.state().into(), epoch, dma, Path::Group)?;
     let ctx = group.iommufd().ok_or(EINVAL)?;
     let backend = match group.is_noiommu() {
         true => Backend::NoIommu(ctx),

@@ -5,6 +5,9 @@
 use crate::bindings;
 use kernel::{error::to_result, prelude::*, types::Opaque};
 
+/// How many numbers share a bitmap.
+const BITMAP_BITS: u32 = (size_of::<bindings::ida_bitmap>() * 8) as u32;
+
 /// A C `struct ida`, used as a set.
 #[repr(transparent)]
 pub(crate) struct Ida(Opaque<bindings::ida>);
@@ -43,10 +46,30 @@ impl Ida {
 
     /// The smallest member.
     pub(crate) fn first(&self) -> Option<u32> {
+        self.find(0, c_int::MAX as u32)
+    }
+
+    /// The smallest member from `min` to `max`.
+    pub(crate) fn next(&self, min: u32, max: u32) -> Option<u32> {
+        let mut from = min;
+        while from <= max {
+            let found = self.find(from, max);
+            if found.is_some() {
+                return found;
+            }
+            // The C function does not look beyond the bitmap in which it finds no bit.
+            from = (from / BITMAP_BITS)
+                .checked_add(1)?
+                .checked_mul(BITMAP_BITS)?;
+        }
+        None
+    }
+
+    /// The smallest member from `min` to `max`, if none or `min` shares its bitmap, or `min` is the
+    /// first of one.
+    fn find(&self, min: u32, max: u32) -> Option<u32> {
         // SAFETY: `self` is initialised.
-        let id = unsafe {
-            bindings::ida_find_first_range(self.0.get(), 0, kernel::ffi::c_int::MAX as u32)
-        };
+        let id = unsafe { bindings::ida_find_first_range(self.0.get(), min, max) };
         u32::try_from(id).ok()
     }
 }

@@ -11,7 +11,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 const FLAG_PASID: u32 = 1 << 0;
 
 /// A PASID has 20 bits; 0 means "none".
-const PASIDS: core::ops::RangeInclusive<u32> = 1..=0xf_ffff;
+pub(crate) const PASIDS: core::ops::RangeInclusive<u32> = 1..=0xf_ffff;
 
 /// What a page table is attached to.
 #[derive(Clone, Copy)]

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What `/proc/PID/fdinfo/FD` says of a device's file.
+//!
+//! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
+//! process that was handed the file what it holds.
+//!
+//! Locks: none at entry; the set's, over the listing of PASIDs.
+
+use super::DeviceFile;
+use crate::{
+    kapi::{device::SysfsPath, vfio::SetLocked},
+    uapi::attach::PASIDS,
+};
+use kernel::{seq_file::SeqFile, seq_print};
+
+impl DeviceFile {
+    /// The file's lines.  None when the device is gone, or there is no memory for them.
+    pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
+        let Some(path) = self.with_parent(SysfsPath::of).flatten() else {
+            return;
+        };
+        let opened = self.gate.opened();
+        seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
+        seq_print!(m, "vfio-type: {}\n", self.dma.name());
+        seq_print!(m, "vfio-access: {}\n", self.path.name());
+        seq_print!(
+            m,
+            "vfio-bound: {}\n",
+            if opened.is_some() { "yes" } else { "no" }
+        );
+        // In none, without an IOMMU, by way of the group.
+        if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
+            seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
+            show_pasids(&opened.device().lock_set(), m);
+        }
+    }
+}
+
+/// The PASIDs that are attached, as ranges: `1-3,7`.  No line when there is none.
+fn show_pasids(locked: &SetLocked<'_>, m: &SeqFile) {
+    let next = |from| locked.pasids().next(from, *PASIDS.end());
+    let mut before = "vfio-pasids: ";
+    let mut member = next(*PASIDS.start());
+    while let Some(first) = member {
+        let mut last = first;
+        loop {
+            member = next(last.saturating_add(1));
+            match member {
+                Some(pasid) if pasid - last == 1 => last = pasid,
+                _ => break,
+            }
+        }
+        seq_print!(m, "{}{}", before, first);
+        if last != first {
+            seq_print!(m, "-{}", last);
+        }
+        before = ",";
+    }
+    if before == "," {
+        seq_print!(m, "\n");
+    }
+}
