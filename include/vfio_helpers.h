@@ -9,6 +9,7 @@
 #include <linux/fs_context.h>
 #include <linux/idr.h>
 #include <linux/poll.h>
+#include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -32,5 +33,6 @@ void vfio_helper_lockdep_assert_held(struct mutex *lock);
 void vfio_helper_runtime_resume_failed(struct device *dev, int err);
 struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
+void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
 
 #endif

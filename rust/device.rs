@@ -24,8 +24,12 @@ use crate::{
         cdev::CharRegion,
         debugfs,
         fs::PseudoInode,
+        ratelimit::RateLimit,
         roll::Roll,
-        vfio::{set::SetProtected, DeviceMemory, NewDevice, RegistrationRef, Severable},
+        vfio::{
+            set::SetProtected, severable::Epoch, DeviceMemory, NewDevice, RegistrationRef,
+            Severable,
+        },
     },
     minors::Minors,
 };
@@ -119,6 +123,9 @@ pub(crate) struct State {
     link: Severable<Link>,
     /// What the device is open by, while it is.
     first_open: SetProtected<FirstOpen>,
+    /// How often the log says that an open or a bind was refused.
+    #[pin]
+    refusals: RateLimit,
     /// Its open files.
     #[pin]
     holders: Roll<Holder>,
@@ -137,6 +144,7 @@ impl State {
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
             first_open: SetProtected::new(),
+            refusals <- RateLimit::new(c"refused opens and binds"),
             holders <- Roll::new(),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
@@ -146,6 +154,21 @@ impl State {
     /// The inode whose mapping all files of the device share.
     pub(crate) fn inode(&self) -> &PseudoInode {
         &self.inode
+    }
+
+    /// The limit of what the log says of refusals.
+    pub(crate) fn refusals(&self) -> &RateLimit {
+        &self.refusals
+    }
+
+    /// Looks at the device's parent, if the registration still is.
+    pub(crate) fn with_parent<R>(
+        &self,
+        epoch: Epoch,
+        f: impl FnOnce(&kernel::device::Device) -> R,
+    ) -> Option<R> {
+        let (registration, ()) = self.link.registration(epoch, |_| ())?;
+        Some(f(registration.parent()))
     }
 
     /// The link to the device, cut by unregistration.

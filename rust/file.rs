@@ -36,6 +36,7 @@ use crate::{
         pm_runtime::Powered,
         vfio::{severable::Epoch, Device, Open, RegistrationRef},
     },
+    refusal::Reason,
     uapi,
 };
 use gate::AccessGate;
@@ -68,7 +69,9 @@ impl DeviceFile {
         let state = State::by_minor(minor)?;
         let (epoch, dma) = state.link().with(|link| link.dma()).ok_or(ENODEV)?;
         if dma == Dma::NoIommu && !capability::sys_rawio() {
-            return Err(EPERM);
+            let refusal = Reason::NeedsRawIo.with(EPERM);
+            state.with_parent(epoch, |dev| refusal.tell("open", state.refusals(), dev));
+            return Err(refusal.errno());
         }
         Self::new(state, epoch, dma, Path::Cdev)
     }
@@ -123,11 +126,10 @@ impl DeviceFile {
     /// Looks at the device's parent, of a file that is bound or not.  None when there is no device
     /// any more.
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
-        if let Some(device) = self.gate.pass() {
-            return Some(f(device.parent()));
+        match self.gate.pass() {
+            Some(device) => Some(f(device.parent())),
+            None => self.state().with_parent(self.epoch, f),
         }
-        let (registration, _group) = self.registration()?;
-        Some(f(registration.parent()))
     }
 
     /// Whether the IOMMU makes all DMA of the device coherent, whatever the device asks for.

@@ -20,9 +20,11 @@ use crate::{
         iommu::IommuGroup,
         iommufd::Ctx,
         kvm::KvmSlot,
+        ratelimit::RateLimit,
         uaccess::UserString,
         vfio::{severable::Epoch, RegistrationRef},
     },
+    refusal::{Reason, Refusal},
 };
 use core::num::NonZeroU32;
 use kernel::{
@@ -98,6 +100,9 @@ pub(crate) struct Group {
     /// The devices that can be opened by it, the latest last.
     #[pin]
     devices: Mutex<KVec<Arc<State>>>,
+    /// How often the log says that an open was refused.
+    #[pin]
+    refusals: RateLimit,
 }
 
 /// What `VFIO_GROUP_GET_STATUS` tells.
@@ -125,12 +130,23 @@ impl Group {
                 users: Users::None,
             }),
             devices <- new_mutex!(KVec::new()),
+            refusals <- RateLimit::new(c"refused opens of a group"),
         })
     }
 
     /// Whether there is no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
         self.noiommu
+    }
+
+    /// The id of its IOMMU group, by which user space knows it.
+    pub(crate) fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// The limit of what the log says of refusals.
+    pub(crate) fn refusals(&self) -> &RateLimit {
+        &self.refusals
     }
 
     /// Where KVM notes its machine.
@@ -160,20 +176,21 @@ impl Group {
     ///
     /// In this order: `ENODEV` when the last device has left; `EPERM` without an IOMMU, unless
     /// `privileged`; `EBUSY` when the group is in use either way.
-    pub(crate) fn open(&self, privileged: impl FnOnce() -> bool) -> Result {
+    pub(crate) fn open(&self, privileged: impl FnOnce() -> bool) -> Result<(), Refusal> {
         let mut inner = self.inner.lock();
         if inner.iommu_group.is_none() {
-            return Err(ENODEV);
+            return Err(ENODEV.into());
         }
         if self.noiommu && !privileged() {
-            return Err(EPERM);
+            return Err(Reason::NeedsRawIo.with(EPERM));
         }
         match inner.users {
             Users::None => {
                 inner.users = Users::GroupFile(None);
                 Ok(())
             }
-            Users::GroupFile(_) | Users::Cdevs(_) => Err(EBUSY),
+            Users::GroupFile(_) => Err(Reason::GroupFileOpen.with(EBUSY)),
+            Users::Cdevs(_) => Err(Reason::DeviceBound.with(EBUSY)),
         }
     }
 

@@ -6,6 +6,7 @@
 #include <linux/lockdep.h>
 #include <linux/pm_runtime.h>
 #include <linux/pseudo_fs.h>
+#include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -74,4 +75,9 @@ struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *n
 void vfio_helper_ida_init(struct ida *ida)
 {
 	ida_init(ida);
+}
+
+void vfio_helper_ratelimit_init(struct ratelimit_state *rs)
+{
+	ratelimit_default_init(rs);
 }

@@ -24,6 +24,7 @@ pub(crate) mod lock;
 pub(crate) mod module;
 pub(crate) mod panic;
 pub(crate) mod pm_runtime;
+pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;
 pub(crate) mod uaccess;

@@ -12,15 +12,18 @@
 //! Locks: the set's.  The group's own lock is not held: what an open needs of the group it has
 //! taken before.
 
-use crate::kapi::{
-    capability,
-    iommufd::Ctx,
-    kvm::KvmRef,
-    module::ModuleRef,
-    vfio::{
-        ops::{Closing, Opened},
-        Device, Open, RegistrationRef, SetLocked,
+use crate::{
+    kapi::{
+        capability,
+        iommufd::Ctx,
+        kvm::KvmRef,
+        module::ModuleRef,
+        vfio::{
+            ops::{Closing, Opened},
+            Device, Open, RegistrationRef, SetLocked,
+        },
     },
+    refusal::{Because, Reason, Refusal},
 };
 use kernel::{prelude::*, sync::aref::ARef};
 
@@ -139,9 +142,9 @@ impl OpenDevice {
         locked: &mut SetLocked<'_>,
         ctx: ARef<Ctx>,
         kvm: &mut Option<KvmRef>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Refusal> {
         if locked.open_count() != 0 {
-            return Err(EINVAL);
+            return Err(Reason::OtherFile.with(EINVAL));
         }
         Self::first(locked, Path::Cdev, Backend::Iommufd(ctx), kvm)
     }
@@ -159,14 +162,14 @@ impl OpenDevice {
         locked: &mut SetLocked<'_>,
         backend: Backend,
         kvm: &mut Option<KvmRef>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Refusal> {
         if locked.open_count() == 0 {
-            backend.permit()?;
+            backend.permit().because(Reason::NoIommu)?;
             return Self::first(locked, Path::Group, backend, kvm);
         }
         match locked.with_first_open(|first| first.backend.is(&backend)) {
-            Some(true) => Self::again(locked),
-            _ => Err(EINVAL),
+            Some(true) => Ok(Self::again(locked)?),
+            _ => Err(Reason::OtherBackend.with(EINVAL)),
         }
     }
 
@@ -184,9 +187,9 @@ impl OpenDevice {
         path: Path,
         backend: Backend,
         kvm: &mut Option<KvmRef>,
-    ) -> Result<Self> {
+    ) -> Result<Self, Refusal> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
-        let module = ModuleRef::of_driver(&registration)?;
+        let module = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
         locked.set_open_count(1);
         locked.set_kvm(kvm.as_ref());
@@ -214,16 +217,18 @@ impl OpenDevice {
         registration: RegistrationRef,
         path: Path,
         backend: &Backend,
-    ) -> Result<Self> {
-        let devid = backend.bind(locked)?;
+    ) -> Result<Self, Refusal> {
+        let devid = backend.bind(locked).because(Reason::BindIommufd)?;
         let mut opened = locked
             .driver_open(registration)
-            .inspect_err(|_| backend.unbind(locked))?;
+            .inspect_err(|_| backend.unbind(locked))
+            .because(Reason::OpenDevice)?;
         if path == Path::Group {
-            backend.attach_compat(locked).inspect_err(|_| {
+            let attached = backend.attach_compat(locked).inspect_err(|_| {
                 locked.driver_close(opened.closing().1);
                 backend.unbind(locked);
-            })?;
+            });
+            attached.because(Reason::Attach)?;
         }
         Ok(Self { opened, devid })
     }

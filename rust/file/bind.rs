@@ -15,6 +15,7 @@ use crate::{
         iommufd::Ctx,
         vfio::{RegistrationRef, SetLocked},
     },
+    refusal::{Because, Reason, Refusal},
     uapi::bind::{BindIommufd, Token},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -46,16 +47,23 @@ impl Bound {
 /// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
 /// written).  Whatever fails, the file is as before and can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
+    try_bind(file, arg).map_err(|refusal| {
+        file.with_parent(|dev| refusal.tell("bind", file.state().refusals(), dev));
+        refusal.errno()
+    })
+}
+
+fn try_bind(file: &DeviceFile, arg: UserPtr) -> Result<(), Refusal> {
     let bound = file.gate.pass().is_some();
     if !bound && !file.is_connected() {
-        return Err(ENODEV);
+        return Err(ENODEV.into());
     }
     let arg = BindIommufd::read(arg)?;
     if bound {
-        return Err(EINVAL);
+        return Err(Reason::BoundAlready.with(EINVAL));
     }
     let (registration, group) = file.registration().ok_or(ENODEV)?;
-    let block = group.block()?;
+    let block = group.block().because(Reason::GroupFileOpen)?;
 
     // What KVM says later counts at the next bind.  If this one fails the reference is put after the
     // lock: the last put may end the machine.
@@ -64,10 +72,10 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let mut locked = registration.lock_set();
     // Bound by another thread in the meantime.
     if file.gate.pass().is_some() {
-        return Err(EINVAL);
+        return Err(Reason::BoundAlready.with(EINVAL));
     }
     check_token(&locked, &arg.token)?;
-    let ctx = Ctx::from_fd(arg.iommufd)?;
+    let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
     let open = OpenDevice::by_cdev(&mut locked, ctx, &mut kvm)?;
     drop(locked);
 
@@ -89,10 +97,13 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
 ///
 /// `EINVAL` when one was given to a driver that looks at none; `EFAULT` when it could not be read;
 /// the driver's.
-fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result {
-    match token {
-        Token::None => locked.match_token(None),
-        Token::Given(_) if !locked.device().has_match_token() => Err(EINVAL),
-        Token::Given(uuid) => locked.match_token(Some(uuid.as_ref().map_err(|e| *e)?)),
-    }
+fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result<(), Refusal> {
+    let uuid = match token {
+        Token::None => None,
+        Token::Given(_) if !locked.device().has_match_token() => {
+            return Err(Reason::TokenUnwanted.with(EINVAL));
+        }
+        Token::Given(uuid) => Some(uuid.as_ref().map_err(|e| *e)?),
+    };
+    locked.match_token(uuid).because(Reason::Token)
 }

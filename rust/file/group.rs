@@ -20,6 +20,7 @@ use crate::{
         sched::{Plain, TaskId},
         vfio::{severable::Epoch, RegistrationRef},
     },
+    refusal::{Because, Reason, Refusal},
     uapi::{
         self,
         group::{read_fd, read_name, GetStatus, FLAG_CONTAINER_SET, FLAG_VIABLE},
@@ -47,7 +48,10 @@ pub(crate) type IntoFile = fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>;
 /// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound).
 pub(crate) fn open(minor: u32) -> Result<Arc<Group>> {
     let group = Group::by_minor(minor)?;
-    group.open(capability::sys_rawio)?;
+    group.open(capability::sys_rawio).map_err(|refusal| {
+        refusal.tell_of_group("open", group.refusals(), group.id());
+        refusal.errno()
+    })?;
     Ok(group)
 }
 
@@ -111,10 +115,27 @@ fn set_container(group: &Group, arg: UserPtr) -> Result {
 /// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
 fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
     let mut name = read_name(arg)?;
-    let (registration, epoch, dma) = group.find(&mut name)?;
+    let found = group.find(&mut name);
     drop(name);
+    let (device, epoch, dma) = found?;
+    install_device(group, &device, epoch, dma, into_file)
+}
+
+/// Opens the device, and gives the caller a descriptor for it.
+fn install_device(
+    group: &Group,
+    registration: &RegistrationRef,
+    epoch: Epoch,
+    dma: Dma,
+    into_file: IntoFile,
+) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let file = into_file(open_device(group, &registration, epoch, dma)?)?;
+    let file = open_device(group, registration, epoch, dma).map_err(|refusal| {
+        let state = registration.state();
+        refusal.tell("open", state.refusals(), registration.parent());
+        refusal.errno()
+    })?;
+    let file = into_file(file)?;
     if group.is_noiommu() {
         dev_warn!(
             registration.parent(),
@@ -133,9 +154,10 @@ fn open_device(
     registration: &RegistrationRef,
     epoch: Epoch,
     dma: Dma,
-) -> Result<Pin<KBox<DeviceFile>>> {
-    let file = DeviceFile::new(registration.state().into(), epoch, dma, Path::Group)?;
-    let ctx = group.iommufd().ok_or(EINVAL)?;
+) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
+    let state = registration.state();
+    let file = DeviceFile::new(state.into(), epoch, dma, Path::Group)?;
+    let ctx = group.iommufd().ok_or(EINVAL).because(Reason::NoContainer)?;
     let backend = match group.is_noiommu() {
         true => Backend::NoIommu(ctx),
         false => Backend::Iommufd(ctx),
