@@ -10,6 +10,7 @@
 #include <linux/iommufd.h>
 
 #include "vfio_helpers.h"
+#include "vfio_trace.h"
 
 /* Constants that are macros with casts, which bindgen does not see through. */
 const unsigned int VFIO_CONST_DEVICE_GET_REGION_INFO = VFIO_DEVICE_GET_REGION_INFO;

@@ -156,6 +156,11 @@ impl State {
         &self.inode
     }
 
+    /// Its number: the minor, and the `X` of `vfioX`.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The limit of what the log says of refusals.
     pub(crate) fn refusals(&self) -> &RateLimit {
         &self.refusals

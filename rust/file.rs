@@ -34,6 +34,7 @@ use crate::{
         capability, iommu,
         kvm::KvmSlot,
         pm_runtime::Powered,
+        trace,
         vfio::{severable::Epoch, Device, Open, RegistrationRef},
     },
     refusal::Reason,
@@ -66,6 +67,14 @@ impl DeviceFile {
     /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU,
     /// and the caller lacks `CAP_SYS_RAWIO`); `ENOMEM`.
     pub(crate) fn open(minor: u32) -> Result<Pin<KBox<Self>>> {
+        let result = Self::open_cdev(minor);
+        if trace::open::enabled() {
+            trace_open(minor, &result);
+        }
+        result
+    }
+
+    fn open_cdev(minor: u32) -> Result<Pin<KBox<Self>>> {
         let state = State::by_minor(minor)?;
         let (epoch, dma) = state.link().with(|link| link.dma()).ok_or(ENODEV)?;
         if dma == Dma::NoIommu && !capability::sys_rawio() {
@@ -129,6 +138,24 @@ impl DeviceFile {
         match self.gate.pass() {
             Some(device) => Some(f(device.parent())),
             None => self.state().with_parent(self.epoch, f),
+        }
+    }
+
+    /// Calls `f` with the device's number and its parent's name, for an event of a trace.  The name
+    /// is empty when there is no device any more.
+    #[cold]
+    fn traced(&self, f: impl Fn(c_int, &CStr)) {
+        let minor = self.state().index() as c_int;
+        if self.with_parent(|dev| f(minor, dev.name())).is_none() {
+            f(minor, c"");
+        }
+    }
+
+    /// The end of a file, however it came into being.
+    pub(crate) fn close(self: Pin<KBox<Self>>) {
+        if trace::close::enabled() {
+            let (group, bound) = (self.path == Path::Group, self.gate.pass().is_some());
+            self.traced(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
 
@@ -211,5 +238,28 @@ impl DeviceFile {
     /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
     pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
         self.access()?.mmap(vma)
+    }
+}
+
+/// The errno that user space gets, or 0.
+fn errno_of<T>(result: &Result<T>) -> c_int {
+    result.as_ref().err().map_or(0, |e| e.to_errno())
+}
+
+/// The event of an open of a device's node.
+#[cold]
+fn trace_open(minor: u32, result: &Result<Pin<KBox<DeviceFile>>>) {
+    let errno = errno_of(result);
+    let record = |dev: &CStr| trace::open::record(minor as c_int, dev, false, errno);
+    // On failure the device may be gone, or never have been.
+    let told = match result {
+        Ok(file) => file.with_parent(|dev| record(dev.name())),
+        Err(_) => State::by_minor(minor).ok().and_then(|state| {
+            let (epoch, ()) = state.link().with(|_| ())?;
+            state.with_parent(epoch, |dev| record(dev.name()))
+        }),
+    };
+    if told.is_none() {
+        record(c"");
     }
 }

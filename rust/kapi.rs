@@ -27,6 +27,7 @@ pub(crate) mod pm_runtime;
 pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;
+pub(crate) mod trace;
 pub(crate) mod uaccess;
 pub(crate) mod vfio;
 pub(crate) mod workqueue;

@@ -121,7 +121,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// Called by the VFS, once, with a file that nobody uses any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `open()` stored it.
-    drop(unsafe { Pin::<KBox<DeviceFile>>::from_foreign((*file).private_data) });
+    DeviceFile::close(unsafe { Pin::<KBox<DeviceFile>>::from_foreign((*file).private_data) });
     0
 }
 

@@ -6,8 +6,12 @@
 //!
 //! Locks: the set's, over the driver's callback and over nothing of user memory.
 
+use super::errno_of;
 use crate::{
-    kapi::vfio::{Device, Open, SetLocked},
+    kapi::{
+        trace,
+        vfio::{Device, Open, SetLocked},
+    },
     uapi::attach::{Attach, Detach, Target},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -21,7 +25,29 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// is undone, unless somebody has changed it since; a replacement stays, for the page table that
 /// it replaced may be gone.
 pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
-    let arg = Attach::read(arg, device.has_pasid_attach())?;
+    let arg = Attach::read(arg, device.has_pasid_attach());
+    let result = arg
+        .as_ref()
+        .map_err(|e| *e)
+        .and_then(|arg| attach_to(device, arg));
+    if trace::attach::enabled() {
+        let (pasid, pt_id) = arg.map_or((0, 0), |arg| (arg.target.pasid(), arg.pt_id));
+        let (state, name) = (device.state(), device.parent().name());
+        let used = *result.as_ref().unwrap_or(&0);
+        trace::attach::record(
+            state.index() as c_int,
+            name,
+            pasid,
+            pt_id,
+            used,
+            errno_of(&result),
+        );
+    }
+    result.map(|_| ())
+}
+
+/// The result is the id of the page table in use.
+fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
     let state = device.state();
 
     let mut locked = device.lock_set();
@@ -41,7 +67,7 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
             state.count_attach();
         }
     }
-    written
+    written.map(|()| pt_id)
 }
 
 /// `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Nothing attached is no error.
@@ -50,11 +76,18 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
 ///
 /// Those of [`Detach::read`].
 pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
-    let arg = Detach::read(arg, device.has_pasid_detach())?;
-    let mut locked = device.lock_set();
-    detach_target(&mut locked, arg.target);
-    device.state().count_attach();
-    Ok(())
+    let target = Detach::read(arg, device.has_pasid_detach()).map(|arg| arg.target);
+    if let Ok(target) = target {
+        let mut locked = device.lock_set();
+        detach_target(&mut locked, target);
+        device.state().count_attach();
+    }
+    if trace::detach::enabled() {
+        let (state, name) = (device.state(), device.parent().name());
+        let pasid = target.map_or(0, Target::pasid);
+        trace::detach::record(state.index() as c_int, name, pasid, errno_of(&target));
+    }
+    target.map(|_| ())
 }
 
 fn is_attached(locked: &SetLocked<'_>, target: Target) -> bool {

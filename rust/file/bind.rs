@@ -7,12 +7,13 @@
 //! Locks: the group's, which is dropped before the set's is taken.  No user memory is touched
 //! under either, for a page that does not come would stop every device of the set.
 
-use super::{gate::Granted, DeviceFile};
+use super::{errno_of, gate::Granted, DeviceFile};
 use crate::{
     device::open::OpenDevice,
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
+        trace,
         vfio::{RegistrationRef, SetLocked},
     },
     refusal::{Because, Reason, Refusal},
@@ -47,18 +48,29 @@ impl Bound {
 /// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
 /// written).  Whatever fails, the file is as before and can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
-    try_bind(file, arg).map_err(|refusal| {
+    let mut iommufd = -1;
+    let result = try_bind(file, arg, &mut iommufd);
+    let result = result.map_err(|refusal| {
         file.with_parent(|dev| refusal.tell("bind", file.state().refusals(), dev));
         refusal.errno()
-    })
+    });
+    if trace::bind::enabled() {
+        let opened = file.gate.opened().filter(|_| result.is_ok());
+        let devid = opened.map_or(0, OpenDevice::devid);
+        let errno = errno_of(&result);
+        file.traced(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+    }
+    result
 }
 
-fn try_bind(file: &DeviceFile, arg: UserPtr) -> Result<(), Refusal> {
+/// Notes the `iommufd` that the caller gave.
+fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
     let bound = file.gate.pass().is_some();
     if !bound && !file.is_connected() {
         return Err(ENODEV.into());
     }
     let arg = BindIommufd::read(arg)?;
+    *iommufd = arg.iommufd;
     if bound {
         return Err(Reason::BoundAlready.with(EINVAL));
     }

@@ -7,7 +7,7 @@
 //!
 //! Locks: the group's, which is not held while a device is opened.
 
-use super::{gate::Granted, DeviceFile, Path};
+use super::{errno_of, gate::Granted, DeviceFile, Path};
 use crate::{
     device::{
         open::{Backend, OpenDevice},
@@ -18,6 +18,7 @@ use crate::{
         capability,
         iommufd::Ctx,
         sched::{Plain, TaskId},
+        trace,
         vfio::{severable::Epoch, RegistrationRef},
     },
     refusal::{Because, Reason, Refusal},
@@ -117,8 +118,21 @@ fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_i
     let mut name = read_name(arg)?;
     let found = group.find(&mut name);
     drop(name);
-    let (device, epoch, dma) = found?;
-    install_device(group, &device, epoch, dma, into_file)
+    let result = match &found {
+        Ok((device, epoch, dma)) => install_device(group, device, *epoch, *dma, into_file),
+        Err(e) => Err(*e),
+    };
+    if trace::open::enabled() {
+        let errno = errno_of(&result);
+        match &found {
+            Ok((device, ..)) => {
+                let minor = device.state().index() as c_int;
+                trace::open::record(minor, device.parent().name(), true, errno);
+            }
+            Err(_) => trace::open::record(-1, c"", true, errno),
+        }
+    }
+    result
 }
 
 /// Opens the device, and gives the caller a descriptor for it.

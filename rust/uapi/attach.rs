@@ -22,6 +22,16 @@ pub(crate) enum Target {
     Pasid(u32),
 }
 
+impl Target {
+    /// The PASID, 0 for none.
+    pub(crate) fn pasid(self) -> u32 {
+        match self {
+            Self::Rid => 0,
+            Self::Pasid(pasid) => pasid,
+        }
+    }
+}
+
 /// `struct vfio_device_attach_iommufd_pt`.
 #[repr(C)]
 pub(crate) struct AttachLayout {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The module's trace events (`include/vfio_trace.h`): whether one is wanted, and its record.
+//!
+//! As the kernel crate's `declare_trace!`, which knows the events of the kernel alone.
+
+use kernel::prelude::*;
+
+/// A module for each event: `enabled()`, which costs nothing to speak of while it is not, and
+/// `record()`.
+macro_rules! events {
+    ($($event:ident: $tracepoint:ident, $record:ident($($arg:ident: $type:ty),+);)+) => {$(
+        pub(crate) mod $event {
+            use super::*;
+
+            /// Whether somebody wants the event.
+            #[inline(always)]
+            pub(crate) fn enabled() -> bool {
+                #[cfg(CONFIG_TRACEPOINTS)]
+                // SAFETY: The key is the trace point's, which C defines (trace.c).
+                unsafe {
+                    kernel::jump_label::static_branch_unlikely!(
+                        crate::bindings::$tracepoint,
+                        crate::bindings::tracepoint,
+                        key
+                    )
+                }
+                #[cfg(not(CONFIG_TRACEPOINTS))]
+                false
+            }
+
+            /// Records the event, for whoever wants it.
+            #[cold]
+            pub(crate) fn record($($arg: $type),+) {
+                #[cfg(CONFIG_TRACEPOINTS)]
+                // SAFETY: The event copies its strings.
+                unsafe {
+                    crate::bindings::$record($(Arg::into_c($arg)),+)
+                }
+                #[cfg(not(CONFIG_TRACEPOINTS))]
+                {
+                    $(let _ = $arg;)+
+                }
+            }
+        }
+    )+};
+}
+
+/// An argument as C has it.
+#[cfg(CONFIG_TRACEPOINTS)]
+trait Arg {
+    type C;
+    fn into_c(self) -> Self::C;
+}
+
+#[cfg(CONFIG_TRACEPOINTS)]
+impl Arg for &CStr {
+    type C = *const c_char;
+    fn into_c(self) -> *const c_char {
+        self.as_char_ptr()
+    }
+}
+
+#[cfg(CONFIG_TRACEPOINTS)]
+macro_rules! same_in_c {
+    ($($type:ty),+) => {$(
+        impl Arg for $type {
+            type C = Self;
+            fn into_c(self) -> Self {
+                self
+            }
+        }
+    )+};
+}
+#[cfg(CONFIG_TRACEPOINTS)]
+same_in_c!(bool, u32, c_int);
+
+events! {
+    open: __tracepoint_vfio_open, rust_do_trace_vfio_open(
+        minor: c_int, dev: &CStr, group: bool, err: c_int);
+    bind: __tracepoint_vfio_bind, rust_do_trace_vfio_bind(
+        minor: c_int, dev: &CStr, iommufd: c_int, devid: u32, err: c_int);
+    attach: __tracepoint_vfio_attach, rust_do_trace_vfio_attach(
+        minor: c_int, dev: &CStr, pasid: u32, pt_id: u32, used: u32, err: c_int);
+    detach: __tracepoint_vfio_detach, rust_do_trace_vfio_detach(
+        minor: c_int, dev: &CStr, pasid: u32, err: c_int);
+    close: __tracepoint_vfio_close, rust_do_trace_vfio_close(
+        minor: c_int, dev: &CStr, group: bool, bound: bool, err: c_int);
+}
