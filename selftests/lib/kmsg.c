@@ -19,30 +19,59 @@ int kmsg_open(void)
 	return fd;
 }
 
-bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size)
+/* The next record's text in @record; false if none comes in @ms. */
+static char *next_text(int fd, int ms, char *record, size_t size)
 {
-	char record[2048], *text;
+	char *text;
 	ssize_t n;
 
 	for (;;) {
-		n = read(fd, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)	/* overwritten: go on */
+		n = read(fd, record, size - 1);
+		if (n >= 0)
+			break;
+		if (errno == EPIPE)	/* overwritten: go on */
 			continue;
-		if (n < 0) {
-			if (errno != EAGAIN || !wait_readable(fd, ms))
-				return false;
-			continue;
-		}
-		record[n] = '\0';
-		text = strchr(record, ';');
-		text = text ? text + 1 : record;
-		text[strcspn(text, "\n")] = '\0';
-		if (strstr(text, what)) {
-			if (line)
-				snprintf(line, size, "%s", text);
-			return true;
-		}
+		if (errno != EAGAIN || !wait_readable(fd, ms))
+			return NULL;
 	}
+	record[n] = '\0';
+	text = strchr(record, ';');
+	text = text ? text + 1 : record;
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size)
+{
+	char record[2048], *text;
+
+	while ((text = next_text(fd, ms, record, sizeof(record)))) {
+		if (!strstr(text, what))
+			continue;
+		if (line)
+			snprintf(line, size, "%s", text);
+		return true;
+	}
+	return false;
+}
+
+int kmsg_count(int fd, const char *what)
+{
+	char record[2048], mark[64], *text;
+	static int marks;
+	int count = 0;
+
+	/* A line without its end would not be there before the next. */
+	snprintf(mark, sizeof(mark), "vfio-selftest: mark %d of %d\n", ++marks, getpid());
+	if (sysfs_write("/dev/kmsg", mark) < 0)
+		return -errno;
+	mark[strcspn(mark, "\n")] = '\0';
+	while ((text = next_text(fd, EVENT_MS, record, sizeof(record)))) {
+		if (!strcmp(text, mark))
+			return count;
+		count += !!strstr(text, what);
+	}
+	return -ETIMEDOUT;
 }
 
 void kmsg_expect_warning(bool begin, const char *core)

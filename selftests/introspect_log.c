@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What our core says in the log and the core in C does not: why a call was refused, and
+ * for whom a removal waits.
+ */
+#include <signal.h>
+
+#include "lib/cdev.h"
+#include "lib/group.h"
+#include "lib/introspect.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+#define BLOCKED "No device request channel registered, blocked until released"
+#define IN_USE "Device is currently in use, task \""
+
+FIXTURE(introspect_log) {
+	struct pci pci;
+	int fd, iommufd, kmsg;
+	struct refused bind;
+};
+
+FIXTURE_SETUP(introspect_log)
+{
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	self->fd = cdev_open(&self->pci);
+	ASSERT_GE(self->fd, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->kmsg = kmsg_open();
+	ASSERT_GE(self->kmsg, 0);
+	self->bind = (struct refused){
+		.call = refused_bind,
+		.whose = self->pci.bdf,
+		.what = "bind",
+		.fd = self->fd,
+		.iommufd = self->iommufd,
+	};
+}
+
+FIXTURE_TEARDOWN(introspect_log)
+{
+	close(self->fd);
+	close(self->iommufd);
+	close(self->kmsg);
+	pci_to_vfio(&self->pci);
+}
+
+static bool refused_with(struct refused *r, int kmsg, int error, const char *reason)
+{
+	r->error = error;
+	r->reason = reason;
+	return has_reason(r, kmsg);
+}
+
+/* semantics: 100-111.  A refused bind has its reason in the log, with who asked. */
+TEST_F(introspect_log, bind)
+{
+	static const char uuid[16] = { 1 };
+	struct refused *r = &self->bind;
+	char not_iommufd[64];
+	int group;
+
+	r->iommufd = 1000;
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EBADF, "fd 1000 is no iommufd"));
+	r->iommufd = self->fd;
+	snprintf(not_iommufd, sizeof(not_iommufd), "fd %d is no iommufd", self->fd);
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EBADFD, not_iommufd));
+
+	/* edu is no virtual function: vfio-pci has no use for a token. */
+	r->iommufd = self->iommufd;
+	r->arg = uuid;
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EINVAL,
+				 "the driver refuses the token, or that there is none"));
+	r->arg = NULL;
+
+	group = group_open(&self->pci);
+	ASSERT_GE(group, 0);
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EBUSY, "the group's file is open"));
+	close(group);
+
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EINVAL, "this file is bound already"));
+	r->fd = cdev_open(&self->pci);
+	EXPECT_TRUE(refused_with(r, self->kmsg, -EINVAL, "another file is bound"));
+	close(r->fd);
+}
+
+/* A device whose sibling has a driver of the host: iommufd refuses. */
+TEST_F(introspect_log, bind_of_iommufd)
+{
+	struct pci pci, host;
+	char driver[64];
+
+	if (pci_find_mixed(EDU, &pci, &host))
+		SKIP(return, "no group with a driver of the host");
+	pci_driver(&host, driver, sizeof(driver));
+	if (!driver[0])
+		SKIP(return, "no driver of the host");
+	ASSERT_EQ(0, pci_to_vfio(&pci));
+	self->bind.whose = pci.bdf;
+	self->bind.fd = cdev_open(&pci);
+	ASSERT_GE(self->bind.fd, 0);
+	EXPECT_TRUE(refused_with(&self->bind, self->kmsg, -EPERM,
+				 "the driver or iommufd refuses"));
+	close(self->bind.fd);
+}
+
+static int refused_group(struct refused *r)
+{
+	int group = group_open(r->arg);
+
+	if (group >= 0)
+		close(group);
+	return group;
+}
+
+static int refused_device(struct refused *r)
+{
+	int fd = group_device(r->fd, r->arg);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+/* semantics: 144.  So has a refused open of a group, and of a device by way of it. */
+TEST_F(introspect_log, open)
+{
+	char name[32];
+	struct refused r = { refused_group, .whose = name, .what = "open", .arg = &self->pci };
+	int group, other, iommufd;
+
+	snprintf(name, sizeof(name), "vfio: group %d", self->pci.group);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_TRUE(refused_with(&r, self->kmsg, -EBUSY, "a device of the group is bound"));
+	close(self->fd);
+	self->fd = -1;
+
+	group = group_open(&self->pci);
+	ASSERT_GE(group, 0);
+	EXPECT_TRUE(refused_with(&r, self->kmsg, -EBUSY, "the group's file is open"));
+
+	r = (struct refused){ refused_device, .whose = self->pci.bdf, .what = "open",
+			      .fd = group, .arg = self->pci.bdf };
+	EXPECT_TRUE(refused_with(&r, self->kmsg, -EINVAL, "the group has no iommufd"));
+
+	/* B2: on the core in C such an open succeeds, and its close undoes the other's. */
+	ASSERT_EQ(0, group_set(group, self->iommufd));
+	other = group_device(group, self->pci.bdf);
+	ASSERT_GE(other, 0);
+	if (core_is_rust()) {
+		iommufd = iommufd_open();
+		ASSERT_EQ(0, group_unset(group));
+		ASSERT_EQ(0, group_set(group, iommufd));
+		EXPECT_TRUE(refused_with(&r, self->kmsg, -EINVAL,
+					 "it is open with another iommufd"));
+		close(iommufd);
+	}
+	close(other);
+	close(group);
+}
+
+/* Who asks without end does not fill the log. */
+TEST_F(introspect_log, limit)
+{
+	int calls = 500, lines;
+
+	kmsg_count(self->kmsg, "");
+	for (int i = 0; i < calls; i++)
+		ASSERT_EQ(-EBADF, cdev_bind(self->fd, 1000, NULL));
+	lines = kmsg_count(self->kmsg, "refused: ");
+	EXPECT_GE(lines, 0);
+	EXPECT_LT(lines, BY_CORE(1, calls / 2));
+}
+
+/* A bad argument is nothing to speak of. */
+TEST_F(introspect_log, bad_arguments)
+{
+	struct vfio_device_bind_iommufd bind = { .argsz = 4 };
+
+	kmsg_count(self->kmsg, "");
+	EXPECT_EQ(-EFAULT, xioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
+	EXPECT_EQ(-EINVAL, xioctl(self->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->fd, -1, NULL));
+	EXPECT_EQ(0, kmsg_count(self->kmsg, "refused: "));
+}
+
+static void nothing(int sig)
+{
+}
+
+static int do_unbind(void *arg)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	return pci_unbind(arg);
+}
+
+/* The message of a removal that waits and gets a signal. */
+static bool waits_for(struct task *task, struct pci *pci, int kmsg, char *line, size_t size)
+{
+	if (task_start_alone(task, do_unbind, pci) ||
+	    !kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0) || kill(task->pid, SIGUSR1))
+		return false;
+	/* The line in C has no end: it shows when the next one comes (D9). */
+	for (int s = 0; s < EVENT_MS / 1000; s++) {
+		if (kmsg_wait(kmsg, IN_USE, 1000, line, size))
+			return true;
+		sysfs_write("/dev/kmsg", "vfio-selftest: next line\n");
+	}
+	return false;
+}
+
+/* defect: B23 (D9).  All who are waited for are named, up to a number. */
+TEST_F(introspect_log, waits_for)
+{
+	struct by_group by = { group_start(&self->pci, self->iommufd), self->pci.bdf };
+	char line[1024], want[1024], names[11][16];
+	struct other others[11];
+	struct task task;
+	int fd, used;
+
+	ASSERT_GE(by.group, 0);
+	fd = open_by_group(&by);
+	ASSERT_GE(fd, 0);
+	/* Two files of one process are one holder. */
+	ASSERT_GE(open_by_group(&by), 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(names[i], sizeof(names[i]), "holder %d", i);
+		ASSERT_EQ(0, other_start(&others[i], names[i], open_by_group, &by));
+	}
+	ASSERT_TRUE(waits_for(&task, &self->pci, self->kmsg, line, sizeof(line)));
+	used = snprintf(want, sizeof(want), "task \"%s\" (%d) blocked until device is released",
+			own_name(), task.pid);
+	EXPECT_NE(NULL, strstr(line, want)) TH_LOG("%s", line);
+	snprintf(want + used, sizeof(want) - used,
+		 " by \"%s\" (%d), \"holder 0\" (%d), \"holder 1\" (%d)", own_name(), getpid(),
+		 others[0].pid, others[1].pid);
+	EXPECT_EQ(core_is_rust(), !!strstr(line, want)) TH_LOG("%s", line);
+	EXPECT_EQ(NULL, strstr(line, " more")) TH_LOG("%s", line);
+	for (int i = 0; i < 2; i++)
+		other_stop(&others[i]);
+	/* An unbound file is not waited for on ours, and on the C core it is. */
+	close(self->fd);
+	self->fd = -1;
+	close_range(fd, fd + 1, 0);
+	close(by.group);
+	EXPECT_EQ(0, task_join(&task));
+}
+
+/* defect: B23 (D9).  The line stays short, however many there are. */
+TEST_F(introspect_log, waits_for_many)
+{
+	struct by_group by = { group_start(&self->pci, self->iommufd), self->pci.bdf };
+	struct other others[11];
+	char line[1024], last[64];
+	struct task task;
+
+	ASSERT_GE(by.group, 0);
+	for (int i = 0; i < ARRAY_SIZE(others); i++)
+		ASSERT_EQ(0, other_start(&others[i], "holder", open_by_group, &by));
+	ASSERT_TRUE(waits_for(&task, &self->pci, self->kmsg, line, sizeof(line)));
+	snprintf(last, sizeof(last), ", \"holder\" (%d) and 3 more files", others[7].pid);
+	EXPECT_EQ(core_is_rust(), !!strstr(line, last)) TH_LOG("%s", line);
+	for (int i = 0; i < ARRAY_SIZE(others); i++)
+		other_stop(&others[i]);
+	close(self->fd);
+	self->fd = -1;
+	close(by.group);
+	EXPECT_EQ(0, task_join(&task));
+}
+
+TEST_HARNESS_MAIN
