@@ -6,9 +6,11 @@
 #include <linux/hrtimer_types.h>
 
 #include <linux/anon_inodes.h>
+#include <linux/miscdevice.h>
 #include <linux/vfio.h>
 #include <linux/iommufd.h>
 
+#include "vfio_container.h"
 #include "vfio_helpers.h"
 #include "vfio_trace.h"
 
@@ -18,6 +20,10 @@ const unsigned int VFIO_CONST_DEVICE_FEATURE = VFIO_DEVICE_FEATURE;
 const unsigned int VFIO_CONST_DEVICE_BIND_IOMMUFD = VFIO_DEVICE_BIND_IOMMUFD;
 const unsigned int VFIO_CONST_DEVICE_ATTACH_IOMMUFD_PT = VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 const unsigned int VFIO_CONST_DEVICE_DETACH_IOMMUFD_PT = VFIO_DEVICE_DETACH_IOMMUFD_PT;
+const unsigned int VFIO_CONST_GET_API_VERSION = VFIO_GET_API_VERSION;
+const unsigned int VFIO_CONST_CHECK_EXTENSION = VFIO_CHECK_EXTENSION;
+const unsigned int VFIO_CONST_SET_IOMMU = VFIO_SET_IOMMU;
+const unsigned int VFIO_CONST_VFIO_MINOR = VFIO_MINOR;
 const unsigned int VFIO_CONST_GROUP_GET_STATUS = VFIO_GROUP_GET_STATUS;
 const unsigned int VFIO_CONST_GROUP_SET_CONTAINER = VFIO_GROUP_SET_CONTAINER;
 const unsigned int VFIO_CONST_GROUP_UNSET_CONTAINER = VFIO_GROUP_UNSET_CONTAINER;

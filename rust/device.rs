@@ -18,6 +18,7 @@ pub(crate) mod registration;
 pub(crate) mod sets;
 
 use crate::{
+    container::Access,
     debugfs::DeviceDir,
     group::{Group, Membership},
     kapi::{
@@ -35,11 +36,11 @@ use crate::{
 };
 use holders::Holder;
 use kernel::{
-    new_mutex,
+    new_mutex, new_spinlock,
     prelude::*,
     sync::{
         atomic::{ordering::Relaxed, Atomic},
-        global_lock, Arc, Mutex,
+        global_lock, Arc, Mutex, SpinLock,
     },
 };
 use open::FirstOpen;
@@ -129,6 +130,10 @@ pub(crate) struct State {
     /// Its open files.
     #[pin]
     holders: Roll<Holder>,
+    /// Its way to memory while it is open by a container, for the driver's calls, which hold no
+    /// lock of ours.
+    #[pin]
+    container: SpinLock<Option<Access>>,
     /// The device's place in its group, from before it can be opened until nobody has it open.
     #[pin]
     membership: Mutex<Option<Membership>>,
@@ -146,6 +151,7 @@ impl State {
             first_open: SetProtected::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
             holders <- Roll::new(),
+            container <- new_spinlock!(None),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
         })
@@ -184,6 +190,17 @@ impl State {
     /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).
     pub(crate) fn first_open(&self) -> &SetProtected<FirstOpen> {
         &self.first_open
+    }
+
+    /// Its way to memory, if it is open by a container.
+    pub(crate) fn container(&self) -> Option<Access> {
+        self.container.lock().clone()
+    }
+
+    /// Sets or clears that, and gives what was set, to be dropped where one may sleep.  The caller
+    /// holds the set's lock.
+    pub(crate) fn set_container(&self, access: Option<Access>) -> Option<Access> {
+        core::mem::replace(&mut *self.container.lock(), access)
     }
 
     /// Whether the device is, or until its last close was, registered in a group.

@@ -5,6 +5,8 @@
 #include <linux/export.h>
 #include <linux/vfio.h>
 
+#include "vfio_container.h"
+
 /* vfio_main.c */
 EXPORT_SYMBOL_GPL(vfio_assign_device_set);
 EXPORT_SYMBOL_GPL(vfio_device_set_open_count);
@@ -33,6 +35,12 @@ EXPORT_SYMBOL(vfio_dma_rw);
 EXPORT_SYMBOL_GPL(vfio_file_iommu_group);
 EXPORT_SYMBOL_GPL(vfio_file_is_group);
 EXPORT_SYMBOL_GPL(vfio_file_has_dev);
+#endif
+
+/* container.c */
+#if IS_ENABLED(CONFIG_VFIO_CONTAINER)
+EXPORT_SYMBOL_GPL(vfio_register_iommu_driver);
+EXPORT_SYMBOL_GPL(vfio_unregister_iommu_driver);
 #endif
 
 /* iommufd.c */

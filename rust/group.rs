@@ -14,20 +14,26 @@
 pub(crate) mod table;
 
 use crate::{
-    device::{Dma, State},
+    container::{Access, Container, Place},
+    device::{
+        open::{Backend, ContainerOpen},
+        Dma, State,
+    },
     kapi::{
+        capability,
         device::has_iommu,
         iommu::IommuGroup,
         iommufd::Ctx,
         kvm::KvmSlot,
         ratelimit::RateLimit,
         uaccess::UserString,
-        vfio::{severable::Epoch, RegistrationRef},
+        vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     },
     refusal::{Reason, Refusal},
 };
 use core::num::NonZeroU32;
 use kernel::{
+    fs::File,
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Arc, Mutex},
@@ -67,13 +73,38 @@ impl Backing {
     pub(crate) fn is_noiommu(&self) -> bool {
         matches!(self, Self::NoIommu)
     }
+
+    /// The same without the group.
+    fn kind(&self) -> GroupType {
+        match self {
+            Self::Iommu(_) => GroupType::Iommu,
+            Self::Emulated => GroupType::Emulated,
+            Self::NoIommu => GroupType::NoIommu,
+        }
+    }
+}
+
+/// What user space gives a group, by which its devices reach memory.
+pub(crate) enum Provider {
+    Container(Arc<Container>),
+    Iommufd(ARef<Ctx>),
+}
+
+/// A provider that is set.
+enum Provided {
+    Container {
+        place: Place,
+        /// How many devices are open by it, or about to be.
+        opens: u32,
+    },
+    Iommufd(ARef<Ctx>),
 }
 
 /// Who uses a group.  Both at once cannot be written down.
 enum Users {
     None,
-    /// The group's file, perhaps with an iommufd for the devices that are opened by it.
-    GroupFile(Option<ARef<Ctx>>),
+    /// The group's file, perhaps with what its devices reach memory by.
+    GroupFile(Option<Provided>),
     /// So many files of its devices, bound or about to be.
     Cdevs(NonZeroU32),
 }
@@ -87,7 +118,7 @@ struct Inner {
 /// A group of devices that VFIO drivers have registered.
 #[pin_data]
 pub(crate) struct Group {
-    noiommu: bool,
+    kind: GroupType,
     /// The id of its IOMMU group.
     id: i32,
     /// The machine that KVM says its file belongs to.
@@ -107,7 +138,8 @@ pub(crate) struct Group {
 
 /// What `VFIO_GROUP_GET_STATUS` tells.
 pub(crate) struct Status {
-    pub(crate) has_iommufd: bool,
+    /// A container or an iommufd is set.
+    pub(crate) provided: bool,
     /// As far as one can see before a device is opened, no driver of the host does DMA in the
     /// group.
     pub(crate) viable: bool,
@@ -116,12 +148,12 @@ pub(crate) struct Status {
 impl Group {
     fn new(
         iommu_group: Option<IommuGroup>,
-        noiommu: bool,
+        kind: GroupType,
         node: Option<Node>,
     ) -> impl PinInit<Self> {
         let id = iommu_group.as_ref().map_or(-1, IommuGroup::id);
         pin_init!(Self {
-            noiommu,
+            kind,
             id,
             kvm <- KvmSlot::new(),
             node,
@@ -136,7 +168,7 @@ impl Group {
 
     /// Whether there is no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
-        self.noiommu
+        self.kind == GroupType::NoIommu
     }
 
     /// The id of its IOMMU group, by which user space knows it.
@@ -181,7 +213,7 @@ impl Group {
         if inner.iommu_group.is_none() {
             return Err(ENODEV.into());
         }
-        if self.noiommu && !privileged() {
+        if self.is_noiommu() && !privileged() {
             return Err(Reason::NeedsRawIo.with(EPERM));
         }
         match inner.users {
@@ -196,8 +228,8 @@ impl Group {
 
     /// The end of [`open`](Self::open).
     pub(crate) fn close(&self) {
-        let users = core::mem::replace(&mut self.inner.lock().users, Users::None);
-        drop(users);
+        // What is provided goes under the lock: whoever opens the group next finds it free.
+        self.inner.lock().users = Users::None;
     }
 
     /// What can be told of the group.
@@ -208,57 +240,101 @@ impl Group {
     pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
-        let has_iommufd = matches!(inner.users, Users::GroupFile(Some(_)));
+        let provided = matches!(inner.users, Users::GroupFile(Some(_)));
         Ok(Status {
-            has_iommufd,
-            viable: has_iommufd || !group.dma_owner_claimed(),
+            provided,
+            viable: provided || !group.dma_owner_claimed(),
         })
     }
 
-    /// Sets the iommufd that devices are opened with, and prepares it for the ioctls of containers.
+    /// Sets what the group's devices reach memory by.  An iommufd is prepared for the ioctls of
+    /// containers.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` when one is set; `ENODEV` when the last device has left; those of
-    /// `lookup`; `EINVAL` when the iommufd serves groups with an IOMMU and this one has none, or
-    /// the other way round; `ENOMEM`.
-    pub(crate) fn set_iommufd(&self, lookup: impl FnOnce() -> Result<ARef<Ctx>>) -> Result {
+    /// In this order: `EINVAL` when something is set; `ENODEV` when the last device has left;
+    /// those of `lookup`; those of [`Place::take`], or for an iommufd `EINVAL` when it serves
+    /// groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
+    pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
-        let Users::GroupFile(iommufd @ None) = users else {
+        let Users::GroupFile(provided @ None) = users else {
             return Err(EINVAL);
         };
-        if iommu_group.is_none() {
-            return Err(ENODEV);
-        }
-        let ctx = lookup()?;
-        match self.noiommu {
-            true => ctx.set_compat_noiommu()?,
-            false => ctx.create_compat_ioas()?,
-        }
-        *iommufd = Some(ctx);
+        let iommu_group = iommu_group.as_ref().ok_or(ENODEV)?;
+        *provided = Some(match lookup()? {
+            Provider::Container(container) => Provided::Container {
+                place: Place::take(container, iommu_group.clone(), self.kind)?,
+                opens: 0,
+            },
+            Provider::Iommufd(ctx) => {
+                match self.is_noiommu() {
+                    true => ctx.set_compat_noiommu()?,
+                    false => ctx.create_compat_ioas()?,
+                }
+                Provided::Iommufd(ctx)
+            }
+        });
         Ok(())
     }
 
-    /// Takes the iommufd back.  Devices that are open by it stay so.
+    /// Takes back what is set.  Devices that are open by an iommufd stay so.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when none is set.
-    pub(crate) fn unset_iommufd(&self) -> Result {
-        let ctx = match &mut self.inner.lock().users {
-            Users::GroupFile(iommufd) => iommufd.take(),
-            Users::None | Users::Cdevs(_) => None,
+    /// `EINVAL` when nothing is set; `EBUSY` when a device is open by the container.
+    pub(crate) fn unset(&self) -> Result {
+        let mut inner = self.inner.lock();
+        let Users::GroupFile(provided) = &mut inner.users else {
+            return Err(EINVAL);
         };
-        ctx.map(drop).ok_or(EINVAL)
+        match provided {
+            None => Err(EINVAL),
+            Some(Provided::Container { opens, .. }) if *opens != 0 => Err(EBUSY),
+            Some(_) => {
+                *provided = None;
+                Ok(())
+            }
+        }
     }
 
-    /// The iommufd that is set.
-    pub(crate) fn iommufd(&self) -> Option<ARef<Ctx>> {
-        match &self.inner.lock().users {
-            Users::GroupFile(iommufd) => iommufd.clone(),
-            Users::None | Users::Cdevs(_) => None,
+    /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
+    /// set.
+    pub(crate) fn backend(self: &Arc<Self>, file: &File) -> Option<Backend> {
+        let mut inner = self.inner.lock();
+        let Users::GroupFile(Some(provided)) = &mut inner.users else {
+            return None;
+        };
+        Some(match provided {
+            Provided::Iommufd(ctx) if self.is_noiommu() => Backend::NoIommu(ctx.clone()),
+            Provided::Iommufd(ctx) => Backend::Iommufd(ctx.clone()),
+            Provided::Container { place, opens } => Backend::Container(ContainerOpen {
+                container: place.container().clone(),
+                usage: self.use_container(place, opens, file),
+            }),
+        })
+    }
+
+    /// # Errors
+    ///
+    /// `EINVAL` when the container has no backend; `EPERM` without an IOMMU, unless the caller has
+    /// `CAP_SYS_RAWIO`; `EBUSY` when it is in use too often.
+    fn use_container(
+        self: &Arc<Self>,
+        place: &Place,
+        opens: &mut u32,
+        file: &File,
+    ) -> Result<ContainerUse, Refusal> {
+        let access = place.access().ok_or(Reason::NoBackend.with(EINVAL))?;
+        if self.is_noiommu() && !capability::sys_rawio() {
+            return Err(Reason::NeedsRawIo.with(EPERM));
         }
+        *opens = opens.checked_add(1).ok_or(EBUSY)?;
+        Ok(ContainerUse {
+            access,
+            group: self.clone(),
+            _file: file.into(),
+        })
     }
 
     /// Lets a device be opened by its name, until [`remove`](Self::remove).
@@ -301,9 +377,38 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Nothing can be done with the group any more: the last device leaves.
+    /// Nothing can be done with the group any more: the last device leaves.  A container loses the
+    /// group; an iommufd stays until the file is closed, as in the C core.
     fn revoke(&self) -> Option<IommuGroup> {
-        self.inner.lock().iommu_group.take()
+        let mut inner = self.inner.lock();
+        if let Users::GroupFile(provided @ Some(Provided::Container { .. })) = &mut inner.users {
+            *provided = None;
+        }
+        inner.iommu_group.take()
+    }
+}
+
+/// A device's use of its group's container, from the first open to the last close.  It keeps the
+/// group's file open and in the container.
+pub(crate) struct ContainerUse {
+    access: Access,
+    group: Arc<Group>,
+    _file: ARef<File>,
+}
+
+impl ContainerUse {
+    /// The way to memory.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+}
+
+impl Drop for ContainerUse {
+    fn drop(&mut self) {
+        let mut inner = self.group.inner.lock();
+        if let Users::GroupFile(Some(Provided::Container { opens, .. })) = &mut inner.users {
+            *opens = opens.saturating_sub(1);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod iommu;
 pub(crate) mod iommufd;
 pub(crate) mod kvm;
 pub(crate) mod lock;
+pub(crate) mod miscdevice;
 pub(crate) mod module;
 pub(crate) mod panic;
 pub(crate) mod pm_runtime;

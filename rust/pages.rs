@@ -6,9 +6,13 @@
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
 //! Locks: none of the core.  A driver calls between its `open_device` and `close_device`, so the
-//! access stays; iommufd's own locks keep it from being detached during a call.
+//! access to an iommufd stays, and iommufd's own locks keep it from being detached during a call;
+//! of a container's backend a call holds a reference.
 
-use crate::kapi::{iommufd::Access, vfio::Device};
+use crate::{
+    container,
+    kapi::{iommufd::Access, vfio::Device},
+};
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
@@ -51,23 +55,32 @@ impl Range {
     }
 }
 
-/// The access through which a driver may pin a range.
+/// What a driver pins through.
+pub(crate) enum Pinner<'a> {
+    Iommufd(&'a Access, Range),
+    Container(container::Access),
+}
+
+/// What a driver may pin a range through.
 ///
 /// # Errors
 ///
 /// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap); those
-/// of [`Range::new`]; `EINVAL` (bound to nothing).
+/// of [`Range::new`]; `EINVAL` (open by nothing that has memory).
 pub(crate) fn pin<'a>(
     device: &Device,
     access: Option<&'a Access>,
     iova: u64,
     pages: i32,
-) -> Result<(&'a Access, Range)> {
+) -> Result<Pinner<'a>> {
     if pages == 0 || warn_on!(!device.is_open_unlocked()) || !device.has_dma_unmap() {
         return Err(EINVAL);
     }
     let range = Range::new(iova, pages)?;
-    Ok((access.ok_or(EINVAL)?, range))
+    match access {
+        Some(access) => Ok(Pinner::Iommufd(access, range)),
+        None => Ok(Pinner::Container(device.state().container().ok_or(EINVAL)?)),
+    }
 }
 
 /// Unpins what was pinned with the same arguments.  What could not have been is warned of.
@@ -81,6 +94,8 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
     }
     if let (Some(access), Ok(range)) = (access, range) {
         access.unpin(range.iova, range.length);
+    } else if let Some(Ok((driver, _))) = device.state().container().as_ref().map(|c| c.driver()) {
+        driver.unpin_pages(iova, pages);
     }
 }
 
@@ -88,8 +103,8 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
 ///
 /// # Errors
 ///
-/// `EINVAL` (nothing to copy; not open; bound to nothing; an address that cannot be); those of
-/// iommufd.
+/// `EINVAL` (nothing to copy; not open; open by nothing that has memory; an address that cannot
+/// be); `ENOTTY` when the IOMMU driver of the container cannot; its errno, or iommufd's.
 pub(crate) fn rw(
     device: &Device,
     access: Option<&Access>,
@@ -100,6 +115,11 @@ pub(crate) fn rw(
     if data.is_empty() || warn_on!(!device.is_open_unlocked()) {
         return Err(EINVAL);
     }
-    let access = access.ok_or(EINVAL)?;
-    access.rw(usize::try_from(iova).map_err(|_| EINVAL)?, data, write)
+    match access {
+        Some(access) => access.rw(usize::try_from(iova).map_err(|_| EINVAL)?, data, write),
+        None => {
+            let container = device.state().container().ok_or(EINVAL)?;
+            container.driver()?.0.dma_rw(iova, data, write)
+        }
+    }
 }

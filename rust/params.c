@@ -2,6 +2,7 @@
 // The module parameter and the modinfo that the module! macro cannot express: a parameter that
 // is writable in sysfs, the version, the softdep.
 
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 
@@ -13,6 +14,12 @@ bool vfio_noiommu __read_mostly;
 module_param_named(enable_unsafe_noiommu_mode, vfio_noiommu, bool, 0644);
 MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
 		 "Give devices without an IOMMU to user space: no isolation, no translation of DMA, no protection of the host, not for virtual machines. Needs CAP_SYS_RAWIO and taints the kernel. (default: false)");
+#endif
+
+#ifdef CONFIG_VFIO_CONTAINER
+/* An open of /dev/vfio/vfio loads the module. */
+MODULE_ALIAS_MISCDEV(VFIO_MINOR);
+MODULE_ALIAS("devname:vfio/vfio");
 #endif
 
 MODULE_VERSION("0.3");

@@ -33,9 +33,11 @@ pub(crate) enum Reason {
     BindIommufd,
     /// The driver's `open_device`.
     OpenDevice,
-    /// No iommufd was set for the devices of the group.
+    /// Neither a container nor an iommufd was set for the devices of the group.
     NoContainer,
-    /// The device is open with another iommufd.
+    /// No IOMMU driver was chosen for the container.
+    NoBackend,
+    /// The device is open with another container or iommufd.
     OtherBackend,
     /// There is no IOMMU, and the caller lacks the capability, or the iommufd serves devices that
     /// have one.
@@ -68,8 +70,9 @@ impl fmt::Display for Reason {
             Self::DriverLeaves => "the driver is being unloaded",
             Self::BindIommufd => "the driver or iommufd refuses",
             Self::OpenDevice => "the driver cannot open the device",
-            Self::NoContainer => "the group has no iommufd",
-            Self::OtherBackend => "it is open with another iommufd",
+            Self::NoContainer => "the group has neither container nor iommufd",
+            Self::NoBackend => "the container has no IOMMU driver",
+            Self::OtherBackend => "it is open with another container or iommufd",
             Self::NoIommu => "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without mappings",
             Self::Attach => "the iommufd's address space cannot be attached",
         })
@@ -77,6 +80,7 @@ impl fmt::Display for Reason {
 }
 
 /// An errno, and its reason if that is worth a line in the log.
+#[derive(Clone, Copy)]
 pub(crate) struct Refusal {
     errno: Error,
     reason: Option<Reason>,

@@ -20,6 +20,12 @@ const fn io(nr: u32) -> u32 {
     _IO(b';' as u32, 100 + nr)
 }
 
+/// What `VFIO_GET_API_VERSION` answers.
+pub(crate) const API_VERSION: isize = 0;
+
+pub(crate) const GET_API_VERSION: u32 = io(0);
+pub(crate) const CHECK_EXTENSION: u32 = io(1);
+pub(crate) const SET_IOMMU: u32 = io(2);
 pub(crate) const GROUP_GET_STATUS: u32 = io(3);
 pub(crate) const GROUP_SET_CONTAINER: u32 = io(4);
 pub(crate) const GROUP_UNSET_CONTAINER: u32 = io(5);

@@ -24,6 +24,8 @@
 mod abi;
 mod bindings;
 #[deny(unsafe_code)]
+mod container;
+#[deny(unsafe_code)]
 mod debugfs;
 #[deny(unsafe_code)]
 mod device;
@@ -61,6 +63,7 @@ use kapi::{
     class::ClassRegistration,
     debugfs::Dir,
     lock::{LoadPhase, Loaded},
+    miscdevice::MiscDevice,
     workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
@@ -86,6 +89,9 @@ struct Vfio {
     #[cfg(CONFIG_VFIO_VIRQFD)]
     _virqfd: Loaded<virqfd::CLEANUP>,
     _nodes: Option<Loaded<group::NODES>>,
+    #[cfg(CONFIG_VFIO_CONTAINER)]
+    _container_node: MiscDevice,
+    _drivers: Loaded<container::DRIVERS>,
     _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
     _sets: Loaded<device::sets::SETS>,
@@ -98,6 +104,7 @@ impl kernel::Module for Vfio {
         load.init(&device::DEVICES)?;
         load.init(&group::GROUPS)?;
         load.init(&group::NODES)?;
+        load.init(&container::DRIVERS)?;
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
             load.init(&kapi::eventfd::SLOTS)?;
@@ -105,6 +112,10 @@ impl kernel::Module for Vfio {
         }
 
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
+        let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
+        #[cfg(CONFIG_VFIO_CONTAINER)]
+        let container_node = MiscDevice::register(&abi::container::NODE)
+            .inspect_err(|_| kapi::module::print_error(c"vfio: misc device register failed"))?;
         let group_class = match cfg!(CONFIG_VFIO_GROUP) {
             true => Some(abi::group::CLASS.register()?),
             false => None,
@@ -127,6 +138,9 @@ impl kernel::Module for Vfio {
             #[cfg(CONFIG_VFIO_VIRQFD)]
             _virqfd: virqfd,
             _nodes: nodes,
+            #[cfg(CONFIG_VFIO_CONTAINER)]
+            _container_node: container_node,
+            _drivers: drivers,
             _groups: groups,
             _group_class: group_class,
             _sets: sets,

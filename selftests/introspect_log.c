@@ -147,7 +147,8 @@ TEST_F(introspect_log, open)
 
 	r = (struct refused){ refused_device, .whose = self->pci.bdf, .what = "open",
 			      .fd = group, .arg = self->pci.bdf };
-	EXPECT_TRUE(refused_with(&r, self->kmsg, -EINVAL, "the group has no iommufd"));
+	EXPECT_TRUE(refused_with(&r, self->kmsg, -EINVAL,
+				 "the group has neither container nor iommufd"));
 
 	/* B2: on the core in C such an open succeeds, and its close undoes the other's. */
 	ASSERT_EQ(0, group_set(group, self->iommufd));
@@ -158,7 +159,7 @@ TEST_F(introspect_log, open)
 		ASSERT_EQ(0, group_unset(group));
 		ASSERT_EQ(0, group_set(group, iommufd));
 		EXPECT_TRUE(refused_with(&r, self->kmsg, -EINVAL,
-					 "it is open with another iommufd"));
+					 "it is open with another container or iommufd"));
 		close(iommufd);
 	}
 	close(other);

@@ -2,7 +2,7 @@
 
 //! `group.c`: `/dev/vfio/$GROUP`, and questions about files.
 
-use super::device_cdev;
+use super::{container, device_cdev};
 use crate::{
     bindings,
     file::group as file,
@@ -15,6 +15,7 @@ use crate::{
     LocalModule,
 };
 use kernel::{
+    fs::File,
     module::this_module,
     prelude::*,
     sync::{Arc, ArcBorrow},
@@ -84,9 +85,16 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 ///
 /// Called by the VFS.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-    // SAFETY: The file is open with our operations.
-    let group = unsafe { Arc::<Group>::borrow((*file).private_data) };
-    let result = file::ioctl(&group, cmd, UserPtr::from_addr(arg), device_cdev::into_file);
+    // SAFETY: The file is open with our operations; an ioctl does not run inside `fdget_pos()`.
+    let (group, file) = unsafe {
+        let group = Arc::<Group>::borrow((*file).private_data);
+        (group.into(), File::from_raw_file(file))
+    };
+    let files = file::Files {
+        make: device_cdev::into_file,
+        container: container::of_file,
+    };
+    let result = file::ioctl(&group, file, cmd, UserPtr::from_addr(arg), &files);
     // CAST: Both widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }

@@ -37,6 +37,10 @@ same_layout!(uapi::feature::LoggingReport, vfio_device_feature_dma_logging_repor
     iova, length, page_size, bitmap);
 
 const _: () = {
+    assert!(uapi::API_VERSION == bindings::VFIO_API_VERSION as isize);
+    assert!(uapi::GET_API_VERSION == bindings::GET_API_VERSION);
+    assert!(uapi::CHECK_EXTENSION == bindings::CHECK_EXTENSION);
+    assert!(uapi::SET_IOMMU == bindings::SET_IOMMU);
     assert!(uapi::GROUP_GET_STATUS == bindings::GROUP_GET_STATUS);
     assert!(uapi::GROUP_SET_CONTAINER == bindings::GROUP_SET_CONTAINER);
     assert!(uapi::GROUP_UNSET_CONTAINER == bindings::GROUP_UNSET_CONTAINER);

@@ -22,7 +22,8 @@ use crate::{
             RegistrationRef,
         },
     },
-    migration, pages,
+    migration,
+    pages::{self, Pinner},
 };
 use kernel::{prelude::*, warn_on};
 
@@ -296,15 +297,19 @@ unsafe extern "C" fn vfio_pin_pages(
     }
     // SAFETY: By the caller's promise.
     let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
-    let pinned = pages::pin(vdev, access, iova, npage).and_then(|(access, range)| {
-        let write = prot & bindings::IOMMU_WRITE as c_int != 0;
-        // SAFETY: The range has `npage` pages.
-        unsafe { access.pin(range.iova, range.length, pages, write) }
-    });
-    match pinned {
-        Ok(()) => npage,
-        Err(e) => e.to_errno(),
-    }
+    let pinned = match pages::pin(vdev, access, iova, npage) {
+        Ok(Pinner::Iommufd(access, range)) => {
+            let write = prot & bindings::IOMMU_WRITE as c_int != 0;
+            // SAFETY: The range has `npage` pages.
+            unsafe { access.pin(range.iova, range.length, pages, write) }.map(|()| npage)
+        }
+        Ok(Pinner::Container(container)) => container.driver().map(|(driver, group)| {
+            // SAFETY: By the caller's promise.
+            unsafe { driver.pin_pages(group, iova, npage, prot, pages) }
+        }),
+        Err(e) => Err(e),
+    };
+    pinned.unwrap_or_else(|e| e.to_errno())
 }
 
 /// # Safety

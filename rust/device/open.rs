@@ -13,6 +13,8 @@
 //! taken before.
 
 use crate::{
+    container::Container,
+    group::ContainerUse,
     kapi::{
         capability,
         iommufd::Ctx,
@@ -25,7 +27,10 @@ use crate::{
     },
     refusal::{Because, Reason, Refusal},
 };
-use kernel::{prelude::*, sync::aref::ARef};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
 
 /// How an open device reaches memory.
 pub(crate) enum Backend {
@@ -34,18 +39,29 @@ pub(crate) enum Backend {
     /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
     /// of the device.
     NoIommu(ARef<Ctx>),
+    /// Its group is in a container.
+    Container(ContainerOpen),
+}
+
+/// An open by way of a container.
+pub(crate) struct ContainerOpen {
+    pub(crate) container: Arc<Container>,
+    /// The use of it; an error has its place in the order of a first open.
+    pub(crate) usage: Result<ContainerUse, Refusal>,
 }
 
 impl Backend {
-    fn ctx(&self) -> &Ctx {
-        match self {
-            Self::Iommufd(ctx) | Self::NoIommu(ctx) => ctx,
-        }
-    }
-
     /// Whether both are one backend.
     fn is(&self, other: &Self) -> bool {
-        core::ptr::eq(self.ctx(), other.ctx())
+        match (self, other) {
+            (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
+                core::ptr::eq(&raw const **a, &raw const **b)
+            }
+            (Self::Container(a), Self::Container(b)) => {
+                core::ptr::eq(&raw const *a.container, &raw const *b.container)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the caller may open a device by its group.
@@ -56,21 +72,28 @@ impl Backend {
     /// with the iommufd that makes sense with an IOMMU only.
     fn permit(&self) -> Result {
         match self {
-            Self::Iommufd(_) => Ok(()),
+            Self::Iommufd(_) | Self::Container(_) => Ok(()),
             Self::NoIommu(ctx) if capability::sys_rawio() && ctx.compat_ioas().is_err() => Ok(()),
             Self::NoIommu(_) => Err(EPERM),
         }
     }
 
-    /// Binds the device; the result is its id in the iommufd.
+    /// Binds the device; the result is its id in the iommufd, if that knows it.
     ///
     /// # Errors
     ///
-    /// The driver's, those of iommufd among them.
-    fn bind(&self, locked: &mut SetLocked<'_>) -> Result<u32> {
+    /// The driver's, those of iommufd among them; those of the container's use.
+    fn bind(&self, locked: &mut SetLocked<'_>) -> Result<u32, Refusal> {
         match self {
-            Self::Iommufd(ctx) => locked.bind_iommufd(ctx),
+            Self::Iommufd(ctx) => locked.bind_iommufd(ctx).because(Reason::BindIommufd),
             Self::NoIommu(_) => Ok(0),
+            Self::Container(open) => {
+                let access = open.usage.as_ref().map_err(|e| *e)?.access();
+                let device = locked.device();
+                device.state().set_container(Some(access.clone()));
+                access.register_device(device);
+                Ok(0)
+            }
         }
     }
 
@@ -79,6 +102,12 @@ impl Backend {
         match self {
             Self::Iommufd(_) => locked.unbind_iommufd(),
             Self::NoIommu(_) => {}
+            Self::Container(_) => {
+                let device = locked.device();
+                if let Some(access) = device.state().set_container(None) {
+                    access.unregister_device(device);
+                }
+            }
         }
     }
 
@@ -90,20 +119,32 @@ impl Backend {
     fn attach_compat(&self, locked: &mut SetLocked<'_>) -> Result {
         match self {
             Self::Iommufd(ctx) => locked.attach_ioas(ctx.compat_ioas()?).map(|_| ()),
-            Self::NoIommu(_) => Ok(()),
+            Self::NoIommu(_) | Self::Container(_) => Ok(()),
         }
     }
 }
 
 /// What is held from the first open to the last close.  Dropped without the set's lock: the last
-/// reference on a machine may end it.
+/// reference on a machine may end it, and a container's is given back under the group's lock.
 pub(crate) struct FirstOpen {
     backend: Backend,
     devid: u32,
     /// Drivers see the machine while the device is open.
-    _kvm: Option<KvmRef>,
+    kvm: Option<KvmRef>,
     /// The driver's module, until its `close_device` has run.
     module: Option<ModuleRef>,
+}
+
+impl FirstOpen {
+    /// What a first open would hold.
+    pub(crate) fn new(backend: Backend, kvm: Option<KvmRef>) -> Self {
+        Self {
+            backend,
+            devid: 0,
+            kvm,
+            module: None,
+        }
+    }
 }
 
 /// By which kind of file a device is opened.
@@ -131,28 +172,28 @@ pub(crate) struct OpenDevice {
 }
 
 impl OpenDevice {
-    /// Opens the device, which must not be open, on an iommufd: for a file of its own.
+    /// Opens the device, which must not be open: for a file of its own.
     ///
-    /// `kvm` is taken when this succeeds, and else left to be dropped without the lock.
+    /// `first` is taken when this succeeds, and else left to be dropped without the lock.
     ///
     /// # Errors
     ///
     /// `EINVAL` when the device is open; those of [`first`](Self::first).
     pub(crate) fn by_cdev(
         locked: &mut SetLocked<'_>,
-        ctx: ARef<Ctx>,
-        kvm: &mut Option<KvmRef>,
+        first: &mut Option<FirstOpen>,
     ) -> Result<Self, Refusal> {
-        if locked.open_count() != 0 {
-            return Err(Reason::OtherFile.with(EINVAL));
+        match locked.open_count() {
+            0 => Self::first(locked, Path::Cdev, first),
+            _ => Err(Reason::OtherFile.with(EINVAL)),
         }
-        Self::first(locked, Path::Cdev, Backend::Iommufd(ctx), kvm)
     }
 
     /// Opens the device by way of its group, for the first time or once more.  The first time, the
-    /// address space of the backend is attached.
+    /// address space that an iommufd keeps for it is attached.
     ///
-    /// `kvm` is taken by a first open that succeeds, and else left to be dropped without the lock.
+    /// `first` is taken by a first open that succeeds, and else left to be dropped without the
+    /// lock.
     ///
     /// # Errors
     ///
@@ -160,14 +201,14 @@ impl OpenDevice {
     /// open `EPERM` as for [`Backend::permit`], and those of [`first`](Self::first).
     pub(crate) fn by_group(
         locked: &mut SetLocked<'_>,
-        backend: Backend,
-        kvm: &mut Option<KvmRef>,
+        first: &mut Option<FirstOpen>,
     ) -> Result<Self, Refusal> {
+        let backend = &first.as_ref().ok_or(EINVAL)?.backend;
         if locked.open_count() == 0 {
             backend.permit().because(Reason::NoIommu)?;
-            return Self::first(locked, Path::Group, backend, kvm);
+            return Self::first(locked, Path::Group, first);
         }
-        match locked.with_first_open(|first| first.backend.is(&backend)) {
+        match locked.with_first_open(|first| first.backend.is(backend)) {
             Some(true) => Ok(Self::again(locked)?),
             _ => Err(Reason::OtherBackend.with(EINVAL)),
         }
@@ -175,33 +216,36 @@ impl OpenDevice {
 
     /// The first open.
     ///
-    /// Order: the driver's module, its `bind_iommufd`, its `open_device`, and for a group its
-    /// `attach_ioas`; undone in reverse.
+    /// Order: the driver's module, its `bind_iommufd` or the container, its `open_device`, and for
+    /// an iommufd of a group its `attach_ioas`; undone in reverse.
     ///
     /// # Errors
     ///
     /// `ENODEV` when the driver's module is going away or the device is being unregistered; the
-    /// driver's; `ENODEV` when the iommufd of a group has no address space to attach.
+    /// driver's; those of the container's use; `ENODEV` when the iommufd of a group has no address
+    /// space to attach.
     fn first(
         locked: &mut SetLocked<'_>,
         path: Path,
-        backend: Backend,
-        kvm: &mut Option<KvmRef>,
+        first: &mut Option<FirstOpen>,
     ) -> Result<Self, Refusal> {
+        let FirstOpen {
+            backend,
+            devid,
+            kvm,
+            module,
+        } = first.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
-        let module = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
+        let driver = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
         locked.set_open_count(1);
         locked.set_kvm(kvm.as_ref());
-        let open = Self::bind_and_open(locked, registration, path, &backend);
+        let open = Self::bind_and_open(locked, registration, path, backend);
         match &open {
             Ok(open) => {
-                locked.set_first_open(Some(FirstOpen {
-                    backend,
-                    devid: open.devid,
-                    _kvm: kvm.take(),
-                    module: Some(module),
-                }));
+                *devid = open.devid;
+                *module = Some(driver);
+                locked.set_first_open(first.take());
                 locked.set_cdev_opened(path == Path::Cdev);
             }
             Err(_) => {
@@ -218,7 +262,7 @@ impl OpenDevice {
         path: Path,
         backend: &Backend,
     ) -> Result<Self, Refusal> {
-        let devid = backend.bind(locked).because(Reason::BindIommufd)?;
+        let devid = backend.bind(locked)?;
         let mut opened = locked
             .driver_open(registration)
             .inspect_err(|_| backend.unbind(locked))

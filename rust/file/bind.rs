@@ -9,7 +9,7 @@
 
 use super::{errno_of, gate::Granted, DeviceFile};
 use crate::{
-    device::open::OpenDevice,
+    device::open::{Backend, FirstOpen, OpenDevice},
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
@@ -77,9 +77,10 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block().because(Reason::GroupFileOpen)?;
 
-    // What KVM says later counts at the next bind.  If this one fails the reference is put after the
-    // lock: the last put may end the machine.
-    let mut kvm = file.kvm.get();
+    // What KVM says later counts at the next bind.
+    let kvm = file.kvm.get();
+    // Dropped after the lock, if the device does not take it.
+    let mut first;
 
     let mut locked = registration.lock_set();
     // Bound by another thread in the meantime.
@@ -88,7 +89,8 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
-    let open = OpenDevice::by_cdev(&mut locked, ctx, &mut kvm)?;
+    first = Some(FirstOpen::new(Backend::Iommufd(ctx), kvm));
+    let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
     drop(locked);
 
     let bound = Bound {

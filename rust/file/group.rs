@@ -2,18 +2,18 @@
 
 //! Files of groups, and files of devices that are opened by way of their groups.
 //!
-//! C counterpart: `group.c`, "VFIO Group fd".  Containers are not there yet: an iommufd plays
-//! their part.
+//! C counterpart: `group.c`, "VFIO Group fd".
 //!
 //! Locks: the group's, which is not held while a device is opened.
 
 use super::{errno_of, gate::Granted, DeviceFile, Path};
 use crate::{
+    container::Container,
     device::{
-        open::{Backend, OpenDevice},
+        open::{FirstOpen, OpenDevice},
         Dma,
     },
-    group::Group,
+    group::{Group, Provider},
     kapi::{
         capability,
         iommufd::Ctx,
@@ -38,8 +38,13 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// Makes a file of the VFS out of a device's.
-pub(crate) type IntoFile = fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>;
+/// What the C face knows of files.
+pub(crate) struct Files {
+    /// Makes a file of the VFS out of a device's.
+    pub(crate) make: fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>,
+    /// The container whose file it is, if it is one.
+    pub(crate) container: fn(&LocalFile) -> Option<Arc<Container>>,
+}
 
 /// Opens the group that has the minor; [`release`] is its end.
 ///
@@ -61,22 +66,28 @@ pub(crate) fn release(group: Arc<Group>) {
     group.close();
 }
 
-/// ioctl(2).  The result is a file descriptor, or 0.
+/// ioctl(2) on `file`, the group's.  The result is a file descriptor, or 0.
 ///
 /// # Errors
 ///
 /// `ENOTTY` for an unknown one; those of the operation.
-pub(crate) fn ioctl(group: &Group, cmd: u32, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
+pub(crate) fn ioctl(
+    group: &Arc<Group>,
+    file: &File,
+    cmd: u32,
+    arg: UserPtr,
+    files: &Files,
+) -> Result<c_int> {
     match cmd {
-        uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, arg, into_file),
+        uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, file, arg, files),
         uapi::GROUP_GET_STATUS => get_status(group, arg).map(|()| 0),
-        uapi::GROUP_SET_CONTAINER => set_container(group, arg).map(|()| 0),
-        uapi::GROUP_UNSET_CONTAINER => group.unset_iommufd().map(|()| 0),
+        uapi::GROUP_SET_CONTAINER => set_container(group, arg, files).map(|()| 0),
+        uapi::GROUP_UNSET_CONTAINER => group.unset().map(|()| 0),
         _ => Err(ENOTTY),
     }
 }
 
-/// `VFIO_GROUP_GET_STATUS`.  With an iommufd the group counts as viable, though the open of a
+/// `VFIO_GROUP_GET_STATUS`.  With a container, or an iommufd, the group counts as viable, though the open of a
 /// device may show that it is not.
 ///
 /// # Errors
@@ -86,7 +97,7 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
     let arg = GetStatus::read(arg)?;
     let status = group.status()?;
     let mut flags = 0;
-    if status.has_iommufd {
+    if status.provided {
         flags |= FLAG_CONTAINER_SET;
     }
     if status.viable {
@@ -95,16 +106,20 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
     arg.write(flags)
 }
 
-/// `VFIO_GROUP_SET_CONTAINER`, with an iommufd in the container's place.
+/// `VFIO_GROUP_SET_CONTAINER`, with a container's file or an iommufd.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; `EBADF` (not open); those of [`Group::set_iommufd`], with `EBADFD`
-/// for a file of another kind.
-fn set_container(group: &Group, arg: UserPtr) -> Result {
+/// In this order: `EFAULT`; `EBADF` (not open); those of [`Group::set`], with `EBADFD` for a file
+/// of another kind.
+fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
     let fd = read_fd(arg)?;
+    // CAST: A negative number is no open file either way.
     let file = LocalFile::fget(fd as u32)?;
-    group.set_iommufd(|| Ctx::from_file(&file))
+    group.set(|| match (files.container)(&file) {
+        Some(container) => Ok(Provider::Container(container)),
+        None => Ctx::from_file(&file).map(Provider::Iommufd),
+    })
 }
 
 /// `VFIO_GROUP_GET_DEVICE_FD`.
@@ -112,14 +127,14 @@ fn set_container(group: &Group, arg: UserPtr) -> Result {
 /// # Errors
 ///
 /// In this order: those of [`read_name`]; `ENODEV` for a device that is not in the group; the
-/// driver's that looks at the name; `EMFILE`; `ENOMEM`; `EINVAL` (no iommufd set); those of
+/// driver's that looks at the name; `EMFILE`; `ENOMEM`; `EINVAL` (nothing set); those of
 /// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
-fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_int> {
+fn get_device_fd(group: &Arc<Group>, file: &File, arg: UserPtr, files: &Files) -> Result<c_int> {
     let mut name = read_name(arg)?;
     let found = group.find(&mut name);
     drop(name);
     let result = match &found {
-        Ok((device, epoch, dma)) => install_device(group, device, *epoch, *dma, into_file),
+        Ok((device, epoch, dma)) => install_device(group, file, (device, *epoch, *dma), files),
         Err(e) => Err(*e),
     };
     if trace::open::enabled() {
@@ -137,19 +152,18 @@ fn get_device_fd(group: &Group, arg: UserPtr, into_file: IntoFile) -> Result<c_i
 
 /// Opens the device, and gives the caller a descriptor for it.
 fn install_device(
-    group: &Group,
-    registration: &RegistrationRef,
-    epoch: Epoch,
-    dma: Dma,
-    into_file: IntoFile,
+    group: &Arc<Group>,
+    group_file: &File,
+    (registration, epoch, dma): (&RegistrationRef, Epoch, Dma),
+    files: &Files,
 ) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let file = open_device(group, registration, epoch, dma).map_err(|refusal| {
+    let opened = open_device(group, group_file, registration, epoch, dma).map_err(|refusal| {
         let state = registration.state();
         refusal.tell("open", state.refusals(), registration.parent());
         refusal.errno()
     })?;
-    let file = into_file(file)?;
+    let opened = (files.make)(opened)?;
     if group.is_noiommu() {
         dev_warn!(
             registration.parent(),
@@ -158,29 +172,28 @@ fn install_device(
         );
     }
     let number = fd.reserved_fd() as c_int;
-    fd.fd_install(file);
+    fd.fd_install(opened);
     Ok(number)
 }
 
 /// A file with access to the device.
 fn open_device(
-    group: &Group,
+    group: &Arc<Group>,
+    group_file: &File,
     registration: &RegistrationRef,
     epoch: Epoch,
     dma: Dma,
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
     let file = DeviceFile::new(state.into(), epoch, dma, Path::Group)?;
-    let ctx = group.iommufd().ok_or(EINVAL).because(Reason::NoContainer)?;
-    let backend = match group.is_noiommu() {
-        true => Backend::NoIommu(ctx),
-        false => Backend::Iommufd(ctx),
-    };
+    let backend = group.backend(group_file).ok_or(EINVAL);
+    let backend = backend.because(Reason::NoContainer)?;
     // What KVM says later counts at the next first open.
-    let mut kvm = group.kvm().get();
+    let mut first = Some(FirstOpen::new(backend, group.kvm().get()));
     let mut locked = registration.lock_set();
-    let open = OpenDevice::by_group(&mut locked, backend, &mut kvm);
+    let open = OpenDevice::by_group(&mut locked, &mut first);
     drop(locked);
+    drop(first);
     let open = Granted::Group(open?);
     file.held.set_bound();
     file.gate.open(open);

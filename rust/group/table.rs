@@ -14,6 +14,7 @@ use crate::{
         cdev::CharRegion,
         class::{Class, ClassDevice},
         iommu::{self, IommuGroup},
+        vfio::iommu_driver::GroupType,
     },
     minors::Minors,
 };
@@ -106,20 +107,20 @@ impl Group {
     /// `EINVAL` when the device is in it already; `ENOMEM`, `ENOSPC`, those of `device_add()`.
     pub(crate) fn join(dev: &Device, backing: Backing) -> Result<Membership> {
         if !cfg!(CONFIG_VFIO_GROUP) {
-            let group = Group::new(None, backing.is_noiommu(), None);
+            let group = Group::new(None, backing.kind(), None);
             return Ok(Membership {
                 group: Arc::pin_init(group, GFP_KERNEL)?,
                 place: None,
             });
         }
-        let noiommu = backing.is_noiommu();
+        let kind = backing.kind();
         match backing {
-            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, noiommu, false),
+            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, false),
             Backing::Emulated | Backing::NoIommu => {
                 // User space knows devices by IOMMU groups, so these get one of their own.
                 let iommu_group = IommuGroup::alloc(c"vfio-noiommu")?;
                 iommu_group.add_device(dev)?;
-                Self::join_iommu(dev, iommu_group, noiommu, true)
+                Self::join_iommu(dev, iommu_group, kind, true)
                     .inspect_err(|_| IommuGroup::remove_device(dev))
             }
         }
@@ -128,7 +129,7 @@ impl Group {
     fn join_iommu(
         dev: &Device,
         iommu_group: IommuGroup,
-        noiommu: bool,
+        kind: GroupType,
         faked: bool,
     ) -> Result<Membership> {
         let id = iommu_group.id();
@@ -149,7 +150,7 @@ impl Group {
             });
         }
         let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let (group, entry) = Entry::new(id, iommu_group, noiommu, dev)?;
+        let (group, entry) = Entry::new(id, iommu_group, kind, dev)?;
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
     }
@@ -185,14 +186,14 @@ impl Entry {
     fn new(
         id: i32,
         iommu_group: IommuGroup,
-        noiommu: bool,
+        kind: GroupType,
         member: &Device,
     ) -> Result<(Arc<Group>, Self)> {
         let mut members = KVec::new();
         members.push(member.into(), GFP_KERNEL)?;
         let node = Node::take()?;
         let minor = node.0;
-        let group = Group::new(Some(iommu_group), noiommu, Some(node));
+        let group = Group::new(Some(iommu_group), kind, Some(node));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
         // Found before it is announced: whoever reacts to the uevent can open it.
@@ -202,7 +203,7 @@ impl Entry {
             nodes.minors.publish(minor, group.clone());
             (nodes.class, nodes.region.devt(minor))
         };
-        let prefix = if noiommu { c"noiommu-" } else { c"" };
+        let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
             // Somebody may have it open by its number already.
             drop(unpublish(minor));

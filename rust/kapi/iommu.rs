@@ -69,10 +69,44 @@ impl IommuGroup {
     }
 }
 
+impl Clone for IommuGroup {
+    fn clone(&self) -> Self {
+        // SAFETY: `self` holds a reference.
+        unsafe { bindings::iommu_group_ref_get(self.0.as_ptr()) };
+        Self(self.0)
+    }
+}
+
 impl Drop for IommuGroup {
     fn drop(&mut self) {
         // SAFETY: `self` owns one reference.
         unsafe { bindings::iommu_group_put(self.0.as_ptr()) }
+    }
+}
+
+/// DMA of a group in the hands of user space, with the group's DMA blocked until somebody attaches
+/// a page table.  Given back when dropped.
+pub(crate) struct DmaOwner(IommuGroup);
+
+impl DmaOwner {
+    /// Takes it from the kernel.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` when a driver of the host or somebody else has it; `EBUSY` when a page table or a
+    /// PASID is attached; `ENOMEM`.
+    pub(crate) fn claim(group: &IommuGroup) -> Result<Self> {
+        let raw = group.0.as_ptr();
+        // SAFETY: `group` holds a reference.  The second argument only tells owners apart.
+        to_result(unsafe { bindings::iommu_group_claim_dma_owner(raw, raw.cast()) })?;
+        Ok(Self(group.clone()))
+    }
+}
+
+impl Drop for DmaOwner {
+    fn drop(&mut self) {
+        // SAFETY: `self` owns it.
+        unsafe { bindings::iommu_group_release_dma_owner(self.0 .0.as_ptr()) }
     }
 }
 

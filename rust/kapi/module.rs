@@ -26,10 +26,17 @@ impl ModuleRef {
         let owner = unsafe { (*(*parent).driver).owner };
         // SAFETY: `owner` is NULL (a built-in driver) or a module that is at least `GOING`, since
         // its driver has not returned from `remove` while the device is registered.
-        match unsafe { bindings::try_module_get(owner) } {
-            true => Ok(Self(owner)),
-            false => Err(ENODEV),
-        }
+        unsafe { Self::try_get(owner) }.ok_or(ENODEV)
+    }
+
+    /// Takes a reference on a module.  None when it is going away.
+    ///
+    /// # Safety
+    ///
+    /// `owner` is NULL or a module that has not been freed.
+    pub(crate) unsafe fn try_get(owner: *mut bindings::module) -> Option<Self> {
+        // SAFETY: By the caller's promise.
+        unsafe { bindings::try_module_get(owner) }.then_some(Self(owner))
     }
 }
 
@@ -59,4 +66,10 @@ pub(crate) fn print_info(prefix: &CStr, rest: &str) {
             rest.as_ptr(),
         );
     }
+}
+
+/// Prints an error line without the module's name in front of it.
+pub(crate) fn print_error(text: &CStr) {
+    // SAFETY: The format matches its argument.
+    unsafe { bindings::_printk(c"\x013%s\n".as_char_ptr(), text.as_char_ptr()) };
 }

@@ -18,6 +18,7 @@
 //! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
 
 pub(crate) mod debugfs;
+pub(crate) mod iommu_driver;
 pub(crate) mod migration;
 pub(crate) mod ops;
 pub(crate) mod set;

@@ -18,7 +18,7 @@ ins() {
 ins_vfio() {
 	ins iommufd &&
 	ins vfio &&
-	{ [ "$VFIO_CORE" = rust ] || ins vfio_iommu_type1; } &&
+	ins vfio_iommu_type1 &&
 	ins vfio_pci_core &&
 	ins vfio_pci "$@"
 }

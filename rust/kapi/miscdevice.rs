@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A character device with a minor of its own under the major that is everybody's
+//! (`include/linux/miscdevice.h`).
+//!
+//! The kernel crate has these too, but chooses minor, name and mode itself.
+
+use super::cdev::FileOperations;
+use crate::bindings;
+use kernel::{error::to_result, prelude::*};
+
+/// What there is to know of one.
+pub(crate) struct Template {
+    pub(crate) minor: u32,
+    pub(crate) name: &'static CStr,
+    /// Its path below `/dev`.
+    pub(crate) nodename: &'static CStr,
+    pub(crate) mode: u16,
+    pub(crate) fops: &'static FileOperations,
+}
+
+/// A registered one; gone when dropped.
+pub(crate) struct MiscDevice(Pin<KBox<Registered>>);
+
+#[pin_data]
+struct Registered {
+    raw: bindings::miscdevice,
+    #[pin]
+    _pin: core::marker::PhantomPinned,
+}
+
+// SAFETY: The core of these devices does its own locking.
+unsafe impl Send for MiscDevice {}
+// SAFETY: As above; there are no methods.
+unsafe impl Sync for MiscDevice {}
+
+impl MiscDevice {
+    /// Registers it: node and uevent.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` when the minor is taken; `ENOMEM`; those of making the device.
+    pub(crate) fn register(template: &Template) -> Result<Self> {
+        let device = Registered {
+            raw: bindings::miscdevice {
+                minor: template.minor as c_int,
+                name: template.name.as_char_ptr(),
+                nodename: template.nodename.as_char_ptr(),
+                mode: template.mode,
+                fops: template.fops.as_raw(),
+                ..bindings::miscdevice::default()
+            },
+            _pin: core::marker::PhantomPinned,
+        };
+        let mut device = KBox::pin(device, GFP_KERNEL)?;
+        // SAFETY: The structure does not move, and stays until it is deregistered.
+        to_result(unsafe {
+            bindings::misc_register(&raw mut device.as_mut().get_unchecked_mut().raw)
+        })?;
+        Ok(Self(device))
+    }
+}
+
+impl Drop for MiscDevice {
+    fn drop(&mut self) {
+        // SAFETY: `register()` registered it.
+        unsafe { bindings::misc_deregister(&raw mut self.0.as_mut().get_unchecked_mut().raw) }
+    }
+}
