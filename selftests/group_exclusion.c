@@ -236,7 +236,7 @@ TEST_F(group_exclusion, free_when_unbound)
 	pthread_t closer;
 	int i, group;
 
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 30; i++) {
 		ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
 		ASSERT_EQ(0, pthread_create(&closer, NULL, close_fd, &self->fd_a));
 		ASSERT_EQ(0, pci_unbind(&self->a));

@@ -305,7 +305,7 @@ TEST_F(group_removal, module)
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
 }
 
-#define ROUNDS 40
+#define ROUNDS 12
 
 /* Opens the group and the device, over and over, until the file says enough. */
 static int open_and_close(void *arg)
@@ -367,7 +367,7 @@ static int open_device(void *arg)
 {
 	const struct racer *r = arg;
 
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 40; i++) {
 		int fd = group_device(r->group, r->pci->bdf), ret;
 
 		if (fd < 0)

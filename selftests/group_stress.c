@@ -10,7 +10,7 @@
 #include "lib/task.h"
 #include "lib/test.h"
 
-#define ROUNDS 300
+#define ROUNDS 60
 
 FIXTURE(group_stress) {
 	struct pci pci;
