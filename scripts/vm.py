@@ -54,6 +54,10 @@ MACHINES = {
         Device("igb0", "0000:02:00.0", "igb,bus=rp2"),
         Device("testdev1", "0000:00:09.0", "iommu-testdev,addr=9.0"),
     ],
+    # A disk, which a client drives by itself.
+    "nvme": [
+        Device("nvme0", "0000:00:03.0", "nvme,addr=3.0,serial=rust-vfio"),
+    ],
     # No IOMMU.
     "noiommu": [
         Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
