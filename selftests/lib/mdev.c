@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "iommufd.h"
+#include "mdev.h"
+#include "sysfs.h"
+
+const char *const mdev_uuids[MDEV_UUIDS] = {
+	"3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0d9a01", "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0d9a02",
+	"3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0d9a03", "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0d9a04",
+	"3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0d9a05",
+};
+
+static void mdev_path(const char *uuid, const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "/sys/bus/mdev/devices/%s/%s", uuid, name);
+}
+
+int mdev_create(const char *module, const char *type, const char *uuid)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/%s/%s/mdev_supported_types/%s/create",
+		 module, module, type);
+	return sysfs_write(path, uuid);
+}
+
+int mdev_remove(const char *uuid)
+{
+	char path[256];
+
+	mdev_path(uuid, "remove", path, sizeof(path));
+	return sysfs_write(path, "1");
+}
+
+bool mdev_exists(const char *uuid)
+{
+	char path[256];
+
+	mdev_path(uuid, "", path, sizeof(path));
+	return !access(path, F_OK);
+}
+
+int mdev_name(const char *uuid, char *name, size_t size)
+{
+	char path[256];
+
+	mdev_path(uuid, "vfio-dev", path, sizeof(path));
+	return sysfs_entry(path, 0, name, size);
+}
+
+int mdev_group(const char *uuid)
+{
+	char path[256], group[16];
+
+	mdev_path(uuid, "iommu_group", path, sizeof(path));
+	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
+}
+
+int mdev_open(const char *uuid)
+{
+	char path[128], name[64];
+	int ret = mdev_name(uuid, name, sizeof(name));
+
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+int mdev_type_attr(const char *module, const char *type, const char *name,
+		   char *text, size_t size)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/devices/virtual/%s/%s/mdev_supported_types/%s/%s",
+		 module, module, type, name);
+	return sysfs_read(path, text, size);
+}
+
+int mdev_available(const char *module, const char *type)
+{
+	char text[32];
+
+	if (mdev_type_attr(module, type, "available_instances", text, sizeof(text)) <= 0)
+		abort();
+	return atoi(text);
+}
+
+int mdev_session(const char *uuid, struct session *s)
+{
+	int ret;
+
+	*s = (struct session){ .fd = mdev_open(uuid), .iommufd = iommufd_open() };
+	if (s->fd < 0)
+		return s->fd;
+	if (s->iommufd < 0)
+		return s->iommufd;
+	ret = cdev_bind(s->fd, s->iommufd, &s->devid);
+	if (!ret)
+		ret = ioas_alloc(s->iommufd, &s->ioas);
+	s->hwpt = s->ioas;
+	return ret ? ret : cdev_attach(s->fd, &s->hwpt);
+}
+
+int mdev_sample_load(const char *module)
+{
+	if (module_load("mdev") || module_load(module))
+		return -ENOENT;
+	for (int i = 0; i < MDEV_UUIDS; i++)
+		if (mdev_exists(mdev_uuids[i]) && mdev_remove(mdev_uuids[i]))
+			return -EBUSY;
+	return 0;
+}
+
+int mdev_sample_unload(const char *module)
+{
+	int ret = module_unload(module);
+
+	return ret ? ret : module_unload("mdev");
+}
+
+void *region_map(int fd, const struct vfio_region_info *info, size_t size)
+{
+	return mmap64(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, info->offset);
+}
+
+bool region_read(int fd, uint32_t index, uint32_t offset, void *data, size_t size)
+{
+	struct vfio_region_info info;
+
+	return !cdev_region(fd, index, &info) &&
+	       pread64(fd, data, size, info.offset + offset) == (ssize_t)size;
+}
+
+bool region_write(int fd, uint32_t index, uint32_t offset, const void *data, size_t size)
+{
+	struct vfio_region_info info;
+
+	return !cdev_region(fd, index, &info) &&
+	       pwrite64(fd, data, size, info.offset + offset) == (ssize_t)size;
+}
+
+bool region_is(int fd, uint32_t index, uint64_t size, uint32_t flags)
+{
+	struct vfio_region_info info;
+
+	return !cdev_region(fd, index, &info) && info.size == size && info.flags == flags;
+}
