@@ -25,7 +25,7 @@ module:
 	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
 	@$(S)/build-module $(KERNEL)
 
-.PHONY: demo test test-debug shell bench
+.PHONY: demo test test-debug test-kernel test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
@@ -40,6 +40,14 @@ test-debug:
 	@$(S)/prepare base debug
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/test-debug $(TESTS)
+
+test-kernel:
+	@$(S)/prepare base
+	@set -f; $(VM_ENTER) $(S)/test-kernel --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
+
+# Each, even if one before it fails.
+test-all:
+	@failed=0; for suite in test test-debug test-kernel; do $(MAKE) $$suite || failed=1; done; exit $$failed
 
 shell:
 	@$(S)/prepare $(KERNEL)
@@ -78,6 +86,10 @@ help:
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
+# help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
+# help:                          TESTS=, CORES=    as above
+# help:                          TABLE=README.rst  renew the table there
+# help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:   make bench           guest instructions of each operation, ours and C
 # help:

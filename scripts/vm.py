@@ -64,6 +64,19 @@ MACHINES = {
         Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
         Device("edu1", "0000:00:05.0", f"{EDU},addr=5.0"),
     ],
+    # The kernel's own selftests: many kinds of devices, each in a group of its own.
+    "kernel": [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("nvme0", "0000:00:05.0", "nvme,serial=nvme0,addr=5.0"),
+        Device("e1000e0", "0000:00:06.0", "e1000e,addr=6.0"),
+        Device("pcitest0", "0000:00:07.0", "pci-testdev,addr=7.0"),
+        Device("xhci0", "0000:00:08.0", "qemu-xhci,addr=8.0"),
+        Device("rp1", "0000:00:09.0", "pcie-root-port,addr=9.0,chassis=1,slot=1"),
+        Device("igb0", "0000:01:00.0", "igb,bus=rp1"),
+        Device("rp2", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=2,slot=2"),
+        Device("virtnet0", "0000:02:00.0", "virtio-net-pci,bus=rp2,disable-legacy=on,iommu_platform=on"),
+    ],
 }
 
 # The machines that have another IOMMU than Intel's.
