@@ -39,7 +39,10 @@ class Cpio:
         self._add(path, stat.S_IFLNK | 0o777, target.encode())
 
     def text(self, path, text, mode=0o644):
-        self._add(path, stat.S_IFREG | mode, text.encode())
+        self.data(path, text.encode(), mode)
+
+    def data(self, path, data, mode=0o644):
+        self._add(path, stat.S_IFREG | mode, data)
 
     def file(self, path, source, mode=None):
         with open(source, "rb") as f:
@@ -87,9 +90,9 @@ def is_program(path):
     return head[:4] == b"\x7fELF" and head[16:17] in (b"\x02", b"\x03") and os.access(path, os.X_OK)
 
 
-def libraries(program):
-    """The shared libraries and the loader of a program, by the names it looks for them."""
-    result = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+def libraries(*programs):
+    """The shared libraries and the loader of programs, by the names they look for them."""
+    result = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
     found = re.findall(r"^\s+(?:\S+ => )?(/\S+) \(", result.stdout, re.M)
     return sorted(set(found))
 
@@ -112,17 +115,21 @@ def modinfo(path):
     return [d for d in match.group(1).decode().replace("-", "_").split(",") if d] if match else []
 
 
-def write_base(cpio, top, build, rust_module):
-    """The part that every boot shares: tools, init, modules of both cores."""
-    for path in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "mnt"):
-        cpio.directory(path)
+def write_busybox(cpio):
     cpio.file("bin/busybox", "/usr/bin/busybox")
-    cpio.file("init", os.path.join(top, "scripts/guest/init"), 0o755)
-    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
     applets = subprocess.run(["/usr/bin/busybox", "--list"], capture_output=True, text=True, check=True)
     for applet in applets.stdout.split():
         if applet != "busybox":
             cpio.symlink(f"bin/{applet}", "busybox")
+
+
+def write_base(cpio, top, build, rust_module):
+    """The part that every boot shares: tools, init, modules of both cores."""
+    for path in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "mnt"):
+        cpio.directory(path)
+    write_busybox(cpio)
+    cpio.file("init", os.path.join(top, "scripts/guest/init"), 0o755)
+    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
     for tool in TOOLS:
         cpio.program(f"bin/{os.path.basename(tool)}", os.path.realpath(tool))
     # Names that scripts spell out.  No /usr/bin/timeout: busybox's lacks what the kselftest runner wants of it.
@@ -140,3 +147,52 @@ def write_base(cpio, top, build, rust_module):
     if rust_module:
         cpio.file("modules/rust/vfio.ko", rust_module)
     cpio.text("modules/depends", "\n".join(depends) + "\n")
+
+
+def write_python(cpio):
+    """Python with its library, for programs that busybox's shell would make unreadable."""
+    python = os.path.realpath("/usr/bin/python3")
+    cpio.program("usr/bin/python3", python)
+    library = os.path.join("/usr/lib", os.path.basename(python))
+    # Compiled files as well: an emulated processor compiles for long.
+    unused = ("test/", "pydoc_data/", "_pyrepl/", "sitecustomize.py")
+    cpio.tree(library, library, lambda name: not name.startswith(unused))
+    modules = os.path.join(library, "lib-dynload")
+    for needed in libraries(*(os.path.join(modules, name) for name in sorted(os.listdir(modules)))):
+        cpio.file(needed, needed)
+
+
+# What QEMU needs of its own to boot a kernel on q35 without a display.
+FIRMWARE = ["/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/linuxboot_dma.bin"]
+
+
+def write_qemu(cpio):
+    """QEMU, for a guest inside of the guest."""
+    cpio.program("bin/qemu-system-x86_64", "/usr/bin/qemu-system-x86_64")
+    for path in FIRMWARE:
+        cpio.file(path, os.path.realpath(path))
+
+
+def write_inner(cpio, top, build, programs, modules):
+    """The inner guest's whole initramfs: its shell on a serial port, and the modules named, with
+    those that they need."""
+    for path in ("dev", "proc", "sys", "tmp", "root", "etc"):
+        cpio.directory(path)
+    write_busybox(cpio)
+    guest = os.path.join(top, "selftests/guest")
+    cpio.file("init", os.path.join(guest, "init"), 0o755)
+    cpio.file("lib/inner.sh", os.path.join(guest, "inner.sh"))
+    cpio.file("lib/udhcpc.sh", os.path.join(guest, "udhcpc.sh"), 0o755)
+    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
+    for path in programs:
+        folder = "modules" if path.endswith(".ko") else "bin"
+        cpio.file(os.path.join(folder, os.path.basename(path)), path)
+    paths = module_paths(build)
+    depends, todo = {}, list(modules)
+    while todo:
+        name = todo.pop()
+        if name not in depends:
+            depends[name] = modinfo(paths[name])
+            cpio.file(f"modules/{name}.ko", paths[name])
+            todo += depends[name]
+    cpio.text("modules/depends", "".join(f"{n}:{' '.join(d)}\n" for n, d in sorted(depends.items())))
