@@ -13,6 +13,7 @@ CORES ?= c,rust
 CORE ?= rust
 KERNEL ?= base
 VMS ?= 2
+MODES ?= iommufd,compat
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
 VM_ENTER := env -u KDIR $(S)/enter
 # Without them the other tests can run still.
@@ -25,7 +26,7 @@ module:
 	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
 	@$(S)/build-module $(KERNEL)
 
-.PHONY: demo test test-debug test-kernel test-all shell bench
+.PHONY: demo test test-debug test-kernel test-guest test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
@@ -45,9 +46,13 @@ test-kernel:
 	@$(S)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-kernel --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
+test-guest:
+	@$(S)/prepare base
+	@set -f; $(VM_ENTER) $(S)/test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
+
 # Each, even if one before it fails.
 test-all:
-	@failed=0; for suite in test test-debug test-kernel; do $(MAKE) $$suite || failed=1; done; exit $$failed
+	@failed=0; for suite in test test-debug test-kernel test-guest; do $(MAKE) $$suite || failed=1; done; exit $$failed
 
 shell:
 	@$(S)/prepare $(KERNEL)
@@ -89,6 +94,10 @@ help:
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
 # help:                          TABLE=README.rst  renew the table there
+# help:   make test-guest      QEMU in the VM gives its devices to a guest of its own, on both cores
+# help:                          TESTS='PATTERN...'  some scenarios
+# help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
+# help:                          an iommufd, by its group with a container (C alone, so not by default)
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:   make bench           guest instructions of each operation, ours and C

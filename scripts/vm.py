@@ -77,6 +77,28 @@ MACHINES = {
         Device("rp2", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=2,slot=2"),
         Device("virtnet0", "0000:02:00.0", "virtio-net-pci,bus=rp2,disable-legacy=on,iommu_platform=on"),
     ],
+    # What is given to a guest inside of the guest (scripts/test-guest).
+    "guest": [
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("e1000e0", "0000:00:05.0", "e1000e,netdev=net0,romfile=,addr=5.0"),
+        Device("virtionet0", "0000:00:06.0",
+               "virtio-net-pci,netdev=net1,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
+        Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
+        Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
+        Device("nvme0", "0000:00:08.0", "nvme,drive=disk0,serial=guest,addr=8.0"),
+        # a group of two devices
+        Device("pair0", "0000:00:09.0", f"{EDU},addr=9.0,multifunction=on"),
+        Device("pair1", "0000:00:09.1", f"{EDU},addr=9.1"),
+    ],
+}
+
+# A network of QEMU's own: DHCP, a gateway that answers, and a port that sends back what it gets.
+NETWORK = "restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+
+# What the devices of a machine stand on.
+MACHINE_BACKENDS = {
+    "guest": [*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{NETWORK}")),
+              "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on"],
 }
 
 # The machines that have another IOMMU than Intel's.
@@ -215,7 +237,7 @@ class Machine:
         self.idle = idle
         self.on_line = on_line
         self.log = log
-        self.extra = list(extra)
+        self.extra = [*MACHINE_BACKENDS.get(machine, ()), *extra]
         self.oops = oops
         # Without five-level page tables: an interrupt while the kernel identifies its boot processor finds
         # them "off", and KASAN reports a wild access that there was not.
