@@ -9,6 +9,7 @@ import subprocess
 
 # What the guest's own tools need beside busybox: `make -C selftests run_tests` works in it.
 TOOLS = ["/bin/bash", "/usr/bin/make"]
+BUSYBOX = "/usr/bin/busybox"
 
 
 class Cpio:
@@ -115,22 +116,23 @@ def modinfo(path):
     return [d for d in match.group(1).decode().replace("-", "_").split(",") if d] if match else []
 
 
-def write_busybox(cpio):
-    cpio.file("bin/busybox", "/usr/bin/busybox")
-    applets = subprocess.run(["/usr/bin/busybox", "--list"], capture_output=True, text=True, check=True)
+def write_busybox(cpio, busybox):
+    cpio.file("bin/busybox", busybox)
+    applets = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
     for applet in applets.stdout.split():
         if applet != "busybox":
             cpio.symlink(f"bin/{applet}", "busybox")
 
 
-def write_base(cpio, top, build, rust_module):
+def write_base(cpio, top, build, rust_module, busybox):
     """The part that every boot shares: tools, init, modules of both cores."""
     for path in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "mnt"):
         cpio.directory(path)
-    write_busybox(cpio)
+    write_busybox(cpio, busybox)
     cpio.file("init", os.path.join(top, "scripts/guest/init"), 0o755)
     cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
-    for tool in TOOLS:
+    # The root's own tools serve its own architecture.
+    for tool in TOOLS if busybox == BUSYBOX else []:
         cpio.program(f"bin/{os.path.basename(tool)}", os.path.realpath(tool))
     # Names that scripts spell out.  No /usr/bin/timeout: busybox's lacks what the kselftest runner wants of it.
     for name in ("env", "bash"):
@@ -178,7 +180,7 @@ def write_inner(cpio, top, build, programs, modules):
     those that they need."""
     for path in ("dev", "proc", "sys", "tmp", "root", "etc"):
         cpio.directory(path)
-    write_busybox(cpio)
+    write_busybox(cpio, BUSYBOX)
     guest = os.path.join(top, "selftests/guest")
     cpio.file("init", os.path.join(guest, "init"), 0o755)
     cpio.file("lib/inner.sh", os.path.join(guest, "inner.sh"))
@@ -195,4 +197,5 @@ def write_inner(cpio, top, build, programs, modules):
             depends[name] = modinfo(paths[name])
             cpio.file(f"modules/{name}.ko", paths[name])
             todo += depends[name]
+    cpio.text("parameters", "")
     cpio.text("modules/depends", "".join(f"{n}:{' '.join(d)}\n" for n, d in sorted(depends.items())))

@@ -9,7 +9,6 @@ run-tests, demo and bench use the functions below."""
 
 import argparse
 import asyncio
-import collections
 import dataclasses
 import fcntl
 import json
@@ -24,90 +23,10 @@ import time
 from qemu.qmp import ExecuteError, QMPClient
 
 import initramfs
+from machines import IOMMUS, MACHINES, PC
 
 TOP = os.environ.get("TOP") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.environ.get("CACHE", "")
-
-# id, where it sits (guest address), QEMU's arguments.  The guest finds the addresses in its
-# environment under the id in capitals: EDU0=0000:00:04.0.
-Device = collections.namedtuple("Device", "id address args")
-
-EDU = "edu,dma_mask=18446744073709551615"
-
-MACHINES = {
-    # One machine for everything: plain devices, two groups of two functions, a device that can
-    # be unplugged, a device with MSI-X.
-    "default": [
-        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
-        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
-        # a group of two devices without a host driver
-        Device("pair0", "0000:00:05.0", f"{EDU},addr=5.0,multifunction=on"),
-        Device("pair1", "0000:00:05.1", f"{EDU},addr=5.1"),
-        # a group of which one device has a host driver
-        Device("mixed0", "0000:00:06.0",
-               "virtio-rng-pci,addr=6.0,multifunction=on,disable-legacy=on,iommu_platform=on"),
-        Device("mixed1", "0000:00:06.1", f"{EDU},addr=6.1"),
-        # behind root ports
-        Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
-        Device("hot0", "0000:01:00.0", f"{EDU},bus=rp1"),
-        Device("rp2", "0000:00:08.0", "pcie-root-port,addr=8.0,chassis=2,slot=2"),
-        Device("igb0", "0000:02:00.0", "igb,bus=rp2"),
-        Device("testdev1", "0000:00:09.0", "iommu-testdev,addr=9.0"),
-    ],
-    # A disk, which a client drives by itself.
-    "nvme": [
-        Device("nvme0", "0000:00:03.0", "nvme,addr=3.0,serial=rust-vfio"),
-    ],
-    # No IOMMU.
-    "noiommu": [
-        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
-        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
-        Device("edu1", "0000:00:05.0", f"{EDU},addr=5.0"),
-    ],
-    # The kernel's own selftests: many kinds of devices, each in a group of its own.
-    "kernel": [
-        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
-        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
-        Device("nvme0", "0000:00:05.0", "nvme,serial=nvme0,addr=5.0"),
-        Device("e1000e0", "0000:00:06.0", "e1000e,addr=6.0"),
-        Device("pcitest0", "0000:00:07.0", "pci-testdev,addr=7.0"),
-        Device("xhci0", "0000:00:08.0", "qemu-xhci,addr=8.0"),
-        Device("rp1", "0000:00:09.0", "pcie-root-port,addr=9.0,chassis=1,slot=1"),
-        Device("igb0", "0000:01:00.0", "igb,bus=rp1"),
-        Device("rp2", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=2,slot=2"),
-        Device("virtnet0", "0000:02:00.0", "virtio-net-pci,bus=rp2,disable-legacy=on,iommu_platform=on"),
-    ],
-    # What is given to a guest inside of the guest (scripts/test-guest).
-    "guest": [
-        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
-        Device("e1000e0", "0000:00:05.0", "e1000e,netdev=net0,romfile=,addr=5.0"),
-        Device("virtionet0", "0000:00:06.0",
-               "virtio-net-pci,netdev=net1,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
-        Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
-        Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
-        Device("nvme0", "0000:00:08.0", "nvme,drive=disk0,serial=guest,addr=8.0"),
-        # a group of two devices
-        Device("pair0", "0000:00:09.0", f"{EDU},addr=9.0,multifunction=on"),
-        Device("pair1", "0000:00:09.1", f"{EDU},addr=9.1"),
-    ],
-}
-
-# A network of QEMU's own: DHCP, a gateway that answers, and a port that sends back what it gets.
-NETWORK = "restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
-
-# What the devices of a machine stand on.
-MACHINE_BACKENDS = {
-    "guest": [*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{NETWORK}")),
-              "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on"],
-}
-
-# The machines that have another IOMMU than Intel's.
-MACHINE_IOMMU = {"noiommu": "none"}
-
-VIOMMU = {
-    "intel": (["-device", "intel-iommu,intremap=on"], "intel_iommu=on,sm_on"),
-    "none": ([], "intel_iommu=off"),
-}
 
 
 class Failure(Exception):
@@ -146,6 +65,12 @@ def rust_module(variant):
     return script("build-module", variant)
 
 
+def architecture(build):
+    """What make calls the architecture of a kernel build."""
+    with open(os.path.join(build, ".config"), encoding="utf-8") as f:
+        return "arm64" if "CONFIG_ARM64=y\n" in f else "x86_64"
+
+
 def test_driver(variant):
     """The tests' own driver, which either core loads; returns its path."""
     build = kernel_build(variant)
@@ -153,7 +78,8 @@ def test_driver(variant):
     os.makedirs(out, exist_ok=True)
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/testdrv", f"MO={out}", "LLVM=1", "modules"],
+        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/testdrv", f"MO={out}", "LLVM=1",
+                                 f"ARCH={architecture(build)}", "modules"],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode:
         sys.stderr.write(result.stdout)
@@ -165,7 +91,7 @@ def base_archive(variant, module, tests=False):
     """The initramfs that all boots share, less the job."""
     cpio = initramfs.Cpio()
     build = kernel_build(variant)
-    initramfs.write_base(cpio, TOP, build, module)
+    initramfs.write_base(cpio, TOP, build, module, script("busybox", architecture(build)))
     if tests:
         cpio.file("modules/vfio_testdrv.ko", test_driver(variant))
     return cpio.bytes()
@@ -175,7 +101,9 @@ def job_archive(job, machine="default", programs=(), trees=(), interactive=False
     """The part of the initramfs that belongs to one boot."""
     cpio = initramfs.Cpio()
     cpio.text("job", job)
-    cpio.text("devices", "".join(f"export {d.id.upper()}={d.address}\n" for d in MACHINES[machine]))
+    kind = MACHINES[machine]
+    cpio.text("devices", "".join(f"export {d.id.upper()}={d.address}\n" for d in kind.devices))
+    cpio.text("parameters", "".join(f"{module} {given}\n" for module, given in kind.parameters.items()))
     if interactive:
         cpio.text("interactive", "")
     for path, source in programs:
@@ -190,8 +118,10 @@ def job_archive(job, machine="default", programs=(), trees=(), interactive=False
 
 # KVM counts only with hardware under it: /dev/kvm alone may belong to a host on which stock
 # guests hang.  So: the modules of hardware virtualisation, and a guest that really came up.
-def accelerator():
-    """kvm or tcg; ACCEL= in the environment overrides."""
+def accelerator(platform=PC):
+    """kvm or tcg; ACCEL= in the environment overrides.  Another platform than the host's is emulated."""
+    if platform is not PC:
+        return "tcg"
     wish = os.environ.get("ACCEL")
     if wish:
         if wish not in ("kvm", "tcg"):
@@ -221,14 +151,12 @@ BOOT_IDLE = 180
 class Machine:
     """One VM, from its start to its end."""
 
-    def __init__(self, archive, *, core, kernel="base", machine="default", iommu=None, memory="1G", cpus=2,
-                 arguments="", accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic",
-                 cpu="max,la57=off"):
+    def __init__(self, archive, *, core, kernel="base", machine="default", memory="1G", cpus=2, arguments="",
+                 accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic", cpu=None):
         self.archive = archive
         self.core = core
-        self.kernel = kernel
-        self.devices = MACHINES[machine]
-        self.iommu = iommu or MACHINE_IOMMU.get(machine, "intel")
+        self.kind = MACHINES[machine]
+        self.kernel = self.kind.variant(kernel)
         self.memory = memory
         self.cpus = cpus
         self.arguments = arguments
@@ -237,36 +165,31 @@ class Machine:
         self.idle = idle
         self.on_line = on_line
         self.log = log
-        self.extra = [*MACHINE_BACKENDS.get(machine, ()), *extra]
+        self.extra = [*self.kind.backends, *extra]
         self.oops = oops
-        # Without five-level page tables: an interrupt while the kernel identifies its boot processor finds
-        # them "off", and KASAN reports a wild access that there was not.
-        self.cpu = cpu
+        self.cpu = cpu or IOMMUS[self.kind.iommu].cpu or self.kind.platform.cpu
         self.qmp = None
         self.events = []
         self.event_came = None
         self.last_sign = 0.0
 
     def command(self, initrd, console, interactive):
-        build = kernel_build(self.kernel)
-        iommu_args, iommu_kernel = VIOMMU[self.iommu]
-        kernel_args = [f"core={self.core}", "console=ttyS0", "panic=-1", iommu_kernel, "no_timer_check",
+        platform, iommu = self.kind.platform, IOMMUS[self.kind.iommu]
+        kernel_args = [f"core={self.core}", platform.kernel, "panic=-1", iommu.kernel,
                        f"oops={self.oops}" if self.oops else "", self.arguments]
         if interactive:
             kernel_args.append(f"quiet TERM={os.environ.get('TERM', 'linux')}")
-        accel = self.accel or accelerator()
-        command = ["qemu-system-x86_64", "-accel", accel, "-cpu", self.cpu, "-m", self.memory,
-                   "-smp", str(self.cpus), "-machine", "q35,kernel-irqchip=split",
+        command = [platform.qemu, "-accel", self.accel or accelerator(platform), "-cpu", self.cpu,
+                   "-m", self.memory, "-smp", str(self.cpus), "-machine", platform.machine,
                    "-nodefaults", "-nographic", "-no-reboot",
-                   "-kernel", os.path.join(build, "arch/x86/boot/bzImage"), "-initrd", initrd,
+                   "-kernel", os.path.join(kernel_build(self.kernel), platform.image), "-initrd", initrd,
                    "-append", " ".join(a for a in kernel_args if a)]
         if interactive:
             command += ["-chardev", "stdio,mux=on,signal=off,id=console"]
         else:
             command += ["-chardev", f"file,id=console,path={console}"]
-        command += ["-device", "isa-serial,chardev=console,index=0"]
-        command += iommu_args
-        for device in self.devices:
+        command += [*platform.ports, *iommu.qemu]
+        for device in self.kind.devices:
             command += ["-device", f"{device.args},id={device.id}"]
         return command + self.extra
 
@@ -284,12 +207,11 @@ class Machine:
                 f.write(self.archive)
             command = self.command(initrd, console, interactive)
             channels = {}
-            for name, device in (("qmp", None), ("requests", "index=1"), ("output", "index=2,irq=5")):
+            for name in ("qmp", "requests", "output"):
                 ours, theirs = socket.socketpair()
                 channels[name] = ours, theirs
                 command += ["-chardev", f"socket,id={name},fd={theirs.fileno()}"]
-                command += ["-mon", "qmp,mode=control"] if name == "qmp" else \
-                    ["-device", f"isa-serial,chardev={name},{device}"]
+            command += ["-mon", "qmp,mode=control"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
             # No VM outlives the script, however that ends.
@@ -437,9 +359,10 @@ def command_run(options):
     def show(line):
         if not line.startswith("@@ "):
             print(line, flush=True)
-    module = rust_module(options.kernel) if options.core == "rust" else None
-    archive = base_archive(options.kernel, module, True) + job_archive(job, options.machine, programs=files)
-    machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
+    kernel = MACHINES[options.machine].variant(options.kernel)
+    module = rust_module(kernel) if options.core == "rust" else None
+    archive = base_archive(kernel, module, True) + job_archive(job, options.machine, programs=files)
+    machine = Machine(archive, core=options.core, kernel=kernel, machine=options.machine,
                       memory=options.memory, arguments=options.append, on_line=show, log=options.log)
     result = machine.run()
     if options.console or result.reason:
@@ -452,10 +375,11 @@ def command_run(options):
 def command_shell(options):
     job = 'ins_vfio\ncat /devices\necho "The $VFIO_CORE core is loaded; poweroff -f leaves (or Ctrl-A X)."\n' \
           "setsid cttyhack sh\n"
-    module = rust_module(options.kernel) if options.core == "rust" else None
+    kernel = MACHINES[options.machine].variant(options.kernel)
+    module = rust_module(kernel) if options.core == "rust" else None
     trees = [(f"opt/{os.path.basename(d)}", d) for d in options.tree]
-    archive = base_archive(options.kernel, module, True) + job_archive(job, options.machine, trees=trees, interactive=True)
-    machine = Machine(archive, core=options.core, kernel=options.kernel, machine=options.machine,
+    archive = base_archive(kernel, module, True) + job_archive(job, options.machine, trees=trees, interactive=True)
+    machine = Machine(archive, core=options.core, kernel=kernel, machine=options.machine,
                       memory=options.memory, arguments=options.append)
     machine.run(interactive=True)
     return 0

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Functions for the VM's jobs; sourced by init.
 
-# ins NAME [PARAMETERS]: inserts a module after those that it depends on.
+# ins NAME [PARAMETERS]: inserts a module after those that it depends on, with the parameters
+# that the machine needs (/parameters) and those given.
 ins() {
 	local name=$1 file=/modules/$1.ko dep
 	shift
@@ -11,7 +12,8 @@ ins() {
 	for dep in $(sed -n "s/^$name://p" /modules/depends); do
 		ins "$dep" || return 1
 	done
-	insmod "$file" "$@"
+	# shellcheck disable=SC2046
+	insmod "$file" $(sed -n "s/^$name //p" /parameters) "$@"
 }
 
 # The stack that the tests and the demo start from.

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the VMs are made of: devices, IOMMUs, platforms, and the machines that put them together."""
+
+import collections
+import dataclasses
+
+# id, where it sits (guest address), QEMU's arguments.  The guest finds the addresses in its
+# environment under the id in capitals: EDU0=0000:00:04.0.
+Device = collections.namedtuple("Device", "id address args")
+
+EDU = "edu,dma_mask=18446744073709551615"
+
+# One set for everything: plain devices, two groups of two functions, a device that can be
+# unplugged, a device with MSI-X.
+DEVICES = [
+    Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+    Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+    # a group of two devices without a host driver
+    Device("pair0", "0000:00:05.0", f"{EDU},addr=5.0,multifunction=on"),
+    Device("pair1", "0000:00:05.1", f"{EDU},addr=5.1"),
+    # a group of which one device has a host driver
+    Device("mixed0", "0000:00:06.0",
+           "virtio-rng-pci,addr=6.0,multifunction=on,disable-legacy=on,iommu_platform=on"),
+    Device("mixed1", "0000:00:06.1", f"{EDU},addr=6.1"),
+    # behind root ports
+    Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
+    Device("hot0", "0000:01:00.0", f"{EDU},bus=rp1"),
+    Device("rp2", "0000:00:08.0", "pcie-root-port,addr=8.0,chassis=2,slot=2"),
+    Device("igb0", "0000:02:00.0", "igb,bus=rp2"),
+    Device("testdev1", "0000:00:09.0", "iommu-testdev,addr=9.0"),
+]
+
+# For an IOMMU that does not confine a device's interrupts (no interrupt remapping): without
+# these, iommufd and the container refuse the device.
+UNSAFE_INTERRUPTS = {"iommufd": "allow_unsafe_interrupts=1", "vfio_iommu_type1": "allow_unsafe_interrupts=1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Iommu:
+    """An IOMMU that QEMU emulates."""
+    qemu: tuple = ()          # arguments
+    kernel: str = ""          # arguments
+    cpu: str = ""             # if it takes another than the platform's
+    parameters: dict = dataclasses.field(default_factory=dict)   # of modules, when the guest inserts them
+
+
+@dataclasses.dataclass(frozen=True)
+class Platform:
+    """A kind of computer: QEMU's program and arguments, the kernel for it."""
+    qemu: str
+    machine: str
+    cpu: str
+    ports: tuple              # QEMU's arguments for the chardevs console, requests (ttyS1), output (ttyS2)
+    image: str                # in the kernel's build folder
+    kernel: str               # arguments
+    variant: str = ""         # the kernel's build, if there is but one
+
+
+PC = Platform(
+    qemu="qemu-system-x86_64", machine="q35,kernel-irqchip=split",
+    # Without five-level page tables: an interrupt while the kernel identifies its boot processor finds
+    # them "off", and KASAN reports a wild access that there was not.
+    cpu="max,la57=off",
+    ports=("-device", "isa-serial,chardev=console,index=0", "-device", "isa-serial,chardev=requests,index=1",
+           "-device", "isa-serial,chardev=output,index=2,irq=5"),
+    image="arch/x86/boot/bzImage", kernel="console=ttyS0 no_timer_check")
+
+ARM = Platform(
+    qemu="qemu-system-aarch64", machine="virt,gic-version=3",
+    # The architecture's own hash for signed pointers is slow to emulate.
+    cpu="max,pauth-impdef=on",
+    # One card with four ports, of which the middle ones are connected: ttyS1 and ttyS2, as on a PC.
+    ports=("-serial", "chardev:console", "-device", "pci-serial-4x,addr=1e.0,chardev2=requests,chardev3=output"),
+    image="arch/arm64/boot/Image", kernel="console=ttyAMA0", variant="arm64")
+
+IOMMUS = {
+    "none": Iommu(),
+    # Linux is ready for scalable mode (sm_on) and takes it where the IOMMU has it: legacy mode here.
+    "intel-legacy": Iommu(("-device", "intel-iommu,intremap=on"), "intel_iommu=on,sm_on"),
+    "intel-scalable": Iommu(("-device", "intel-iommu,intremap=on,scalable-mode=on"), "intel_iommu=on,sm_on"),
+    # First-stage tables, those of the processor
+    "intel-first-stage": Iommu(("-device", "intel-iommu,intremap=on,scalable-mode=on,fsts=on"),
+                               "intel_iommu=on,sm_on"),
+    "amd": Iommu(("-device", "amd-iommu,intremap=on,dma-remap=on"), cpu="EPYC", parameters=UNSAFE_INTERRUPTS),
+    "virtio": Iommu(("-device", "virtio-iommu-pci,addr=1d.0"), parameters=UNSAFE_INTERRUPTS),
+    # of the machine itself
+    "smmuv3": Iommu(("-machine", "iommu=smmuv3")),
+}
+
+
+# What is given to a guest inside of the guest (scripts/test-guest).
+GUEST_DEVICES = [
+    Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+    Device("e1000e0", "0000:00:05.0", "e1000e,netdev=net0,romfile=,addr=5.0"),
+    Device("virtionet0", "0000:00:06.0",
+           "virtio-net-pci,netdev=net1,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
+    Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
+    Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
+    Device("nvme0", "0000:00:08.0", "nvme,drive=disk0,serial=guest,addr=8.0"),
+    # a group of two devices
+    Device("pair0", "0000:00:09.0", f"{EDU},addr=9.0,multifunction=on"),
+    Device("pair1", "0000:00:09.1", f"{EDU},addr=9.1"),
+]
+
+# A network of QEMU's own for each NIC: DHCP, a gateway that answers, and a port that sends back what it
+# gets.  And a disk in a file that nobody else sees.
+NETWORK = "restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+GUEST_BACKENDS = (*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{NETWORK}")),
+                  "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A machine that tests can ask for."""
+    iommu: str
+    devices: list = dataclasses.field(default_factory=lambda: DEVICES)
+    platform: Platform = PC
+    backends: tuple = ()      # QEMU's arguments: what the devices stand on
+
+    @property
+    def parameters(self):
+        return IOMMUS[self.iommu].parameters
+
+    def variant(self, wish):
+        """The build of the kernel that boots, where WISH is what the person asked for."""
+        return self.platform.variant or wish
+
+
+MACHINES = {
+    "default": Kind("intel-legacy"),
+    # A disk, which a client drives by itself
+    "nvme": Kind("intel-legacy", [
+        Device("nvme0", "0000:00:03.0", "nvme,addr=3.0,serial=rust-vfio"),
+    ]),
+    "noiommu": Kind("none", [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("edu1", "0000:00:05.0", f"{EDU},addr=5.0"),
+    ]),
+    # The kernel's own selftests: many kinds of devices, each in a group of its own
+    "kernel": Kind("intel-legacy", [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("nvme0", "0000:00:05.0", "nvme,serial=nvme0,addr=5.0"),
+        Device("e1000e0", "0000:00:06.0", "e1000e,addr=6.0"),
+        Device("pcitest0", "0000:00:07.0", "pci-testdev,addr=7.0"),
+        Device("xhci0", "0000:00:08.0", "qemu-xhci,addr=8.0"),
+        Device("rp1", "0000:00:09.0", "pcie-root-port,addr=9.0,chassis=1,slot=1"),
+        Device("igb0", "0000:01:00.0", "igb,bus=rp1"),
+        Device("rp2", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=2,slot=2"),
+        Device("virtnet0", "0000:02:00.0", "virtio-net-pci,bus=rp2,disable-legacy=on,iommu_platform=on"),
+    ]),
+    # The same devices behind each IOMMU
+    "intel-legacy": Kind("intel-legacy"),
+    "intel-scalable": Kind("intel-scalable"),
+    "intel-first-stage": Kind("intel-first-stage"),
+    "amd": Kind("amd"),
+    "virtio": Kind("virtio"),
+    "arm64": Kind("smmuv3", platform=ARM),
+    # What is given to a guest inside of the guest (scripts/test-guest)
+    "guest": Kind("intel-legacy", GUEST_DEVICES, backends=GUEST_BACKENDS),
+}
