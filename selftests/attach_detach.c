@@ -7,6 +7,7 @@
 #include "lib/iommufd.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
+#include "lib/viommu.h"
 
 #define IOVA 0x10000000ULL
 #define BAD_ID 0x7fffffff
@@ -73,6 +74,8 @@ FIXTURE_TEARDOWN(attach_detach)
 	session_close(&self->s);
 }
 
+#define NO_PASID_TABLES "the IOMMU has no page tables for PASIDs"
+
 /* Two page tables that take PASIDs, the first of them attached to the device. */
 static int setup_pasid(struct session *s, uint32_t *hwpt)
 {
@@ -125,6 +128,8 @@ TEST_F(attach_detach, attach_pasid_errors)
 	uint32_t hwpt[2], pt;
 	int fd = self->s.fd;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	arg.pt_id = hwpt[0];
 	for (arg.argsz = 12; arg.argsz < 16; arg.argsz++)
@@ -161,6 +166,8 @@ TEST_F(attach_detach, attach_pasid_range)
 	uint32_t hwpt[2], pt;
 	int fd = self->s.fd;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	EXPECT_EQ(-EFAULT, attach_edge(fd, arg, 12));
 	arg.argsz = 12;
@@ -192,6 +199,8 @@ TEST_F(attach_detach, attach_pasid_needs_pasid_tables)
 	uint32_t pt = self->ioas, hwpt;
 	int fd = self->s.fd;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
 	pt = self->ioas;
 	EXPECT_EQ(-EINVAL, cdev_attach_pasid(fd, 5, &pt));
@@ -208,6 +217,8 @@ TEST_F(attach_detach, pasid_replace_and_detach)
 	int fd = self->s.fd, ifd = self->s.iommufd;
 	uint32_t hwpt[2], pt;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	pt = hwpt[1];
 	ASSERT_EQ(0, cdev_attach_pasid(fd, 7, &pt));
@@ -317,6 +328,8 @@ TEST_F(attach_detach, close_detaches)
 	int ifd = self->s.iommufd;
 	uint32_t hwpt[2], pt;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	for (uint32_t pasid = 1; pasid < 100; pasid += 7) {
 		pt = hwpt[pasid & 1];
@@ -341,6 +354,8 @@ TEST_F(attach_detach, unwritable_pasid_result)
 	int fd = self->s.fd, ifd = self->s.iommufd;
 	uint32_t hwpt[2];
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	EXPECT_EQ(-EFAULT, attach_read_only(fd, PASID, hwpt[1], 9));
 	EXPECT_EQ(BY_CORE(0, -EBUSY), iommufd_destroy(ifd, hwpt[0]));
@@ -353,6 +368,8 @@ TEST_F(attach_detach, unwritable_pasid_replace)
 	int fd = self->s.fd, ifd = self->s.iommufd;
 	uint32_t hwpt[2], third, pt;
 
+	if (pasid_tables(&self->s) == -EOPNOTSUPP)
+		SKIP(return, NO_PASID_TABLES);
 	ASSERT_EQ(0, setup_pasid(&self->s, hwpt));
 	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, self->ioas,
 				IOMMU_HWPT_ALLOC_PASID, &third));

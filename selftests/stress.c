@@ -160,7 +160,7 @@ TEST_F(stress, use_and_unbind)
 		EXPECT_EQ(0, worker_join(&worker[i]));
 	TH_LOG("%d opened, %d bound, %d times another name", client.opened,
 	       client.bound, renamed);
-	EXPECT_GE(client.bound, 40);
+	EXPECT_GE((int)client.bound, 40);
 	if (core_is_rust())
 		EXPECT_EQ(0, renamed);
 }
@@ -404,7 +404,7 @@ TEST_F(stress, closing_eventfds)
 	e.stop = true;
 	EXPECT_EQ(0, worker_join(&owner));
 	TH_LOG("%d times set", e.set);
-	EXPECT_GT(e.set, 0);
+	EXPECT_GT((int)e.set, 0);
 
 	/* The slot is free, and takes one that stays. */
 	EXPECT_EQ(0, cdev_set_irqs(s.fd, e.index, e.flags, 0, 1,
