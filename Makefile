@@ -26,7 +26,7 @@ module:
 	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
 	@$(S)/build-module $(KERNEL)
 
-.PHONY: demo test test-debug test-kernel test-guest test-all shell bench
+.PHONY: demo test test-debug test-kernel test-guest test-viommu test-arm64 test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
@@ -36,6 +36,14 @@ test:
 	@$(S)/prepare base
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(TESTS)
+
+test-viommu:
+	@$(S)/prepare base
+	@set -f; $(VM_ENTER) $(S)/test-viommu --cores $(CORES) --vms $(VMS) $(TESTS)
+
+test-arm64:
+	@$(S)/prepare arm64
+	@set -f; $(VM_ENTER) $(S)/test-viommu --machines arm64 --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-debug:
 	@$(S)/prepare base debug
@@ -90,6 +98,9 @@ help:
 # help:   make demo            a PCI device's whole life on the Rust core, in a VM, step by step
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
+# help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
+# help:                          virtio, none                    TESTS=, CORES= as above
+# help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above

@@ -185,6 +185,8 @@ def build_selftests(kernel):
     os.makedirs(out, exist_ok=True)
     make = ["make", "-s", "-C", os.path.join(TOP, "selftests"), f"OUTPUT={out}", f"KSRC={source}",
             f"KHDR_INCLUDES=-isystem {build}/usr/include"]
+    if vm.architecture(build) == "arm64":
+        make += ["ARCH=arm64", "LLVM=1"]
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = subprocess.run([*make, f"-j{os.environ.get('JOBS', '2')}"], stdout=subprocess.PIPE,
@@ -276,11 +278,12 @@ def parse(parser):
     return options
 
 
-def archive(options):
+def archive(options, kernel=None):
     """The initramfs of a suite's boots, less their jobs."""
-    vm.kernel_build(options.kernel)
-    module = vm.rust_module(options.kernel) if "rust" in options.cores else None
-    return vm.base_archive(options.kernel, module, True)
+    kernel = kernel or options.kernel
+    vm.kernel_build(kernel)
+    module = vm.rust_module(kernel) if "rust" in options.cores else None
+    return vm.base_archive(kernel, module, True)
 
 
 def run(options, boots, host=(), more=None):
