@@ -133,37 +133,40 @@ TEST_F(dma, detach)
 	}
 }
 
-/*
- * semantics: 65, 66.  A write to what is not mapped is told, and so is one of a device
- * that is not attached.
- */
+/* semantics: 65.  A write to what is not mapped is told. */
 TEST_F(dma, fault_is_told)
 {
-	uint64_t iova = 0x2345000;
+	int kmsg = kmsg_open();
+	bool told = false;
 
-	for (int attached = 1; attached >= 0; attached--) {
-		int kmsg = kmsg_open();
-		bool told = false;
-
-		ASSERT_GE(kmsg, 0);
-		if (!attached) {
-			ASSERT_EQ(0, cdev_detach(self->s.fd));
-			/* An abort by SMMUv3 is not an event. */
-			if (viommu_of(&self->pci) == VIOMMU_SMMUV3)
-				break;
-		}
-		/*
-		 * Of many faults the kernel tells some.  QEMU's AMD IOMMU
-		 * remembers one, and is silent on the same address again.
-		 */
-		for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
-			iova += PAGE;
-			ASSERT_TRUE(faults(self->bar, iova, self->page[0]));
-			told = fault_is_told(kmsg, &self->pci, iova, 500);
-		}
-		EXPECT_TRUE(told);
-		close(kmsg);
+	ASSERT_GE(kmsg, 0);
+	/* Of many faults the kernel tells some. */
+	for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
+		ASSERT_TRUE(faults(self->bar, 0x2345000, self->page[0]));
+		told = fault_is_told(kmsg, &self->pci, 0x2345000, 500);
 	}
+	EXPECT_TRUE(told);
+	close(kmsg);
+}
+
+/* semantics: 66.  ... and so is one of a device that is not attached. */
+TEST_F(dma, detached_fault_is_told)
+{
+	int kmsg = kmsg_open();
+	bool told = false;
+
+	if (viommu_of(&self->pci) == VIOMMU_SMMUV3)
+		SKIP(return, "SMMUv3 aborts what a detached device does without an event");
+	if (viommu_of(&self->pci) == VIOMMU_AMD)
+		SKIP(return, "QEMU's AMD IOMMU logs no event of a detached device");
+	ASSERT_GE(kmsg, 0);
+	ASSERT_EQ(0, cdev_detach(self->s.fd));
+	for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
+		ASSERT_TRUE(faults(self->bar, 0x6789000, self->page[0]));
+		told = fault_is_told(kmsg, &self->pci, 0x6789000, 500);
+	}
+	EXPECT_TRUE(told);
+	close(kmsg);
 }
 
 /* semantics: 201.  Closing the iommufd leaves the DMA to the bound device. */
