@@ -12,6 +12,7 @@ S := scripts
 CORES ?= c,rust
 CORE ?= rust
 KERNEL ?= base
+MACHINE ?= default
 VMS ?= 2
 MODES ?= iommufd,compat
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
@@ -64,7 +65,7 @@ test-all:
 
 shell:
 	@$(S)/prepare $(KERNEL)
-	@$(VM_ENTER) python3 $(S)/vm.py shell --core $(CORE) --kernel $(KERNEL)
+	@$(VM_ENTER) python3 $(S)/vm.py shell --core $(CORE) --kernel $(KERNEL) --machine $(MACHINE)
 
 bench:
 	@$(S)/prepare base
@@ -111,6 +112,7 @@ help:
 # help:                          an iommufd, by its group with a container (C alone, so not by default)
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
+# help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C
 # help:
 # help:   make check           all of the following checks
