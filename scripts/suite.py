@@ -198,6 +198,21 @@ def build_selftests(kernel):
     return out, re.findall(r"^[^:\s]*:(\S+)$", listed, re.M)
 
 
+def fresh_programs():
+    """Programs that spoil the machine for others and get one of their own."""
+    path = os.path.join(TOP, "selftests", "fresh-vm.txt")
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="ascii") as f:
+        return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+
+
+def other_machines():
+    """Programs that want a machine of another kind: program -> machine."""
+    with open(os.path.join(TOP, "selftests", "machines.txt"), encoding="ascii") as f:
+        return dict(line.split() for line in f if line.strip() and not line.startswith("#"))
+
+
 def wanted(name, patterns):
     return not patterns or any(fnmatch.fnmatch(name, p) or p in name for p in patterns)
 
