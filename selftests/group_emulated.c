@@ -139,7 +139,7 @@ TEST_F(group_emulated, no_descriptor)
 TEST_F(group_emulated, name)
 {
 	static const char *const names[] = {
-		"", "vfio-testdrv", "vfio-testdrv.", "vfio-testdrv.00", NAME " ", " " NAME,
+		"", "vfio-testdrv", "vfio-testdrv.", "vfio-testdrv.00", NAME " ", (" " NAME),
 		"vfio-testdrv.1", "VFIO-TESTDRV.0",
 	};
 
