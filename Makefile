@@ -61,7 +61,9 @@ test-guest:
 
 # Each, even if one before it fails.
 test-all:
-	@failed=0; for suite in test test-debug test-kernel test-guest; do $(MAKE) $$suite || failed=1; done; exit $$failed
+	@failed=0; for suite in test test-debug test-kernel test-viommu test-arm64 test-guest; do \
+		$(MAKE) $$suite || failed=1; \
+	done; exit $$failed
 
 shell:
 	@$(S)/prepare $(KERNEL)
