@@ -77,11 +77,15 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-unsafe check-layout check-patch check-doc check
-fmt fmt-check clippy check-unsafe check-layout check-patch check-doc:
+.PHONY: fmt fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc check
+fmt fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc:
 	@$(S)/check $@
 check:
 	@$(S)/check fmt-check clippy check-unsafe check-layout check-patch check-doc
+
+.PHONY: semantics-table
+semantics-table:
+	@$(S)/enter python3 $(S)/check-semantics --write
 
 .PHONY: clean distclean
 clean:
@@ -123,6 +127,8 @@ help:
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-patch     the kernel's checkpatch.pl on our C
+# help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
+# help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
 # help:   make check-doc       README and Documentation are valid reStructuredText
 # help:
 # help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;

@@ -399,7 +399,7 @@ TEST_F(bind_iommufd, unwritable_id)
 	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
 }
 
-/* semantics: 105, 107.  What is written back, and how much. */
+/* semantics: 63, 105, 107.  What is written back, and how much. */
 TEST_F(bind_iommufd, result)
 {
 	static const size_t sizes[] = { OLD_SIZE,
@@ -457,7 +457,7 @@ TEST_F(bind_iommufd, failures_leave_nothing)
 	EXPECT_EQ(-EBUSY, group_open(&self->pci));
 }
 
-/* semantics: 109.  Close is the unbind. */
+/* semantics: 109, 126.  Close is the unbind. */
 TEST_F(bind_iommufd, close_unbinds)
 {
 	for (int round = 0; round < 6; round++) {

@@ -56,7 +56,7 @@ static unsigned int char_major(const char *name)
 	return ret;
 }
 
-/* semantics: 14, 23, 24, 27, 28.  Nodes and their numbers. */
+/* semantics: 14, 23, 24, 27.  Nodes and their numbers. */
 TEST_F(cdev_lifecycle, nodes)
 {
 	struct stat st;
@@ -216,7 +216,7 @@ static bool next_uevent(int fd, const char *action, const char *tail,
 	return false;
 }
 
-/* semantics: 24, 31, 86, 199.  Both devices are announced, and so is their end. */
+/* semantics: 24, 31, 38, 86, 199.  Both devices are announced, and so is their end. */
 TEST_F(cdev_lifecycle, uevents)
 {
 	char tail[128], group[64], want[128], vars[4096];

@@ -149,7 +149,7 @@ TEST_F(device_ioctl, feature_payload)
 	session_close(&s);
 }
 
-/* semantics: 117, 120, 145, 163.  Unknown ones are the driver's to refuse. */
+/* semantics: 120.  Unknown ones are the driver's to refuse. */
 TEST_F(device_ioctl, unknown)
 {
 	static const unsigned long cmds[] = {
@@ -191,7 +191,7 @@ TEST_F(device_ioctl, driver_calls)
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_RESET, NULL));
 }
 
-/* semantics: 122.  The config space and registers, by read and by mmap. */
+/* semantics: 101, 122.  The config space and registers, by read and by mmap. */
 TEST_F(device_ioctl, read_write_mmap)
 {
 	struct vfio_region_info region;
@@ -260,7 +260,7 @@ TEST_F(device_ioctl, fdinfo)
 	close(fd);
 }
 
-/* semantics: 99, 198.  Which node an fd is of is what stat says. */
+/* Which node an fd is of, /proc knows. */
 TEST_F(device_ioctl, same_node)
 {
 	char path[128], link[64], target[PATH_MAX];

@@ -147,7 +147,7 @@ static bool warned(int log)
 	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
 }
 
-/* semantics: 30, 39, 69, 70, 81.  What a device's life looks like to its driver. */
+/* semantics: 30, 37, 39, 69, 70, 81, 93-97, 126.  What a device's life looks like to its driver. */
 TEST_F(emulated, life)
 {
 	const char *group = "/sys/devices/platform/vfio-testdrv.0/iommu_group/name";
@@ -210,7 +210,7 @@ TEST_F(emulated, again)
 	EXPECT_EQ(3, testdrv_count(&self->calls, 0, TESTDRV_CLOSE));
 }
 
-/* semantics: 69, 103.  Whatever a callback refuses, user space is told and can try again. */
+/* semantics: 69, 94, 103.  Whatever a callback refuses, user space is told and can try again. */
 TEST_F(emulated, refusals)
 {
 	uint32_t devid, pt = self->ioas;
@@ -847,7 +847,7 @@ static int command(void *arg)
 	return testdrv_cmd(c->drv, c->cmd, 0, 0, 0, 0);
 }
 
-/* semantics: 176, 177.  Flushing waits for the thread function, and so does the end. */
+/* semantics: 60, 176, 177.  Flushing waits for the thread function, and so does the end. */
 TEST_F(emulated, virqfd_waits)
 {
 	static const unsigned long cmds[] = { TESTDRV_FLUSH, TESTDRV_DISABLE };

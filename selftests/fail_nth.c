@@ -79,7 +79,7 @@ static int op_open(void *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* semantics: 98, 128 */
+/* semantics: 98 */
 TEST_F(fail_nth, open)
 {
 	char path[128];

@@ -87,7 +87,7 @@ static int plug_again(const struct pci *pci, const char *id, const char *port)
 	return ret;
 }
 
-/* semantics: 21, 24, 86 */
+/* semantics: 24, 86 */
 TEST_F(hotplug, nobody_has_it)
 {
 	char name[64];

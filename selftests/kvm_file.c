@@ -74,7 +74,7 @@ static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
 	return testdrv_first(calls, 0, id)->arg[0];
 }
 
-/* semantics: 43, 45, 169, 171, 172.  The machine is known from bind to close. */
+/* semantics: 20, 43, 45, 108, 169, 171, 172.  The machine is known from bind to close. */
 TEST_F(kvm_file, before_bind)
 {
 	uint64_t machine;
@@ -96,7 +96,7 @@ TEST_F(kvm_file, before_bind)
 	EXPECT_EQ(self->kvm_users, users("kvm"));
 }
 
-/* semantics: 45, 172.  Too late for this open; the file takes it all the same. */
+/* semantics: 45, 108, 172.  Too late for this open; the file takes it all the same. */
 TEST_F(kvm_file, after_bind)
 {
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
@@ -301,7 +301,7 @@ TEST_F(kvm_file, two_machines)
 	machine_close(&second);
 }
 
-/* semantics: 43, 44, 45, 172.  A group is a file like others, which KVM keeps open. */
+/* semantics: 43, 45, 172.  A group is a file like others, which KVM keeps open. */
 TEST_F(kvm_file, group)
 {
 	int group = testdrv_group(0), same;

@@ -129,7 +129,7 @@ static bool listed(const char *path, const char *name)
 	return found;
 }
 
-/* semantics: 1, 2, 3, 4, 5, 7 */
+/* semantics: 1-5, 7, 20 */
 TEST(modinfo)
 {
 	struct image image;
@@ -342,7 +342,7 @@ TEST_F(module, parameter)
 	EXPECT_TRUE(is_gone());
 }
 
-/* semantics: 10, 11.  Each allocation of the load fails once: all or nothing. */
+/* semantics: 11.  Each allocation of the load fails once: all or nothing. */
 TEST_F(module, load_without_memory)
 {
 	int fault = fault_open(), fd = module_file("vfio"), failures = 0, ret;

@@ -224,7 +224,7 @@ FIXTURE_TEARDOWN(noiommu_on)
 	set_noiommu("N");
 }
 
-/* semantics: 24, 26, 27, 28, 30, 83, 84.  What it is called, and what is said. */
+/* semantics: 24, 26, 27, 30, 83.  What it is called, and what is said. */
 TEST_F(noiommu_on, names)
 {
 	char path[256], text[512], want[128], *name;

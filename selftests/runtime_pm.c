@@ -113,7 +113,7 @@ TEST_F(runtime_pm, call_resumes)
 }
 
 /*
- * semantics: 111, 119, 203.  The driver tells that it was woken, and stays awake.
+ * semantics: 102, 111, 119, 203.  The driver tells that it was woken, and stays awake.
  * Each call must wake it, one that fails too.
  */
 TEST_F(runtime_pm, call_wakes)

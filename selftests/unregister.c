@@ -88,7 +88,7 @@ static int unbind_start(struct task *task, struct pci *pci)
 }
 
 /*
- * semantics: 40, 87, 90, 98; defects: B23, B27 (D8).  Files that never were bound:
+ * semantics: 40, 87, 90, 98, 126; defects: B23, B27 (D8).  Files that never were bound:
  * the core in C waits for the last of them, ours for none.
  */
 TEST_F(unregister, unbound_files)
@@ -132,7 +132,7 @@ TEST_F(unregister, unbound_files)
 }
 
 /*
- * semantics: 86, 88, 89, 90, 200; the file that is bound is asked by its eventfd to
+ * semantics: 40, 86, 88, 89, 90, 200; the file that is bound is asked by its eventfd to
  * let go, works on, and is waited for.
  */
 TEST_F(unregister, bound_file)
