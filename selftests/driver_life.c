@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device from its allocation to its release, step by step: what the core checks, what
+ * the fields of struct vfio_device hold for its driver, what is left after an error.
+ * The driver is drivers/vfio_calls.c.
+ */
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "lib/calls.h"
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/sysfs.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+#define MAGIC 0x5646494f
+
+FIXTURE(driver_life) {
+	int calls, iommufd, log;
+};
+
+FIXTURE_SETUP(driver_life)
+{
+	self->calls = calls_open();
+	if (self->calls == -ENOENT)
+		SKIP(return, "no module vfio_calls");
+	ASSERT_GE(self->calls, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->log = kmsg_open();
+	ASSERT_GE(self->log, 0);
+}
+
+FIXTURE_TEARDOWN(driver_life)
+{
+	EXPECT_EQ(0, calls_close(self->calls));
+}
+
+static int do_cmd(int calls, unsigned long cmd, int device, uint64_t a)
+{
+	return calls_cmd(calls, cmd, device, 0, a, 0);
+}
+
+/* A warning of the kernel came, the test having asked for it. */
+static bool warned(int log)
+{
+	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
+}
+
+static int core_users(void)
+{
+	char text[32];
+
+	if (sysfs_read("/sys/module/vfio/refcnt", text, sizeof(text)) <= 0)
+		abort();
+	return atoi(text);
+}
+
+/* semantics: 37, 75.  What init finds, and what the core has done by then. */
+TEST_F(driver_life, init)
+{
+	struct calls_seen seen;
+
+	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+	seen = calls_seen(self->calls, 0, CALLS_IN_INIT);
+	EXPECT_EQ(CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE, seen.what);
+	EXPECT_EQ(0, seen.open_count);
+	EXPECT_EQ(seen.index, calls_seen(self->calls, 0, CALLS_NOW).index);
+	/* An index each, the lowest. */
+	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 1, 0));
+	EXPECT_LT(seen.index, calls_seen(self->calls, 1, CALLS_IN_INIT).index);
+	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
+}
+
+/* semantics: 37, 190.  A structure that the core's does not fit into. */
+TEST_F(driver_life, too_small)
+{
+	kmsg_expect_warning(true, NULL);
+	EXPECT_EQ(-EINVAL, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SHORT, 0, 0));
+	EXPECT_TRUE(warned(self->log));
+	kmsg_expect_warning(false, NULL);
+	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_INIT).what);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+}
+
+/* semantics: 37, 75.  An init that fails: its errno, and nothing is left of the device. */
+TEST_F(driver_life, init_fails)
+{
+	int users = core_users();
+	uint32_t index;
+
+	EXPECT_EQ(-EUCLEAN, calls_cmd(self->calls, CALLS_ALLOC, 0, 0, 0, EUCLEAN));
+	EXPECT_EQ(users, core_users());
+	index = calls_seen(self->calls, 0, CALLS_IN_INIT).index;
+	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
+
+	/* Of a set that it has joined, too. */
+	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 1, CALLS_SET_IN_INIT, 1, 0));
+	EXPECT_EQ(index, calls_seen(self->calls, 1, CALLS_NOW).index);
+	EXPECT_EQ(-EUCLEAN, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SET_IN_INIT, 0, EUCLEAN));
+	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
+	EXPECT_EQ(1, calls_seen(self->calls, 1, CALLS_NOW).set_devices);
+	EXPECT_EQ(-ENOENT, do_cmd(self->calls, CALLS_FIND, 1, 0));
+	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SET_IN_INIT, 0, 0));
+	EXPECT_EQ(index + 1, calls_seen(self->calls, 0, CALLS_NOW).index);
+	EXPECT_EQ(2, calls_seen(self->calls, 1, CALLS_NOW).set_devices);
+}
+
+/* semantics: 92.  When release is called the set and the index are given up already. */
+TEST_F(driver_life, release)
+{
+	struct calls_seen seen;
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, i, i));
+		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ASSIGN_SET, i, 1));
+	}
+	ASSERT_EQ(0, do_cmd(self->calls, CALLS_REGISTER, 1, 0));
+	seen = calls_seen(self->calls, 1, CALLS_NOW);
+	EXPECT_EQ(3, seen.set_devices);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_UNREGISTER, 1, 0));
+	/* The end of the registration is not the end of the device. */
+	EXPECT_EQ(0, calls_seen(self->calls, 1, CALLS_IN_RELEASE).what);
+	EXPECT_EQ(3, calls_seen(self->calls, 0, CALLS_NOW).set_devices);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_EQ(CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE,
+		  calls_seen(self->calls, 1, CALLS_IN_RELEASE).what);
+	EXPECT_EQ(seen.index, calls_seen(self->calls, 1, CALLS_IN_RELEASE).free_index);
+	EXPECT_EQ(2, calls_seen(self->calls, 0, CALLS_NOW).set_devices);
+}
+
+/* semantics: 15.  The inode is one of a file system that nobody can mount. */
+TEST_F(driver_life, file_system)
+{
+	struct calls_seen seen[2];
+	int users = core_users();
+	char text[4096];
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, i, i));
+		seen[i] = calls_seen(self->calls, i, CALLS_NOW);
+		EXPECT_EQ(MAGIC, seen[i].magic);
+		EXPECT_STREQ("vfio", seen[i].fs);
+	}
+	/* It holds the module that it belongs to, once for all devices. */
+	EXPECT_EQ(users + 1, core_users());
+	ASSERT_GT(sysfs_read("/proc/filesystems", text, sizeof(text)), 0);
+	EXPECT_EQ(NULL, strstr(text, "\tvfio"));
+	EXPECT_EQ(-1, mount("none", "/mnt", "vfio", 0, NULL));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
+	EXPECT_EQ(users + 1, core_users());
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_EQ(users, core_users());
+}
+
+/* semantics: 32, 190.  A set has a key. */
+TEST_F(driver_life, set_without_key)
+{
+	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+	kmsg_expect_warning(true, NULL);
+	EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_ASSIGN_SET, 0, 0));
+	EXPECT_TRUE(warned(self->log));
+	kmsg_expect_warning(false, NULL);
+	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_HAS_SET);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_ASSIGN_SET, 0, 1));
+}
+
+/* semantics: 32, 34, 77.  Who is in a set with whom. */
+TEST_F(driver_life, sets)
+{
+	int calls = self->calls;
+
+	/* Two in one by name, one of them in its init; a third in another. */
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ASSIGN_SET, 0, 1));
+	ASSERT_EQ(0, calls_cmd(calls, CALLS_ALLOC, 1, CALLS_SET_IN_INIT, 1, 0));
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 2, 2));
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ASSIGN_SET, 2, 2));
+	EXPECT_EQ(0, do_cmd(calls, CALLS_FIND, 1, 0));
+	EXPECT_EQ(1, do_cmd(calls, CALLS_FIND, 0, 1));
+	EXPECT_EQ(1, do_cmd(calls, CALLS_FIND, 1, 1));
+	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 0, 2));
+	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 2, 0));
+	EXPECT_EQ(2, do_cmd(calls, CALLS_FIND, 2, 2));
+
+	/* Registration changes none of it, and gives a set to who has none. */
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, i, 0));
+	EXPECT_EQ(0, do_cmd(calls, CALLS_FIND, 1, 0));
+	EXPECT_EQ(2, calls_seen(calls, 0, CALLS_NOW).set_devices);
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 3, 3));
+	EXPECT_EQ(0, calls_seen(calls, 3, CALLS_NOW).what & CALLS_HAS_SET);
+	ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 3, 0));
+	EXPECT_NE(0, calls_seen(calls, 3, CALLS_NOW).what & CALLS_HAS_SET);
+	EXPECT_EQ(1, calls_seen(calls, 3, CALLS_NOW).set_devices);
+	EXPECT_EQ(3, do_cmd(calls, CALLS_FIND, 3, 3));
+	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 3, 0));
+}
+
+/* semantics: 76, 190.  What iommufd needs, a driver must have: seen before anything else. */
+TEST_F(driver_life, missing_callbacks)
+{
+	static const uint32_t flags[] = {
+		CALLS_NO_BIND, CALLS_NO_UNBIND, CALLS_NO_ATTACH, CALLS_NO_DETACH,
+		CALLS_NO_BIND | CALLS_NO_DETACH, CALLS_NO_ATTACH | CALLS_PHYSICAL,
+	};
+
+	kmsg_expect_warning(true, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, flags[i], 0, 0));
+		EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
+		EXPECT_TRUE(warned(self->log)) {
+			TH_LOG("flags %#x", flags[i]);
+		}
+		EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_HAS_SET);
+		EXPECT_EQ(-ENOENT, calls_group(0));
+		EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
+	}
+	kmsg_expect_warning(false, NULL);
+}
+
+/* semantics: 78.  A physical device that no IOMMU knows is none for user space. */
+TEST_F(driver_life, physical_without_iommu)
+{
+	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, 0, 0));
+	EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
+	EXPECT_EQ(-ENOENT, calls_group(0));
+	EXPECT_EQ(-ENOENT, calls_cdev(0));
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_GET_REGISTRATION, 0, 0));
+	EXPECT_FALSE(warned(self->log));
+}
+
+/* semantics: 39, 81.  An emulated one gets a group of its own, made for it. */
+TEST_F(driver_life, emulated_groups)
+{
+	char path[128], text[64], line[256];
+	int group[2];
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, calls_emulated(self->calls, i, i));
+		group[i] = calls_group(i);
+		ASSERT_GE(group[i], 0);
+		snprintf(text, sizeof(text), "vfio-calls.%d: Adding to iommu group %d", i, group[i]);
+		EXPECT_TRUE(kmsg_wait(self->log, text, 0, line, sizeof(line)));
+		snprintf(path, sizeof(path), "/sys/kernel/iommu_groups/%d/name", group[i]);
+		ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
+		EXPECT_STREQ("vfio-noiommu", text);
+		snprintf(path, sizeof(path), "/sys/class/vfio/%d", group[i]);
+		EXPECT_EQ(0, access(path, F_OK));
+	}
+	EXPECT_NE(group[0], group[1]);
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_UNREGISTER, 1, 0));
+	EXPECT_EQ(-ENOENT, calls_group(1));
+	EXPECT_EQ(-1, access(path, F_OK));
+}
+
+/* The minors that groups have, as bits. */
+static uint64_t group_minors(void)
+{
+	char name[64], path[128], text[32];
+	uint64_t minors = 0;
+
+	for (int i = 0; !sysfs_entry("/sys/class/vfio", i, name, sizeof(name)); i++) {
+		snprintf(path, sizeof(path), "/sys/class/vfio/%s/dev", name);
+		if (sysfs_read(path, text, sizeof(text)) > 0)
+			minors |= 1ULL << atoi(strchr(text, ':') + 1);
+	}
+	return minors;
+}
+
+/* semantics: 28.  A group's minor is the lowest that is free, whatever the group's id. */
+TEST_F(driver_life, group_minors)
+{
+	uint64_t before = group_minors();
+	bool another = false;
+
+	for (int i = 0; i < 4; i++) {
+		uint64_t minors = group_minors();
+
+		ASSERT_EQ(0, calls_emulated(self->calls, i, i));
+		EXPECT_EQ(minors | (~minors & (minors + 1)), group_minors());
+		another |= !(~minors >> calls_group(i) & 1) ||
+			   (~minors & (minors + 1)) != 1ULL << calls_group(i);
+	}
+	/* There are groups that VFIO has nothing to do with. */
+	EXPECT_TRUE(another);
+	/* One in the middle is given again. */
+	before = group_minors();
+	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_NE(before, group_minors());
+	ASSERT_EQ(0, calls_emulated(self->calls, 1, 1));
+	EXPECT_EQ(before, group_minors());
+}
+
+static int major_of(const char *name)
+{
+	char text[4096], *at, *start;
+
+	if (sysfs_read("/proc/devices", text, sizeof(text)) <= 0)
+		abort();
+	for (start = text; (at = strstr(start, name)); start = at + 1)
+		if (at[-1] == ' ' && (at[strlen(name)] == '\n'))
+			return atoi(at - 4);
+	return -1;
+}
+
+/* semantics: 14.  All minors of both majors are the core's. */
+TEST_F(driver_life, minors)
+{
+	static const char *const names[] = { "vfio", "vfio-dev" };
+	static const uint64_t minors[] = { 0, 1, 12345, 0xfffff };
+
+	for (int i = 0; i < 2; i++) {
+		int major = major_of(names[i]);
+
+		ASSERT_GT(major, 0);
+		for (size_t j = 0; j < ARRAY_SIZE(minors); j++) {
+			EXPECT_EQ(-EBUSY, calls_cmd(self->calls, CALLS_REGION, 0, 0, major,
+						    minors[j])) {
+				TH_LOG("%s: %d:%d", names[i], major, (int)minors[j]);
+			}
+		}
+	}
+	/* And of no others. */
+	EXPECT_EQ(0, calls_cmd(self->calls, CALLS_REGION, 0, 0, 511, 0));
+}
+
+static int unregister(void *arg)
+{
+	return do_cmd(*(int *)arg, CALLS_UNREGISTER, 0, 0);
+}
+
+/*
+ * semantics: 35, 36, 40, 87, 193.  References on a registration can be had while there
+ * is one; unregistering waits for each of them; and then it can begin anew.
+ */
+TEST_F(driver_life, registration)
+{
+	int calls = self->calls;
+
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
+	EXPECT_EQ(0, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+	for (int round = 0; round < 3; round++) {
+		struct worker worker;
+
+		ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 0, 0));
+		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		ASSERT_EQ(0, worker_start(&worker, unregister, &calls));
+		EXPECT_TRUE(worker_sleeps_in(&worker, "calls_control"));
+		/* Nobody gets in from outside any more, but who holds one can share it. */
+		EXPECT_GT(0, calls_cdev(0));
+		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		EXPECT_FALSE(worker_ended(&worker));
+		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, worker_join(&worker));
+		EXPECT_EQ(0, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+	}
+	EXPECT_EQ(0, calls_seen(calls, 0, CALLS_IN_RELEASE).what);
+}
+
+/*
+ * semantics: 17, 74, 77, 95, 96, 97, 107, 181.  What drivers read from the structure,
+ * and when it holds.
+ */
+TEST_F(driver_life, fields)
+{
+	const uint32_t always = CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE;
+	struct calls_seen seen;
+	int fd, calls = self->calls;
+	char name[32];
+
+	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
+	EXPECT_EQ(always, calls_seen(calls, 0, CALLS_NOW).what);
+	ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 0, 0));
+	seen = calls_seen(calls, 0, CALLS_NOW);
+	EXPECT_EQ(always | CALLS_HAS_SET, seen.what);
+	snprintf(name, sizeof(name), "vfio%u", seen.index);
+	EXPECT_STREQ(name, seen.name);
+	EXPECT_EQ(seen.index, seen.minor);
+	EXPECT_STREQ(access("/sys/kernel/debug/vfio", F_OK) ? "" : "vfio-calls.0", seen.debug);
+	EXPECT_EQ(0, seen.open_count);
+
+	fd = calls_cdev(0);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(always | CALLS_HAS_SET, calls_seen(calls, 0, CALLS_NOW).what);
+	EXPECT_EQ(0, calls_seen(calls, 0, CALLS_IN_OPEN).what);
+	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	/* Not bound before it is open. */
+	seen = calls_seen(calls, 0, CALLS_IN_OPEN);
+	EXPECT_EQ(always | CALLS_HAS_SET | CALLS_LOCKED, seen.what);
+	EXPECT_EQ(1, seen.open_count);
+	EXPECT_STREQ(name, seen.name);
+	seen = calls_seen(calls, 0, CALLS_NOW);
+	EXPECT_EQ(always | CALLS_HAS_SET | CALLS_CDEV_OPENED, seen.what);
+	EXPECT_EQ(1, seen.open_count);
+
+	close(fd);
+	/* Open, and bound, until it is closed. */
+	seen = calls_seen(calls, 0, CALLS_IN_CLOSE);
+	EXPECT_EQ(always | CALLS_HAS_SET | CALLS_LOCKED | CALLS_CDEV_OPENED, seen.what);
+	EXPECT_EQ(1, seen.open_count);
+	seen = calls_seen(calls, 0, CALLS_NOW);
+	EXPECT_EQ(always | CALLS_HAS_SET, seen.what);
+	EXPECT_EQ(0, seen.open_count);
+}
+
+TEST_HARNESS_MAIN

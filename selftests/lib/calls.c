@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "core.h"
+#include "sysfs.h"
+
+#define NODE "/dev/vfio-calls"
+#define PARENT "/sys/devices/platform/vfio-calls.%d"
+
+int calls_open(void)
+{
+	int calls, ret = module_load("vfio_calls");
+
+	if (ret)
+		return ret;
+	calls = open(NODE, O_RDWR | O_CLOEXEC);
+	return calls < 0 ? -errno : calls;
+}
+
+int calls_close(int calls)
+{
+	if (calls < 0)
+		return 0;
+	/* A test that failed may have left a device open, or a reference held. */
+	close_range(STDERR_FILENO + 1, calls - 1, 0);
+	close_range(calls + 1, ~0U, 0);
+	for (int i = 0; i < CALLS_DEVICES; i++)
+		calls_cmd(calls, CALLS_PUT, i, 0, 0, 0);
+	close(calls);
+	return module_unload("vfio_calls");
+}
+
+int calls_do(int calls, unsigned long cmd, struct calls_args *args)
+{
+	return xioctl(calls, cmd, args);
+}
+
+int calls_cmd(int calls, unsigned long cmd, int device, uint32_t flags, uint64_t a, uint64_t b)
+{
+	struct calls_args args = { .device = device, .flags = flags, .a = a, .b = b };
+
+	return calls_do(calls, cmd, &args);
+}
+
+struct calls_seen calls_seen(int calls, int device, enum calls_when when)
+{
+	struct calls_seen seen = { 0 };
+	struct calls_args args = { .device = device, .a = when, .ptr = (uintptr_t)&seen };
+
+	if (calls_do(calls, CALLS_SEEN, &args))
+		abort();
+	return seen;
+}
+
+int calls_emulated(int calls, int device, int parent)
+{
+	int ret = calls_cmd(calls, CALLS_ALLOC, device, 0, parent, 0);
+
+	if (ret)
+		return ret;
+	ret = calls_cmd(calls, CALLS_REGISTER, device, 0, 0, 0);
+	if (ret)
+		calls_cmd(calls, CALLS_PUT, device, 0, 0, 0);
+	return ret;
+}
+
+int calls_cdev(int parent)
+{
+	char path[128], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), PARENT "/vfio-dev", parent);
+	ret = sysfs_entry(path, 0, name, sizeof(name));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
+int calls_group(int parent)
+{
+	char path[128], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), PARENT "/iommu_group", parent);
+	ret = sysfs_link(path, name, sizeof(name));
+	return ret ? ret : atoi(name);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The driver that calls the core's functions one by one, drivers/vfio_calls.c. */
+#ifndef LIB_CALLS_H
+#define LIB_CALLS_H
+
+#include <stdint.h>
+
+#include "../drivers/vfio_calls.h"
+
+#define CALLS_DRIVER "vfio-calls"
+
+/* Its control node, the module inserted; -ENOENT if there is none. */
+int calls_open(void);
+/* Closes all files but the standard ones, then removes its devices and the module. */
+int calls_close(int calls);
+int calls_do(int calls, unsigned long cmd, struct calls_args *args);
+/* The same for those without a result but their own. */
+int calls_cmd(int calls, unsigned long cmd, int device, uint32_t flags, uint64_t a, uint64_t b);
+struct calls_seen calls_seen(int calls, int device, enum calls_when when);
+
+/* Makes and registers an emulated device of that parent; 0 or -errno. */
+int calls_emulated(int calls, int device, int parent);
+/* The node of the parent's only device; its group in sysfs: number, or -errno. */
+int calls_cdev(int parent);
+int calls_group(int parent);
+
+#endif
