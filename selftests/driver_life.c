@@ -132,13 +132,31 @@ TEST_F(driver_life, release)
 	EXPECT_EQ(2, calls_seen(self->calls, 0, CALLS_NOW).set_devices);
 }
 
+/* Takes what other programs have left on vfio-pci off it: no VFIO device is there. */
+static bool no_devices(void)
+{
+	const char *driver = "/sys/bus/pci/drivers/vfio-pci";
+	char name[64];
+
+	for (int i = 0; !sysfs_entry(driver, i, name, sizeof(name)); i++) {
+		if (!strchr(name, ':'))
+			continue;
+		if (sysfs_write("/sys/bus/pci/drivers/vfio-pci/unbind", name))
+			return false;
+		i--;
+	}
+	return sysfs_entry("/sys/class/vfio-dev", 0, name, sizeof(name));
+}
+
 /* semantics: 15.  The inode is one of a file system that nobody can mount. */
 TEST_F(driver_life, file_system)
 {
 	struct calls_seen seen[2];
-	int users = core_users();
 	char text[4096];
+	int users;
 
+	ASSERT_TRUE(no_devices());
+	users = core_users();
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, i, i));
 		seen[i] = calls_seen(self->calls, i, CALLS_NOW);

@@ -104,7 +104,7 @@ static void look(struct slot *slot, struct vfio_device *vdev, enum calls_when wh
 		seen->set_devices = set_devices(set);
 	}
 	/* Before it is registered it has no name, and no number. */
-	if (slot->registered || when == CALLS_IN_OPEN || when == CALLS_IN_CLOSE) {
+	if (slot->registered) {
 		strscpy(seen->name, dev_name(&vdev->device));
 		seen->minor = MINOR(vdev->device.devt);
 		if (!IS_ERR_OR_NULL(vdev->debug_root))
@@ -175,7 +175,7 @@ static ssize_t calls_read(struct vfio_device *vdev, char __user *buf, size_t cou
 
 static long calls_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
-	look(container_of(vdev, struct calls, vdev)->slot, vdev, CALLS_NOW);
+	look(container_of(vdev, struct calls, vdev)->slot, vdev, CALLS_IN_IOCTL);
 	return -ENOTTY;
 }
 

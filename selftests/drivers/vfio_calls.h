@@ -47,7 +47,10 @@ struct calls_args {
 
 /* What could be seen of the device, at a: a struct calls_seen to ptr. */
 #define CALLS_SEEN		CALLS_DO(9)
-enum calls_when { CALLS_NOW, CALLS_IN_INIT, CALLS_IN_OPEN, CALLS_IN_CLOSE, CALLS_IN_RELEASE, CALLS_WHENS };
+enum calls_when {
+	CALLS_NOW, CALLS_IN_INIT, CALLS_IN_OPEN, CALLS_IN_IOCTL, CALLS_IN_CLOSE, CALLS_IN_RELEASE,
+	CALLS_WHENS
+};
 
 #define CALLS_CALLED		(1 << 0)	/* there was such a time */
 #define CALLS_OWN_DEV		(1 << 1)	/* dev and ops are what they were made of */
