@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,6 +73,16 @@ int kmsg_count(int fd, const char *what)
 		count += !!strstr(text, what);
 	}
 	return -ETIMEDOUT;
+}
+
+int kmsg_level(int fd, const char *what)
+{
+	char record[2048], *text;
+
+	while ((text = next_text(fd, 0, record, sizeof(record))))
+		if (strstr(text, what))
+			return atoi(record) & 7;	/* above it is the facility */
+	return -1;
 }
 
 void kmsg_expect_warning(bool begin, const char *core)

@@ -15,6 +15,8 @@ int kmsg_open(void);
 bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size);
 /* How many lines have held @what since the last reading: up to now, and no waiting. */
 int kmsg_count(int fd, const char *what);
+/* The level (6: info) of the next line with @what that is there already, or -1. */
+int kmsg_level(int fd, const char *what);
 /*
  * Tells who reads the log later that kernel warnings are expected on that core (c
  * or rust; NULL: both) from here on, or no more.
