@@ -132,6 +132,12 @@ MACHINES = {
     "nvme": Kind("intel-legacy", [
         Device("nvme0", "0000:00:03.0", "nvme,addr=3.0,serial=rust-vfio"),
     ]),
+    # Two devices that are reset together: a bridge of conventional PCI has no link that must come up again
+    "bridge": Kind("intel-legacy", [
+        Device("bridge0", "0000:00:03.0", "pcie-pci-bridge,addr=3.0"),
+        Device("behind0", "0000:01:01.0", f"{EDU},bus=bridge0,addr=1.0,multifunction=on"),
+        Device("behind1", "0000:01:01.1", f"{EDU},bus=bridge0,addr=1.1"),
+    ]),
     "noiommu": Kind("none", [
         Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
         Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
