@@ -38,8 +38,8 @@ enum testdrv_id {
 	TESTDRV_LOG_RANGE,	/* first, last address; after LOG_START */
 	TESTDRV_LOG_STOP,
 	TESTDRV_LOG_REPORT,	/* IOVA, length */
-	TESTDRV_HANDLER,	/* of the virqfd */
-	TESTDRV_THREAD,
+	TESTDRV_HANDLER,	/* of the virqfd: its data, are interrupts off? */
+	TESTDRV_THREAD,		/* the same */
 	TESTDRV_IDS
 };
 

@@ -630,7 +630,7 @@ static int td_handler(void *opaque, void *data)
 {
 	struct slot *slot = opaque;
 
-	note(slot, TESTDRV_HANDLER, (uintptr_t)data, 0);
+	note(slot, TESTDRV_HANDLER, (uintptr_t)data, irqs_disabled());
 	return !slot->handled;
 }
 
@@ -638,7 +638,7 @@ static void td_thread(void *opaque, void *data)
 {
 	struct slot *slot = opaque;
 
-	note(slot, TESTDRV_THREAD, (uintptr_t)data, 0);
+	note(slot, TESTDRV_THREAD, (uintptr_t)data, irqs_disabled());
 	wait_event(log_wait, !READ_ONCE(slot->hold));
 }
 
