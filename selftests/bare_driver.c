@@ -3,6 +3,8 @@
  * A device whose driver can do nothing: what the core says in its stead.  The driver
  * is drivers/vfio_bare.c.
  */
+#include <poll.h>
+
 #include "lib/cdev.h"
 #include "lib/fault.h"
 #include "lib/iommufd.h"
@@ -152,6 +154,43 @@ TEST_F(bare_driver, module_reference)
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(0, module_unload(MODULE));
+	EXPECT_EQ(0, module_load(MODULE));
+}
+
+static int do_unload(void *arg)
+{
+	return module_unload(MODULE);
+}
+
+static bool module_stays(void)
+{
+	char state[32];
+
+	return sysfs_read("/sys/module/" MODULE "/initstate", state, sizeof(state)) > 0 &&
+	       !strcmp(state, "live");
+}
+
+/*
+ * semantics: 93, 103; defect: B23 (D8).  A device whose driver is going cannot be opened.
+ * In C the file keeps it from being gone; on ours the file has lost it.
+ */
+TEST_F(bare_driver, module_going)
+{
+	struct task task;
+
+	ASSERT_EQ(0, task_start_alone(&task, do_unload, NULL));
+	while (module_stays())
+		poll(NULL, 0, 1);
+	if (core_is_rust()) {
+		EXPECT_EQ(0, task_join(&task));
+	} else {
+		EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
+	}
+	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
+	close(self->fd);
+	self->fd = -1;
+	if (!core_is_rust())
+		EXPECT_EQ(0, task_join(&task));
 	EXPECT_EQ(0, module_load(MODULE));
 }
 
