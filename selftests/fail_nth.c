@@ -182,6 +182,42 @@ TEST_F(fail_nth, close)
 	close(log);
 }
 
+struct op_fdinfo {
+	char path[64], text[4096];
+};
+
+static int op_fdinfo(void *arg)
+{
+	struct op_fdinfo *op = arg;
+
+	op->text[0] = '\0';
+	return sysfs_read(op->path, op->text, sizeof(op->text));
+}
+
+/* semantics: 124.  The line is there or it is not, and the others are. */
+TEST_F(fail_nth, fdinfo)
+{
+	int fd = cdev_open(&self->pci), omitted = 0, ret;
+	struct op_fdinfo op;
+
+	ASSERT_GE(fd, 0);
+	snprintf(op.path, sizeof(op.path), "/proc/self/fdinfo/%d", fd);
+	do {
+		ret = sweep_call(&self->sweep, op_fdinfo, &op);
+		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
+		if (ret < 0)
+			continue;
+		EXPECT_NE(NULL, strstr(op.text, "mnt_id:"));
+		if (!strstr(op.text, "vfio-device-syspath: /sys/devices/")) {
+			EXPECT_EQ(NULL, strstr(op.text, "vfio-device-syspath"));
+			EXPECT_TRUE(self->sweep.hit);
+			omitted++;
+		}
+	} while (self->sweep.hit);
+	EXPECT_GT(omitted, 0);
+	close(fd);
+}
+
 struct op_pt {
 	int fd;
 	uint32_t pt;

@@ -10,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/kvm.h"
 #include "lib/sysfs.h"
+#include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
@@ -22,6 +23,17 @@ static int users(const char *module)
 	if (sysfs_read(path, text, sizeof(text)) <= 0)
 		abort();
 	return atoi(text);
+}
+
+struct op_bind {
+	int fd, iommufd;
+};
+
+static int op_bind(void *arg)
+{
+	struct op_bind *op = arg;
+
+	return cdev_bind(op->fd, op->iommufd, NULL);
 }
 
 FIXTURE(kvm_file) {
@@ -172,6 +184,58 @@ TEST_F(kvm_file, machine_gone)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(1, users("kvm"));
+}
+
+struct binder {
+	int iommufd;
+	bool stop;
+};
+
+static int bind_and_close(void *arg)
+{
+	struct binder *b = arg;
+	int rounds = 0;
+
+	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
+		int fd = testdrv_cdev(0), ret = cdev_bind(fd, b->iommufd, NULL);
+
+		close(fd);
+		/* The other side may have it just then. */
+		if (ret && ret != -EINVAL)
+			return ret;
+		rounds += !ret;
+	}
+	return rounds;
+}
+
+/*
+ * semantics: 45, 169, 170.  Machines that end while files that know them are being bound:
+ * each is taken, or it is none any more.
+ */
+TEST_F(kvm_file, machines_race_with_bind)
+{
+	struct binder b = { .iommufd = self->iommufd };
+	struct worker other, same;
+
+	ASSERT_EQ(0, worker_start(&other, bind_and_close, &b));
+	for (int i = 0; i < 60; i++) {
+		struct op_bind op = { testdrv_cdev(0), self->iommufd };
+		struct machine machine;
+
+		ASSERT_GE(op.fd, 0);
+		ASSERT_EQ(0, machine_open(self->kvm, &machine));
+		ASSERT_EQ(0, machine_add(&machine, op.fd));
+		/* The machine ends in the middle of the bind. */
+		ASSERT_EQ(0, worker_start(&same, op_bind, &op));
+		machine_close(&machine);
+		worker_join(&same);
+		EXPECT_TRUE(same.ret == 0 || same.ret == -EINVAL);
+		close(op.fd);
+	}
+	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
+	EXPECT_GE(worker_join(&other), 0);
+	/* Of none of them anything is left. */
+	EXPECT_EQ(self->kvm_users, users("kvm"));
 }
 
 /* semantics: 172.  KVM holds the files that it was told of. */
