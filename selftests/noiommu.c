@@ -30,6 +30,15 @@ static bool user_taint(void)
 	return strtoul(text, NULL, 10) & TAINT_USER;
 }
 
+static bool lockdep_is_on(void)
+{
+	static char text[65536];
+
+	if (sysfs_read("/proc/lockdep_stats", text, sizeof(text)) <= 0)
+		abort();
+	return strstr(text, "debug_locks:                             1");
+}
+
 static int try_bind(const struct pci *pci)
 {
 	return sysfs_write(DRIVER "/bind", pci->bdf);
@@ -125,6 +134,9 @@ TEST_F(noiommu, taint)
 
 	EXPECT_EQ(0, try_bind(&self->pci));
 	EXPECT_TRUE(user_taint());
+	/* It says nothing against lockdep. */
+	if (!access("/proc/lockdep_stats", F_OK))
+		EXPECT_TRUE(lockdep_is_on());
 }
 
 /* semantics: 7, 8.  Off when the module comes, and for the administrator to turn. */
