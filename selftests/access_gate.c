@@ -131,6 +131,41 @@ TEST_F(access_gate, opens)
 	}
 }
 
+#define TRACING "/sys/kernel/tracing/"
+#define EVENT TRACING "events/kmem/kmalloc/"
+
+/* semantics: 128.  What a file takes is its opener's memory: each allocation says so. */
+TEST_F(access_gate, accounted)
+{
+	static char text[65536];
+	char filter[64], path[128];
+	int fd, accounted = 0;
+
+	if (access(EVENT "enable", F_OK))
+		SKIP(return, "a kernel that does not trace allocations");
+	snprintf(filter, sizeof(filter), "common_pid == %d", gettid());
+	ASSERT_EQ(0, sysfs_write(EVENT "filter", filter));
+	ASSERT_EQ(0, sysfs_write(TRACING "trace", ""));
+	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
+	ASSERT_EQ(0, sysfs_write(EVENT "enable", "1"));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, sysfs_write(EVENT "enable", "0"));
+	ASSERT_EQ(0, sysfs_write(EVENT "filter", "0"));
+	ASSERT_GE(fd, 0);
+	close(fd);
+	ASSERT_GT(sysfs_read(TRACING "trace", text, sizeof(text)), 0);
+	/* Debugging tools have allocations of their own, which may not sleep. */
+	for (char *at = text; (at = strstr(at, "gfp_flags=GFP_KERNEL")); at++) {
+		const char *want = "gfp_flags=GFP_KERNEL_ACCOUNT";
+
+		EXPECT_EQ(0, strncmp(at, want, strlen(want))) {
+			TH_LOG("%s", text);
+		}
+		accounted++;
+	}
+	EXPECT_GT(accounted, 0);
+}
+
 /* semantics: 100, 107, 121, 191.  One file's BIND is no other file's. */
 TEST_F(access_gate, opens_for_one_file)
 {
