@@ -141,11 +141,12 @@ TEST_F(driver_calls, capabilities_without_memory)
 			fault_arm(fault, nth);
 			ret = caps(self->calls, flags, list, 3, 0, chain, &empty);
 			hit = fault_disarm(fault);
-			EXPECT_EQ(hit ? -ENOMEM : 2216, ret);
-			/* The driver's own allocation may be what fails, with a body. */
+			/* What fails may be a debugging tool's, which does without. */
+			EXPECT_TRUE(ret == 2216 || (hit && ret == -ENOMEM));
+			/* Or the driver's own, for a body. */
 			if (!flags)
-				EXPECT_EQ(hit, empty);
-			failures += hit;
+				EXPECT_EQ(ret < 0, empty);
+			failures += ret < 0;
 			ASSERT_LT(nth, 100);
 		}
 		EXPECT_GE(failures, 2);

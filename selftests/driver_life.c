@@ -252,6 +252,29 @@ TEST_F(driver_life, physical_without_iommu)
 	EXPECT_FALSE(warned(self->log));
 }
 
+#define NOIOMMU "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+
+/*
+ * semantics: 78; defect: B14.  A group without an IOMMU is not what isolates a device,
+ * whatever the administrator says: in C it makes a device without an IOMMU of it.
+ */
+TEST_F(driver_life, group_without_iommu)
+{
+	for (int on = 0; on < 2; on++) {
+		const int want = on ? BY_CORE(0, -EINVAL) : -EINVAL;
+
+		if (sysfs_write(NOIOMMU, on ? "Y" : "N"))
+			SKIP(return, "a kernel without VFIO_NOIOMMU");
+		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_GROUP, 0, true, 0, 0));
+		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, 0, 0));
+		EXPECT_EQ(want, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
+		EXPECT_EQ(!want, !!(calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_NOIOMMU));
+		EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
+		EXPECT_EQ(0, calls_cmd(self->calls, CALLS_GROUP, 0, false, 0, 0));
+	}
+	EXPECT_EQ(0, sysfs_write(NOIOMMU, "N"));
+}
+
 /* semantics: 39, 81.  An emulated one gets a group of its own, made for it. */
 TEST_F(driver_life, emulated_groups)
 {

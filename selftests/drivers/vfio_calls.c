@@ -39,7 +39,7 @@ struct slot {
 };
 
 static struct slot slots[CALLS_DEVICES];
-static struct platform_device *platform[CALLS_PCI];
+static struct platform_device *platform[CALLS_PLATFORM];
 static struct pci_dev *pci;
 static char sets[CALLS_DEVICES];
 static struct slot *making;
@@ -54,9 +54,17 @@ static int resumes, resume_error;
 
 static struct device *parent_of(u64 nth)
 {
+	struct device *dev;
+
 	if (nth == CALLS_PCI)
 		return pci ? &pci->dev : NULL;
-	return nth < CALLS_PCI ? &platform[nth]->dev : NULL;
+	if (nth == CALLS_SOFT_IOMMU) {
+		dev = bus_find_device_by_name(&platform_bus_type, NULL, "vfio-calls.5");
+		/* It is there until the test removes it. */
+		put_device(dev);
+		return dev;
+	}
+	return nth < CALLS_PLATFORM ? &platform[nth]->dev : NULL;
 }
 
 static u32 set_devices(struct vfio_device_set *set)
@@ -452,6 +460,24 @@ static int do_region(u64 major, u64 minor)
 	return ret;
 }
 
+static int do_group(struct device *parent, bool add)
+{
+	struct iommu_group *group;
+	int ret;
+
+	if (!add) {
+		iommu_group_remove_device(parent);
+		return 0;
+	}
+	group = iommu_group_alloc();
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	ret = iommu_group_add_device(group, parent);
+	/* The device's from now on. */
+	iommu_group_put(group);
+	return ret;
+}
+
 /* ---- the parents ---- */
 
 static int parent_suspend(struct device *dev)
@@ -488,7 +514,7 @@ static void put_all_of(struct device *parent)
 
 static int do_pm(struct calls_args *args)
 {
-	for (int i = 0; i < CALLS_PCI; i++) {
+	for (int i = 0; i < CALLS_PLATFORM; i++) {
 		/* What has failed once fails until it is told otherwise. */
 		pm_runtime_disable(&platform[i]->dev);
 		pm_runtime_set_suspended(&platform[i]->dev);
@@ -575,6 +601,8 @@ static int do_command(unsigned int cmd, struct slot *slot, struct calls_args *ar
 		return do_pm(args);
 	case CALLS_REGION:
 		return do_region(args->a, args->b);
+	case CALLS_GROUP:
+		return args->a < CALLS_PLATFORM ? do_group(parent_of(args->a), args->flags) : -ENXIO;
 	}
 	return do_device(cmd, slot, args);
 }
@@ -613,7 +641,7 @@ static struct miscdevice calls_misc = {
 
 static void remove_parents(void)
 {
-	for (int i = 0; i < CALLS_PCI; i++) {
+	for (int i = 0; i < CALLS_PLATFORM; i++) {
 		if (IS_ERR_OR_NULL(platform[i]))
 			continue;
 		pm_runtime_disable(&platform[i]->dev);
@@ -628,7 +656,7 @@ static int __init calls_module_init(void)
 
 	if (ret)
 		return ret;
-	for (int i = 0; i < CALLS_PCI; i++) {
+	for (int i = 0; i < CALLS_PLATFORM; i++) {
 		platform[i] = platform_device_register_simple("vfio-calls", i, NULL, 0);
 		ret = PTR_ERR_OR_ZERO(platform[i]);
 		if (ret)

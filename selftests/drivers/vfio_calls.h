@@ -10,9 +10,14 @@
 #include <linux/types.h>
 
 #define CALLS_DEVICES	8
-/* Parents: /sys/devices/platform/vfio-calls.n, and last the PCI device on vfio-calls. */
-#define CALLS_PARENTS	5
-#define CALLS_PCI	(CALLS_PARENTS - 1)
+/*
+ * Parents: /sys/devices/platform/vfio-calls.n; the PCI device on vfio-calls; the one
+ * that soft_iommu.ko makes.
+ */
+#define CALLS_PLATFORM		4
+#define CALLS_PCI		CALLS_PLATFORM
+#define CALLS_SOFT_IOMMU	5
+#define CALLS_SOFT_IOMMU_NAME	"vfio-calls"
 
 struct calls_args {
 	__u32 device;		/* which one of them */
@@ -121,4 +126,7 @@ enum {
 #define CALLS_PM		CALLS_DO(15)
 /* register_chrdev_region(major a, minor b), and back: is it free? */
 #define CALLS_REGION		CALLS_DO(16)
+/* Puts parent a into an IOMMU group, though it has no IOMMU, or (flags 0) takes it out. */
+#define CALLS_GROUP		CALLS_DO(17)
+
 #endif

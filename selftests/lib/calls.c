@@ -32,6 +32,7 @@ int calls_close(int calls)
 	for (int i = 0; i < CALLS_DEVICES; i++)
 		calls_cmd(calls, CALLS_PUT, i, 0, 0, 0);
 	close(calls);
+	calls_soft_iommu(false);
 	return module_unload("vfio_calls");
 }
 
@@ -67,6 +68,16 @@ int calls_emulated(int calls, int device, int parent)
 	if (ret)
 		calls_cmd(calls, CALLS_PUT, device, 0, 0, 0);
 	return ret;
+}
+
+int calls_soft_iommu(bool present)
+{
+	const char *param = "/sys/module/soft_iommu/parameters/present";
+	int ret = present ? module_load("soft_iommu") : 0;
+
+	if (!ret)
+		ret = sysfs_write(param, present ? "Y" : "N");
+	return ret || present ? ret : module_unload("soft_iommu");
 }
 
 int calls_cdev(int parent)

@@ -3,6 +3,7 @@
 #ifndef LIB_CALLS_H
 #define LIB_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../drivers/vfio_calls.h"
@@ -20,6 +21,8 @@ struct calls_seen calls_seen(int calls, int device, enum calls_when when);
 
 /* Makes and registers an emulated device of that parent; 0 or -errno. */
 int calls_emulated(int calls, int device, int parent);
+/* The IOMMU of software, drivers/soft_iommu.c, and the device behind it; or neither. */
+int calls_soft_iommu(bool present);
 /* The node of the parent's only device; its group in sysfs: number, or -errno. */
 int calls_cdev(int parent);
 int calls_group(int parent);

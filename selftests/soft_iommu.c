@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device behind an IOMMU that lacks what all others have, on request: what the core
+ * and iommufd make of it.  The IOMMU is drivers/soft_iommu.c, on a machine without one.
+ */
+#include <fcntl.h>
+
+#include "lib/calls.h"
+#include "lib/cdev.h"
+#include "lib/iommufd.h"
+#include "lib/kmsg.h"
+#include "lib/sysfs.h"
+#include "lib/test.h"
+
+FIXTURE(soft_iommu) {
+	int calls, iommufd, log;
+};
+
+FIXTURE_SETUP(soft_iommu)
+{
+	struct pci pci;
+
+	if (pci_find_bare(EDU, 0, &pci))
+		SKIP(return, "no edu device without an IOMMU");
+	self->calls = calls_open();
+	if (self->calls == -ENOENT)
+		SKIP(return, "no module vfio_calls");
+	ASSERT_GE(self->calls, 0);
+	self->iommufd = iommufd_open();
+	ASSERT_GE(self->iommufd, 0);
+	self->log = kmsg_open();
+	ASSERT_GE(self->log, 0);
+	ASSERT_EQ(0, calls_soft_iommu(true));
+}
+
+/* Takes the device away first, and the IOMMU with it. */
+FIXTURE_TEARDOWN(soft_iommu)
+{
+	calls_cmd(self->calls, CALLS_PUT, 0, 0, 0, 0);
+	EXPECT_EQ(0, calls_soft_iommu(false));
+	EXPECT_EQ(0, calls_close(self->calls));
+}
+
+#define SOFT_IOMMU(param) "/sys/module/soft_iommu/parameters/" param
+#define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+
+/* The device behind it, registered; 0 or -errno. */
+static int behind_soft_iommu(int calls)
+{
+	int ret = calls_cmd(calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, CALLS_SOFT_IOMMU, 0);
+
+	if (!ret)
+		ret = calls_cmd(calls, CALLS_REGISTER, 0, 0, 0, 0);
+	if (ret)
+		calls_cmd(calls, CALLS_PUT, 0, 0, 0, 0);
+	return ret;
+}
+
+/* semantics: 79.  DMA that the CPUs' caches do not see is not for user space. */
+TEST_F(soft_iommu, incoherent)
+{
+	int group, calls = self->calls;
+	char path[64], name[64];
+
+	group = calls_group(CALLS_SOFT_IOMMU);
+	ASSERT_GE(group, 0);
+	snprintf(path, sizeof(path), "/sys/class/vfio/%d", group);
+	for (int on = 0; on < 3; on++) {
+		/* Nor for who may have devices without an IOMMU. */
+		if (on < 2)
+			sysfs_write("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+				    on ? "Y" : "N");
+		ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("coherent"), on == 2 ? "Y" : "N"));
+		EXPECT_EQ(on == 2 ? 0 : -EINVAL, behind_soft_iommu(calls));
+		EXPECT_EQ(on == 2 ? 0 : -1, access(path, F_OK));
+		EXPECT_EQ(on == 2 ? 0 : -ENOENT,
+			  sysfs_entry("/sys/devices/platform/vfio-calls.5/vfio-dev", 0, name,
+				      sizeof(name)) ? -ENOENT : 0);
+	}
+	sysfs_write("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N");
+	EXPECT_FALSE(kmsg_wait(self->log, "WARNING: ", 0, NULL, 0));
+}
+
+/* semantics: 44.  Who enforces coherency: the IOMMU, for the device and for its group. */
+TEST_F(soft_iommu, enforced_coherency)
+{
+	int fd, group, calls = self->calls;
+	char path[64];
+
+	ASSERT_EQ(0, behind_soft_iommu(calls));
+	fd = calls_cdev(CALLS_SOFT_IOMMU);
+	ASSERT_GE(fd, 0);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", calls_group(CALLS_SOFT_IOMMU));
+	group = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(group, 0);
+	for (int on = 0; on < 2; on++) {
+		const int coherent = on ? CALLS_IS_COHERENT : 0;
+
+		ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("enforces"), on ? "Y" : "N"));
+		EXPECT_EQ(CALLS_IS_VALID | coherent, calls_cmd(calls, CALLS_FILE, 0, 0, fd, 0));
+		EXPECT_EQ(CALLS_IS_VALID | CALLS_IS_GROUP | CALLS_HAS_DEV | coherent,
+			  calls_cmd(calls, CALLS_FILE, 0, 0, group, 0));
+	}
+	close(fd);
+	close(group);
+}
+
+/*
+ * semantics: 106.  Interrupts that nobody remaps, unless the administrator trusts them;
+ * and a device that does its DMA for somebody else.
+ */
+TEST_F(soft_iommu, refused_by_iommufd)
+{
+	int fd, calls = self->calls;
+
+	ASSERT_EQ(0, behind_soft_iommu(calls));
+	fd = calls_cdev(CALLS_SOFT_IOMMU);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-EPERM, cdev_bind(fd, self->iommufd, NULL));
+	ASSERT_EQ(0, sysfs_write(UNSAFE, "Y"));
+	ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("in_use"), "Y"));
+	EXPECT_EQ(-EBUSY, cdev_bind(fd, self->iommufd, NULL));
+	ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("in_use"), "N"));
+	EXPECT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	close(fd);
+	EXPECT_EQ(0, sysfs_write(UNSAFE, "N"));
+}
+
+TEST_HARNESS_MAIN
