@@ -149,6 +149,47 @@ TEST_F(device_ioctl, feature_payload)
 	session_close(&s);
 }
 
+static int dma_buf(int fd, uint32_t flags, uint32_t region, uint64_t length)
+{
+	struct {
+		struct vfio_device_feature head;
+		uint32_t region, open_flags, flags, nr_ranges;
+		struct vfio_region_dma_range range;
+	} arg = {
+		.head = { .argsz = sizeof(arg), .flags = flags | VFIO_DEVICE_FEATURE_DMA_BUF },
+		.region = region,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr_ranges = 1,
+		.range = { .length = length },
+	};
+
+	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
+}
+
+/*
+ * semantics: 133, 143.  One with a descriptor for a result, which comes back as it is.
+ * The close of the device takes from a dma-buf what it held of it.
+ */
+TEST_F(device_ioctl, feature_dma_buf)
+{
+	int fd = self->s.fd, buf;
+
+	if (feature(fd, PROBE | GET | VFIO_DEVICE_FEATURE_DMA_BUF))
+		SKIP(return, "a kernel without VFIO_PCI_DMABUF");
+	EXPECT_EQ(-EINVAL, dma_buf(fd, SET, 0, 4096));
+	EXPECT_EQ(-EINVAL, dma_buf(fd, GET, 0, 4095));
+	EXPECT_EQ(-ENODEV, dma_buf(fd, GET, VFIO_PCI_CONFIG_REGION_INDEX, 4096));
+	ASSERT_EQ(0, cdev_enable_dma(fd));
+	buf = dma_buf(fd, GET, 0, 4096);
+	ASSERT_GE(buf, 0);
+	EXPECT_NE(fd, buf);
+	session_close(&self->s);
+	EXPECT_EQ(0, pci_unbind(&self->pci));
+	close(buf);
+	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+}
+
 /* semantics: 120.  Unknown ones are the driver's to refuse. */
 TEST_F(device_ioctl, unknown)
 {
