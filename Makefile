@@ -81,7 +81,7 @@ install uninstall:
 fmt fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc:
 	@$(S)/check $@
 check:
-	@$(S)/check fmt-check clippy check-unsafe check-layout check-patch check-doc
+	@$(S)/check fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc
 
 .PHONY: semantics-table
 semantics-table:

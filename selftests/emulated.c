@@ -145,7 +145,7 @@ static bool warned(int log)
 	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
 }
 
-/* semantics: 30, 37, 39, 69, 70, 81, 93-97, 126.  What a device's life looks like to its driver. */
+/* semantics: 30, 37, 39, 69, 70, 81, 93-97, 126, 183.  What a device's life looks like to its driver. */
 TEST_F(emulated, life)
 {
 	const char *group = "/sys/devices/platform/vfio-testdrv.0/iommu_group/name";

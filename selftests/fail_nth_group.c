@@ -127,7 +127,7 @@ static int op_device(void *arg)
 	return group_device(op->group, op->name);
 }
 
-/* semantics: 94, 128, 150, 153.  The first file: the device is opened, or it is not. */
+/* semantics: 94, 150, 153.  The first file: the device is opened, or it is not. */
 TEST_F(fail_nth_group, get_device_fd)
 {
 	struct op_device op = { self->l.group, self->pci.bdf };
@@ -154,7 +154,7 @@ TEST_F(fail_nth_group, get_device_fd)
 	EXPECT_GT(self->sweep.failures, 5);
 }
 
-/* semantics: 97, 128, 151.  A further file: the first one does not notice. */
+/* semantics: 97, 151.  A further file: the first one does not notice. */
 TEST_F(fail_nth_group, another_device_fd)
 {
 	struct op_device op = { self->l.group, self->pci.bdf };

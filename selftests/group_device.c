@@ -46,7 +46,7 @@ FIXTURE_TEARDOWN(group_device)
 	close(iommufd);
 }
 
-/* semantics: 119, 124, 125.  The descriptor. */
+/* semantics: 101, 124, 125.  The descriptor. */
 TEST_F(group_device, file)
 {
 	char path[64], text[512], want[PATH_MAX + 32], real[PATH_MAX];

@@ -86,7 +86,7 @@ static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
 	return testdrv_first(calls, 0, id)->arg[0];
 }
 
-/* semantics: 20, 43, 45, 108, 169, 171, 172.  The machine is known from bind to close. */
+/* semantics: 19, 20, 43, 45, 108, 169, 171, 172.  The machine is known from bind to close. */
 TEST_F(kvm_file, before_bind)
 {
 	uint64_t machine;

@@ -77,7 +77,7 @@ TEST_F(noiommu_group, status)
 	EXPECT_EQ(0, device_info(self->fd));
 }
 
-/* semantics: 147, 162.  The iommufd is in a mode in which nothing is translated. */
+/* semantics: 147.  The iommufd is in a mode in which nothing is translated. */
 TEST_F(noiommu_group, mode_of_the_iommufd)
 {
 	char *page = pages_alloc(PAGE);

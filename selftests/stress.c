@@ -128,7 +128,7 @@ static int use_device(void *arg)
 #define USERS 3
 
 /*
- * semantics: 24, 85, 86, 87, 90, 92, 98, 109; defects: B6, B23, B27.  A device that
+ * semantics: 24, 85-87, 90, 92, 98, 109, 182; defects: B6, B23, B27.  A device that
  * comes and goes under its users: who can open it can bind it or is told why not.  Its
  * name comes back; in C, a file that is being closed may keep the number too long.
  */
@@ -244,7 +244,10 @@ TEST_F(stress, two_binds)
 	close(second);
 }
 
-/* semantics: 110, 144.  The group's file or the device's, never both. */
+/*
+ * semantics: 110, 144, 182.  The group's file or the device's, never both.  On the debug
+ * kernel lockdep sees in which order the locks of both ways are taken.
+ */
 TEST_F(stress, bind_and_group)
 {
 	int results[2][ROUNDS], wins = 0;

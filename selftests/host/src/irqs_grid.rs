@@ -33,6 +33,7 @@ fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<Option<usize>,
     Ok(Some(size as usize))
 }
 
+// semantics: 49
 #[test]
 fn every_combination_of_limits() {
     let mut accepted = 0;
