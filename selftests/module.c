@@ -497,10 +497,13 @@ TEST_F(module, parameter)
 TEST_F(module, load_without_memory)
 {
 	int fault = fault_open(), fd = module_file("vfio"), failures = 0, ret;
+	char line[256];
 	bool hit;
 
 	if (fault < 0)
 		SKIP(return, "no fault injection in this kernel");
+	/* The trace points of ours: the kernel warns of those that it cannot show. */
+	kmsg_expect_warning(true, "rust");
 	for (unsigned int n = 1; ; n++) {
 		ASSERT_LT(n, 5000);
 		fault_arm(fault, n);
@@ -521,6 +524,9 @@ TEST_F(module, load_without_memory)
 		if (!hit)
 			break;
 	}
+	kmsg_expect_warning(false, NULL);
+	while (kmsg_wait(self->log, "WARNING: ", 0, line, sizeof(line)))
+		EXPECT_NE(NULL, strstr(line, "WARNING: kernel/trace/"));
 	EXPECT_EQ(0, ret);
 	EXPECT_GT(failures, 20);
 	TH_LOG("%d failures", failures);
