@@ -37,10 +37,10 @@ impl Range {
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` (none, or a negative number); `E2BIG` (more than 512 pages of
-    /// 4 KiB, as by a container); `EINVAL` (beyond what an address can be).
+    /// In this order: `EINVAL` (none); `E2BIG` (more than 512 pages of 4 KiB, as by a container, to
+    /// which a negative number is one of the largest); `EINVAL` (beyond what an address can be).
     fn new(iova: u64, pages: i32) -> Result<Self> {
-        let pages = usize::try_from(pages).map_err(|_| EINVAL)?;
+        let pages = usize::try_from(pages).map_err(|_| E2BIG)?;
         if pages == 0 {
             return Err(EINVAL);
         }
