@@ -77,11 +77,11 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc check
-fmt fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc:
+.PHONY: fmt fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc check
+fmt fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc:
 	@$(S)/check $@
 check:
-	@$(S)/check fmt-check clippy check-unsafe check-layout check-patch check-semantics check-doc
+	@$(S)/check fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc
 
 .PHONY: semantics-table
 semantics-table:
@@ -126,6 +126,7 @@ help:
 # help:   make clippy          clippy with the kernel's settings
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
 # help:   make check-layout    Rust's view of C structures, also for other configurations
+# help:   make check-exports   exported symbols and their prototypes, against the C core's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
 # help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
