@@ -5,10 +5,13 @@
  * file is closed, and its DMA stays where it was confined to.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "lib/container.h"
+#include "lib/qmp.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
@@ -327,6 +330,60 @@ TEST_F(container_close, unbind_without_a_device_open)
 	EXPECT_EQ(-ENOTTY, container_unknown(b.container));
 	close(group);
 	boxed_close(&b);
+}
+
+/* As boxed_join(); vfio-pci says EAGAIN as long as the one who plugs has the device's lock. */
+static int join_when_plugged(const struct pci *pci, int container, struct boxed *b)
+{
+	int ret = pci_await_vfio(pci);
+
+	for (int ms = 0; !ret && ms < EVENT_MS; ms += 20) {
+		ret = boxed_join(pci, container, b);
+		if (ret != -EAGAIN)
+			return ret;
+		close_fd(&b->group);
+		poll(NULL, 0, 20);
+		ret = 0;
+	}
+	return ret ? ret : -ETIMEDOUT;
+}
+
+/* semantics: 87, 88, 90.  The same for a device that is pulled out of its slot. */
+TEST(unplugged)
+{
+	int32_t request = eventfd(0, EFD_CLOEXEC);
+	char id[32], port[32];
+	struct boxed b;
+	struct pci pci;
+
+	if (access(CONTAINER, F_OK))
+		SKIP(return, "a kernel without containers");
+	if (pci_find_at(EDU, true, &pci))
+		SKIP(return, "no edu device behind a port");
+	if (qmp_device_id(pci.bdf, id, sizeof(id)) ||
+	    qmp_device_id(pci.port, port, sizeof(port)))
+		SKIP(return, "the monitor's name of the device is unknown");
+	ASSERT_EQ(0, boxed_open(&pci, &b));
+	ASSERT_EQ(0, cdev_set_irqs(b.fd, VFIO_PCI_REQ_IRQ_INDEX,
+				   VFIO_IRQ_SET_DATA_EVENTFD |
+				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &request));
+	ASSERT_EQ(0, qmp_unplug(id));
+	EXPECT_TRUE(wait_readable(request, EVENT_MS));
+	EXPECT_EQ(-ENODEV, group_device(b.group, pci.bdf));
+	EXPECT_EQ(0, device_info(b.fd));
+	EXPECT_EQ(-EBUSY, group_unset(b.group));
+	EXPECT_EQ(-ENOTTY, container_unknown(b.container));
+	close_fd(&b.group);
+	close_fd(&b.fd);
+	ASSERT_EQ(0, qmp_wait_deleted(id));
+	EXPECT_EQ(-EINVAL, container_unknown(b.container));
+
+	/* The next one in the slot can have the same container. */
+	ASSERT_EQ(0, qmp_plug_edu(id, port, 0));
+	ASSERT_EQ(0, join_when_plugged(&pci, b.container, &b));
+	EXPECT_EQ(0, device_info(b.fd));
+	boxed_close(&b);
+	close(request);
 }
 
 TEST_HARNESS_MAIN
