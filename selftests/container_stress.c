@@ -143,8 +143,8 @@ static void end_callers(struct __test_metadata *_metadata,
 	atomic_store(&self->stop, true);
 	for (int i = 0; i < CALLERS; i++)
 		EXPECT_EQ(0, worker_join(&w[i]));
-	EXPECT_GT(self->with, 0);
-	EXPECT_GT(self->without, 0);
+	EXPECT_GT(atomic_load(&self->with), 0);
+	EXPECT_GT(atomic_load(&self->without), 0);
 }
 
 /* Waits until the callers have had a call with a driver, or without. */
