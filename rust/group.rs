@@ -36,7 +36,7 @@ use kernel::{
     fs::File,
     new_mutex,
     prelude::*,
-    sync::{aref::ARef, Arc, Mutex},
+    sync::{aref::ARef, Arc, ArcBorrow, Mutex},
 };
 use table::Node;
 
@@ -300,7 +300,7 @@ impl Group {
 
     /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
     /// set.
-    pub(crate) fn backend(self: &Arc<Self>, file: &File) -> Option<Backend> {
+    pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<Backend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(Some(provided)) = &mut inner.users else {
             return None;
@@ -320,7 +320,7 @@ impl Group {
     /// `EINVAL` when the container has no backend; `EPERM` without an IOMMU, unless the caller has
     /// `CAP_SYS_RAWIO`; `EBUSY` when it is in use too often.
     fn use_container(
-        self: &Arc<Self>,
+        self: ArcBorrow<'_, Self>,
         place: &Place,
         opens: &mut u32,
         file: &File,
@@ -332,7 +332,7 @@ impl Group {
         *opens = opens.checked_add(1).ok_or(EBUSY)?;
         Ok(ContainerUse {
             access,
-            group: self.clone(),
+            group: self.into(),
             _file: file.into(),
         })
     }

@@ -88,13 +88,13 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong)
     // SAFETY: The file is open with our operations; an ioctl does not run inside `fdget_pos()`.
     let (group, file) = unsafe {
         let group = Arc::<Group>::borrow((*file).private_data);
-        (group.into(), File::from_raw_file(file))
+        (group, File::from_raw_file(file))
     };
     let files = file::Files {
         make: device_cdev::into_file,
         container: container::of_file,
     };
-    let result = file::ioctl(&group, file, cmd, UserPtr::from_addr(arg), &files);
+    let result = file::ioctl(group, file, cmd, UserPtr::from_addr(arg), &files);
     // CAST: Both widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }

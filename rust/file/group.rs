@@ -34,7 +34,7 @@ use kernel::{
         File, LocalFile,
     },
     prelude::*,
-    sync::{aref::ARef, Arc},
+    sync::{aref::ARef, Arc, ArcBorrow},
     uaccess::UserPtr,
 };
 
@@ -72,7 +72,7 @@ pub(crate) fn release(group: Arc<Group>) {
 ///
 /// `ENOTTY` for an unknown one; those of the operation.
 pub(crate) fn ioctl(
-    group: &Arc<Group>,
+    group: ArcBorrow<'_, Group>,
     file: &File,
     cmd: u32,
     arg: UserPtr,
@@ -80,8 +80,8 @@ pub(crate) fn ioctl(
 ) -> Result<c_int> {
     match cmd {
         uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, file, arg, files),
-        uapi::GROUP_GET_STATUS => get_status(group, arg).map(|()| 0),
-        uapi::GROUP_SET_CONTAINER => set_container(group, arg, files).map(|()| 0),
+        uapi::GROUP_GET_STATUS => get_status(&group, arg).map(|()| 0),
+        uapi::GROUP_SET_CONTAINER => set_container(&group, arg, files).map(|()| 0),
         uapi::GROUP_UNSET_CONTAINER => group.unset().map(|()| 0),
         _ => Err(ENOTTY),
     }
@@ -129,7 +129,12 @@ fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
 /// In this order: those of [`read_name`]; `ENODEV` for a device that is not in the group; the
 /// driver's that looks at the name; `EMFILE`; `ENOMEM`; `EINVAL` (nothing set); those of
 /// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
-fn get_device_fd(group: &Arc<Group>, file: &File, arg: UserPtr, files: &Files) -> Result<c_int> {
+fn get_device_fd(
+    group: ArcBorrow<'_, Group>,
+    file: &File,
+    arg: UserPtr,
+    files: &Files,
+) -> Result<c_int> {
     let mut name = read_name(arg)?;
     let found = group.find(&mut name);
     drop(name);
@@ -152,7 +157,7 @@ fn get_device_fd(group: &Arc<Group>, file: &File, arg: UserPtr, files: &Files) -
 
 /// Opens the device, and gives the caller a descriptor for it.
 fn install_device(
-    group: &Arc<Group>,
+    group: ArcBorrow<'_, Group>,
     group_file: &File,
     (registration, epoch, dma): (&RegistrationRef, Epoch, Dma),
     files: &Files,
@@ -178,7 +183,7 @@ fn install_device(
 
 /// A file with access to the device.
 fn open_device(
-    group: &Arc<Group>,
+    group: ArcBorrow<'_, Group>,
     group_file: &File,
     registration: &RegistrationRef,
     epoch: Epoch,
