@@ -358,20 +358,11 @@ TEST_F(container, closed_group)
 	}
 }
 
-/* How many users the module has; -1 if it is not there. */
-static int users(const char *module)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 /* semantics: 57, 161, 164.  A container holds its driver's module, and nothing else does. */
 TEST_F(container, module)
 {
 	const char *parameter = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
-	int before = users("vfio_iommu_type1");
+	int before = module_users("vfio_iommu_type1");
 	char unsafe[8];
 
 	if (before < 0)
@@ -381,16 +372,16 @@ TEST_F(container, module)
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-ENODEV, container_set_iommu(self->container, NO_EXTENSION));
 	EXPECT_EQ(-EINVAL, container_set_iommu(self->container, VFIO_UNMAP_ALL));
-	EXPECT_EQ(before, users("vfio_iommu_type1"));
+	EXPECT_EQ(before, module_users("vfio_iommu_type1"));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1_IOMMU));
-	EXPECT_EQ(before + 1, users("vfio_iommu_type1"));
+	EXPECT_EQ(before + 1, module_users("vfio_iommu_type1"));
 	ASSERT_EQ(0, group_set(self->other, self->container));
-	EXPECT_EQ(before + 1, users("vfio_iommu_type1"));
+	EXPECT_EQ(before + 1, module_users("vfio_iommu_type1"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_iommu_type1"));
 	ASSERT_EQ(0, group_unset(self->group));
-	EXPECT_EQ(before + 1, users("vfio_iommu_type1"));
+	EXPECT_EQ(before + 1, module_users("vfio_iommu_type1"));
 	ASSERT_EQ(0, group_unset(self->other));
-	EXPECT_EQ(before, users("vfio_iommu_type1"));
+	EXPECT_EQ(before, module_users("vfio_iommu_type1"));
 
 	/* Without it nothing can be chosen. */
 	ASSERT_EQ(0, module_unload("vfio_iommu_type1"));

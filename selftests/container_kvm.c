@@ -14,15 +14,6 @@
 #define NAME "vfio-testdrv.0"
 #define NOT_CALLED (~0ULL)
 
-/* References on a module. */
-static int users(const char *module)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 FIXTURE(container_kvm) {
 	int kvm, drv, container, group, fd;
 	struct machine vm;
@@ -46,7 +37,7 @@ FIXTURE_SETUP(container_kvm)
 		SKIP(return, "no KVM here");
 	ASSERT_GE(self->kvm, 0);
 	ASSERT_EQ(0, machine_open(self->kvm, &self->vm));
-	self->kvm_users = users("kvm");
+	self->kvm_users = module_users("kvm");
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_IOCTL, 0, 0));
 	self->container = container_open();
 	ASSERT_GE(self->container, 0);
@@ -60,13 +51,8 @@ FIXTURE_SETUP(container_kvm)
 FIXTURE_TEARDOWN(container_kvm)
 {
 	EXPECT_EQ(0, testdrv_close(self->drv));
-	if (self->kvm >= 0) {
-		/* Nothing of the machine is left: both modules can go. */
-		EXPECT_EQ(0, users("kvm_amd"));
-		EXPECT_EQ(0, module_unload("kvm_amd"));
-		EXPECT_EQ(0, users("kvm"));
-		EXPECT_EQ(0, module_unload("kvm"));
-	}
+	if (self->kvm >= 0)
+		EXPECT_EQ(0, kvm_unload());
 }
 
 /* The machine that the driver saw at its open or close; 0: none. */
@@ -83,27 +69,27 @@ TEST_F(container_kvm, first_open_to_last_close)
 	int other;
 
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	/* An opening that fails leaves no reference. */
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(NOT_CALLED, machine);
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	other = group_device(self->group, NAME);
 	ASSERT_GE(other, 0);
 	close_fd(&self->fd);
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(other);
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 156.  A machine that comes later is for the next opening. */
@@ -115,7 +101,7 @@ TEST_F(container_kvm, added_later)
 		EXPECT_EQ(i, !!seen(self->drv, &self->calls, TESTDRV_OPEN));
 		if (!i)
 			ASSERT_EQ(0, machine_add(&self->vm, self->group));
-		EXPECT_EQ(self->kvm_users + i, users("kvm"));
+		EXPECT_EQ(self->kvm_users + i, module_users("kvm"));
 		close_fd(&self->fd);
 		EXPECT_EQ(i, !!seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	}
@@ -123,7 +109,7 @@ TEST_F(container_kvm, added_later)
 	ASSERT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_OPEN));
 }
 
@@ -140,11 +126,11 @@ TEST_F(container_kvm, the_device_holds_the_machine)
 	close_fd(&self->kvm);
 	close_fd(&self->group);
 	close_fd(&self->container);
-	EXPECT_GT(users("kvm"), 0);
+	EXPECT_GT(module_users("kvm"), 0);
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	close_fd(&self->fd);
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(0, users("kvm_amd"));
+	EXPECT_EQ(0, module_users("kvm_amd"));
 	/* For the end of the test. */
 	self->kvm = kvm_open();
 	EXPECT_GE(self->kvm, 0);

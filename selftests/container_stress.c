@@ -30,15 +30,6 @@ FIXTURE(container_stress) {
 	uint32_t *page;
 };
 
-/* How many users a module has; -1 if it is not there. */
-static int users(const char *module)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 FIXTURE_SETUP(container_stress)
 {
 	self->container = -1;
@@ -57,7 +48,7 @@ FIXTURE_SETUP(container_stress)
 	}
 	self->container = container_open();
 	ASSERT_GE(self->container, 0);
-	self->users = users("vfio_iommu_type1");
+	self->users = module_users("vfio_iommu_type1");
 	self->page = pages_alloc(PAGE);
 }
 
@@ -71,7 +62,7 @@ FIXTURE_TEARDOWN(container_stress)
 		return;
 	for (int i = 0; i < 2; i++)
 		close_fd(&self->group[i]);
-	EXPECT_EQ(self->users, users("vfio_iommu_type1"));
+	EXPECT_EQ(self->users, module_users("vfio_iommu_type1"));
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, boxed_join(&self->pci[i], self->container, &b));
 		ASSERT_EQ(0, cdev_enable_dma(b.fd));

@@ -127,15 +127,6 @@ static int fail(int drv, int slot, int id, int err)
 	return testdrv_cmd(drv, TESTDRV_FAIL, slot, 0, id, err);
 }
 
-static int module_users(void)
-{
-	char text[32];
-
-	if (sysfs_read("/sys/module/vfio_testdrv/refcnt", text, sizeof(text)) <= 0)
-		abort();
-	return atoi(text);
-}
-
 /*
  * A warning of the kernel came, the test having asked for it.  The core in C warns
  * once of some things.
@@ -150,7 +141,7 @@ TEST_F(emulated, life)
 {
 	const char *group = "/sys/devices/platform/vfio-testdrv.0/iommu_group/name";
 	uint32_t devid = 0, pt = self->ioas;
-	int fd, users = module_users();
+	int fd, users = module_users("vfio_testdrv");
 	char text[64];
 
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
@@ -162,12 +153,12 @@ TEST_F(emulated, life)
 	fd = testdrv_cdev(0);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(0, open_count(self->drv, 0));
-	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
 
 	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &devid));
 	EXPECT_EQ(1, open_count(self->drv, 0));
-	EXPECT_EQ(users + 1, module_users());
+	EXPECT_EQ(users + 1, module_users("vfio_testdrv"));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("bind open", testdrv_text(&self->calls, 0));
 	EXPECT_EQ(devid, testdrv_first(&self->calls, 0, TESTDRV_BIND)->arg[1]);
@@ -180,7 +171,7 @@ TEST_F(emulated, life)
 
 	close(fd);
 	EXPECT_EQ(0, open_count(self->drv, 0));
-	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("close unbind unmap", testdrv_text(&self->calls, 0));
 

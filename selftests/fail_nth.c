@@ -19,15 +19,6 @@
 #define IOVA 0x10000000ULL
 #define PASID 5
 
-/* How many users a module has; -1 if it is not there. */
-static int users(const char *module)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 /*
  * A device with its driver, and what is to be there afterwards too.  The device has no
  * interrupt pin: the kernel would look for its line by interpreting ACPI's tables, and
@@ -48,8 +39,8 @@ FIXTURE_SETUP(fail_nth)
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->core = users("vfio");
-	self->driver = users("vfio_pci");
+	self->core = module_users("vfio");
+	self->driver = module_users("vfio_pci");
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
 }
@@ -64,8 +55,8 @@ FIXTURE_TEARDOWN(fail_nth)
 	group = group_open(&self->pci);
 	EXPECT_GE(group, 0);
 	close(group);
-	EXPECT_EQ(self->core, users("vfio"));
-	EXPECT_EQ(self->driver, users("vfio_pci"));
+	EXPECT_EQ(self->core, module_users("vfio"));
+	EXPECT_EQ(self->driver, module_users("vfio_pci"));
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
 	close(self->iommufd);

@@ -15,15 +15,6 @@
 #define PAGE 4096u
 #define IOVA 0x10000000ULL
 
-/* How many users a module has; -1 if it is not there. */
-static int users(const char *module)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 typedef FIXTURE_DATA(fail_nth_container) fail_nth_container_t;
 
 /* The device has no interrupt pin: see fail_nth.c. */
@@ -47,9 +38,9 @@ FIXTURE_SETUP(fail_nth_container)
 	if (viommu_of(&self->pci) == VIOMMU_VIRTIO)
 		SKIP(return, "virtio-iommu's driver wants memory to detach, and warns when it has none");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->core = users("vfio");
-	self->driver = users("vfio_pci");
-	self->type1 = users("vfio_iommu_type1");
+	self->core = module_users("vfio");
+	self->driver = module_users("vfio_pci");
+	self->type1 = module_users("vfio_iommu_type1");
 	self->b.container = container_open();
 	self->b.group = group_open(&self->pci);
 	ASSERT_GE(self->b.container, 0);
@@ -64,9 +55,9 @@ FIXTURE_TEARDOWN(fail_nth_container)
 	boxed_close(&self->b);
 	EXPECT_EQ(0, boxed_open(&self->pci, &self->b));
 	boxed_close(&self->b);
-	EXPECT_EQ(self->core, users("vfio"));
-	EXPECT_EQ(self->driver, users("vfio_pci"));
-	EXPECT_EQ(self->type1, users("vfio_iommu_type1"));
+	EXPECT_EQ(self->core, module_users("vfio"));
+	EXPECT_EQ(self->driver, module_users("vfio_pci"));
+	EXPECT_EQ(self->type1, module_users("vfio_iommu_type1"));
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
 	close(self->sweep.fault);
@@ -80,13 +71,13 @@ static int op_open(void *arg)
 /* semantics: 158 */
 TEST_F(fail_nth_container, open)
 {
-	int before = users("vfio");
+	int before = module_users("vfio");
 
 	do {
 		int fd = sweep_call(&self->sweep, op_open, NULL);
 
 		EXPECT_TRUE(sweep_fine(&self->sweep, fd));
-		EXPECT_EQ(before + (fd >= 0), users("vfio"));
+		EXPECT_EQ(before + (fd >= 0), module_users("vfio"));
 		if (fd >= 0)
 			EXPECT_EQ(-EINVAL, container_unknown(fd));
 		close(fd);
@@ -107,7 +98,7 @@ TEST_F(fail_nth_container, check_extension)
 
 		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		EXPECT_TRUE(ret < 0 || ret == 1);
-		EXPECT_EQ(self->type1, users("vfio_iommu_type1"));
+		EXPECT_EQ(self->type1, module_users("vfio_iommu_type1"));
 	} while (self->sweep.hit);
 }
 
@@ -143,7 +134,7 @@ TEST_F(fail_nth_container, set_iommu)
 		int ret = sweep_call(&self->sweep, op_set_iommu, &self->b);
 
 		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
-		EXPECT_EQ(self->type1 + !ret, users("vfio_iommu_type1"));
+		EXPECT_EQ(self->type1 + !ret, module_users("vfio_iommu_type1"));
 		EXPECT_EQ(ret ? -EINVAL : -ENOTTY, container_unknown(self->b.container));
 		if (!ret) {
 			EXPECT_EQ(0, group_unset(self->b.group));
@@ -223,7 +214,7 @@ TEST_F(fail_nth_container, get_device_fd)
 
 		EXPECT_TRUE(sweep_fine(&self->sweep, fd));
 		if (fd < 0) {
-			EXPECT_EQ(self->driver, users("vfio_pci"));
+			EXPECT_EQ(self->driver, module_users("vfio_pci"));
 			/* Nothing holds the group in the container. */
 			EXPECT_EQ(0, group_unset(self->b.group));
 			EXPECT_EQ(0, op_set(&self->b));
@@ -231,7 +222,7 @@ TEST_F(fail_nth_container, get_device_fd)
 			fd = op_device(self);
 			ASSERT_GE(fd, 0);
 		}
-		EXPECT_EQ(self->driver + 1, users("vfio_pci"));
+		EXPECT_EQ(self->driver + 1, module_users("vfio_pci"));
 		EXPECT_EQ(-EBUSY, group_unset(self->b.group));
 		EXPECT_EQ(0, device_info(fd));
 		close(fd);
@@ -284,8 +275,8 @@ TEST_F(fail_nth_container, close)
 		/* Device, group and driver go at once. */
 		close_fd(&self->b.group);
 		EXPECT_EQ(0, sweep_call(&self->sweep, op_close, &fd));
-		EXPECT_EQ(self->driver, users("vfio_pci"));
-		EXPECT_EQ(self->type1, users("vfio_iommu_type1"));
+		EXPECT_EQ(self->driver, module_users("vfio_pci"));
+		EXPECT_EQ(self->type1, module_users("vfio_iommu_type1"));
 		EXPECT_EQ(-EINVAL, container_unknown(self->b.container));
 		self->b.group = group_open(&self->pci);
 		ASSERT_GE(self->b.group, 0);

@@ -12,15 +12,6 @@
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
-/* How many users a module has; -1 if it is not there. */
-static int users(const char *module)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -1;
-}
-
 /* The device has no interrupt pin: see fail_nth.c. */
 FIXTURE(fail_nth_group) {
 	struct pci pci;
@@ -38,8 +29,8 @@ FIXTURE_SETUP(fail_nth_group)
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->core = users("vfio");
-	self->driver = users("vfio_pci");
+	self->core = module_users("vfio");
+	self->driver = module_users("vfio_pci");
 	self->l.iommufd = iommufd_open();
 	self->l.group = group_open(&self->pci);
 	ASSERT_GE(self->l.iommufd, 0);
@@ -56,8 +47,8 @@ FIXTURE_TEARDOWN(fail_nth_group)
 	legacy_close(&self->l);
 	EXPECT_EQ(0, session_open(&self->pci, &s));
 	session_close(&s);
-	EXPECT_EQ(self->core, users("vfio"));
-	EXPECT_EQ(self->driver, users("vfio_pci"));
+	EXPECT_EQ(self->core, module_users("vfio"));
+	EXPECT_EQ(self->driver, module_users("vfio_pci"));
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
 	close(self->sweep.fault);
@@ -143,11 +134,11 @@ TEST_F(fail_nth_group, get_device_fd)
 			EXPECT_EQ(0, group_unset(self->l.group));
 			EXPECT_EQ(GROUP_VIABLE, group_flags(self->l.group));
 			EXPECT_EQ(0, op_set(&self->l));
-			EXPECT_EQ(self->driver, users("vfio_pci"));
+			EXPECT_EQ(self->driver, module_users("vfio_pci"));
 			fd = op_device(&op);
 			ASSERT_GE(fd, 0);
 		}
-		EXPECT_EQ(self->driver + 1, users("vfio_pci"));
+		EXPECT_EQ(self->driver + 1, module_users("vfio_pci"));
 		EXPECT_EQ(0, device_info(fd));
 		close(fd);
 	} while (self->sweep.hit);
@@ -170,7 +161,7 @@ TEST_F(fail_nth_group, another_device_fd)
 		if (fd >= 0)
 			EXPECT_EQ(0, device_info(fd));
 		close(fd);
-		EXPECT_EQ(self->driver + 1, users("vfio_pci"));
+		EXPECT_EQ(self->driver + 1, module_users("vfio_pci"));
 	} while (self->sweep.hit);
 	EXPECT_GT(self->sweep.failures, 1);
 }
@@ -199,7 +190,7 @@ TEST_F(fail_nth_group, close)
 
 		ASSERT_GE(fd, 0);
 		EXPECT_EQ(0, sweep_call(&self->sweep, op_close, &fd));
-		EXPECT_EQ(self->driver, users("vfio_pci"));
+		EXPECT_EQ(self->driver, module_users("vfio_pci"));
 	} while (self->sweep.hit);
 	self->sweep.n = 0;
 	do {

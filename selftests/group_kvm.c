@@ -15,17 +15,6 @@
 
 #define NAME "vfio-testdrv.0"
 
-/* References on a module. */
-static int users(const char *module)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	if (sysfs_read(path, text, sizeof(text)) <= 0)
-		abort();
-	return atoi(text);
-}
-
 FIXTURE(group_kvm) {
 	int kvm, drv, iommufd, group, fd;
 	struct machine vm;
@@ -47,7 +36,7 @@ FIXTURE_SETUP(group_kvm)
 		SKIP(return, "no KVM here");
 	ASSERT_GE(self->kvm, 0);
 	ASSERT_EQ(0, machine_open(self->kvm, &self->vm));
-	self->kvm_users = users("kvm");
+	self->kvm_users = module_users("kvm");
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_IOCTL, 0, 0));
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
@@ -60,13 +49,8 @@ FIXTURE_SETUP(group_kvm)
 FIXTURE_TEARDOWN(group_kvm)
 {
 	EXPECT_EQ(0, testdrv_close(self->drv));
-	if (self->kvm >= 0) {
-		/* Nothing of the machine is left: both modules can go. */
-		EXPECT_EQ(0, users("kvm_amd"));
-		EXPECT_EQ(0, module_unload("kvm_amd"));
-		EXPECT_EQ(0, users("kvm"));
-		EXPECT_EQ(0, module_unload("kvm"));
-	}
+	if (self->kvm >= 0)
+		EXPECT_EQ(0, kvm_unload());
 }
 
 /* The machine that the driver saw at its open or close; 0: none, -1: it was not called. */
@@ -86,26 +70,26 @@ TEST_F(group_kvm, before_open)
 
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
 	/* Only noted. */
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(NOT_CALLED, machine);
 	/* One reference, however many files, and whichever of them goes. */
 	other = group_device(self->group, NAME);
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close_fd(&self->fd);
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	/* KVM forgets the group, the device keeps the machine. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	close(other);
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 45, 156, 172.  Too late for a device that is open, in time for the next. */
@@ -117,10 +101,10 @@ TEST_F(group_kvm, after_open)
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	other = group_device(self->group, NAME);
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	close_fd(&self->fd);
 	close(other);
@@ -128,7 +112,7 @@ TEST_F(group_kvm, after_open)
 
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	/* Taken back, it is out of the game from the next opening on. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
@@ -136,7 +120,7 @@ TEST_F(group_kvm, after_open)
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 43, 45, 172.  A device's file from a group is taken, and does nothing. */
@@ -148,11 +132,11 @@ TEST_F(group_kvm, file_of_the_device)
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	other = group_device(self->group, NAME);
 	ASSERT_GE(other, 0);
 	EXPECT_EQ(0, machine_add(&self->vm, other));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	EXPECT_EQ(0, machine_add(&self->vm, self->group));
 	EXPECT_EQ(0, machine_del(&self->vm, other));
 	close(other);
@@ -170,18 +154,18 @@ TEST_F(group_kvm, failed_open)
 	for (int i = 0; i < 3; i++) {
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
-		EXPECT_EQ(self->kvm_users, users("kvm"));
+		EXPECT_EQ(self->kvm_users, module_users("kvm"));
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
 	}
 	ASSERT_EQ(0, group_unset(self->group));
 	EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	ASSERT_EQ(0, group_set(self->group, self->iommufd));
 	testdrv_calls(self->drv, &self->calls);
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 }
 
 /* semantics: 169, 171; defect: B24.  The machine's last user closes it. */
@@ -196,12 +180,12 @@ TEST_F(group_kvm, machine_closed_first)
 	EXPECT_NE(0, machine);
 	machine_close(&self->vm);
 	/* It lives on, and with it its module. */
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close_fd(&self->fd);
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	/* /dev/kvm is open. */
-	EXPECT_EQ(1, users("kvm_amd"));
-	EXPECT_EQ(1, users("kvm"));
+	EXPECT_EQ(1, module_users("kvm_amd"));
+	EXPECT_EQ(1, module_users("kvm"));
 	/* The group does not know it any more. */
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
@@ -222,7 +206,7 @@ TEST_F(group_kvm, group_opened_again)
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(1, users("kvm"));
+	EXPECT_EQ(1, module_users("kvm"));
 }
 
 /* semantics: 156, 172.  By both ways in turn, each with what it was told. */
@@ -243,10 +227,10 @@ TEST_F(group_kvm, both_ways)
 	testdrv_calls(self->drv, &self->calls);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close_fd(&self->fd);
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 43, 91, 172.  A group without devices is still a file of VFIO's. */
@@ -259,7 +243,7 @@ TEST_F(group_kvm, group_gone)
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
 	EXPECT_EQ(0, machine_add(&self->vm, self->group));
 	close_fd(&self->group);
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 TEST_HARNESS_MAIN

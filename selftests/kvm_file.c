@@ -14,17 +14,6 @@
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
-/* References on a module. */
-static int users(const char *module)
-{
-	char path[128], text[32];
-
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
-	if (sysfs_read(path, text, sizeof(text)) <= 0)
-		abort();
-	return atoi(text);
-}
-
 struct op_bind {
 	int fd, iommufd;
 };
@@ -60,7 +49,7 @@ FIXTURE_SETUP(kvm_file)
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
 	ASSERT_EQ(0, machine_open(self->kvm, &self->vm));
-	self->kvm_users = users("kvm");
+	self->kvm_users = module_users("kvm");
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 0));
 	self->fd = testdrv_cdev(0);
 	ASSERT_GE(self->fd, 0);
@@ -70,13 +59,8 @@ FIXTURE_SETUP(kvm_file)
 FIXTURE_TEARDOWN(kvm_file)
 {
 	EXPECT_EQ(0, testdrv_close(self->drv));
-	if (self->kvm >= 0) {
-		/* Nothing of the machine is left: both modules can go. */
-		EXPECT_EQ(0, users("kvm_amd"));
-		EXPECT_EQ(0, module_unload("kvm_amd"));
-		EXPECT_EQ(0, users("kvm"));
-		EXPECT_EQ(0, module_unload("kvm"));
-	}
+	if (self->kvm >= 0)
+		EXPECT_EQ(0, kvm_unload());
 }
 
 /* The machine that the driver saw at its open or close; 0: none, -1: it was not called. */
@@ -93,19 +77,19 @@ TEST_F(kvm_file, before_bind)
 
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	/* Only noted. */
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(-1ULL, machine);
 	/* KVM forgets the file, the file keeps the machine. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 45, 108, 172.  Too late for this open; the file takes it all the same. */
@@ -114,20 +98,20 @@ TEST_F(kvm_file, after_bind)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 43, 172.  Which files are VFIO's, and each once. */
 TEST_F(kvm_file, add_and_delete)
 {
 	int other = testdrv_cdev(0), event = eventfd(0, EFD_CLOEXEC), same = dup(self->fd);
-	int vfio_users = users("vfio");
+	int vfio_users = module_users("vfio");
 
 	ASSERT_GE(other, 0);
 	ASSERT_GE(event, 0);
@@ -146,11 +130,11 @@ TEST_F(kvm_file, add_and_delete)
 	EXPECT_EQ(0, machine_del(&self->vm, same));
 	EXPECT_EQ(-ENOENT, machine_del(&self->vm, self->fd));
 	EXPECT_EQ(0, machine_del(&self->vm, other));
-	EXPECT_EQ(vfio_users, users("vfio"));
+	EXPECT_EQ(vfio_users, module_users("vfio"));
 	/* What has been taken back is not there at bind. */
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	close(other);
 	close(same);
 	close(event);
@@ -167,13 +151,13 @@ TEST_F(kvm_file, machine_closed_first)
 	EXPECT_NE(0, machine);
 	machine_close(&self->vm);
 	/* It lives on, and with it its module. */
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	/* /dev/kvm is open. */
-	EXPECT_EQ(1, users("kvm_amd"));
-	EXPECT_EQ(1, users("kvm"));
+	EXPECT_EQ(1, module_users("kvm_amd"));
+	EXPECT_EQ(1, module_users("kvm"));
 }
 
 /* semantics: 45, 172.  A machine that ended before the bind is none. */
@@ -183,7 +167,7 @@ TEST_F(kvm_file, machine_gone)
 	machine_close(&self->vm);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(1, users("kvm"));
+	EXPECT_EQ(1, module_users("kvm"));
 }
 
 struct binder {
@@ -235,7 +219,7 @@ TEST_F(kvm_file, machines_race_with_bind)
 	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
 	EXPECT_GE(worker_join(&other), 0);
 	/* Of none of them anything is left. */
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
 /* semantics: 172.  KVM holds the files that it was told of. */
@@ -247,11 +231,11 @@ TEST_F(kvm_file, file_closed_first)
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	machine_close(&self->vm);
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(1, users("kvm"));
-	EXPECT_EQ(1, users("kvm_amd"));
+	EXPECT_EQ(1, module_users("kvm"));
+	EXPECT_EQ(1, module_users("kvm_amd"));
 }
 
 /* semantics: 69, 169, 171.  A bind that fails keeps nothing, and can be tried again. */
@@ -263,15 +247,15 @@ TEST_F(kvm_file, failed_bind)
 	for (int i = 0; i < 2; i++) {
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
-		EXPECT_EQ(self->kvm_users, users("kvm"));
+		EXPECT_EQ(self->kvm_users, module_users("kvm"));
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
 	}
 	EXPECT_EQ(-EBADFD, cdev_bind(self->fd, self->drv, NULL));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	testdrv_calls(self->drv, &self->calls);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 }
 
 /* defect: B3.  Another file that may not bind leaves the first one's machine alone. */
@@ -286,13 +270,13 @@ TEST_F(kvm_file, second_bind)
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), users("kvm"));
+	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), module_users("kvm"));
 	/* KVM would keep it open. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(BY_CORE(0, machine), seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	close(other);
 }
 
@@ -314,12 +298,12 @@ TEST_F(kvm_file, second_bind_of_machine)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + 1, users("kvm"));
+	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
 	machine_close(&self->vm);
 	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	/* And now it is the other's turn. */
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
 	testdrv_calls(self->drv, &self->calls);
@@ -382,7 +366,7 @@ TEST_F(kvm_file, group)
 	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(0, machine_del(&self->vm, group));
 	EXPECT_EQ(0, machine_add(&self->vm, group));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	/* Open still, by KVM. */
 	close(group);
 	EXPECT_EQ(-EBUSY, testdrv_group(0));
@@ -409,7 +393,7 @@ TEST_F(kvm_file, device_gone)
 	/* KVM can still take back what it has. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users, users("kvm"));
+	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	close(other);
 }
 

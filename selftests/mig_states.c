@@ -283,15 +283,6 @@ static int get_state(int fd)
 	return arg.state.data_fd == -1 ? (int)arg.state.device_state : -ERANGE;
 }
 
-static int module_users(void)
-{
-	char text[32];
-
-	if (sysfs_read("/sys/module/vfio_testdrv/refcnt", text, sizeof(text)) <= 0)
-		abort();
-	return atoi(text);
-}
-
 /* semantics: 129, 130, 134 */
 TEST_F(mig_states, capabilities)
 {
@@ -372,26 +363,26 @@ TEST_F(mig_states, state)
 TEST_F(mig_states, data_fd)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-	int fd = self->fd, users = module_users(), data_fd, free_fd;
+	int fd = self->fd, users = module_users("vfio_testdrv"), data_fd, free_fd;
 	struct rlimit limit, none;
 	char text[256], path[64];
 
 	testdrv_cmd(self->drv, TESTDRV_MIG, 0, TESTDRV_MIG_FILE, RUNNING, 0);
 	ASSERT_EQ(0, set_state(fd, STOP_COPY, &data_fd));
 	ASSERT_GT(data_fd, 0);
-	EXPECT_EQ(users + 1, module_users());
+	EXPECT_EQ(users + 1, module_users("vfio_testdrv"));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", data_fd);
 	ASSERT_EQ(0, sysfs_link(path, text, sizeof(text)));
 	EXPECT_STREQ("anon_inode:testdrv_mig", text);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(data_fd, F_GETFD));
 	close(data_fd);
-	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(users, module_users("vfio_testdrv"));
 
 	/* Nobody can be told of it: no file, no descriptor, but the state. */
 	free_fd = dup(fd);
 	close(free_fd);
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(SET | id, RESUMING)));
-	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	EXPECT_EQ(free_fd, dup(fd));
 	close(free_fd);
 	EXPECT_EQ(RESUMING, get_state(fd));
@@ -404,7 +395,7 @@ TEST_F(mig_states, data_fd)
 	EXPECT_EQ(-EMFILE, set_state(fd, STOP_COPY, &data_fd));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
 	EXPECT_EQ(77, data_fd);
-	EXPECT_EQ(users, module_users());
+	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	EXPECT_EQ(STOP_COPY, get_state(fd));
 }
 

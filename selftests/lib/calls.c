@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "cdev.h"
 #include "core.h"
 #include "sysfs.h"
 
@@ -82,16 +83,10 @@ int calls_soft_iommu(bool present)
 
 int calls_cdev(int parent)
 {
-	char path[128], name[64];
-	int ret;
+	char path[128];
 
-	snprintf(path, sizeof(path), PARENT "/vfio-dev", parent);
-	ret = sysfs_entry(path, 0, name, sizeof(name));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+	snprintf(path, sizeof(path), PARENT, parent);
+	return cdev_open_below(path);
 }
 
 int calls_group(int parent)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,6 +11,20 @@
 #include "cdev.h"
 #include "core.h"
 #include "iommufd.h"
+
+int cdev_open_below(const char *parent)
+{
+	char path[256], name[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/vfio-dev", parent);
+	ret = sysfs_entry(path, 0, name, sizeof(name));
+	if (ret)
+		return ret;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
+	ret = open(path, O_RDWR | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
 
 int cdev_open(const struct pci *pci)
 {

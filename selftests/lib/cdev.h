@@ -11,6 +11,8 @@
 
 /* Opens the node of a device that sits on vfio-pci. */
 int cdev_open(const struct pci *pci);
+/* The same of the VFIO device below @parent, a folder of sysfs. */
+int cdev_open_below(const char *parent);
 int group_open(const struct pci *pci);
 
 int cdev_bind(int fd, int iommufd, uint32_t *devid);

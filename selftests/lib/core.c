@@ -97,6 +97,14 @@ int module_unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
+int module_users(const char *name)
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	return sysfs_read(path, text, sizeof(text)) > 0 ? atoi(text) : -ENOENT;
+}
+
 bool module_loaded(const char *name)
 {
 	char path[128];

@@ -26,6 +26,8 @@ bool wait_readable(int fd, int ms);
 /* Inserts or removes a module, by its name in /proc/modules. */
 int module_load(const char *name);
 int module_unload(const char *name);
+/* How many users a module has; -ENOENT if it is not there, or not a module. */
+int module_users(const char *name);
 bool module_loaded(const char *name);
 /* Its file, open, where a test initramfs keeps it; else modprobe knows. */
 int module_file(const char *name);

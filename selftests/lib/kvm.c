@@ -19,6 +19,22 @@ int kvm_open(void)
 	return kvm < 0 ? -errno : kvm;
 }
 
+int kvm_unload(void)
+{
+	static const char *const modules[] = { "kvm_amd", "kvm" };
+
+	for (unsigned int i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
+		int ret = module_users(modules[i]);
+
+		if (ret)
+			return ret < 0 ? ret : -EBUSY;
+		ret = module_unload(modules[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 int machine_open(int kvm, struct machine *m)
 {
 	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };

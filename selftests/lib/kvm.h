@@ -10,6 +10,11 @@ struct machine {
 
 /* /dev/kvm, its modules inserted; -ENOENT if there are none. */
 int kvm_open(void);
+/*
+ * Removes the modules again, which needs that nothing of a machine is left: 0, or
+ * -EBUSY if something is.
+ */
+int kvm_unload(void);
 int machine_open(int kvm, struct machine *m);
 void machine_close(struct machine *m);
 /* Tells the machine of a VFIO file, or takes that back. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdev.h"
 #include "core.h"
 #include "sysfs.h"
 #include "testdrv.h"
@@ -92,16 +93,10 @@ int testdrv_destroy(int drv, int slot)
 
 int testdrv_cdev(int slot)
 {
-	char path[128], name[64];
-	int ret;
+	char parent[128];
 
-	snprintf(path, sizeof(path), PARENT "/vfio-dev", slot);
-	ret = sysfs_entry(path, 0, name, sizeof(name));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+	snprintf(parent, sizeof(parent), PARENT, slot);
+	return cdev_open_below(parent);
 }
 
 int testdrv_group(int slot)
