@@ -46,7 +46,10 @@ const NOIOMMU: usize = 8;
 pub(crate) fn add_driver(offer: Offer) -> Result {
     let mut table = DRIVERS.lock();
     let drivers = table.as_mut().ok_or(ENODEV)?;
-    if drivers.iter().any(|driver| driver.is(offer.address())) {
+    if drivers
+        .iter()
+        .any(|driver| driver.address() == offer.address())
+    {
         return Err(EINVAL);
     }
     Ok(drivers.push(offer, GFP_KERNEL)?)
@@ -56,7 +59,7 @@ pub(crate) fn add_driver(offer: Offer) -> Result {
 /// none.
 pub(crate) fn remove_driver(ops: usize) {
     if let Some(drivers) = DRIVERS.lock().as_mut() {
-        drivers.retain(|driver| !driver.is(ops));
+        drivers.retain(|driver| driver.address() != ops);
     }
 }
 

@@ -69,38 +69,12 @@ impl Devices {
     }
 }
 
-/// How a device does its DMA.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dma {
-    /// By itself, through an IOMMU.
-    Physical,
-    /// By its driver, which reads and writes the user's memory with the CPU.
-    Emulated,
-    /// By itself, to any memory: opening it needs `CAP_SYS_RAWIO`.
-    NoIommu,
-}
-
-impl Dma {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Physical => "physical",
-            Self::Emulated => "emulated",
-            Self::NoIommu => "noiommu",
-        }
-    }
-}
-
 /// What open needs to know of a registered device.
 pub(crate) struct Link {
-    dma: Dma,
     group: Arc<Group>,
 }
 
 impl Link {
-    pub(crate) fn dma(&self) -> Dma {
-        self.dma
-    }
-
     pub(crate) fn group(&self) -> &Arc<Group> {
         &self.group
     }

@@ -27,7 +27,7 @@ use crate::{
     device::{
         holders::{Held, Holder},
         open::Path,
-        Dma, State,
+        Link, State,
     },
     group::Group,
     kapi::{
@@ -35,7 +35,7 @@ use crate::{
         kvm::KvmSlot,
         pm_runtime::Powered,
         trace,
-        vfio::{severable::Epoch, Device, Open, RegistrationRef},
+        vfio::{iommu_driver::GroupType, severable::Epoch, Device, Open, RegistrationRef},
     },
     refusal::Reason,
     uapi,
@@ -47,7 +47,8 @@ use kernel::{fs::file, mm::virt::VmaNew, prelude::*, sync::Arc, uaccess::UserPtr
 #[pin_data]
 pub(crate) struct DeviceFile {
     path: Path,
-    dma: Dma,
+    /// How the device reaches memory.
+    kind: GroupType,
     /// The registration that the file was opened in.
     epoch: Epoch,
     gate: AccessGate,
@@ -76,13 +77,14 @@ impl DeviceFile {
 
     fn open_cdev(minor: u32) -> Result<Pin<KBox<Self>>> {
         let state = State::by_minor(minor)?;
-        let (epoch, dma) = state.link().with(|link| link.dma()).ok_or(ENODEV)?;
-        if dma == Dma::NoIommu && !capability::sys_rawio() {
+        let kind = |link: &Link| link.group().kind();
+        let (epoch, kind) = state.link().with(kind).ok_or(ENODEV)?;
+        if kind == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
             state.with_parent(epoch, |dev| refusal.tell("open", state.refusals(), dev));
             return Err(refusal.errno());
         }
-        Self::new(state, epoch, dma, Path::Cdev)
+        Self::new(state, epoch, kind, Path::Cdev)
     }
 
     /// A file without access.
@@ -90,11 +92,16 @@ impl DeviceFile {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn new(state: Arc<State>, epoch: Epoch, dma: Dma, path: Path) -> Result<Pin<KBox<Self>>> {
+    fn new(
+        state: Arc<State>,
+        epoch: Epoch,
+        kind: GroupType,
+        path: Path,
+    ) -> Result<Pin<KBox<Self>>> {
         let holder = Holder::new(path, epoch);
         let file = pin_init!(Self {
             path,
-            dma,
+            kind,
             epoch,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
@@ -255,8 +262,9 @@ fn trace_open(minor: u32, result: &Result<Pin<KBox<DeviceFile>>>) {
     let told = match result {
         Ok(file) => file.with_parent(|dev| record(dev.name())),
         Err(_) => State::by_minor(minor).ok().and_then(|state| {
-            let (epoch, ()) = state.link().with(|_| ())?;
-            state.with_parent(epoch, |dev| record(dev.name()))
+            let (device, _) = state.link().current_registration()?;
+            record(device.parent().name());
+            Some(())
         }),
     };
     if told.is_none() {

@@ -17,7 +17,7 @@ use crate::{
     container::{Access, Container, Place},
     device::{
         open::{Backend, ContainerOpen},
-        Dma, State,
+        State,
     },
     kapi::{
         capability,
@@ -164,6 +164,11 @@ impl Group {
             devices <- new_mutex!(KVec::new()),
             refusals <- RateLimit::new(c"refused opens of a group"),
         })
+    }
+
+    /// How its devices reach memory.
+    pub(crate) fn kind(&self) -> GroupType {
+        self.kind
     }
 
     /// Whether there is no IOMMU.
@@ -362,16 +367,13 @@ impl Group {
     /// # Errors
     ///
     /// `ENODEV` when there is none; the errno of a driver that looks at the name.
-    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch, Dma)> {
+    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
         for device in self.devices.lock().iter().rev() {
-            let Some((epoch, dma)) = device.link().with(|link| link.dma()) else {
-                continue;
-            };
-            let Some((registration, ())) = device.link().registration(epoch, |_| ()) else {
+            let Some((registration, epoch)) = device.link().current_registration() else {
                 continue;
             };
             if registration.has_name(name)? {
-                return Ok((registration, epoch, dma));
+                return Ok((registration, epoch));
             }
         }
         Err(ENODEV)

@@ -8,7 +8,7 @@
 //! Unregistration undoes registration in reverse, with a wait in the middle until nobody has the
 //! device open.  No lock is held over the wait or over the driver's `request`.
 
-use super::{sets, Dma, Link, Registration, State, DEVICES};
+use super::{sets, Link, Registration, State, DEVICES};
 use crate::{
     debugfs::DeviceDir,
     group::{Backing, Group},
@@ -74,12 +74,7 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
         taint(device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let dma = match kind {
-        _ if noiommu => Dma::NoIommu,
-        Kind::Physical => Dma::Physical,
-        Kind::Emulated => Dma::Emulated,
-    };
-    let first = publish(device, Link { dma, group }, has_node);
+    let first = publish(device, Link { group }, has_node);
     if let Err(e) = announce(device, has_node) {
         // Somebody may have opened it by its number already.
         retract(device);

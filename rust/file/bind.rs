@@ -42,8 +42,8 @@ impl Bound {
 ///
 /// # Errors
 ///
-/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already, or opened by the group); `ENODEV` (device
-/// gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]);
+/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already, or opened by the group);
+/// `ENODEV` (device gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]);
 /// `EBADF`, `EBADFD` (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module
 /// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
 /// written).  Whatever fails, the file is as before and can be bound later.

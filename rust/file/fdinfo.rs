@@ -22,7 +22,7 @@ impl DeviceFile {
         };
         let opened = self.gate.opened();
         seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
-        seq_print!(m, "vfio-type: {}\n", self.dma.name());
+        seq_print!(m, "vfio-type: {}\n", self.kind.name());
         seq_print!(m, "vfio-access: {}\n", self.path.name());
         seq_print!(
             m,

@@ -9,15 +9,12 @@
 use super::{errno_of, gate::Granted, DeviceFile, Path};
 use crate::{
     container::Container,
-    device::{
-        open::{FirstOpen, OpenDevice},
-        Dma,
-    },
+    device::open::{FirstOpen, OpenDevice},
     group::{Group, Provider},
     kapi::{
         capability,
         iommufd::Ctx,
-        sched::{Plain, TaskId},
+        sched::TaskId,
         trace,
         vfio::{severable::Epoch, RegistrationRef},
     },
@@ -87,8 +84,8 @@ pub(crate) fn ioctl(
     }
 }
 
-/// `VFIO_GROUP_GET_STATUS`.  With a container, or an iommufd, the group counts as viable, though the open of a
-/// device may show that it is not.
+/// `VFIO_GROUP_GET_STATUS`.  With a container, or an iommufd, the group counts as viable, though
+/// the open of a device may show that it is not.
 ///
 /// # Errors
 ///
@@ -139,13 +136,13 @@ fn get_device_fd(
     let found = group.find(&mut name);
     drop(name);
     let result = match &found {
-        Ok((device, epoch, dma)) => install_device(group, file, (device, *epoch, *dma), files),
+        Ok((device, epoch)) => install_device(group, file, (device, *epoch), files),
         Err(e) => Err(*e),
     };
     if trace::open::enabled() {
         let errno = errno_of(&result);
         match &found {
-            Ok((device, ..)) => {
+            Ok((device, _)) => {
                 let minor = device.state().index() as c_int;
                 trace::open::record(minor, device.parent().name(), true, errno);
             }
@@ -159,21 +156,23 @@ fn get_device_fd(
 fn install_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
-    (registration, epoch, dma): (&RegistrationRef, Epoch, Dma),
+    (registration, epoch): (&RegistrationRef, Epoch),
     files: &Files,
 ) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let opened = open_device(group, group_file, registration, epoch, dma).map_err(|refusal| {
+    let opened = open_device(group, group_file, registration, epoch).map_err(|refusal| {
         let state = registration.state();
         refusal.tell("open", state.refusals(), registration.parent());
         refusal.errno()
     })?;
     let opened = (files.make)(opened)?;
     if group.is_noiommu() {
+        let user = TaskId::current();
         dev_warn!(
             registration.parent(),
-            "vfio-noiommu device opened by user ({})\n",
-            Plain(&TaskId::current())
+            "vfio-noiommu device opened by user ({}:{})\n",
+            user.name(),
+            user.pid()
         );
     }
     let number = fd.reserved_fd() as c_int;
@@ -187,10 +186,9 @@ fn open_device(
     group_file: &File,
     registration: &RegistrationRef,
     epoch: Epoch,
-    dma: Dma,
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
-    let file = DeviceFile::new(state.into(), epoch, dma, Path::Group)?;
+    let file = DeviceFile::new(state.into(), epoch, group.kind(), Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // What KVM says later counts at the next first open.

@@ -58,15 +58,6 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Formats as `comm:pid`.
-pub(crate) struct Plain<'a>(pub(crate) &'a TaskId);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("{}:{}", self.0.comm, self.0.pid))
-    }
-}
-
 /// The name of a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Comm([u8; 16]);

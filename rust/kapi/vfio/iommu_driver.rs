@@ -20,6 +20,17 @@ pub(crate) enum GroupType {
     NoIommu = bindings::vfio_group_type_VFIO_NO_IOMMU,
 }
 
+impl GroupType {
+    /// What user space is told of its devices.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Iommu => "physical",
+            Self::Emulated => "emulated",
+            Self::NoIommu => "noiommu",
+        }
+    }
+}
+
 /// A driver that has offered itself.
 ///
 /// # Invariants
@@ -56,12 +67,7 @@ impl Offer {
         }
     }
 
-    /// Whether it is that of the operations at an address.
-    pub(crate) fn is(&self, ops: usize) -> bool {
-        self.0.as_ptr().addr() == ops
-    }
-
-    /// The address of the operations.
+    /// The address of the operations, by which offers are told apart.
     pub(crate) fn address(&self) -> usize {
         self.0.as_ptr().addr()
     }

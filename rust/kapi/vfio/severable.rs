@@ -33,6 +33,15 @@ struct Target<T> {
 // SAFETY: `Device` may be used by any task.
 unsafe impl<T: Send> Send for Target<T> {}
 
+impl<T> Target<T> {
+    /// None when the device is not registered any more.
+    fn registration(&self) -> Option<RegistrationRef> {
+        // SAFETY: By the invariants of `Severable`: whoever borrows the target has the lock that
+        // severing takes.
+        RegistrationRef::try_get(unsafe { self.device.as_ref() })
+    }
+}
+
 /// The link, with `T` for what belongs to one registration.
 ///
 /// # Invariants
@@ -105,8 +114,13 @@ impl<T: Unpin> Severable<T> {
     ) -> Option<(RegistrationRef, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref().filter(|target| target.epoch == epoch)?;
-        // SAFETY: By the type's invariants, under the lock that severing takes.
-        let device = unsafe { target.device.as_ref() };
-        Some((RegistrationRef::try_get(device)?, f(&target.data)))
+        Some((target.registration()?, f(&target.data)))
+    }
+
+    /// Takes a reference on the registration that is now.
+    pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Epoch)> {
+        let guard = self.target.lock();
+        let target = guard.as_ref()?;
+        Some((target.registration()?, target.epoch))
     }
 }
