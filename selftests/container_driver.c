@@ -317,14 +317,8 @@ static int pin(int drv, uint64_t iova, int n)
 static int rw(int drv, uint64_t iova, size_t size)
 {
 	char data[64] = "";
-	struct testdrv_args args = {
-		.flags = TESTDRV_RW_WRITE,
-		.a = iova,
-		.b = size,
-		.ptr = (uintptr_t)data,
-	};
 
-	return testdrv_do(drv, TESTDRV_RW, &args);
+	return testdrv_rw(drv, 0, TESTDRV_RW_WRITE, iova, data, size);
 }
 
 /* semantics: 50, 51, 52.  What a device's driver asks for goes to the container's. */

@@ -51,48 +51,9 @@ FIXTURE_TEARDOWN(container_emulated)
 	EXPECT_EQ(0, testdrv_close(self->drv));
 }
 
-/* What the driver was called for since the last time. */
-static const char *calls(int drv, int slot)
-{
-	static struct testdrv_calls calls;
-
-	testdrv_calls(drv, &calls);
-	return testdrv_text(&calls, slot);
-}
-
-static int open_count(int drv, int slot)
-{
-	return testdrv_cmd(drv, TESTDRV_OPEN_COUNT, slot, 0, 0, 0);
-}
-
-static int pin(int drv, int slot, uint32_t flags, uint64_t iova, int n, uint64_t *words)
-{
-	struct testdrv_args args = {
-		.slot = slot,
-		.flags = flags,
-		.a = iova,
-		.b = n,
-		.ptr = (uintptr_t)words,
-	};
-
-	return testdrv_do(drv, TESTDRV_PIN, &args);
-}
-
 static void unpin(int drv, uint64_t iova, int n)
 {
 	testdrv_cmd(drv, TESTDRV_UNPIN, 0, 0, iova, n);
-}
-
-static int rw(int drv, uint32_t flags, uint64_t iova, void *data, size_t size)
-{
-	struct testdrv_args args = {
-		.flags = flags,
-		.a = iova,
-		.b = size,
-		.ptr = (uintptr_t)data,
-	};
-
-	return testdrv_do(drv, TESTDRV_RW, &args);
 }
 
 static int map_readable(int container, void *va, size_t size, uint64_t iova)
@@ -126,17 +87,17 @@ TEST_F(container_emulated, callbacks)
 	for (int i = 0; i < 5; i++) {
 		fd[i] = group_device(self->group, NAME);
 		ASSERT_GE(fd[i], 0);
-		EXPECT_EQ(i + 1, open_count(self->drv, 0));
-		EXPECT_STREQ(i ? "" : "open", calls(self->drv, 0));
+		EXPECT_EQ(i + 1, testdrv_open_count(self->drv, 0));
+		EXPECT_STREQ(i ? "" : "open", testdrv_calls_text(self->drv, 0));
 	}
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_testdrv"));
 	EXPECT_EQ(-EBUSY, group_unset(self->group));
 	for (int i = 0; i < 5; i++) {
-		EXPECT_STREQ("", calls(self->drv, 0));
+		EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 		close(fd[(i + 3) % 5]);
 	}
-	EXPECT_STREQ("close", calls(self->drv, 0));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_STREQ("close", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	EXPECT_EQ(0, group_unset(self->group));
 }
 
@@ -148,13 +109,13 @@ TEST_F(container_emulated, failures)
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
-		EXPECT_STREQ("open", calls(self->drv, 0));
-		EXPECT_EQ(0, open_count(self->drv, 0));
+		EXPECT_STREQ("open", testdrv_calls_text(self->drv, 0));
+		EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	}
 	EXPECT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
-	EXPECT_STREQ("", calls(self->drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
 	fd = group_device(self->group, NAME);
@@ -173,29 +134,29 @@ TEST_F(container_emulated, copies)
 	int fd = group_device(self->group, NAME);
 
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	word = 42;
-	EXPECT_EQ(0, rw(self->drv, TESTDRV_RW_WRITE, IOVA + PAGE + 8, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, TESTDRV_RW_WRITE, IOVA + PAGE + 8, &word, 8));
 	EXPECT_EQ(42, self->words[PAGE / 8 + 1]);
 	/* A thread of the kernel is let into the memory of who mapped it. */
-	EXPECT_EQ(0, rw(self->drv, TESTDRV_RW_KTHREAD, IOVA + PAGE, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, TESTDRV_RW_KTHREAD, IOVA + PAGE, &word, 8));
 	EXPECT_EQ(1001, word);
 	/* Over the end of a page, and of all of them. */
 	self->words[PAGE / 8 - 1] = 4711;
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA + PAGE - 8, self->words + 2, 16));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA + PAGE - 8, self->words + 2, 16));
 	EXPECT_EQ(4711, self->words[2]);
 	EXPECT_EQ(1001, self->words[3]);
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, IOVA + PAGES * PAGE - 4, &word, 8));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, IOVA - PAGE, &word, 8));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, ~0ULL, &word, 8));
-	EXPECT_EQ(-EINVAL, rw(self->drv, TESTDRV_RW_NULL, IOVA, &word, 8));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, IOVA, &word, 0));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA + PAGES * PAGE - 4, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA - PAGE, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, ~0ULL, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, TESTDRV_RW_NULL, IOVA, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, &word, 0));
 	ASSERT_EQ(0, map_readable(self->container, readable, PAGE, 2 * IOVA));
-	EXPECT_EQ(0, rw(self->drv, 0, 2 * IOVA, &word, 8));
-	EXPECT_EQ(-EPERM, rw(self->drv, TESTDRV_RW_WRITE, 2 * IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, 2 * IOVA, &word, 8));
+	EXPECT_EQ(-EPERM, testdrv_rw(self->drv, 0, TESTDRV_RW_WRITE, 2 * IOVA, &word, 8));
 	ASSERT_EQ(0, compat_unmap(self->container, 2 * IOVA, PAGE));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, 2 * IOVA, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, 2 * IOVA, &word, 8));
 	close(fd);
 }
 
@@ -207,14 +168,14 @@ TEST_F(container_emulated, pins)
 	const struct testdrv_call *unmap;
 
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(PAGES, pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA, PAGES, words));
+	EXPECT_EQ(PAGES, testdrv_pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA, PAGES, words));
 	for (int i = 0; i < PAGES; i++) {
 		EXPECT_EQ(1000 + i, words[i]);
 		EXPECT_EQ(~words[i], self->words[i * PAGE / 8 + 1]);
 	}
 	unpin(self->drv, IOVA, PAGES);
 	/* The offset in the page does not matter. */
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA + PAGE, 1, words));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA + PAGE, 1, words));
 	EXPECT_EQ(1001, words[0]);
 	if (!may_ask_for_pages()) {
 		unpin(self->drv, IOVA + PAGE, 1);
@@ -227,11 +188,11 @@ TEST_F(container_emulated, pins)
 	unmap = testdrv_first(&self->calls, 0, TESTDRV_DMA_UNMAP);
 	EXPECT_EQ(IOVA, unmap->arg[0]);
 	EXPECT_EQ(PAGES * PAGE, unmap->arg[1]);
-	EXPECT_EQ(-EINVAL, pin(self->drv, 0, 0, IOVA, 1, words));
+	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, 0, IOVA, 1, words));
 	/* Nothing pinned, nobody asked. */
 	ASSERT_EQ(0, compat_map(self->container, self->words, PAGE, IOVA));
 	ASSERT_EQ(0, compat_unmap(self->container, IOVA, PAGE));
-	EXPECT_STREQ("", calls(self->drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	close(fd);
 }
 
@@ -245,29 +206,29 @@ TEST_F(container_emulated, pin_errors)
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, compat_map(self->container, many, 513 * PAGE, far));
 	ASSERT_EQ(0, map_readable(self->container, readable, PAGE, 2 * IOVA));
-	EXPECT_EQ(-EINVAL, pin(drv, 0, TESTDRV_PIN_NULL, IOVA, 1, NULL));
-	EXPECT_EQ(-EINVAL, pin(drv, 0, TESTDRV_PIN_NULL, IOVA, 513, NULL));
-	EXPECT_EQ(-EINVAL, pin(drv, 0, 0, IOVA, 0, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, TESTDRV_PIN_NULL, IOVA, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, TESTDRV_PIN_NULL, IOVA, 513, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, 0, IOVA, 0, NULL));
 	/* A negative number is a large one. */
-	EXPECT_EQ(-E2BIG, pin(drv, 0, 0, IOVA, -1, NULL));
-	EXPECT_EQ(-E2BIG, pin(drv, 0, 0, IOVA, INT32_MIN, NULL));
-	EXPECT_EQ(512, pin(drv, 0, 0, far, 512, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, IOVA, -1, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, IOVA, INT32_MIN, NULL));
+	EXPECT_EQ(512, testdrv_pin(drv, 0, 0, far, 512, NULL));
 	unpin(drv, far, 512);
-	EXPECT_EQ(-E2BIG, pin(drv, 0, 0, far, 513, NULL));
-	EXPECT_EQ(-E2BIG, pin(drv, 0, 0, 1ULL << 40, 4096, NULL));
-	EXPECT_EQ(-E2BIG, pin(drv, 0, 0, -(uint64_t)PAGE, 513, NULL));
-	EXPECT_EQ(-EOVERFLOW, pin(drv, 0, 0, -(uint64_t)PAGE, 2, NULL));
-	EXPECT_EQ(-EINVAL, pin(drv, 0, 0, 1ULL << 40, 1, NULL));
-	EXPECT_EQ(-EINVAL, pin(drv, 0, 0, IOVA + (PAGES - 1) * PAGE, 2, NULL));
-	EXPECT_EQ(-EPERM, pin(drv, 0, TESTDRV_PIN_WRITE, 2 * IOVA, 1, NULL));
-	EXPECT_EQ(1, pin(drv, 0, 0, 2 * IOVA, 1, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, far, 513, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, 1ULL << 40, 4096, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, -(uint64_t)PAGE, 513, NULL));
+	EXPECT_EQ(-EOVERFLOW, testdrv_pin(drv, 0, 0, -(uint64_t)PAGE, 2, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, 0, 1ULL << 40, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, 0, IOVA + (PAGES - 1) * PAGE, 2, NULL));
+	EXPECT_EQ(-EPERM, testdrv_pin(drv, 0, TESTDRV_PIN_WRITE, 2 * IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(drv, 0, 0, 2 * IOVA, 1, NULL));
 	unpin(drv, 2 * IOVA, 1);
 	/* What failed has left nothing pinned: nobody is asked to give it back. */
 	testdrv_calls(drv, &self->calls);
 	EXPECT_EQ(0, compat_unmap(self->container, far, 513 * PAGE));
 	EXPECT_EQ(0, compat_unmap(self->container, IOVA, PAGES * PAGE));
 	EXPECT_EQ(0, compat_unmap(self->container, 2 * IOVA, PAGE));
-	EXPECT_STREQ("", calls(drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(drv, 0));
 
 	/* A driver that could not be told of an unmap, whatever else is wrong. */
 	ASSERT_EQ(0, testdrv_create(drv, 1, 0, 0, 0));
@@ -275,7 +236,7 @@ TEST_F(container_emulated, pin_errors)
 	ASSERT_GE(second, 0);
 	ASSERT_EQ(0, group_set(second, self->container));
 	ASSERT_GE(group_device(second, "vfio-testdrv.1"), 0);
-	EXPECT_EQ(-EINVAL, pin(drv, 1, 0, IOVA, 513, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 1, 0, IOVA, 513, NULL));
 	close(fd);
 }
 
@@ -290,12 +251,12 @@ TEST_F(container_emulated, version_1)
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1_IOMMU));
 	fd = group_device(self->group, NAME);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(-EACCES, pin(self->drv, 0, 0, IOVA, 1, NULL));
-	EXPECT_EQ(-E2BIG, pin(self->drv, 0, 0, IOVA, 513, NULL));
+	EXPECT_EQ(-EACCES, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-E2BIG, testdrv_pin(self->drv, 0, 0, IOVA, 513, NULL));
 	/* The old mappings went with the old backend. */
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	ASSERT_EQ(0, compat_map(self->container, self->words, PAGE, IOVA));
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	close(fd);
 }
@@ -312,7 +273,7 @@ TEST_F(container_emulated, unpin_errors)
 
 	ASSERT_GE(fd, 0);
 	ASSERT_GE(log, 0);
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	kmsg_expect_warning(true, NULL);
 	unpin(self->drv, IOVA, 0);
 	EXPECT_TRUE(warned(log));
@@ -328,7 +289,7 @@ TEST_F(container_emulated, unpin_errors)
 	}
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_EQ(0, compat_unmap(self->container, IOVA, PAGES * PAGE));
-	EXPECT_STREQ("unmap*", calls(self->drv, 0));
+	EXPECT_STREQ("unmap*", testdrv_calls_text(self->drv, 0));
 	close(fd);
 	close(log);
 }
@@ -342,12 +303,12 @@ TEST_F(container_emulated, only_the_device_is_left)
 	ASSERT_GE(fd, 0);
 	close_fd(&self->group);
 	close_fd(&self->container);
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, &word));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, &word));
 	unpin(self->drv, IOVA, 1);
 	close(fd);
-	EXPECT_STREQ("open close", calls(self->drv, 0));
+	EXPECT_STREQ("open close", testdrv_calls_text(self->drv, 0));
 }
 
 /* semantics: 148, 161.  Devices of both kinds, and their memory is the same. */
@@ -362,19 +323,19 @@ TEST_F(container_emulated, beside_a_physical_device)
 		SKIP(return, "no edu device on the root bus");
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, boxed_join(&pci, self->container, &b));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, &word));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, &word));
 	EXPECT_EQ(1000, word);
 	/* The extension that emulated devices forbid. */
 	EXPECT_EQ(0, container_check(self->container, VFIO_UPDATE_VADDR));
 	close_fd(&b.fd);
 	close_fd(&b.group);
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	if (!may_ask_for_pages()) {
 		unpin(self->drv, IOVA, 1);
 		SKIP(return, "lockdep knows of type1");
 	}
 	ASSERT_EQ(0, compat_unmap(self->container, IOVA, PAGES * PAGE));
-	EXPECT_STREQ("open unmap*", calls(self->drv, 0));
+	EXPECT_STREQ("open unmap*", testdrv_calls_text(self->drv, 0));
 	close(fd);
 }
 
@@ -396,7 +357,7 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 	ASSERT_EQ(0, compat_map(iommufd, self->words + PAGE / 8, PAGE, IOVA));
 	fd = group_device(self->group, NAME);
 	ASSERT_GE(fd, 0);
-	EXPECT_STREQ("bind open attach", calls(self->drv, 0));
+	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, group_unset(self->group));
 		/* Also when the group's file is another. */
@@ -409,15 +370,15 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 		EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
 		ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 		EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
-		EXPECT_STREQ("", calls(self->drv, 0));
-		EXPECT_EQ(1, open_count(self->drv, 0));
+		EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
+		EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 		/* The container does not count what it did not open. */
 		ASSERT_EQ(0, group_unset(self->group));
 		ASSERT_EQ(0, group_set(self->group, iommufd));
 		again = group_device(self->group, NAME);
 		EXPECT_GE(again, 0);
 		close(again);
-		EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 		EXPECT_EQ(1001, word);
 	}
 	/* Closed while the group is in the container: what was the iommufd's goes there. */
@@ -425,14 +386,14 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	close(fd);
-	EXPECT_STREQ("close unbind unmap", calls(self->drv, 0));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_STREQ("close unbind unmap", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	fd = group_device(self->group, NAME);
 	ASSERT_GE(fd, 0);
-	EXPECT_STREQ("open", calls(self->drv, 0));
+	EXPECT_STREQ("open", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(-EBUSY, group_unset(self->group));
 	close(fd);
-	EXPECT_STREQ("close", calls(self->drv, 0));
+	EXPECT_STREQ("close", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(0, group_unset(self->group));
 	close(iommufd);
 }
@@ -452,7 +413,7 @@ TEST_F(container_emulated, unregister)
 	ASSERT_EQ(0, worker_start(&worker, destroy, &self->drv));
 	ASSERT_TRUE(worker_sleeps_in(&worker, "vfio_unregister_group_dev"));
 	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	unpin(self->drv, IOVA, 1);
 	EXPECT_FALSE(worker_ended(&worker));
 	close(fd);

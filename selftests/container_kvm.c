@@ -55,13 +55,6 @@ FIXTURE_TEARDOWN(container_kvm)
 		EXPECT_EQ(0, kvm_unload());
 }
 
-/* The machine that the driver saw at its open or close; 0: none. */
-static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
-{
-	testdrv_calls(drv, calls);
-	return testdrv_first(calls, 0, id)->arg[0];
-}
-
 /* semantics: 94, 156, 169, 171 */
 TEST_F(container_kvm, first_open_to_last_close)
 {
@@ -73,12 +66,12 @@ TEST_F(container_kvm, first_open_to_last_close)
 	/* An opening that fails leaves no reference. */
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(NOT_CALLED, machine);
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
@@ -88,7 +81,7 @@ TEST_F(container_kvm, first_open_to_last_close)
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(other);
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
@@ -98,19 +91,19 @@ TEST_F(container_kvm, added_later)
 	for (int i = 0; i < 2; i++) {
 		self->fd = group_device(self->group, NAME);
 		ASSERT_GE(self->fd, 0);
-		EXPECT_EQ(i, !!seen(self->drv, &self->calls, TESTDRV_OPEN));
+		EXPECT_EQ(i, !!testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 		if (!i)
 			ASSERT_EQ(0, machine_add(&self->vm, self->group));
 		EXPECT_EQ(self->kvm_users + i, module_users("kvm"));
 		close_fd(&self->fd);
-		EXPECT_EQ(i, !!seen(self->drv, &self->calls, TESTDRV_CLOSE));
+		EXPECT_EQ(i, !!testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	}
 	/* Without its driver's side there is no opening, and no machine. */
 	ASSERT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
-	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(NOT_CALLED, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 }
 
 /*
@@ -127,9 +120,9 @@ TEST_F(container_kvm, the_device_holds_the_machine)
 	close_fd(&self->group);
 	close_fd(&self->container);
 	EXPECT_GT(module_users("kvm"), 0);
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	close_fd(&self->fd);
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(0, module_users("kvm_amd"));
 	/* For the end of the test. */
 	self->kvm = kvm_open();

@@ -84,42 +84,10 @@ static int open_attached(int slot, int iommufd, uint32_t ioas)
 	return fd;
 }
 
-static int pin(int drv, int slot, uint32_t flags, uint64_t iova, int npage,
-	       uint64_t *words)
-{
-	struct testdrv_args args = {
-		.slot = slot,
-		.flags = flags,
-		.a = iova,
-		.b = npage,
-		.ptr = (uintptr_t)words,
-	};
-
-	return testdrv_do(drv, TESTDRV_PIN, &args);
-}
-
 static void unpin(int drv, int slot, uint64_t iova, int npage)
 {
 	if (testdrv_cmd(drv, TESTDRV_UNPIN, slot, 0, iova, npage))
 		abort();
-}
-
-static int rw(int drv, int slot, uint32_t flags, uint64_t iova, void *data, size_t size)
-{
-	struct testdrv_args args = {
-		.slot = slot,
-		.flags = flags,
-		.a = iova,
-		.b = size,
-		.ptr = (uintptr_t)data,
-	};
-
-	return testdrv_do(drv, TESTDRV_RW, &args);
-}
-
-static int open_count(int drv, int slot)
-{
-	return testdrv_cmd(drv, TESTDRV_OPEN_COUNT, slot, 0, 0, 0);
 }
 
 static int fail(int drv, int slot, int id, int err)
@@ -152,12 +120,12 @@ TEST_F(emulated, life)
 
 	fd = testdrv_cdev(0);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
 
 	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &devid));
-	EXPECT_EQ(1, open_count(self->drv, 0));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 	EXPECT_EQ(users + 1, module_users("vfio_testdrv"));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("bind open", testdrv_text(&self->calls, 0));
@@ -165,12 +133,12 @@ TEST_F(emulated, life)
 	EXPECT_NE(0, devid);
 
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
-	EXPECT_EQ(1, open_count(self->drv, 0));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("attach", testdrv_text(&self->calls, 0));
 
 	close(fd);
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	EXPECT_EQ(users, module_users("vfio_testdrv"));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("close unbind unmap", testdrv_text(&self->calls, 0));
@@ -212,14 +180,14 @@ TEST_F(emulated, refusals)
 
 	fail(self->drv, 0, TESTDRV_BIND, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, cdev_bind(fd, self->iommufd, &devid));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("bind", testdrv_text(&self->calls, 0));
 	fail(self->drv, 0, TESTDRV_BIND, 0);
 
 	fail(self->drv, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, cdev_bind(fd, self->iommufd, &devid));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("bind open unbind", testdrv_text(&self->calls, 0));
 	EXPECT_EQ(-EINVAL, cdev_attach(fd, &pt));
@@ -250,13 +218,13 @@ TEST_F(emulated, attach)
 	EXPECT_EQ(0, cdev_attach(fd, &pt));
 	EXPECT_EQ(self->ioas, pt);
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, self->ioas));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("attach attach", testdrv_text(&self->calls, 0));
 
 	/* What fails changes nothing. */
 	EXPECT_EQ(-ENOENT, cdev_attach(fd, &bad));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA + PAGE, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA + PAGE, 1, NULL));
 	testdrv_calls(self->drv, &self->calls);
 
 	/* All that was pinned must go, and before the callback's return. */
@@ -267,16 +235,16 @@ TEST_F(emulated, attach)
 	EXPECT_STREQ("unmap attach", testdrv_text(&self->calls, 0));
 	EXPECT_EQ(0, testdrv_first(&self->calls, 0, TESTDRV_DMA_UNMAP)->arg[0]);
 	EXPECT_EQ(EVERYTHING, testdrv_first(&self->calls, 0, TESTDRV_DMA_UNMAP)->arg[1]);
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	EXPECT_EQ(0, ioas_map(self->iommufd, other, self->words, PAGE, IOVA));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, other));
 	testdrv_calls(self->drv, &self->calls);
 
 	EXPECT_EQ(0, cdev_detach(fd));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("detach unmap", testdrv_text(&self->calls, 0));
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	EXPECT_EQ(0, iommufd_destroy(self->iommufd, other));
 	/* Nothing attached is no error. */
 	EXPECT_EQ(0, cdev_detach(fd));
@@ -285,7 +253,7 @@ TEST_F(emulated, attach)
 	/* And once more. */
 	pt = self->ioas;
 	EXPECT_EQ(0, cdev_attach(fd, &pt));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	/* PASIDs are for devices that do DMA by themselves. */
 	EXPECT_EQ(-EOPNOTSUPP, cdev_attach_pasid(fd, 1, &pt));
 	EXPECT_EQ(-EOPNOTSUPP, cdev_detach_pasid(fd, 1));
@@ -302,12 +270,12 @@ TEST_F(emulated, pin)
 	fd = open_attached(0, self->iommufd, self->ioas);
 	ASSERT_GE(fd, 0);
 
-	ASSERT_EQ(PAGES, pin(self->drv, 0, 0, IOVA, PAGES, words));
+	ASSERT_EQ(PAGES, testdrv_pin(self->drv, 0, 0, IOVA, PAGES, words));
 	for (int i = 0; i < PAGES; i++)
 		EXPECT_EQ(1000 + i, words[i]);
 	unpin(self->drv, 0, IOVA, PAGES);
 	/* The offset in the page is the driver's to remember. */
-	ASSERT_EQ(2, pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA + 2 * PAGE + 5, 2, words));
+	ASSERT_EQ(2, testdrv_pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA + 2 * PAGE + 5, 2, words));
 	EXPECT_EQ(1002, words[0]);
 	EXPECT_EQ(1003, words[1]);
 	EXPECT_EQ(~1002ULL, self->words[2 * PAGE / 8 + 1]);
@@ -332,7 +300,7 @@ TEST_F(emulated, unmap)
 	fd = open_attached(0, self->iommufd, self->ioas);
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas, self->words, PAGE, IOVA / 2));
-	ASSERT_EQ(2, pin(self->drv, 0, 0, IOVA + PAGE, 2, NULL));
+	ASSERT_EQ(2, testdrv_pin(self->drv, 0, 0, IOVA + PAGE, 2, NULL));
 	testdrv_calls(self->drv, &self->calls);
 
 	/* Where nothing is pinned nobody is called. */
@@ -346,11 +314,11 @@ TEST_F(emulated, unmap)
 	call = testdrv_first(&self->calls, 0, TESTDRV_DMA_UNMAP);
 	EXPECT_EQ(IOVA, call->arg[0]);
 	EXPECT_EQ(PAGES * PAGE, call->arg[1]);
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 
 	/* A close is an unmap of everything; what the driver has kept goes then. */
 	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas, self->words, PAGE, IOVA));
-	ASSERT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	ASSERT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	testdrv_calls(self->drv, &self->calls);
 	close(fd);
 	testdrv_calls(self->drv, &self->calls);
@@ -379,29 +347,29 @@ TEST_F(emulated, pin_errors)
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	fd = open_bound(0, self->iommufd);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	ASSERT_EQ(0, cdev_attach(fd, &self->ioas));
 	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_IOAS_MAP, &map));
 
-	EXPECT_EQ(-EINVAL, pin(self->drv, 0, TESTDRV_PIN_NULL, IOVA, 1, NULL));
-	EXPECT_EQ(-EINVAL, pin(self->drv, 0, 0, IOVA, 0, NULL));
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, end, 1, NULL));
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, IOVA - PAGE, 2, NULL));
-	EXPECT_EQ(-ENOENT, pin(self->drv, 0, 0, end - PAGE, 2, NULL));
-	EXPECT_EQ(-EPERM, pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA / 2, 1, NULL));
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA / 2, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, TESTDRV_PIN_NULL, IOVA, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, 0, IOVA, 0, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, end, 1, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA - PAGE, 2, NULL));
+	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, end - PAGE, 2, NULL));
+	EXPECT_EQ(-EPERM, testdrv_pin(self->drv, 0, TESTDRV_PIN_WRITE, IOVA / 2, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA / 2, 1, NULL));
 	unpin(self->drv, 0, IOVA / 2, 1);
-	EXPECT_EQ(-EOVERFLOW, pin(self->drv, 0, 0, -(uint64_t)PAGE, 2, NULL));
+	EXPECT_EQ(-EOVERFLOW, testdrv_pin(self->drv, 0, 0, -(uint64_t)PAGE, 2, NULL));
 
 	/* As many as a container allows, on ours. */
 	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas, many, 512 * PAGE, 64 << 20));
-	EXPECT_EQ(512, pin(self->drv, 0, 0, 64 << 20, 512, NULL));
+	EXPECT_EQ(512, testdrv_pin(self->drv, 0, 0, 64 << 20, 512, NULL));
 	unpin(self->drv, 0, 64 << 20, 512);
-	EXPECT_EQ(BY_CORE(-ENOENT, -E2BIG), pin(self->drv, 0, 0, 64 << 20, 513, NULL));
-	EXPECT_EQ(BY_CORE(-ENOENT, -E2BIG), pin(self->drv, 0, 0, 1ULL << 40, 513, NULL));
-	EXPECT_EQ(BY_CORE(-EOVERFLOW, -E2BIG), pin(self->drv, 0, 0, 1ULL << 40, -1, NULL));
+	EXPECT_EQ(BY_CORE(-ENOENT, -E2BIG), testdrv_pin(self->drv, 0, 0, 64 << 20, 513, NULL));
+	EXPECT_EQ(BY_CORE(-ENOENT, -E2BIG), testdrv_pin(self->drv, 0, 0, 1ULL << 40, 513, NULL));
+	EXPECT_EQ(BY_CORE(-EOVERFLOW, -E2BIG), testdrv_pin(self->drv, 0, 0, 1ULL << 40, -1, NULL));
 	EXPECT_EQ(BY_CORE(-ENOENT, -E2BIG),
-		  pin(self->drv, 0, 0, 1ULL << 40, INT32_MIN, NULL));
+		  testdrv_pin(self->drv, 0, 0, 1ULL << 40, INT32_MIN, NULL));
 
 	/* What failed has left nothing pinned. */
 	testdrv_calls(self->drv, &self->calls);
@@ -423,26 +391,26 @@ TEST_F(emulated, misuse)
 	ASSERT_EQ(0, testdrv_create(self->drv, 1, 0, 0, 0));
 	kmsg_expect_warning(true, NULL);
 	/* Not open. */
-	EXPECT_EQ(-EINVAL, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	EXPECT_TRUE(warned(log));
 	unpin(self->drv, 0, IOVA, 1);
 	EXPECT_TRUE(warned(log));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, 0, IOVA, &word, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	/* A driver that nobody could tell of an unmap. */
 	fd = open_attached(1, self->iommufd, self->ioas);
 	ASSERT_GE(fd, 0);
 	kmsg_wait(log, "no such line", 0, NULL, 0);
-	EXPECT_EQ(-EINVAL, pin(self->drv, 1, 0, IOVA, 1, NULL));
+	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 1, 0, IOVA, 1, NULL));
 	EXPECT_FALSE(warned(log));
 	unpin(self->drv, 1, IOVA, 1);
 	EXPECT_TRUE(warned(log));
-	EXPECT_EQ(0, rw(self->drv, 1, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 1, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	close(fd);
 	/* Numbers that no pin can have had. */
 	fd = open_attached(0, self->iommufd, self->ioas);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(1, pin(self->drv, 0, 0, IOVA, 1, NULL));
+	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	kmsg_wait(log, "no such line", 0, NULL, 0);
 	unpin(self->drv, 0, IOVA, 0);
 	EXPECT_TRUE(warned(log));
@@ -482,7 +450,7 @@ TEST_F(emulated, dma_rw)
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	fd = open_bound(0, self->iommufd);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(-ENOENT, rw(self->drv, 0, 0, IOVA, data, 8));
+	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, data, 8));
 	ASSERT_EQ(0, cdev_attach(fd, &self->ioas));
 	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_IOAS_MAP, &map));
 	for (int i = 0; i < PAGES * PAGE; i++)
@@ -493,29 +461,29 @@ TEST_F(emulated, dma_rw)
 		uint32_t from = k ? TESTDRV_RW_KTHREAD : 0;
 
 		memset(data, 0, sizeof(data));
-		EXPECT_EQ(0, rw(self->drv, 0, from, IOVA, data, PAGES * PAGE));
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, from, IOVA, data, PAGES * PAGE));
 		EXPECT_EQ(0, memcmp(data, bytes, PAGES * PAGE));
-		EXPECT_EQ(0, rw(self->drv, 0, from, IOVA + PAGE - 3, data, 7));
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, from, IOVA + PAGE - 3, data, 7));
 		EXPECT_EQ(0, memcmp(data, bytes + PAGE - 3, 7));
-		EXPECT_EQ(0, rw(self->drv, 0, from, end - 1, data, 1));
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, from, end - 1, data, 1));
 		EXPECT_EQ(bytes[PAGES * PAGE - 1], data[0]);
 
 		memset(data, 0x5a + k, 10);
-		EXPECT_EQ(0, rw(self->drv, 0, from | TESTDRV_RW_WRITE, IOVA + 2 * PAGE - 5,
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, from | TESTDRV_RW_WRITE, IOVA + 2 * PAGE - 5,
 				data, 10));
 		EXPECT_EQ(0, memcmp(data, bytes + 2 * PAGE - 5, 10));
 		EXPECT_NE(0x5a + k, bytes[2 * PAGE - 6]);
 		EXPECT_NE(0x5a + k, bytes[2 * PAGE + 5]);
 
-		EXPECT_EQ(-ENOENT, rw(self->drv, 0, from, end, data, 1));
-		EXPECT_EQ(-ENOENT, rw(self->drv, 0, from, end - 1, data, 2));
-		EXPECT_EQ(-ENOENT, rw(self->drv, 0, from, IOVA - 1, data, 2));
-		EXPECT_EQ(-EOVERFLOW, rw(self->drv, 0, from, -1, data, 2));
-		EXPECT_EQ(0, rw(self->drv, 0, from, IOVA / 2, data, 8));
-		EXPECT_EQ(-EPERM, rw(self->drv, 0, from | TESTDRV_RW_WRITE, IOVA / 2, data, 8));
+		EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, from, end, data, 1));
+		EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, from, end - 1, data, 2));
+		EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, from, IOVA - 1, data, 2));
+		EXPECT_EQ(-EOVERFLOW, testdrv_rw(self->drv, 0, from, -1, data, 2));
+		EXPECT_EQ(0, testdrv_rw(self->drv, 0, from, IOVA / 2, data, 8));
+		EXPECT_EQ(-EPERM, testdrv_rw(self->drv, 0, from | TESTDRV_RW_WRITE, IOVA / 2, data, 8));
 	}
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, 0, IOVA, data, 0));
-	EXPECT_EQ(-EINVAL, rw(self->drv, 0, TESTDRV_RW_NULL, IOVA, data, 8));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, data, 0));
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, TESTDRV_RW_NULL, IOVA, data, 8));
 
 	/* Nothing stays pinned, and the driver need not know. */
 	testdrv_calls(self->drv, &self->calls);
@@ -532,25 +500,25 @@ TEST_F(emulated, device_set)
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 1));
 	ASSERT_EQ(0, testdrv_create(self->drv, 1, 0, 0, 1));
 	ASSERT_EQ(0, testdrv_create(self->drv, 2, 0, 0, 2));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	for (int i = 0; i < 3; i++) {
 		fd[i] = open_attached(i, self->iommufd, self->ioas);
 		ASSERT_GE(fd[i], 0);
-		EXPECT_EQ(i ? 2 : 1, open_count(self->drv, 0));
-		EXPECT_EQ(i ? 2 : 1, open_count(self->drv, 1));
-		EXPECT_EQ(i == 2, open_count(self->drv, 2));
+		EXPECT_EQ(i ? 2 : 1, testdrv_open_count(self->drv, 0));
+		EXPECT_EQ(i ? 2 : 1, testdrv_open_count(self->drv, 1));
+		EXPECT_EQ(i == 2, testdrv_open_count(self->drv, 2));
 	}
 	/* One of them comes and goes, the others stay open. */
 	close(fd[0]);
-	EXPECT_EQ(1, open_count(self->drv, 1));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 1));
 	EXPECT_EQ(0, testdrv_destroy(self->drv, 0));
-	EXPECT_EQ(1, open_count(self->drv, 1));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 1));
 	EXPECT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 1));
-	EXPECT_EQ(1, open_count(self->drv, 0));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 	close(fd[1]);
 	close(fd[2]);
 	for (int i = 0; i < 3; i++)
-		EXPECT_EQ(0, open_count(self->drv, i));
+		EXPECT_EQ(0, testdrv_open_count(self->drv, i));
 }
 
 struct destroy {
@@ -581,7 +549,7 @@ TEST_F(emulated, request)
 	EXPECT_FALSE(worker_ended(&worker));
 	EXPECT_GT(0, testdrv_cdev(0));
 	/* Who has it keeps it. */
-	EXPECT_EQ(0, rw(self->drv, 0, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_EQ(0, testdrv_first(&self->calls, 0, TESTDRV_REQUEST)->arg[0]);

@@ -44,20 +44,6 @@ FIXTURE_TEARDOWN(group_emulated)
 	EXPECT_EQ(0, testdrv_close(self->drv));
 }
 
-/* What the driver was called for since the last time. */
-static const char *calls(int drv, int slot)
-{
-	static struct testdrv_calls calls;
-
-	testdrv_calls(drv, &calls);
-	return testdrv_text(&calls, slot);
-}
-
-static int open_count(int drv, int slot)
-{
-	return testdrv_cmd(drv, TESTDRV_OPEN_COUNT, slot, 0, 0, 0);
-}
-
 /* semantics: 94, 95, 96, 97, 151, 153.  One opening, one close, under the set's lock. */
 TEST_F(group_emulated, callbacks)
 {
@@ -67,19 +53,19 @@ TEST_F(group_emulated, callbacks)
 	for (int i = 0; i < 5; i++) {
 		fd[i] = group_device(self->group, NAME);
 		ASSERT_GE(fd[i], 0);
-		EXPECT_EQ(i + 1, open_count(self->drv, 0));
+		EXPECT_EQ(i + 1, testdrv_open_count(self->drv, 0));
 	}
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("bind open attach", testdrv_text(&self->calls, 0));
 	ASSERT_EQ(0, compat_ioas_get(self->iommufd, &ioas));
 	EXPECT_EQ(ioas, testdrv_first(&self->calls, 0, TESTDRV_ATTACH)->arg[0]);
 	for (int i = 0; i < 5; i++) {
-		EXPECT_STREQ("", calls(self->drv, 0));
+		EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 		/* The oldest is neither the first nor the last to go. */
 		close(fd[(i + 3) % 5]);
 	}
-	EXPECT_STREQ("close unbind", calls(self->drv, 0));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 }
 
 /* semantics: 94, 97.  What fails is undone, in reverse, and can be tried again. */
@@ -99,13 +85,13 @@ TEST_F(group_emulated, failures)
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
 		for (int j = 0; j < 2; j++) {
 			EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
-			EXPECT_STREQ(failures[i].text, calls(self->drv, 0));
-			EXPECT_EQ(0, open_count(self->drv, 0));
+			EXPECT_STREQ(failures[i].text, testdrv_calls_text(self->drv, 0));
+			EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 		}
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
 		fd = group_device(self->group, NAME);
 		ASSERT_GE(fd, 0);
-		EXPECT_STREQ("bind open attach", calls(self->drv, 0));
+		EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 		/* What would fail is not called a second time. */
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
 		other = group_device(self->group, NAME);
@@ -113,7 +99,7 @@ TEST_F(group_emulated, failures)
 		close(other);
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
 		close(fd);
-		EXPECT_STREQ("close unbind", calls(self->drv, 0));
+		EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 0));
 	}
 }
 
@@ -128,11 +114,11 @@ TEST_F(group_emulated, no_descriptor)
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
 	EXPECT_EQ(-EMFILE, group_device(self->group, NAME));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &all));
-	EXPECT_STREQ("", calls(self->drv, 0));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	/* No reference is left behind: this does not wait. */
 	EXPECT_EQ(0, testdrv_destroy(self->drv, 0));
-	EXPECT_STREQ("release*", calls(self->drv, 0));
+	EXPECT_STREQ("release*", testdrv_calls_text(self->drv, 0));
 }
 
 /* semantics: 150, 184.  Without a match callback the device goes by its parent's name. */
@@ -145,7 +131,7 @@ TEST_F(group_emulated, name)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		EXPECT_EQ(-ENODEV, group_device(self->group, names[i]));
-	EXPECT_STREQ("", calls(self->drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 }
 
 /* semantics: 150, 184.  With one, by what that says. */
@@ -168,18 +154,18 @@ TEST_F(group_emulated, match)
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 1, 0, TESTDRV_MATCH, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(group, own));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 1, 0, TESTDRV_MATCH, 0);
-	EXPECT_STREQ("match*", calls(self->drv, 1));
+	EXPECT_STREQ("match*", testdrv_calls_text(self->drv, 1));
 	for (int i = 0; i < 2; i++) {
 		fd = group_device(group, own);
 		ASSERT_GE(fd, 0);
-		EXPECT_STREQ("match* bind open attach", calls(self->drv, 1));
+		EXPECT_STREQ("match* bind open attach", testdrv_calls_text(self->drv, 1));
 		close(fd);
-		EXPECT_STREQ("close unbind", calls(self->drv, 1));
+		EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 1));
 	}
 	/* Nothing is set: the name comes first. */
 	ASSERT_EQ(0, group_unset(group));
 	EXPECT_EQ(-EINVAL, group_device(group, own));
-	EXPECT_STREQ("match*", calls(self->drv, 1));
+	EXPECT_STREQ("match*", testdrv_calls_text(self->drv, 1));
 	EXPECT_EQ(-ENODEV, group_device(group, "x"));
 	close(group);
 	EXPECT_EQ(0, testdrv_destroy(self->drv, 1));
@@ -203,7 +189,7 @@ TEST_F(group_emulated, ioctls)
 	uint32_t devid;
 
 	ASSERT_GE(fd, 0);
-	calls(self->drv, 0);
+	testdrv_calls_text(self->drv, 0);
 	for (size_t i = 0; i < sizeof(driver) / sizeof(*driver); i++) {
 		EXPECT_EQ(-ENOTTY, xioctl(fd, driver[i], NULL));
 		testdrv_calls(self->drv, &self->calls);
@@ -212,22 +198,10 @@ TEST_F(group_emulated, ioctls)
 	}
 	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->iommufd, &devid));
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, NULL));
-	EXPECT_STREQ("", calls(self->drv, 0));
+	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(7, xioctl(fd, VFIO_DEVICE_FEATURE, &feature));
 	EXPECT_EQ(TESTDRV_FEATURE, feature.value);
 	close(fd);
-}
-
-static int rw(int drv, uint32_t flags, uint64_t iova, void *data, size_t size)
-{
-	struct testdrv_args args = {
-		.flags = flags,
-		.a = iova,
-		.b = size,
-		.ptr = (uintptr_t)data,
-	};
-
-	return testdrv_do(drv, TESTDRV_RW, &args);
 }
 
 /* semantics: 50, 52, 153.  The driver reaches what the container's ioctls have mapped. */
@@ -245,25 +219,25 @@ TEST_F(group_emulated, memory)
 	fd = group_device(self->group, NAME);
 	ASSERT_GE(fd, 0);
 	page[0] = 0x1122334455667788ULL;
-	EXPECT_EQ(-ENOENT, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	ASSERT_EQ(0, compat_map(self->iommufd, page, PAGE, IOVA));
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(page[0], word);
 	word = 42;
-	EXPECT_EQ(0, rw(self->drv, TESTDRV_RW_WRITE, IOVA + 8, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, TESTDRV_RW_WRITE, IOVA + 8, &word, 8));
 	EXPECT_EQ(42, page[1]);
 	/* What it has pinned, it is asked to give back. */
 	EXPECT_EQ(1, testdrv_do(self->drv, TESTDRV_PIN, &pin));
 	EXPECT_EQ(page[0], word);
-	calls(self->drv, 0);
+	testdrv_calls_text(self->drv, 0);
 	EXPECT_EQ(0, compat_unmap(self->iommufd, IOVA, PAGE));
-	EXPECT_STREQ("unmap*", calls(self->drv, 0));
-	EXPECT_EQ(-ENOENT, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_STREQ("unmap*", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	/* Group and iommufd may go before. */
 	ASSERT_EQ(0, compat_map(self->iommufd, page, PAGE, IOVA));
 	close_fd(&self->group);
 	close_fd(&self->iommufd);
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(page[0], word);
 	close(fd);
 }
@@ -283,17 +257,17 @@ TEST_F(group_emulated, another_iommufd)
 	again = group_device(self->group, NAME);
 	EXPECT_EQ(BY_CORE(0, -EINVAL), again < 0 ? again : 0);
 	close(again);
-	EXPECT_STREQ("bind open attach", calls(self->drv, 0));
-	EXPECT_EQ(1, open_count(self->drv, 0));
-	EXPECT_EQ(0, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
+	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(4711, word);
 	close(fd);
-	EXPECT_STREQ("close unbind", calls(self->drv, 0));
+	EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 0));
 	/* The next opening is the other's. */
 	fd = group_device(self->group, NAME);
 	ASSERT_GE(fd, 0);
-	EXPECT_STREQ("bind open attach", calls(self->drv, 0));
-	EXPECT_EQ(-ENOENT, rw(self->drv, 0, IOVA, &word, 8));
+	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
+	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	close(fd);
 	close(other);
 }
@@ -305,7 +279,7 @@ TEST_F(group_emulated, one_set)
 
 	for (int i = 1; i < 4; i++)
 		ASSERT_EQ(0, testdrv_create(self->drv, i, 0, 0, 1));
-	calls(self->drv, 0);
+	testdrv_calls_text(self->drv, 0);
 	for (int i = 1; i < 3; i++) {
 		char name[32];
 
@@ -316,16 +290,16 @@ TEST_F(group_emulated, one_set)
 		EXPECT_EQ(-ENODEV, group_device(self->group, name));
 		fd[i] = group_device(group[i], name);
 		ASSERT_GE(fd[i], 0);
-		EXPECT_EQ(i, open_count(self->drv, 1));
+		EXPECT_EQ(i, testdrv_open_count(self->drv, 1));
 	}
 	fd[0] = testdrv_cdev(3);
-	EXPECT_EQ(2, open_count(self->drv, 3));
+	EXPECT_EQ(2, testdrv_open_count(self->drv, 3));
 	ASSERT_EQ(0, cdev_bind(fd[0], self->iommufd, NULL));
-	EXPECT_EQ(3, open_count(self->drv, 3));
-	EXPECT_EQ(0, open_count(self->drv, 0));
+	EXPECT_EQ(3, testdrv_open_count(self->drv, 3));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	for (int i = 0; i < 3; i++)
 		close(fd[i]);
-	EXPECT_EQ(0, open_count(self->drv, 1));
+	EXPECT_EQ(0, testdrv_open_count(self->drv, 1));
 	close(group[1]);
 	close(group[2]);
 }
@@ -350,7 +324,7 @@ TEST_F(group_emulated, removal)
 
 	ASSERT_GE(fd, 0);
 	ASSERT_GE(other, 0);
-	calls(self->drv, 0);
+	testdrv_calls_text(self->drv, 0);
 	ASSERT_EQ(0, worker_start(&worker, do_destroy, &d));
 	EXPECT_EQ(0, testdrv_cmd(self->drv, TESTDRV_WAIT, 0, 0, TESTDRV_REQUEST, 1));
 	testdrv_calls(self->drv, &self->calls);
@@ -362,10 +336,10 @@ TEST_F(group_emulated, removal)
 	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
 	/* It works to the end. */
 	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_GET_INFO, NULL));
-	calls(self->drv, 0);
+	testdrv_calls_text(self->drv, 0);
 	close(fd);
 	EXPECT_EQ(0, worker_join(&worker));
-	EXPECT_STREQ("close unbind release*", calls(self->drv, 0));
+	EXPECT_STREQ("close unbind release*", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(-ENODEV, group_flags(self->group));
 }
 
@@ -410,13 +384,13 @@ TEST_F(group_emulated, every_order_of_closing)
 			fd[i] = group_device(fd[3], NAME);
 			ASSERT_GE(fd[i], 0);
 		}
-		calls(self->drv, 0);
+		testdrv_calls_text(self->drv, 0);
 		for (int i = 0; i < 5; i++) {
 			close(fd[order[i]]);
 			open -= order[i] < 3;
-			EXPECT_EQ(open, open_count(self->drv, 0));
+			EXPECT_EQ(open, testdrv_open_count(self->drv, 0));
 			EXPECT_STREQ(order[i] < 3 && !open ? "close unbind" : "",
-				     calls(self->drv, 0));
+				     testdrv_calls_text(self->drv, 0));
 		}
 	}
 }

@@ -53,13 +53,6 @@ FIXTURE_TEARDOWN(group_kvm)
 		EXPECT_EQ(0, kvm_unload());
 }
 
-/* The machine that the driver saw at its open or close; 0: none, -1: it was not called. */
-static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
-{
-	testdrv_calls(drv, calls);
-	return testdrv_first(calls, 0, id)->arg[0];
-}
-
 #define NOT_CALLED (~0ULL)
 
 /* semantics: 45, 156, 169, 171.  From the first opening to the last close. */
@@ -74,7 +67,7 @@ TEST_F(group_kvm, before_open)
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(NOT_CALLED, machine);
 	/* One reference, however many files, and whichever of them goes. */
@@ -86,9 +79,9 @@ TEST_F(group_kvm, before_open)
 	/* KVM forgets the group, the device keeps the machine. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(NOT_CALLED, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	close(other);
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
@@ -99,27 +92,27 @@ TEST_F(group_kvm, after_open)
 
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	other = group_device(self->group, NAME);
 	ASSERT_GE(other, 0);
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
-	EXPECT_EQ(NOT_CALLED, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(NOT_CALLED, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	close_fd(&self->fd);
 	close(other);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	/* Taken back, it is out of the game from the next opening on. */
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
 	close_fd(&self->fd);
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
@@ -142,7 +135,7 @@ TEST_F(group_kvm, file_of_the_device)
 	close(other);
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close_fd(&self->fd);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 }
 
 /* semantics: 94, 150, 169, 171.  An opening that fails keeps no machine. */
@@ -164,7 +157,7 @@ TEST_F(group_kvm, failed_open)
 	testdrv_calls(self->drv, &self->calls);
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 }
 
@@ -176,20 +169,20 @@ TEST_F(group_kvm, machine_closed_first)
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	machine_close(&self->vm);
 	/* It lives on, and with it its module. */
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close_fd(&self->fd);
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	/* /dev/kvm is open. */
 	EXPECT_EQ(1, module_users("kvm_amd"));
 	EXPECT_EQ(1, module_users("kvm"));
 	/* The group does not know it any more. */
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 }
 
 /* semantics: 45.  It belongs to the file, and goes with it. */
@@ -205,7 +198,7 @@ TEST_F(group_kvm, group_opened_again)
 	ASSERT_EQ(0, group_set(self->group, self->iommufd));
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(1, module_users("kvm"));
 }
 
@@ -217,7 +210,7 @@ TEST_F(group_kvm, both_ways)
 	ASSERT_EQ(0, machine_add(&self->vm, self->group));
 	self->fd = group_device(self->group, NAME);
 	ASSERT_GE(self->fd, 0);
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	close_fd(&self->fd);
 	EXPECT_EQ(0, machine_del(&self->vm, self->group));
 	close_fd(&self->group);
@@ -226,7 +219,7 @@ TEST_F(group_kvm, both_ways)
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	testdrv_calls(self->drv, &self->calls);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close_fd(&self->fd);

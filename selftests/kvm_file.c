@@ -63,13 +63,6 @@ FIXTURE_TEARDOWN(kvm_file)
 		EXPECT_EQ(0, kvm_unload());
 }
 
-/* The machine that the driver saw at its open or close; 0: none, -1: it was not called. */
-static uint64_t seen(int drv, struct testdrv_calls *calls, int id)
-{
-	testdrv_calls(drv, calls);
-	return testdrv_first(calls, 0, id)->arg[0];
-}
-
 /* semantics: 19, 20, 43, 45, 108, 169, 171, 172.  The machine is known from bind to close. */
 TEST_F(kvm_file, before_bind)
 {
@@ -80,7 +73,7 @@ TEST_F(kvm_file, before_bind)
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(-1ULL, machine);
 	/* KVM forgets the file, the file keeps the machine. */
@@ -88,7 +81,7 @@ TEST_F(kvm_file, before_bind)
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
@@ -96,14 +89,14 @@ TEST_F(kvm_file, before_bind)
 TEST_F(kvm_file, after_bind)
 {
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 }
 
@@ -133,7 +126,7 @@ TEST_F(kvm_file, add_and_delete)
 	EXPECT_EQ(vfio_users, module_users("vfio"));
 	/* What has been taken back is not there at bind. */
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	close(other);
 	close(same);
@@ -147,14 +140,14 @@ TEST_F(kvm_file, machine_closed_first)
 
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	machine_close(&self->vm);
 	/* It lives on, and with it its module. */
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	/* /dev/kvm is open. */
 	EXPECT_EQ(1, module_users("kvm_amd"));
 	EXPECT_EQ(1, module_users("kvm"));
@@ -166,7 +159,7 @@ TEST_F(kvm_file, machine_gone)
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	machine_close(&self->vm);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(1, module_users("kvm"));
 }
 
@@ -233,7 +226,7 @@ TEST_F(kvm_file, file_closed_first)
 	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	machine_close(&self->vm);
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(1, module_users("kvm"));
 	EXPECT_EQ(1, module_users("kvm_amd"));
 }
@@ -254,7 +247,7 @@ TEST_F(kvm_file, failed_bind)
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	testdrv_calls(self->drv, &self->calls);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_NE(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 }
 
@@ -267,7 +260,7 @@ TEST_F(kvm_file, second_bind)
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
 	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), module_users("kvm"));
@@ -275,7 +268,7 @@ TEST_F(kvm_file, second_bind)
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_EQ(BY_CORE(0, machine), seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(BY_CORE(0, machine), testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	close(other);
 }
@@ -296,13 +289,13 @@ TEST_F(kvm_file, second_bind_of_machine)
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
 	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
 	close(self->fd);
 	self->fd = -1;
 	machine_close(&self->vm);
-	EXPECT_EQ(machine, seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
 	EXPECT_EQ(self->kvm_users, module_users("kvm"));
 	/* And now it is the other's turn. */
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
@@ -324,7 +317,7 @@ TEST_F(kvm_file, two_machines)
 	ASSERT_EQ(0, machine_open(self->kvm, &second));
 	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	first = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	first = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
 	close(self->fd);
 	self->fd = other;
@@ -332,7 +325,7 @@ TEST_F(kvm_file, two_machines)
 	ASSERT_EQ(0, machine_add(&self->vm, other));
 	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
-	machine = seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(first, machine);
 	EXPECT_EQ(0, machine_del(&self->vm, other));
@@ -345,7 +338,7 @@ TEST_F(kvm_file, two_machines)
 	ASSERT_EQ(0, machine_add(&second, self->fd));
 	ASSERT_EQ(0, machine_del(&self->vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 	machine_close(&second);
 }
 
@@ -373,7 +366,7 @@ TEST_F(kvm_file, group)
 	EXPECT_EQ(-EBUSY, cdev_bind(self->fd, self->iommufd, NULL));
 	machine_close(&self->vm);
 	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
 }
 
 /* defect: B23.  A file whose device is gone is none of VFIO's any more. */

@@ -9,6 +9,7 @@
 
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
+#include "lib/mdev.h"
 #include "lib/kmsg.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
@@ -471,45 +472,28 @@ TEST_F(mig_states, precopy_info_v2)
 
 /* ---- a device that migrates ---- */
 
-#define MTTY "/sys/devices/virtual/mtty/mtty/"
-#define TYPE MTTY "mdev_supported_types/mtty-2/create"
 /* of the serial port */
 #define UART_DATA 0
 #define UART_FCR 2
 #define UART_LCR 3
 #define UART_SCR 7
 
-static const char *const uuids[2] = {
-	"9f1e3a52-4c0b-4d3e-8d2b-7c8f6a5b4c01", "9f1e3a52-4c0b-4d3e-8d2b-7c8f6a5b4c02",
-};
-
 FIXTURE(mtty) {
 	int iommufd, fd[2];
 };
 
-static int mtty_open(const char *uuid)
-{
-	char path[128], name[64];
-	int ret;
-
-	snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/vfio-dev", uuid);
-	ret = sysfs_entry(path, 0, name, sizeof(name));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
-}
-
 FIXTURE_SETUP(mtty)
 {
-	if (module_load("mdev") || module_load("mtty"))
+	int ret = mdev_sample_load("mtty");
+
+	if (ret == -ENOENT)
 		SKIP(return, "no module mtty");
+	ASSERT_EQ(0, ret);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, sysfs_write(TYPE, uuids[i]));
-		self->fd[i] = mtty_open(uuids[i]);
+		ASSERT_EQ(0, mdev_create("mtty", "mtty-2", mdev_uuids[i]));
+		self->fd[i] = mdev_open(mdev_uuids[i]);
 		ASSERT_GE(self->fd[i], 0);
 		ASSERT_EQ(0, cdev_bind(self->fd[i], self->iommufd, NULL));
 	}
@@ -517,16 +501,12 @@ FIXTURE_SETUP(mtty)
 
 FIXTURE_TEARDOWN(mtty)
 {
-	char path[128];
-
 	for (int i = 0; i < 2; i++) {
 		close(self->fd[i]);
-		snprintf(path, sizeof(path), "/sys/bus/mdev/devices/%s/remove", uuids[i]);
-		EXPECT_EQ(0, sysfs_write(path, "1"));
+		EXPECT_EQ(0, mdev_remove(mdev_uuids[i]));
 	}
 	close(self->iommufd);
-	EXPECT_EQ(0, module_unload("mtty"));
-	EXPECT_EQ(0, module_unload("mdev"));
+	EXPECT_EQ(0, mdev_sample_unload("mtty"));
 }
 
 static void uart_write(int fd, int reg, uint8_t value)

@@ -65,14 +65,10 @@ int mdev_group(const char *uuid)
 
 int mdev_open(const char *uuid)
 {
-	char path[128], name[64];
-	int ret = mdev_name(uuid, name, sizeof(name));
+	char path[256];
 
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+	mdev_path(uuid, "", path, sizeof(path));
+	return cdev_open_below(path);
 }
 
 int mdev_type_attr(const char *module, const char *type, const char *name,

@@ -160,3 +160,46 @@ const char *testdrv_text(const struct testdrv_calls *calls, int slot)
 	}
 	return text;
 }
+
+const char *testdrv_calls_text(int drv, int slot)
+{
+	static struct testdrv_calls calls;
+
+	testdrv_calls(drv, &calls);
+	return testdrv_text(&calls, slot);
+}
+
+uint64_t testdrv_seen(int drv, struct testdrv_calls *calls, int id)
+{
+	testdrv_calls(drv, calls);
+	return testdrv_first(calls, 0, id)->arg[0];
+}
+
+int testdrv_open_count(int drv, int slot)
+{
+	return testdrv_cmd(drv, TESTDRV_OPEN_COUNT, slot, 0, 0, 0);
+}
+
+static int dma(int drv, unsigned long cmd, int slot, uint32_t flags, uint64_t iova,
+	       uint64_t size, void *ptr)
+{
+	struct testdrv_args args = {
+		.slot = slot,
+		.flags = flags,
+		.a = iova,
+		.b = size,
+		.ptr = (uintptr_t)ptr,
+	};
+
+	return testdrv_do(drv, cmd, &args);
+}
+
+int testdrv_pin(int drv, int slot, uint32_t flags, uint64_t iova, int npage, uint64_t *words)
+{
+	return dma(drv, TESTDRV_PIN, slot, flags, iova, npage, words);
+}
+
+int testdrv_rw(int drv, int slot, uint32_t flags, uint64_t iova, void *data, size_t size)
+{
+	return dma(drv, TESTDRV_RW, slot, flags, iova, size, data);
+}

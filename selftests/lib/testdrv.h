@@ -42,5 +42,17 @@ const struct testdrv_call *testdrv_first(const struct testdrv_calls *calls, int 
  * of the device set.
  */
 const char *testdrv_text(const struct testdrv_calls *calls, int slot);
+/* Its calls since the last time, as text. */
+const char *testdrv_calls_text(int drv, int slot);
+/*
+ * Reads its calls, and gives the first argument of slot 0's first of a kind: of open
+ * and close the machine that it saw, 0 for none.  ~0: it was not called.
+ */
+uint64_t testdrv_seen(int drv, struct testdrv_calls *calls, int id);
+
+int testdrv_open_count(int drv, int slot);
+/* DMA as the driver of an emulated device does it. */
+int testdrv_pin(int drv, int slot, uint32_t flags, uint64_t iova, int npage, uint64_t *words);
+int testdrv_rw(int drv, int slot, uint32_t flags, uint64_t iova, void *data, size_t size);
 
 #endif
