@@ -8,15 +8,19 @@
 
 #include <linux/fs_context.h>
 #include <linux/idr.h>
+#include <linux/iova_bitmap.h>
 #include <linux/poll.h>
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
+struct dentry;
 struct device;
 struct file;
+struct file_operations;
 struct inode;
+struct seq_file;
 
 extern bool vfio_noiommu;
 
@@ -34,5 +38,18 @@ void vfio_helper_runtime_resume_failed(struct device *dev, int err);
 struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
+/* Functions or stubs, as the kernel is configured. */
+struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t length,
+						  unsigned long page_size, u64 __user *data);
+void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap);
+int vfio_helper_iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque, iova_bitmap_fn_t fn);
+struct dentry *vfio_helper_debugfs_create_dir(const char *name, struct dentry *parent);
+struct dentry *vfio_helper_debugfs_create_file(const char *name, umode_t mode,
+					       struct dentry *parent, void *data,
+					       const struct file_operations *fops);
+void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *name,
+					     struct dentry *parent,
+					     int (*read_fn)(struct seq_file *s, void *data));
+void vfio_helper_debugfs_remove(struct dentry *dentry);
 
 #endif

@@ -6,7 +6,6 @@
 //! A function here converts its arguments, calls once into the safe code, and converts the result
 //! back.  Each exported one is compared with its prototype in the kernel's headers.
 
-#[cfg(CONFIG_VFIO_CONTAINER)]
 pub(crate) mod container;
 pub(crate) mod device_cdev;
 pub(crate) mod group;

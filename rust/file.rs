@@ -196,7 +196,10 @@ impl DeviceFile {
     /// the device cannot be resumed; those of the operation.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
         if cmd == uapi::DEVICE_BIND_IOMMUFD {
-            return bind::bind(self, arg).map(|()| 0);
+            return match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
+                true => bind::bind(self, arg).map(|()| 0),
+                false => Err(ENOTTY),
+            };
         }
         let device = self.access()?;
         let _powered = Powered::resume_and_get(device.parent())?;

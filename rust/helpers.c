@@ -2,7 +2,9 @@
 // Inline functions and macros of the kernel that Rust cannot call.
 
 #include <linux/completion.h>
+#include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/iova_bitmap.h>
 #include <linux/lockdep.h>
 #include <linux/pm_runtime.h>
 #include <linux/pseudo_fs.h>
@@ -80,4 +82,44 @@ void vfio_helper_ida_init(struct ida *ida)
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs)
 {
 	ratelimit_default_init(rs);
+}
+
+struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t length,
+						  unsigned long page_size, u64 __user *data)
+{
+	return iova_bitmap_alloc(iova, length, page_size, data);
+}
+
+void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap)
+{
+	iova_bitmap_free(bitmap);
+}
+
+int vfio_helper_iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque, iova_bitmap_fn_t fn)
+{
+	return iova_bitmap_for_each(bitmap, opaque, fn);
+}
+
+struct dentry *vfio_helper_debugfs_create_dir(const char *name, struct dentry *parent)
+{
+	return debugfs_create_dir(name, parent);
+}
+
+struct dentry *vfio_helper_debugfs_create_file(const char *name, umode_t mode,
+					       struct dentry *parent, void *data,
+					       const struct file_operations *fops)
+{
+	return debugfs_create_file(name, mode, parent, data, fops);
+}
+
+void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *name,
+					     struct dentry *parent,
+					     int (*read_fn)(struct seq_file *s, void *data))
+{
+	debugfs_create_devm_seqfile(dev, name, parent, read_fn);
+}
+
+void vfio_helper_debugfs_remove(struct dentry *dentry)
+{
+	debugfs_remove(dentry);
 }

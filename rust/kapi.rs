@@ -15,9 +15,11 @@ pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod eventfd;
 pub(crate) mod fs;
+#[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod ida;
 pub(crate) mod interval_tree;
 pub(crate) mod iommu;
+#[cfg_attr(not(CONFIG_IOMMUFD), path = "kapi/no_iommufd.rs")]
 pub(crate) mod iommufd;
 pub(crate) mod kvm;
 pub(crate) mod lock;

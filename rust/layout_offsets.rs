@@ -47,11 +47,11 @@ shared!(vfio_device {
     ops,
     mig_ops,
     log_ops,
-    #[cfg(not(vfio_without_group))]
+    #[cfg(all(CONFIG_VFIO_GROUP, not(vfio_without_group)))]
     group,
-    #[cfg(not(vfio_without_group))]
+    #[cfg(all(CONFIG_VFIO_GROUP, not(vfio_without_group)))]
     group_next,
-    #[cfg(not(vfio_without_group))]
+    #[cfg(all(CONFIG_VFIO_GROUP, not(vfio_without_group)))]
     iommu_entry,
     dev_set,
     dev_set_list,
@@ -60,7 +60,7 @@ shared!(vfio_device {
     kvm,
     index,
     device,
-    #[cfg(not(vfio_without_cdev))]
+    #[cfg(all(CONFIG_VFIO_DEVICE_CDEV, not(vfio_without_cdev)))]
     cdev,
     refcount,
     open_count,

@@ -79,9 +79,6 @@ module! {
 
 const VERSION: &str = "0.3";
 
-#[cfg(not(CONFIG_IOMMUFD))]
-compile_error!("all that this module can do so far needs CONFIG_IOMMUFD");
-
 /// The loaded module.  Fields are dropped in their order, which is the reverse of their making.
 struct Vfio {
     _devices: Loaded<device::DEVICES>,
@@ -89,8 +86,7 @@ struct Vfio {
     #[cfg(CONFIG_VFIO_VIRQFD)]
     _virqfd: Loaded<virqfd::CLEANUP>,
     _nodes: Option<Loaded<group::NODES>>,
-    #[cfg(CONFIG_VFIO_CONTAINER)]
-    _container_node: MiscDevice,
+    _container_node: Option<MiscDevice>,
     _drivers: Loaded<container::DRIVERS>,
     _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
@@ -113,9 +109,10 @@ impl kernel::Module for Vfio {
 
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
-        #[cfg(CONFIG_VFIO_CONTAINER)]
-        let container_node = MiscDevice::register(&abi::container::NODE)
-            .inspect_err(|_| kapi::module::print_error(c"vfio: misc device register failed"))?;
+        let container_node = match cfg!(CONFIG_VFIO_CONTAINER) {
+            true => Some(container_node()?),
+            false => None,
+        };
         let group_class = match cfg!(CONFIG_VFIO_GROUP) {
             true => Some(abi::group::CLASS.register()?),
             false => None,
@@ -138,7 +135,6 @@ impl kernel::Module for Vfio {
             #[cfg(CONFIG_VFIO_VIRQFD)]
             _virqfd: virqfd,
             _nodes: nodes,
-            #[cfg(CONFIG_VFIO_CONTAINER)]
             _container_node: container_node,
             _drivers: drivers,
             _groups: groups,
@@ -154,6 +150,12 @@ impl Drop for Vfio {
         let left = group::GROUPS.lock().as_ref().is_some_and(|g| !g.is_empty());
         kernel::warn_on!(left);
     }
+}
+
+/// `/dev/vfio/vfio`.
+fn container_node() -> Result<MiscDevice> {
+    MiscDevice::register(&abi::container::NODE)
+        .inspect_err(|_| kapi::module::print_error(c"vfio: misc device register failed"))
 }
 
 /// The range of `/dev/vfio/$GROUP`.

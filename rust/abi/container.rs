@@ -17,6 +17,7 @@ use kernel::{
     uaccess::UserPtr,
 };
 
+#[cfg(CONFIG_VFIO_CONTAINER)]
 super::check_prototypes!(vfio_register_iommu_driver, vfio_unregister_iommu_driver);
 
 /// `/dev/vfio/vfio`, which everybody may open.

@@ -93,7 +93,7 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
 fn is_attached(locked: &SetLocked<'_>, target: Target) -> bool {
     match target {
         Target::Rid => locked.is_attached(),
-        Target::Pasid(pasid) => locked.pasids().contains(pasid),
+        Target::Pasid(pasid) => locked.has_pasid(pasid),
     }
 }
 

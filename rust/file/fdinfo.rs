@@ -39,7 +39,7 @@ impl DeviceFile {
 
 /// The PASIDs that are attached, as ranges: `1-3,7`.  No line when there is none.
 fn show_pasids(locked: &SetLocked<'_>, m: &SeqFile) {
-    let next = |from| locked.pasids().next(from, *PASIDS.end());
+    let next = |from| locked.next_pasid(from, *PASIDS.end());
     let mut before = "vfio-pasids: ";
     let mut member = next(*PASIDS.start());
     while let Some(first) = member {

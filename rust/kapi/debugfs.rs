@@ -28,7 +28,7 @@ impl Dir {
     pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Self {
         let parent = parent.map_or(core::ptr::null_mut(), |p| p.0);
         // SAFETY: `name` is a string, `parent` NULL or the result of the same function.
-        Self(unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), parent) })
+        Self(unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) })
     }
 
     /// Makes a folder that goes with this one.
@@ -44,7 +44,7 @@ impl Dir {
 impl Drop for Dir {
     fn drop(&mut self) {
         // SAFETY: `self` owns the folder.
-        unsafe { bindings::debugfs_remove(self.0) }
+        unsafe { bindings::vfio_helper_debugfs_remove(self.0) }
     }
 }
 
@@ -83,12 +83,11 @@ impl<T: Send + Sync> DirOf<T> {
         // SAFETY: The name is copied.  The file is removed, which waits for who opens or reads it,
         // before `about` is dropped; it is opened for reading alone.
         unsafe {
-            bindings::debugfs_create_file_full(
+            bindings::vfio_helper_debugfs_create_file(
                 name.as_char_ptr(),
                 READ_ONLY,
                 self.dir.0,
                 Arc::as_ptr(&self.about).cast_mut().cast(),
-                core::ptr::null(),
                 Files::<T, S>::FOPS.as_raw(),
             );
         }

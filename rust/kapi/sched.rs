@@ -7,6 +7,7 @@ use core::{fmt::Write, mem::offset_of};
 use kernel::{fmt, prelude::*, task::Task};
 
 /// Whether the calling task has a user's address space: kernel threads have none.
+#[cfg(CONFIG_IOMMUFD)]
 pub(crate) fn has_mm() -> bool {
     // SAFETY: The current task is valid, and only it changes its `mm`.
     !unsafe { (*Task::current_raw()).mm }.is_null()

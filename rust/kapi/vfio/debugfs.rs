@@ -22,7 +22,7 @@ impl Owner<'_> {
     pub(crate) fn add_debug_file<T: Show>(&self, name: &CStr, dir: &Dir) {
         // SAFETY: The class device has been added; the name is copied.
         unsafe {
-            bindings::debugfs_create_devm_seqfile(
+            bindings::vfio_helper_debugfs_create_devm_seqfile(
                 &raw mut (*self.as_raw()).device,
                 name.as_char_ptr(),
                 dir.as_raw(),

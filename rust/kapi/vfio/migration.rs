@@ -140,7 +140,8 @@ impl Device<Open> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EFAULT`; the driver's.
+    /// `ENOMEM`, `EFAULT`; the driver's; `EOPNOTSUPP` on a kernel without the bitmaps of iommufd's
+    /// drivers.
     pub(crate) fn log_report(
         &self,
         iova: usize,
@@ -150,14 +151,24 @@ impl Device<Open> {
     ) -> Result {
         // SAFETY: The bitmap's code checks the user's memory.
         let map = kernel::error::from_err_ptr(unsafe {
-            bindings::iova_bitmap_alloc(iova, length, page_size, bitmap.as_mut_ptr().cast())
+            bindings::vfio_helper_iova_bitmap_alloc(
+                iova,
+                length,
+                page_size,
+                bitmap.as_mut_ptr().cast(),
+            )
         })?;
-        // SAFETY: `map` is valid; the device, passed through, is open for the length of the call.
+        // SAFETY: `map` was allocated above; the device, passed through, is open for the length of
+        // the call.
         let result = callback_result(unsafe {
-            bindings::iova_bitmap_for_each(map, self.as_raw().cast(), Some(read_and_clear))
+            bindings::vfio_helper_iova_bitmap_for_each(
+                map,
+                self.as_raw().cast(),
+                Some(read_and_clear),
+            )
         });
         // SAFETY: `map` was allocated above.
-        unsafe { bindings::iova_bitmap_free(map) };
+        unsafe { bindings::vfio_helper_iova_bitmap_free(map) };
         result
     }
 }

@@ -52,6 +52,7 @@ impl<Ctx> Device<Ctx> {
     }
 
     /// Tells the driver that user space unmaps a range, in bytes.
+    #[cfg(CONFIG_IOMMUFD)]
     pub(crate) fn dma_unmap(&self, iova: u64, length: u64) {
         if let Some(unmap) = self.ops().dma_unmap {
             // SAFETY: The device is bound: iommufd calls while the access is there.

@@ -6,10 +6,7 @@
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
 use super::{Device, FirstOpen, Registered};
-use crate::{
-    bindings,
-    kapi::{ida::Ida, iommufd, kvm::KvmRef},
-};
+use crate::{bindings, kapi::kvm::KvmRef};
 use core::{cell::UnsafeCell, ops::Deref, ops::DerefMut, ptr::NonNull};
 use kernel::{
     prelude::*,
@@ -169,6 +166,7 @@ impl<'a> SetLocked<'a> {
     /// # Safety
     ///
     /// The caller holds the lock of the device's set for `'a`.
+    #[cfg(CONFIG_IOMMUFD)]
     pub(crate) unsafe fn assume(device: &'a Device) -> Self {
         // SAFETY: The device is in a set, which has an initialised lock.
         unsafe {
@@ -244,6 +242,9 @@ impl SetLocked<'_> {
     }
 }
 
+#[cfg(CONFIG_IOMMUFD)]
+use crate::kapi::{ida::Ida, iommufd};
+
 /// What iommufd knows of the device.
 #[cfg(CONFIG_IOMMUFD)]
 impl SetLocked<'_> {
@@ -302,6 +303,16 @@ impl SetLocked<'_> {
     pub(crate) fn pasids(&self) -> &Ida {
         // SAFETY: Initialised at allocation.
         unsafe { Ida::from_raw(&raw mut (*self.device.as_raw()).pasids) }
+    }
+
+    /// Whether a PASID has a page table attached.
+    pub(crate) fn has_pasid(&self, pasid: u32) -> bool {
+        self.pasids().contains(pasid)
+    }
+
+    /// The smallest such PASID in a range, its ends included.
+    pub(crate) fn next_pasid(&self, from: u32, last: u32) -> Option<u32> {
+        self.pasids().next(from, last)
     }
 }
 

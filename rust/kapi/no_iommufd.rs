@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
+//! cannot be, so their types have no values, and whoever would get one gets an errno.
+
+use super::vfio::SetLocked;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    fs::LocalFile,
+    prelude::*,
+    sync::aref::{ARef, AlwaysRefCounted},
+};
+
+/// An iommufd, of which there is none.
+pub(crate) enum Ctx {}
+
+// SAFETY: There is nothing to count.
+unsafe impl AlwaysRefCounted for Ctx {
+    fn inc_ref(&self) {
+        match *self {}
+    }
+
+    unsafe fn dec_ref(_obj: NonNull<Self>) {}
+}
+
+impl Ctx {
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`.
+    pub(crate) fn from_fd(_fd: c_int) -> Result<ARef<Self>> {
+        Err(EOPNOTSUPP)
+    }
+
+    /// # Errors
+    ///
+    /// `EBADFD`: it is another file.
+    pub(crate) fn from_file(_file: &LocalFile) -> Result<ARef<Self>> {
+        Err(EBADFD)
+    }
+
+    pub(crate) fn create_compat_ioas(&self) -> Result {
+        match *self {}
+    }
+
+    pub(crate) fn set_compat_noiommu(&self) -> Result {
+        match *self {}
+    }
+
+    pub(crate) fn compat_ioas(&self) -> Result<u32> {
+        match *self {}
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::iommufd_ctx {
+        match *self {}
+    }
+}
+
+/// An emulated device's access to an iommufd, of which there is none.
+pub(crate) enum Access {}
+
+impl Access {
+    /// # Safety
+    ///
+    /// The field is NULL.
+    pub(crate) unsafe fn borrow<'a>(
+        _field: *const *mut bindings::iommufd_access,
+    ) -> Option<&'a Self> {
+        None
+    }
+
+    /// # Safety
+    ///
+    /// None: it cannot be called.
+    pub(crate) unsafe fn pin(
+        &self,
+        _iova: usize,
+        _length: usize,
+        _pages: *mut *mut bindings::page,
+        _write: bool,
+    ) -> Result {
+        match *self {}
+    }
+
+    pub(crate) fn unpin(&self, _iova: usize, _length: usize) {
+        match *self {}
+    }
+
+    pub(crate) fn rw(&self, _iova: usize, _data: &mut [u8], _write: bool) -> Result {
+        match *self {}
+    }
+}
+
+impl SetLocked<'_> {
+    pub(crate) fn is_attached(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn has_pasid(&self, _pasid: u32) -> bool {
+        false
+    }
+
+    pub(crate) fn next_pasid(&self, _from: u32, _last: u32) -> Option<u32> {
+        None
+    }
+}
