@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Versions of what group.c of the in-tree core exports: see version.h.
+
+#include <linux/anon_inodes.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#include "vfio.h"
+
+#include "version.h"
+#include "group.h"
