@@ -3,7 +3,6 @@
  * The core as a module: what its file says of it, what it exports, how it comes and
  * goes, and what is there of it while it is loaded.
  */
-#include <elf.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -13,70 +12,12 @@
 
 #include "lib/cdev.h"
 #include "lib/fault.h"
+#include "lib/image.h"
 #include "lib/kmsg.h"
 #include "lib/test.h"
 
 #define PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 #define MESSAGE "VFIO - User Level meta-driver version: 0.3"
-
-/* A module's file in memory. */
-struct image {
-	char *data;
-	size_t size;
-};
-
-static bool image_read(int fd, struct image *image)
-{
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return false;
-	image->size = st.st_size;
-	image->data = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return image->data != MAP_FAILED;
-}
-
-static const Elf64_Shdr *section(const struct image *image, int index)
-{
-	const Elf64_Ehdr *head = (void *)image->data;
-
-	return (void *)(image->data + head->e_shoff + index * head->e_shentsize);
-}
-
-/* The section's contents, or NULL. */
-static char *find_section(const struct image *image, const char *name,
-			  size_t *size)
-{
-	const Elf64_Ehdr *head = (void *)image->data;
-	const char *names = image->data +
-			    section(image, head->e_shstrndx)->sh_offset;
-
-	for (int i = 1; i < head->e_shnum; i++) {
-		const Elf64_Shdr *s = section(image, i);
-
-		if (!strcmp(names + s->sh_name, name)) {
-			*size = s->sh_size;
-			return image->data + s->sh_offset;
-		}
-	}
-	return NULL;
-}
-
-/* The @nth symbol; false behind the last. */
-static bool symbol(const struct image *image, int nth, Elf64_Sym *sym,
-		   const char **name)
-{
-	size_t symbols, strings;
-	Elf64_Sym *table = (void *)find_section(image, ".symtab", &symbols);
-	char *text = find_section(image, ".strtab", &strings);
-
-	if (!table || !text || nth >= symbols / sizeof(*table))
-		return false;
-	*sym = table[nth];
-	*name = text + sym->st_name;
-	return true;
-}
 
 #define EXPORT_PREFIX "__ksymtab_"
 
@@ -84,14 +25,14 @@ static bool symbol(const struct image *image, int nth, Elf64_Sym *sym,
 static int export_flags(const struct image *image, const char *name)
 {
 	size_t entries, flags;
-	char *table = find_section(image, "__ksymtab", &entries);
-	char *flag = find_section(image, "__kflagstab", &flags);
+	char *table = image_section(image, "__ksymtab", &entries);
+	char *flag = image_section(image, "__kflagstab", &flags);
 	const char *found;
 	Elf64_Sym sym;
 
 	if (!table || !flag)
 		return -1;
-	for (int i = 0; symbol(image, i, &sym, &found); i++)
+	for (int i = 0; image_symbol(image, i, &sym, &found); i++)
 		if (!strncmp(found, EXPORT_PREFIX, strlen(EXPORT_PREFIX)) &&
 		    !strcmp(found + strlen(EXPORT_PREFIX), name))
 			return flag[sym.st_value / (entries / flags)];
@@ -102,7 +43,7 @@ static int export_flags(const struct image *image, const char *name)
 static int info_count(const struct image *image, const char *key, const char *want)
 {
 	size_t size, length = strlen(key);
-	char *info = find_section(image, ".modinfo", &size);
+	char *info = image_section(image, ".modinfo", &size);
 	int count = 0;
 
 	for (char *p = info; p && p < info + size; p += strlen(p) + 1)
@@ -169,7 +110,7 @@ TEST(modinfo)
 	EXPECT_EQ(container, info_count(&image, "alias", "devname:vfio/vfio"));
 
 	ASSERT_EQ(0, uname(&uts));
-	info = find_section(&image, ".modinfo", &size);
+	info = image_section(&image, ".modinfo", &size);
 	for (char *p = info; p < info + size; p += strlen(p) + 1)
 		release |= !strncmp(p, "vermagic=", 9) &&
 			   !strncmp(p + 9, uts.release, strlen(uts.release));
@@ -233,12 +174,12 @@ static const char *const container_exports[] = {
 static const char *export_namespace(const struct image *image, const char *name)
 {
 	size_t size;
-	char *strings = find_section(image, "__ksymtab_strings", &size), want[128];
+	char *strings = image_section(image, "__ksymtab_strings", &size), want[128];
 	const char *found;
 	Elf64_Sym sym;
 
 	snprintf(want, sizeof(want), "__kstrtabns_%s", name);
-	for (int i = 0; strings && symbol(image, i, &sym, &found); i++)
+	for (int i = 0; strings && image_symbol(image, i, &sym, &found); i++)
 		if (!strcmp(found, want) && sym.st_value < size)
 			return strings + sym.st_value;
 	return NULL;
@@ -258,7 +199,7 @@ TEST(exports)
 
 	if (!image_read(module_file("vfio"), &core))
 		SKIP(return, "the module's file is not here");
-	if (!find_section(&core, "__kflagstab", &size))
+	if (!image_section(&core, "__kflagstab", &size))
 		SKIP(return, "a kernel that notes exports differently");
 	for (int i = 0; i < ARRAY_SIZE(wanted); i++) {
 		EXPECT_EQ(wanted[i].flags, export_flags(&core, wanted[i].name)) {
@@ -273,7 +214,7 @@ TEST(exports)
 		EXPECT_EQ(listed("/proc/misc", "vfio") ? GPL_ONLY : -1, flags);
 		found -= flags >= 0;
 	}
-	for (int j = 1; symbol(&core, j, &sym, &name); j++)
+	for (int j = 1; image_symbol(&core, j, &sym, &name); j++)
 		found += !strncmp(name, EXPORT_PREFIX, strlen(EXPORT_PREFIX));
 	EXPECT_EQ(ARRAY_SIZE(wanted), found);
 }
