@@ -27,7 +27,7 @@ module:
 	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
 	@$(S)/build-module $(KERNEL)
 
-.PHONY: demo test test-debug test-kernel test-guest test-viommu test-arm64 test-all shell bench
+.PHONY: demo test test-debug test-kernel test-guest test-viommu test-arm64 test-versions test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
@@ -59,9 +59,18 @@ test-guest:
 	@$(S)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
 
+# Programs that between them load every kind of driver.
+VERSIONED := versions module cdev_lifecycle dma irq hot_reset group_device container_type1 container_kvm \
+	kvm_file mdev_samples emulated driver_calls virqfd
+
+test-versions:
+	@$(S)/prepare modversions
+	@set -f; $(VM_ENTER) $(S)/run-tests --kernel modversions --no-kernel-tests --cores $(CORES) \
+		--vms $(VMS) $(or $(TESTS),$(VERSIONED))
+
 # Each, even if one before it fails.
 test-all:
-	@failed=0; for suite in test test-debug test-kernel test-viommu test-arm64 test-guest; do \
+	@failed=0; for suite in test test-debug test-kernel test-viommu test-arm64 test-versions test-guest; do \
 		$(MAKE) $$suite || failed=1; \
 	done; exit $$failed
 
@@ -112,6 +121,8 @@ help:
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
 # help:                          TABLE=README.rst  renew the table there
+# help:   make test-versions   tests on a kernel with versions of symbols (a kernel more to build)
+# help:                          TESTS=, CORES=    as above
 # help:   make test-guest      QEMU in the VM gives its devices to a guest of its own, on both cores
 # help:                          TESTS='PATTERN...'  some scenarios
 # help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
