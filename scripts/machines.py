@@ -10,6 +10,10 @@ Device = collections.namedtuple("Device", "id address args")
 
 EDU = "edu,dma_mask=18446744073709551615"
 
+# A port whose bus can be reset: QEMU's link never tells that it is up, and of a slow one that does not plug
+# Linux does not want to know.
+PORT = "pcie-root-port,hotplug=off,x-speed=2_5"
+
 # One set for everything: plain devices, two groups of two functions, a device that can be
 # unplugged, a device with MSI-X.
 DEVICES = [
@@ -117,6 +121,7 @@ class Kind:
     devices: list = dataclasses.field(default_factory=lambda: DEVICES)
     platform: Platform = PC
     backends: tuple = ()      # QEMU's arguments: what the devices stand on
+    kernel: str = ""          # arguments
 
     @property
     def parameters(self):
@@ -139,6 +144,27 @@ MACHINES = {
         Device("behind0", "0000:01:01.0", f"{EDU},bus=bridge0,addr=1.0,multifunction=on"),
         Device("behind1", "0000:01:01.1", f"{EDU},bus=bridge0,addr=1.1"),
     ]),
+    # What PCI Express has besides: resets of a function and of a bus, errors, power states, memory that
+    # one device shows to another.
+    "pcie": Kind("intel-legacy", [
+        Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
+        Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
+        Device("rp1", "0000:00:05.0", f"{PORT},addr=5.0,chassis=1,slot=1"),
+        Device("igb0", "0000:01:00.0", "igb,bus=rp1"),
+        Device("rp2", "0000:00:06.0", f"{PORT},addr=6.0,chassis=2,slot=2"),
+        Device("nvme0", "0000:02:00.0", "nvme,bus=rp2,serial=rust-vfio"),
+        # one bus, two groups
+        Device("rp3", "0000:00:07.0", f"{PORT},addr=7.0,chassis=3,slot=3"),
+        Device("pair0", "0000:03:00.0", "igb,bus=rp3,addr=0.0,multifunction=on,x-pcie-ari-nextfn-1=on"),
+        Device("pair1", "0000:03:00.1", "igb,bus=rp3,addr=0.1"),
+        # reports errors
+        Device("rp4", "0000:00:08.0", f"{PORT},addr=8.0,chassis=4,slot=4"),
+        Device("rng0", "0000:04:00.0", "virtio-rng-pci,bus=rp4,aer=on"),
+        # memory for a BAR
+        Device("rp5", "0000:00:09.0", f"{PORT},addr=9.0,chassis=5,slot=5"),
+        Device("shm0", "0000:05:00.0", "ivshmem-plain,bus=rp5,memdev=shm"),
+        # A port that sleeps does not tell of errors.
+    ], backends=("-object", "memory-backend-ram,id=shm,size=1M,share=on"), kernel="pcie_port_pm=off"),
     "noiommu": Kind("none", [
         Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
         Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),

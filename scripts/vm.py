@@ -175,7 +175,7 @@ class Machine:
 
     def command(self, initrd, console, interactive):
         platform, iommu = self.kind.platform, IOMMUS[self.kind.iommu]
-        kernel_args = [f"core={self.core}", platform.kernel, "panic=-1", iommu.kernel,
+        kernel_args = [f"core={self.core}", platform.kernel, "panic=-1", iommu.kernel, self.kind.kernel,
                        f"oops={self.oops}" if self.oops else "", self.arguments]
         if interactive:
             kernel_args.append(f"quiet TERM={os.environ.get('TERM', 'linux')}")
