@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "lib/group.h"
+#include "lib/hot_reset.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 
@@ -29,52 +30,26 @@ FIXTURE_TEARDOWN(group_reset)
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 }
 
-/* The devices that go down together; their number. */
-static int reset_info(int fd, uint32_t *flags, struct vfio_pci_dependent_device *devices)
-{
-	struct {
-		struct vfio_pci_hot_reset_info head;
-		struct vfio_pci_dependent_device devices[8];
-	} info = { .head.argsz = sizeof(info) };
-	int ret = xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info);
-
-	*flags = info.head.flags;
-	memcpy(devices, info.devices, sizeof(info.devices));
-	return ret ? ret : (int)info.head.count;
-}
-
-static int hot_reset(int fd, int count, int32_t first, int32_t second)
-{
-	struct {
-		struct vfio_pci_hot_reset head;
-		int32_t groups[2];
-	} reset = {
-		.head.argsz = sizeof(reset),
-		.head.count = count,
-		.groups = { first, second },
-	};
-
-	return xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, &reset);
-}
-
 /* semantics: 17, 62, 205.  By the group the groups count, by the device its id. */
 TEST_F(group_reset, info)
 {
-	struct vfio_pci_dependent_device devices[8];
-	uint32_t flags, devid;
+	struct reset_info info;
+	uint32_t devid;
 	int fd;
 
-	ASSERT_EQ(1, reset_info(self->l.fd, &flags, devices));
-	EXPECT_EQ(0, flags);
-	EXPECT_EQ(self->pci.group, devices[0].group_id);
+	ASSERT_EQ(0, reset_info(self->l.fd, &info));
+	EXPECT_EQ(1, info.head.count);
+	EXPECT_EQ(0, info.head.flags);
+	EXPECT_EQ(self->pci.group, reset_says(&info, &self->pci));
 	legacy_close(&self->l);
 
 	self->l.iommufd = iommufd_open();
 	fd = cdev_open(&self->pci);
 	ASSERT_EQ(0, cdev_bind(fd, self->l.iommufd, &devid));
-	ASSERT_EQ(1, reset_info(fd, &flags, devices));
-	EXPECT_EQ(VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED, flags);
-	EXPECT_EQ(devid, devices[0].devid);
+	ASSERT_EQ(0, reset_info(fd, &info));
+	EXPECT_EQ(1, info.head.count);
+	EXPECT_EQ(ALL_BY_ID, info.head.flags);
+	EXPECT_EQ((int)devid, reset_says(&info, &self->pci));
 	close(fd);
 }
 
@@ -86,21 +61,21 @@ TEST_F(group_reset, refused)
 	ASSERT_EQ(0, pci_to_vfio(&self->other));
 	other = group_open(&self->other);
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 0, -1, -1));
-	EXPECT_EQ(-EBADF, hot_reset(self->l.fd, 1, -1, -1));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, event, -1));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, self->l.fd, -1));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, self->l.iommufd, -1));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, other, -1));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 0, NULL));
+	EXPECT_EQ(-EBADF, hot_reset(self->l.fd, 1, (int32_t[]){ -1 }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ event }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ self->l.fd }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ self->l.iommufd }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ other }));
 	/* More groups than devices. */
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 2, self->l.group, other));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 2, (int32_t[]){ self->l.group, other }));
 	legacy_close(&self->l);
 
 	/* For a bound device no group is the right one. */
 	self->l.iommufd = iommufd_open();
 	fd = cdev_open(&self->pci);
 	ASSERT_EQ(0, cdev_bind(fd, self->l.iommufd, NULL));
-	EXPECT_EQ(-EINVAL, hot_reset(fd, 1, other, -1));
+	EXPECT_EQ(-EINVAL, hot_reset(fd, 1, (int32_t[]){ other }));
 	close(fd);
 	close(other);
 	close(event);
@@ -120,20 +95,20 @@ TEST_F(group_reset, granted)
 {
 	int old;
 
-	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, self->l.group, -1)));
+	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, (int32_t[]){ self->l.group })));
 	EXPECT_EQ(0, device_info(self->l.fd));
 	/* Opened again, without an iommufd, it still is. */
 	close_fd(&self->l.group);
 	self->l.group = group_open(&self->pci);
 	ASSERT_GE(self->l.group, 0);
-	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, self->l.group, -1)));
+	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, (int32_t[]){ self->l.group })));
 	/* The file of a group that is no more is not. */
 	close_fd(&self->l.fd);
 	old = self->l.group;
 	ASSERT_EQ(0, pci_unbind(&self->pci));
 	ASSERT_EQ(0, legacy_open(&self->pci, &self->l));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, old, -1));
-	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, self->l.group, -1)));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ old }));
+	EXPECT_TRUE(allowed(hot_reset(self->l.fd, 1, (int32_t[]){ self->l.group })));
 	close(old);
 }
 

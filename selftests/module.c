@@ -334,15 +334,6 @@ TEST_F(module, load_and_unload)
 	EXPECT_FALSE(kmsg_wait(self->log, "vfio", 0, NULL, 0));
 }
 
-static int load_with(const char *parameters)
-{
-	int fd = module_file("vfio");
-	int ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
-
-	close(fd);
-	return ret;
-}
-
 /* The core by modprobe, which reads the kernel's command line; there it says @option. */
 static int modprobe_with(const char *option)
 {
@@ -411,7 +402,7 @@ TEST_F(module, parameter)
 {
 	char text[16];
 
-	ASSERT_EQ(0, load_with(""));
+	ASSERT_EQ(0, module_load_with("vfio", ""));
 	if (access(PARAMETER, F_OK)) {
 		EXPECT_EQ(0, module_unload("vfio"));
 		SKIP(return, "a kernel without VFIO_NOIOMMU");
@@ -420,17 +411,17 @@ TEST_F(module, parameter)
 	EXPECT_STREQ("N", text);
 	ASSERT_EQ(0, module_unload("vfio"));
 
-	ASSERT_EQ(0, load_with("enable_unsafe_noiommu_mode=1"));
+	ASSERT_EQ(0, module_load_with("vfio", "enable_unsafe_noiommu_mode=1"));
 	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
 	EXPECT_STREQ("Y", text);
 	ASSERT_EQ(0, module_unload("vfio"));
 	/* A bool without a value is true. */
-	ASSERT_EQ(0, load_with("enable_unsafe_noiommu_mode"));
+	ASSERT_EQ(0, module_load_with("vfio", "enable_unsafe_noiommu_mode"));
 	ASSERT_GT(sysfs_read(PARAMETER, text, sizeof(text)), 0);
 	EXPECT_STREQ("Y", text);
 	ASSERT_EQ(0, module_unload("vfio"));
 
-	EXPECT_EQ(-EINVAL, load_with("enable_unsafe_noiommu_mode=maybe"));
+	EXPECT_EQ(-EINVAL, module_load_with("vfio", "enable_unsafe_noiommu_mode=maybe"));
 	EXPECT_TRUE(is_gone());
 }
 

@@ -3,13 +3,11 @@
  * Runtime power management: a suspended device is resumed by a call that needs it,
  * and by none that does not get past the gate.
  */
-#include <poll.h>
 #include <sys/eventfd.h>
-
-#include <linux/pci_regs.h>
 
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
+#include "lib/power.h"
 #include "lib/test.h"
 
 /* igb has the PCI power management capability. */
@@ -34,59 +32,24 @@ FIXTURE_TEARDOWN(runtime_pm)
 	close(self->wakeup);
 }
 
-static bool has_status(const struct pci *pci, const char *want)
-{
-	char status[32] = "";
-
-	return pci_attr(pci, "power/runtime_status", status,
-			sizeof(status)) > 0 && !strcmp(status, want);
-}
-
-/* Suspending happens behind one's back: wait for it. */
-static bool becomes(const struct pci *pci, const char *want)
-{
-	for (int ms = 0; ms < EVENT_MS; ms += 10) {
-		if (has_status(pci, want))
-			return true;
-		poll(NULL, 0, 10);
-	}
-	return false;
-}
-
-static int low_power(int fd, uint32_t feature, int wakeup)
-{
-	struct {
-		struct vfio_device_feature head;
-		struct vfio_device_low_power_entry_with_wakeup entry;
-	} arg = {
-		.head = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_DEVICE_FEATURE_SET | feature,
-		},
-		.entry.wakeup_eventfd = wakeup,
-	};
-
-	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
-}
-
 /* semantics: 119, 203.  Free devices sleep, a bound one is awake. */
 TEST_F(runtime_pm, bound_is_active)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	int fd;
 
-	EXPECT_TRUE(has_status(&self->pci, "active"));
+	EXPECT_TRUE(power_is(&self->pci, "active"));
 	session_close(&self->s);
-	EXPECT_TRUE(becomes(&self->pci, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	/* Neither open nor a call before BIND wakes it. */
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(-EBADF, cdev_bind(fd, 1000, NULL));
-	EXPECT_TRUE(has_status(&self->pci, "suspended"));
+	EXPECT_TRUE(power_is(&self->pci, "suspended"));
 	close(fd);
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	EXPECT_TRUE(has_status(&self->pci, "active"));
+	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 
 /* semantics: 119, 143, 203.  Asleep by request, awake for the time of a call. */
@@ -98,18 +61,18 @@ TEST_F(runtime_pm, call_resumes)
 	int fd = self->s.fd;
 
 	ASSERT_EQ(0, low_power(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, 0));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	/* Each of these finds it asleep, and lets it sleep again. */
 	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, cdev_region(fd, 0, &region));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, cdev_attach(fd, &pt));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(-ENOTTY, xioctl(fd, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	ASSERT_EQ(0, low_power(fd, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, 0));
-	EXPECT_TRUE(has_status(&self->pci, "active"));
+	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 
 /*
@@ -136,18 +99,18 @@ TEST_F(runtime_pm, call_wakes)
 		uint64_t n = 0;
 
 		ASSERT_EQ(0, low_power(fd, entry, self->wakeup));
-		ASSERT_TRUE(becomes(&self->pci, "suspended"));
+		ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 		EXPECT_FALSE(wait_readable(self->wakeup, 0));
 		/* BIND alone does not need the device. */
 		EXPECT_EQ(-EINVAL, cdev_bind(fd, self->s.iommufd, NULL));
-		EXPECT_TRUE(has_status(&self->pci, "suspended"));
+		EXPECT_TRUE(power_is(&self->pci, "suspended"));
 
 		EXPECT_EQ(calls[i].want, xioctl(fd, calls[i].cmd, NULL));
 		EXPECT_TRUE(wait_readable(self->wakeup, EVENT_MS))
 			TH_LOG("ioctl %#lx", calls[i].cmd);
 		EXPECT_EQ(sizeof(n), read(self->wakeup, &n, sizeof(n)));
 		EXPECT_EQ(1, n);
-		EXPECT_TRUE(has_status(&self->pci, "active"));
+		EXPECT_TRUE(power_is(&self->pci, "active"));
 	}
 }
 
@@ -156,11 +119,11 @@ TEST_F(runtime_pm, closed_asleep)
 {
 	ASSERT_EQ(0, low_power(self->s.fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
 			       0));
-	ASSERT_TRUE(becomes(&self->pci, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	session_close(&self->s);
-	EXPECT_TRUE(becomes(&self->pci, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	EXPECT_TRUE(has_status(&self->pci, "active"));
+	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 
 TEST_HARNESS_MAIN

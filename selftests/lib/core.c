@@ -72,24 +72,29 @@ int module_file(const char *name)
 	return fd;
 }
 
-int module_load(const char *name)
+int module_load_with(const char *name, const char *parameters)
 {
 	int status, ret, fd = module_file(name);
 	pid_t pid;
 
 	if (fd >= 0) {
-		ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+		ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 		close(fd);
 		return ret == -EEXIST ? 0 : ret;
 	}
 	pid = fork();
 	if (!pid) {
-		execlp("modprobe", "modprobe", name, NULL);
+		execlp("modprobe", "modprobe", name, *parameters ? parameters : NULL, NULL);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -errno;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ENOENT;
+}
+
+int module_load(const char *name)
+{
+	return module_load_with(name, "");
 }
 
 int module_unload(const char *name)

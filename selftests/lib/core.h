@@ -25,6 +25,7 @@ bool wait_readable(int fd, int ms);
 
 /* Inserts or removes a module, by its name in /proc/modules. */
 int module_load(const char *name);
+int module_load_with(const char *name, const char *parameters);
 int module_unload(const char *name);
 /* How many users a module has; -ENOENT if it is not there, or not a module. */
 int module_users(const char *name);
