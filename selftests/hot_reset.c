@@ -7,6 +7,7 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/group.h"
 #include "lib/hot_reset.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
@@ -109,6 +110,103 @@ TEST_F(hot_reset, reset)
 	self->fd_b = -1;
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	EXPECT_EQ(-EINVAL, hot_reset_owned(self->fd_a));
+}
+
+/* semantics: 120.  Both calls' arguments; what fails has no effect. */
+TEST_F(hot_reset, arguments)
+{
+	const uint32_t head = sizeof(struct vfio_pci_hot_reset_info);
+	struct vfio_pci_hot_reset_info *info = edge_alloc(head);
+	struct vfio_pci_hot_reset *reset = edge_alloc(sizeof(*reset));
+	const uint32_t device = sizeof(struct vfio_pci_dependent_device);
+	struct reset_info all;
+	int fd = self->fd_a;
+
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL));
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+				  (char *)info + 4));
+	info->argsz = head - 1;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));
+	/* Room for none, for less than both: the number is told. */
+	for (info->argsz = head; info->argsz < head + 2 * device;
+	     info->argsz += device - 1) {
+		info->count = 77;
+		info->flags = ~0u;
+		EXPECT_EQ(-ENOSPC,
+			  xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));
+		EXPECT_EQ(2, info->count);
+		EXPECT_EQ(0, info->flags);
+	}
+	/* Room enough, as it says, but not there. */
+	info->argsz = head + 2 * device;
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));
+	all.head.argsz = head + 2 * device;
+	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &all));
+	EXPECT_EQ(2, all.head.count);
+
+	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+	reset->argsz = sizeof(*reset) - 1;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	reset->argsz = sizeof(*reset);
+	reset->flags = 1;
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+	reset->flags = 0;
+	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+}
+
+/*
+ * semantics: 61, 62, 106, 205.  Who does not own the group cannot bind a device of it,
+ * and leaves it to the one who does.
+ */
+TEST_F(hot_reset, other_iommufd)
+{
+	struct reset_info info;
+	int other = iommufd_open();
+
+	ASSERT_GE(other, 0);
+	EXPECT_EQ(-EPERM, cdev_bind(self->fd_b, other, NULL));
+	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	EXPECT_EQ(ALL_BY_ID, info.head.flags);
+	EXPECT_EQ(OWNED, reset_says(&info, &self->b));
+	EXPECT_EQ(0, hot_reset_owned(self->fd_a));
+	close(other);
+}
+
+/* semantics: 54, 55, 205.  The same bus by the group of both, which is one key for two. */
+TEST_F(hot_reset, by_group)
+{
+	struct reset_info info;
+	volatile void *bar;
+	struct legacy l;
+	int other;
+
+	close_fd(&self->fd_a);
+	close_fd(&self->fd_b);
+	ASSERT_EQ(0, legacy_open(&self->a, &l));
+	ASSERT_EQ(0, reset_info(l.fd, &info));
+	EXPECT_EQ(2, info.head.count);
+	EXPECT_EQ(0, info.head.flags);
+	EXPECT_EQ(self->a.group, reset_says(&info, &self->a));
+	EXPECT_EQ(self->a.group, reset_says(&info, &self->b));
+
+	ASSERT_EQ(0, cdev_enable_dma(l.fd));
+	bar = cdev_map_bar(l.fd, 0, NULL);
+	ASSERT_NE(NULL, bar);
+	EXPECT_EQ(0, hot_reset(l.fd, 1, (int32_t[]){ l.group }));
+	EXPECT_TRUE(edu_alive(bar));
+	/* As often as there are devices, no oftener. */
+	EXPECT_EQ(0, hot_reset(l.fd, 2, (int32_t[]){ l.group, l.group }));
+	EXPECT_EQ(-EINVAL, hot_reset(l.fd, 3, (int32_t[]){ l.group, l.group, l.group }));
+	EXPECT_EQ(-EINVAL, hot_reset(l.fd, 2, (int32_t[]){ l.group, l.fd }));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(l.fd));
+	/* The sibling too, by its own file. */
+	other = group_device(l.group, self->b.bdf);
+	ASSERT_GE(other, 0);
+	EXPECT_EQ(0, hot_reset(other, 1, (int32_t[]){ l.group }));
+	EXPECT_TRUE(edu_alive(bar));
+	munmap((void *)bar, 1 << 20);
+	close(other);
+	legacy_close(&l);
 }
 
 TEST_HARNESS_MAIN
