@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -151,6 +154,24 @@ void *cdev_map_bar(int fd, uint32_t index, size_t *size)
 	if (size)
 		*size = info.size;
 	return p;
+}
+
+bool bar_answers(const volatile void *at)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGBUS, SIG_DFL);
+		(void)*(const volatile uint32_t *)at;
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status))
+		return true;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS)
+		return false;
+	abort();
 }
 
 int config_read(int fd, uint32_t offset, void *buf, size_t size)

@@ -3,6 +3,7 @@
 #ifndef LIB_CDEV_H
 #define LIB_CDEV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <linux/vfio.h>
@@ -27,6 +28,8 @@ int cdev_region(int fd, uint32_t index, struct vfio_region_info *info);
 int cdev_irq_info(int fd, uint32_t index, struct vfio_irq_info *info);
 /* Whole BAR @index, or NULL. */
 void *cdev_map_bar(int fd, uint32_t index, size_t *size);
+/* Does what is mapped there let itself be read?  It may be gone: then reading kills. */
+bool bar_answers(const volatile void *at);
 /* The PCI command register: memory, bus master, INTx. */
 int cdev_enable_dma(int fd);
 int config_read(int fd, uint32_t offset, void *buf, size_t size);

@@ -20,6 +20,9 @@ struct pci {
 #define EDU	0x123411e8u
 #define IGB	0x808610c9u
 #define IGB_VF	0x808610cau
+#define NVME	0x1b360010u
+#define IVSHMEM	0x1af41110u	/* BAR 2 is memory */
+#define VIRTIO_RNG 0x1af41044u
 
 /* Whole small file, newline cut.  Length or -errno. */
 int sysfs_read(const char *path, char *buf, size_t size);
@@ -29,7 +32,7 @@ int sysfs_link(const char *path, char *buf, size_t size);
 /* The only (or @nth) entry of a directory. */
 int sysfs_entry(const char *path, int nth, char *buf, size_t size);
 
-/* Attribute @name of a PCI device. */
+/* Attribute @name of a PCI device; @buf takes binary ones too. */
 int pci_attr(const struct pci *pci, const char *name, char *buf, size_t size);
 int pci_attr_set(const struct pci *pci, const char *name, const char *value);
 
