@@ -103,3 +103,16 @@ int qmp_plug_edu(const char *id, const char *port, int function)
 		 id, port, function);
 	return qmp(command, answer, sizeof(answer));
 }
+
+int qmp_inject_error(const char *id, const char *error)
+{
+	char command[256], answer[4096];
+	int ret;
+
+	/* There is no command of QMP's own for it, and what the monitor says is text. */
+	snprintf(command, sizeof(command),
+		 "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"pcie_aer_inject_error %s %s\"}}",
+		 id, error);
+	ret = qmp(command, answer, sizeof(answer));
+	return ret ? ret : strstr(answer, "\"OK id: ") ? 0 : -EINVAL;
+}

@@ -20,6 +20,8 @@ int qmp_device_id(const char *bdf, char *id, size_t size);
 /* device_del, and the wait for its DEVICE_DELETED. */
 int qmp_unplug(const char *id);
 int qmp_wait_deleted(const char *id);
+/* An error of PCI Express that the device reports: COMP_TIME, RCVR, ... */
+int qmp_inject_error(const char *id, const char *error);
 /* device_add of an edu as function @function of slot 0 behind the port @port. */
 int qmp_plug_edu(const char *id, const char *port, int function);
 
