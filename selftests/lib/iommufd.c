@@ -44,6 +44,23 @@ int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
 	return xioctl(iommufd, IOMMU_IOAS_MAP, &arg);
 }
 
+int ioas_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start, uint64_t size,
+		  uint64_t iova)
+{
+	struct iommu_ioas_map_file arg = {
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
+		.length = size,
+		.iova = iova,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_MAP_FILE, &arg);
+}
+
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size)
 {
 	struct iommu_ioas_unmap arg = {

@@ -13,6 +13,9 @@ int iommufd_destroy(int iommufd, uint32_t id);
 int ioas_alloc(int iommufd, uint32_t *id);
 /* Readable and writeable, at a fixed address. */
 int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova);
+/* The same of a file's contents, a dma-buf's for one. */
+int ioas_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start, uint64_t size,
+		  uint64_t iova);
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t size);
 /* @flags: IOMMU_HWPT_ALLOC_*. */
 int hwpt_alloc(int iommufd, uint32_t devid, uint32_t ioas, uint32_t flags,

@@ -241,6 +241,20 @@ int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b)
 	return -ENODEV;
 }
 
+uint64_t pci_bar(const struct pci *pci, int bar)
+{
+	char text[2048], *line = text;
+
+	if (pci_attr(pci, "resource", text, sizeof(text)) < 0)
+		return 0;
+	/* One line a BAR: start, end, flags. */
+	while (bar-- && line) {
+		line = strchr(line, '\n');
+		line += !!line;
+	}
+	return line ? strtoull(line, NULL, 16) : 0;
+}
+
 void pci_driver(const struct pci *pci, char *buf, size_t size)
 {
 	char path[256];

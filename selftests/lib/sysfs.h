@@ -52,6 +52,9 @@ int pci_find_mixed(uint32_t id, struct pci *pci, struct pci *host);
 /* Two functions with this ID on one bus behind a port: one device set. */
 int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b);
 
+/* Where the host has BAR @bar; 0 if there is none. */
+uint64_t pci_bar(const struct pci *pci, int bar);
+
 /* Name of the driver, or "". */
 void pci_driver(const struct pci *pci, char *buf, size_t size);
 /* Puts the device on a driver; nothing to do if it is there. */

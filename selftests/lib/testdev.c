@@ -18,11 +18,9 @@ static volatile uint32_t *reg(volatile void *bar, int offset)
 	return (volatile uint32_t *)((volatile char *)bar + offset);
 }
 
-uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
-		     uint32_t size)
+uint32_t testdev_dma_to(volatile void *bar, uint64_t iova, uint64_t phys,
+			uint32_t size)
 {
-	uint64_t phys = phys_of(page);
-
 	*reg(bar, IOVA_LO) = iova;
 	*reg(bar, IOVA_HI) = iova >> 32;
 	*reg(bar, LENGTH) = size;
@@ -31,4 +29,10 @@ uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
 	*reg(bar, DOORBELL) = 1;
 	(void)*reg(bar, TRIGGER);
 	return *reg(bar, RESULT);
+}
+
+uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
+		     uint32_t size)
+{
+	return testdev_dma_to(bar, iova, phys_of(page), size);
 }

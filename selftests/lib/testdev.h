@@ -20,5 +20,8 @@
  */
 uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
 		     uint32_t size);
+/* The same where a physical address is known, as that of a device's memory is. */
+uint32_t testdev_dma_to(volatile void *bar, uint64_t iova, uint64_t phys,
+			uint32_t size);
 
 #endif
