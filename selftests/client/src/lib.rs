@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the client's programs share: results as TAP, devices by way of sysfs, the devices of the test VM.
+//! What the client's programs share: results as TAP, devices by way of sysfs, the devices of the test VM, and
+//! tests.
 
+pub mod cases;
 pub mod device;
 pub mod space;
 pub mod sysfs;
@@ -8,10 +10,13 @@ pub mod tap;
 
 /// The errno at the root of an error of the rust-vmm crates.
 pub fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    match error.downcast_ref::<vmm_sys_util::errno::Error>() {
-        Some(error) => Some(error.errno()),
-        None => error.source().and_then(errno),
+    if let Some(error) = error.downcast_ref::<vmm_sys_util::errno::Error>() {
+        return Some(error.errno());
     }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return error.raw_os_error();
+    }
+    error.source().and_then(errno)
 }
 
 /// Fails the test unless a call failed, with exactly this errno.

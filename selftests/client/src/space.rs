@@ -8,14 +8,43 @@ use std::sync::Arc;
 use anyhow::{ensure, Context, Result};
 use iommufd_bindings::iommufd::{iommu_hwpt_alloc, iommufd_hwpt_alloc_flags};
 use iommufd_ioctls::{IommuFd, IommufdIoas};
-use vfio_ioctls::{VfioDeviceFd, VfioIommufd};
+use vfio_ioctls::{VfioContainer, VfioDevice, VfioDeviceFd, VfioIommufd, VfioOps};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+
+use crate::sysfs::vfio_pci;
 
 pub const PAGE: usize = 4096;
 
+/// What devices are opened in: an iommufd, which takes their own files, or a container, which takes their
+/// groups.
+pub trait Space: VfioOps + Sized {
+    /// A new one, for devices that a virtual machine may have to be told of.
+    fn create(kvm: Option<Arc<VfioDeviceFd>>) -> Result<Arc<Self>>;
+}
+
+impl Space for VfioIommufd {
+    fn create(kvm: Option<Arc<VfioDeviceFd>>) -> Result<Arc<Self>> {
+        space_of(Arc::new(IommuFd::new()?), kvm)
+    }
+}
+
+impl Space for VfioContainer {
+    fn create(kvm: Option<Arc<VfioDeviceFd>>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self::new(kvm)?))
+    }
+}
+
+/// The PCI device of that name, open in a new address space.
+pub fn open<S: Space>(name: &str) -> Result<(Arc<S>, VfioDevice)> {
+    let path = vfio_pci(name)?;
+    let space = S::create(None)?;
+    let device = VfioDevice::new(&path, space.clone(), true)?;
+    Ok((space, device))
+}
+
 /// A new iommufd with one address space, for devices to be opened in.
 pub fn space() -> Result<Arc<VfioIommufd>> {
-    space_of(Arc::new(IommuFd::new()?), None)
+    Space::create(None)
 }
 
 /// The same on an iommufd that is there, for devices that a virtual machine is told of.
@@ -51,7 +80,7 @@ impl Ram {
     }
 
     /// Gives all of it to the devices of an address space.
-    pub fn map(&self, space: &VfioIommufd) -> Result<()> {
+    pub fn map<S: Space>(&self, space: &Arc<S>) -> Result<()> {
         for region in self.0.iter() {
             let at = region.start_addr();
             // SAFETY: `Ram` never makes a reference to the memory: all access goes through vm-memory,
@@ -64,7 +93,7 @@ impl Ram {
     }
 
     /// Takes it away again.
-    pub fn unmap(&self, space: &VfioIommufd) -> Result<()> {
+    pub fn unmap<S: Space>(&self, space: &Arc<S>) -> Result<()> {
         for region in self.0.iter() {
             space.vfio_dma_unmap(region.start_addr().0, region.len() as usize)?;
         }

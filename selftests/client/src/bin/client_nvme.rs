@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Result};
 use vfio_client::device::{arrives, config_u16, enable, events, quiet, Bar, BAR0};
 use vfio_client::ensure_eq;
-use vfio_client::space::{space, Ram, PAGE};
-use vfio_client::sysfs::vfio_pci;
+use vfio_client::space::{open, Ram, Space, PAGE};
 use vfio_client::tap::{self, Test};
-use vfio_ioctls::VfioDevice;
+use vfio_ioctls::{VfioContainer, VfioDevice, VfioIommufd};
 use vmm_sys_util::eventfd::EventFd;
 
 /// How long the controller may take to get ready: a hang, not a measure.
@@ -106,10 +105,8 @@ impl<'a> Controller<'a> {
 
 /// semantics: 49, 65, 120, 122.  It says the same as its configuration space, round after round of the
 /// queues; and not where it may not.
-fn identify() -> Result<()> {
-    let path = vfio_pci("NVME0")?;
-    let space = space()?;
-    let device = VfioDevice::new(&path, space.clone(), true)?;
+fn identify<S: Space>() -> Result<()> {
+    let (space, device) = open::<S>("NVME0")?;
     let queues = Ram::new(&[(SUBMISSIONS, 1), (COMPLETIONS, 1)])?;
     let data = Ram::new(&[(DATA, 1)])?;
     queues.map(&space)?;
@@ -145,7 +142,10 @@ fn identify() -> Result<()> {
     Ok(())
 }
 
-const TESTS: &[Test] = &[("identify", identify)];
+const TESTS: &[Test] = &[
+    ("identify", identify::<VfioIommufd>),
+    ("identify_by_group", identify::<VfioContainer>),
+];
 
 fn main() -> ExitCode {
     tap::run(TESTS)

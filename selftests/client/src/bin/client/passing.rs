@@ -10,14 +10,13 @@ use std::sync::Arc;
 
 use anyhow::{ensure, Context, Result};
 use iommufd_ioctls::IommuFd;
+use vfio_client::cases::IOVA;
 use vfio_client::device::Oracle;
 use vfio_client::ensure_errno;
 use vfio_client::space::{space, space_of, Ram};
 use vfio_client::sysfs::vfio_pci;
 use vfio_ioctls::VfioDevice;
 use vmm_sys_util::sock_ctrl_msg::ScmSocket;
-
-use crate::IOVA;
 
 /// The other side of these tests: opens a device and sends it through what it has for its stdin.
 pub fn send(path: &Path, bound: bool) -> Result<()> {

@@ -1,49 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Address spaces, and the DMA that goes through them.
+//! Devices of one's own, and the address spaces that they are moved to.
 
 use std::sync::Arc;
 
 use anyhow::{ensure, Context, Result};
 use iommufd_bindings::iommufd::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID as ALLOC_PASID;
 use iommufd_ioctls::IommufdIoas;
-use vfio_client::device::{Edu, Oracle};
+use vfio_client::cases::mediated::{mtty, MTTY};
+use vfio_client::cases::IOVA;
+use vfio_client::device::Oracle;
 use vfio_client::ensure_errno;
-use vfio_client::space::{hwpt, Ram, PAGE};
-use vfio_client::sysfs::vfio_pci;
-use vfio_ioctls::VfioDevice;
+use vfio_client::space::{hwpt, open, space, Ram, PAGE};
+use vfio_client::sysfs::{vfio_pci, Mdev, Modules};
+use vfio_ioctls::{VfioDevice, VfioIommufd};
 
-use crate::{open, IOVA};
-
-/// semantics: 65.  Memory, in and out by the device's own hand.
-pub fn dma() -> Result<()> {
-    let (space, device) = open("EDU0")?;
-    let edu = Edu::new(&device)?;
-    let ram = Ram::new(&[(IOVA, 1), (2 * IOVA, 1)])?;
-    let data: Vec<u8> = (0..PAGE).map(|i| (i * 7 + i / 256) as u8).collect();
-    ram.write(IOVA, &data)?;
-    ram.map(&space)?;
-    edu.dma_in(IOVA, PAGE)?;
-    edu.dma_out(2 * IOVA, PAGE)?;
-    ensure!(
-        ram.read(2 * IOVA, PAGE)? == data,
-        "what came out is not what went in"
-    );
-
-    // What is unmapped keeps what it has.
-    let other = vec![0x33; PAGE];
-    ram.write(2 * IOVA, &other)?;
-    ram.unmap(&space)?;
-    edu.dma_out(2 * IOVA, PAGE)?;
-    ensure!(
-        ram.read(2 * IOVA, PAGE)? == other,
-        "DMA got to memory that is unmapped"
-    );
+/// semantics: 103, 107, 109.  Who opens a device owns it until the end.
+pub fn open_and_close() -> Result<()> {
+    let path = vfio_pci("EDU0")?;
+    for _ in 0..3 {
+        let (own, device) = open::<VfioIommufd>("EDU0")?;
+        ensure!(
+            device.iommufd_dev_id().is_some_and(|id| id > 0),
+            "the device has no id"
+        );
+        ensure_errno!(VfioDevice::new(&path, own.clone(), true), EINVAL);
+        ensure_errno!(VfioDevice::new(&path, space()?, true), EINVAL);
+    }
     Ok(())
 }
 
 /// semantics: 65, 66, 114, 115.  Which address space the device is in.
 pub fn attach() -> Result<()> {
-    let (space, device) = open("TESTDEV0")?;
+    let (space, device) = open::<VfioIommufd>("TESTDEV0")?;
     let oracle = Oracle::new(&device)?;
     let ram = Ram::new(&[(IOVA, 2)])?;
     ram.map(&space)?;
@@ -89,32 +77,9 @@ pub fn attach() -> Result<()> {
     Ok(space.iommufd().destroy_iommu_object(table)?)
 }
 
-/// semantics: 65, 109, 116.  Two devices in one address space; one that goes takes nothing with it.
-pub fn two_devices() -> Result<()> {
-    let (space, first) = open("TESTDEV0")?;
-    let second = VfioDevice::new(&vfio_pci("TESTDEV1")?, space.clone(), true)?;
-    ensure!(
-        first.iommufd_dev_id() != second.iommufd_dev_id(),
-        "two devices with one id"
-    );
-    let (one, two) = (Oracle::new(&first)?, Oracle::new(&second)?);
-    let ram = Ram::new(&[(IOVA, 1)])?;
-    ram.map(&space)?;
-    ensure!(
-        one.reaches(&ram, IOVA)? && two.reaches(&ram, IOVA)?,
-        "not both devices reach the memory"
-    );
-    drop((two, second));
-    ensure!(
-        one.reaches(&ram, IOVA)?,
-        "the device that stayed has lost its memory"
-    );
-    Ok(())
-}
-
 /// semantics: 67, 68, 112, 115.  PASIDs, as far as an edu without the capability has them.
 pub fn pasid() -> Result<()> {
-    let (space, device) = open("EDU0")?;
+    let (space, device) = open::<VfioIommufd>("EDU0")?;
     let id = device.iommufd_dev_id().context("an id")?;
     // Both page tables must be made for PASIDs: the one that the kernel makes is not.
     ensure_errno!(device.attach_iommufd_pt_pasid(space.ioas().id(), 5), EINVAL);
@@ -133,4 +98,23 @@ pub fn pasid() -> Result<()> {
     device.detach_iommufd_pt_pasid(5)?;
     device.detach_hwpt()?;
     Ok(space.iommufd().destroy_iommu_object(tables[0])?)
+}
+
+/// semantics: 71, 112, 114, 115.  A mediated device moves, too; its PASIDs are nobody's.
+pub fn mediated_attach() -> Result<()> {
+    let _modules = Modules::new(&["mdev", "mtty"])?;
+    let mdev = Mdev::new(MTTY, "mtty-1", "6f8f8c0e-3a86-4d0c-9d57-2f4f0d1b6a05")?;
+    let space = space()?;
+    let device = mtty(&mdev, &space)?;
+    ensure_errno!(
+        device.attach_iommufd_pt_pasid(space.ioas().id(), 1),
+        EOPNOTSUPP
+    );
+    ensure_errno!(device.detach_iommufd_pt_pasid(1), EOPNOTSUPP);
+    ensure_errno!(device.attach_hwpt(0xffff), ENOENT);
+    let other = IommufdIoas::new(Arc::clone(space.iommufd()))?;
+    device.attach_hwpt(other.id())?;
+    ensure_errno!(space.iommufd().destroy_iommu_object(other.id()), EBUSY);
+    device.detach_hwpt()?;
+    Ok(())
 }

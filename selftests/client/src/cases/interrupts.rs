@@ -2,15 +2,16 @@
 //! Interrupts as events.
 
 use anyhow::{ensure, Context, Result};
-use vfio_client::device::{arrives, enable, events, quiet, Bar, Edu, BAR0};
-use vfio_client::ensure_eq;
 use vfio_ioctls::VfioRegionInfoCap;
 
-use crate::{open, INTX, MSI, MSIX};
+use super::{INTX, MSI, MSIX};
+use crate::device::{arrives, enable, events, quiet, Bar, Edu, BAR0};
+use crate::ensure_eq;
+use crate::space::{open, Space};
 
 /// semantics: 49, 120.  An interrupt as a message.
-pub fn msi() -> Result<()> {
-    let (_space, device) = open("EDU0")?;
+pub fn msi<S: Space>() -> Result<()> {
+    let (_space, device) = open::<S>("EDU0")?;
     let edu = Edu::new(&device)?;
     let [event] = events()?;
     device.enable_msi(vec![&event])?;
@@ -36,8 +37,8 @@ pub fn msi() -> Result<()> {
 }
 
 /// semantics: 49, 120, 173.  An interrupt by a line: masked until someone has seen to it.
-pub fn intx() -> Result<()> {
-    let (_space, device) = open("EDU0")?;
+pub fn intx<S: Space>() -> Result<()> {
+    let (_space, device) = open::<S>("EDU0")?;
     let edu = Edu::new(&device)?;
     let [event, resample] = events()?;
     device.enable_irq(INTX, vec![&event])?;
@@ -63,11 +64,11 @@ pub fn intx() -> Result<()> {
 }
 
 /// semantics: 49, 120.  Ten messages of an igb, and what is said of the BAR that they are set in.
-pub fn msix() -> Result<()> {
+pub fn msix<S: Space>() -> Result<()> {
     const GPIE: usize = 0x1514;
     const EICS: usize = 0x1520;
     const EIMS: usize = 0x1524;
-    let (_space, device) = open("IGB0")?;
+    let (_space, device) = open::<S>("IGB0")?;
     enable(&device);
     ensure_eq!(device.get_region_caps(3), [VfioRegionInfoCap::MsixMappable]);
     ensure_eq!(device.max_interrupts(), 10);

@@ -3,37 +3,21 @@
 
 use std::sync::Arc;
 
-use anyhow::{ensure, Context, Result};
-use iommufd_ioctls::IommuFd;
+use anyhow::{Context, Result};
 use kvm_bindings::{kvm_create_device, kvm_device_type_KVM_DEV_TYPE_VFIO};
 use kvm_ioctls::Kvm;
 use vfio_bindings::bindings::vfio::*;
-use vfio_client::device::{config_u16, enable, Edu, BAR0, CONFIG};
-use vfio_client::space::{space, space_of};
-use vfio_client::sysfs::{module_users, vfio_pci, Modules};
-use vfio_client::{ensure_eq, ensure_errno};
 use vfio_ioctls::{VfioDevice, VfioDeviceFd};
 
-use crate::{open, INTX, MSI, MSIX};
-
-/// semantics: 103, 107, 109.  Who opens a device owns it until the end.
-pub fn open_and_close() -> Result<()> {
-    let path = vfio_pci("EDU0")?;
-    for _ in 0..3 {
-        let (own, device) = open("EDU0")?;
-        ensure!(
-            device.iommufd_dev_id().is_some_and(|id| id > 0),
-            "the device has no id"
-        );
-        ensure_errno!(VfioDevice::new(&path, own.clone(), true), EINVAL);
-        ensure_errno!(VfioDevice::new(&path, space()?, true), EINVAL);
-    }
-    Ok(())
-}
+use super::{INTX, MSI, MSIX};
+use crate::device::{config_u16, enable, Edu, BAR0, CONFIG};
+use crate::ensure_eq;
+use crate::space::{open, Space};
+use crate::sysfs::{module_users, vfio_pci, Modules};
 
 /// semantics: 120.  What the device says of itself.
-pub fn info() -> Result<()> {
-    let (_space, device) = open("EDU0")?;
+pub fn info<S: Space>() -> Result<()> {
+    let (_space, device) = open::<S>("EDU0")?;
     ensure_eq!(device.get_region_size(CONFIG), 256);
     ensure_eq!(device.get_region_size(BAR0), 1 << 20);
     for index in 1..=5 {
@@ -58,8 +42,8 @@ pub fn info() -> Result<()> {
 }
 
 /// semantics: 120, 122.  The configuration space, and registers by reads and writes of a region.
-pub fn regions() -> Result<()> {
-    let (_space, device) = open("EDU0")?;
+pub fn regions<S: Space>() -> Result<()> {
+    let (_space, device) = open::<S>("EDU0")?;
     ensure_eq!(
         [config_u16(&device, 0), config_u16(&device, 2)],
         [0x1234, 0x11e8]
@@ -81,8 +65,8 @@ pub fn regions() -> Result<()> {
 }
 
 /// semantics: 122.  The same registers, mapped; by both ways the same.
-pub fn mapped_bar() -> Result<()> {
-    let (_space, device) = open("EDU0")?;
+pub fn mapped_bar<S: Space>() -> Result<()> {
+    let (_space, device) = open::<S>("EDU0")?;
     let edu = Edu::new(&device)?;
     edu.0.write(Edu::LIVENESS, 0x1357_9bdf);
     ensure_eq!(edu.0.read(Edu::LIVENESS), !0x1357_9bdf);
@@ -97,8 +81,8 @@ pub fn mapped_bar() -> Result<()> {
     Ok(())
 }
 
-/// semantics: 43, 169, 171.  A virtual machine is told of the device, and lives as long.
-pub fn kvm() -> Result<()> {
+/// semantics: 43, 156, 169, 171.  A virtual machine is told of the device, and lives as long.
+pub fn kvm<S: Space>() -> Result<()> {
     let _modules = Modules::new(&["irqbypass", "kvm", "kvm_amd"])?;
     let before = module_users("kvm")?;
     let machine = Kvm::new()?.create_vm()?;
@@ -107,7 +91,7 @@ pub fn kvm() -> Result<()> {
         ..Default::default()
     };
     let files = VfioDeviceFd::new_from_kvm(machine.create_device(&mut create)?);
-    let space = space_of(Arc::new(IommuFd::new()?), Some(Arc::new(files)))?;
+    let space = S::create(Some(Arc::new(files)))?;
     let path = vfio_pci("EDU0")?;
     let unused = module_users("kvm")?;
     for _ in 0..3 {

@@ -4,23 +4,22 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use iommufd_ioctls::IommufdIoas;
 use vfio_bindings::bindings::vfio::*;
-use vfio_client::device::{arrives, config_u16, events, BAR0};
-use vfio_client::space::{space, PAGE};
-use vfio_client::sysfs::{Mdev, Modules};
-use vfio_client::tap::complaints;
-use vfio_client::{ensure_eq, ensure_errno};
-use vfio_ioctls::{DmaLoggingRange, VfioDevice, VfioIommufd};
+use vfio_ioctls::{DmaLoggingRange, VfioDevice};
 
-use crate::{open, IOVA};
+use super::IOVA;
+use crate::device::{arrives, config_u16, events, BAR0};
+use crate::space::{open, Space, PAGE};
+use crate::sysfs::{Mdev, Modules};
+use crate::tap::complaints;
+use crate::{ensure_eq, ensure_errno};
 
-const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
+pub const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
 const SCRATCH: u64 = 7;
 
 /// A serial port that is a mediated device.  The crate asks for three kinds of interrupts that mtty does
 /// not have, and logs that.
-fn mtty(mdev: &Mdev, space: &Arc<VfioIommufd>) -> Result<VfioDevice> {
+pub fn mtty<S: Space>(mdev: &Mdev, space: &Arc<S>) -> Result<VfioDevice> {
     let device = VfioDevice::new(mdev.path(), space.clone(), true)?;
     ensure_eq!(
         complaints(),
@@ -29,11 +28,11 @@ fn mtty(mdev: &Mdev, space: &Arc<VfioIommufd>) -> Result<VfioDevice> {
     Ok(device)
 }
 
-/// semantics: 71, 112, 114, 115.  An emulated device is a device, too; its PASIDs are nobody's.
-pub fn mediated() -> Result<()> {
+/// semantics: 122, 173.  An emulated device is a device, too.
+pub fn mediated<S: Space>() -> Result<()> {
     let _modules = Modules::new(&["mdev", "mtty"])?;
     let mdev = Mdev::new(MTTY, "mtty-1", "6f8f8c0e-3a86-4d0c-9d57-2f4f0d1b6a01")?;
-    let space = space()?;
+    let space = S::create(None)?;
     for value in [0x5a, 0xa5] {
         let device = mtty(&mdev, &space)?;
         ensure_eq!(
@@ -44,16 +43,6 @@ pub fn mediated() -> Result<()> {
         let mut byte = [0];
         device.region_read(BAR0, &mut byte, SCRATCH);
         ensure_eq!(byte, [value]);
-        ensure_errno!(
-            device.attach_iommufd_pt_pasid(space.ioas().id(), 1),
-            EOPNOTSUPP
-        );
-        ensure_errno!(device.detach_iommufd_pt_pasid(1), EOPNOTSUPP);
-        ensure_errno!(device.attach_hwpt(0xffff), ENOENT);
-        let other = IommufdIoas::new(Arc::clone(space.iommufd()))?;
-        device.attach_hwpt(other.id())?;
-        ensure_errno!(space.iommufd().destroy_iommu_object(other.id()), EBUSY);
-        device.detach_hwpt()?;
         // A level of text in the FIFO is an event.
         let [event] = events()?;
         device.enable_msi(vec![&event])?;
@@ -70,7 +59,7 @@ pub fn mediated() -> Result<()> {
 }
 
 /// semantics: 134, 135, 136, 137.  One device becomes what the other was, while that runs, and stopped.
-pub fn migration() -> Result<()> {
+pub fn migration<S: Space>() -> Result<()> {
     const RUNNING: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING;
     const STOP: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_STOP;
     const STOP_COPY: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY;
@@ -81,7 +70,7 @@ pub fn migration() -> Result<()> {
         Mdev::new(MTTY, "mtty-2", "6f8f8c0e-3a86-4d0c-9d57-2f4f0d1b6a02")?,
         Mdev::new(MTTY, "mtty-2", "6f8f8c0e-3a86-4d0c-9d57-2f4f0d1b6a03")?,
     ];
-    let space = space()?;
+    let space = S::create(None)?;
     let (from, to) = (mtty(&mdevs[0], &space)?, mtty(&mdevs[1], &space)?);
     let all = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
     ensure_eq!(from.query_migration_support()?, Some(u64::from(all)));
@@ -116,7 +105,7 @@ pub fn migration() -> Result<()> {
 }
 
 /// semantics: 131, 138.  The logging of DMA: mtty does none, edu cannot log.
-pub fn dma_logging() -> Result<()> {
+pub fn dma_logging<S: Space>() -> Result<()> {
     let ranges = [0, IOVA, 2 * IOVA].map(|iova| DmaLoggingRange {
         iova,
         length: 128 * PAGE as u64,
@@ -124,7 +113,7 @@ pub fn dma_logging() -> Result<()> {
     {
         let _modules = Modules::new(&["mdev", "mtty"])?;
         let mdev = Mdev::new(MTTY, "mtty-1", "6f8f8c0e-3a86-4d0c-9d57-2f4f0d1b6a04")?;
-        let space = space()?;
+        let space = S::create(None)?;
         let device = mtty(&mdev, &space)?;
         ensure_eq!(device.start_dma_logging(PAGE as u64, &ranges)?, PAGE as u64);
         ensure_eq!(device.report_dma_logging(ranges[1], PAGE as u64)?, [0, 0]);
@@ -132,7 +121,7 @@ pub fn dma_logging() -> Result<()> {
         let overlapping = [ranges[0], ranges[0]];
         ensure_errno!(device.start_dma_logging(PAGE as u64, &overlapping), EINVAL);
     }
-    let (_space, device) = open("EDU0")?;
+    let (_space, device) = open::<S>("EDU0")?;
     ensure_errno!(device.start_dma_logging(PAGE as u64, &ranges), ENOTTY);
     Ok(())
 }
