@@ -13,10 +13,10 @@ import socket
 from qemu.qmp import ConnectError, QMPClient
 
 import klog
+from scenario import COMMAND, Device, Failed, check, in_time, write
 
-# No verdict depends on how fast the machine is: these find what hangs.
+# No verdict depends on how fast the machine is: this finds what hangs.
 BOOT = 600
-COMMAND = 300
 
 # What QEMU says of these devices with any core; more than that is a failure.
 KNOWN = re.compile("|".join((
@@ -42,84 +42,8 @@ QEMU = ["qemu-system-x86_64", "-L", "/usr/share/qemu", "-L", "/usr/share/seabios
         "-append", "console=ttyS0 panic=-1 loglevel=5 nowatchdog no_timer_check lpj=4000000"]
 
 
-class Failed(Exception):
-    """What did not hold."""
-
-
 class NotStarted(Failed):
     """QEMU ended before it served."""
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def write(path, text):
-    with open(path, "w", encoding="ascii") as f:
-        f.write(text)
-
-
-async def in_time(awaitable, seconds, what):
-    try:
-        return await asyncio.wait_for(awaitable, seconds)
-    except asyncio.TimeoutError:
-        raise Failed(f"{what}: nothing within {seconds} s") from None
-
-
-class Device:
-    """A device that VFIO can give away; a folder of sysfs."""
-
-    def __init__(self, path):
-        self.path = path
-
-    @property
-    def name(self):
-        """The name of its node in /dev/vfio/devices."""
-        return os.listdir(os.path.join(self.path, "vfio-dev"))[0]
-
-    @property
-    def node(self):
-        return f"/dev/vfio/devices/{self.name}"
-
-
-class PciDevice(Device):
-    """A PCI device of the test VM, by the name of scripts/vm.py."""
-
-    def __init__(self, name):
-        self.address = os.environ[name.upper()]
-        super().__init__(f"/sys/bus/pci/devices/{self.address}")
-        self.argument = f"host={self.address}"
-
-    @property
-    def driver(self):
-        link = os.path.join(self.path, "driver")
-        return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
-
-    def give_to(self, driver):
-        """Binds a driver, or none."""
-        if self.driver:
-            write(f"{self.path}/driver/unbind", self.address)
-        write(f"{self.path}/driver_override", f"{driver or ''}\n")
-        if driver:
-            write("/sys/bus/pci/drivers_probe", self.address)
-        check(self.driver == driver, f"{self.address} has the driver {self.driver}, not {driver}")
-
-    async def unbind(self):
-        """Takes the driver's device away.  That may block for good, and so is done by a process of its own."""
-        process = await asyncio.create_subprocess_exec(
-            "sh", "-c", f"echo {self.address} >{self.path}/driver/unbind")
-        status = await in_time(process.wait(), COMMAND, "unbind")
-        check(status == 0 and not self.driver, f"unbind came to status {status}, driver {self.driver}")
-
-    async def __aenter__(self):
-        self.give_to("vfio-pci")
-        return self
-
-    async def __aexit__(self, *_):
-        if self.driver:
-            await self.unbind()
-        write(f"{self.path}/driver_override", "\n")
 
 
 class Mtty(Device):

@@ -8,15 +8,14 @@ guests do with those is the verdict.
 "iommufd" opens the devices' own nodes, "legacy" their groups with a container, "compat" the groups with an
 iommufd in a container's place.  The guests run by KVM or are emulated."""
 
-import asyncio
 import contextlib
 import hashlib
 import os
 import sys
 import time
-import traceback
 
-from inner import COMMAND, Failed, Guest, Mtty, PciDevice, check, in_time
+from inner import Guest, Mtty
+from scenario import COMMAND, PciDevice, attempt, check, in_time, tap
 
 
 async def edu():
@@ -213,22 +212,14 @@ SCENARIOS = [edu, e1000e, virtio_net, igb, nvme, fds, unbind, kill, three, pair,
 IOMMUFD_ONLY = {fds}
 
 
-def run(scenario):
-    """One case of TAP; what the guests said if it fails."""
+def trouble_of(scenario):
+    """What is wrong with a scenario, and what the guests said then."""
     Guest.made = []
-    trouble = []
-    try:
-        asyncio.run(scenario())
-    except Failed as failure:
-        trouble = [str(failure)]
-    except Exception:  # pylint: disable=broad-except
-        trouble = traceback.format_exc().splitlines()
+    trouble = attempt(scenario)
     for guest in Guest.made:
         trouble += [f"guest {guest.number}'s kernel reports: {r}" for r in guest.reports()]
         trouble += [f"guest {guest.number}'s QEMU complains: {c}" for c in guest.complaints()]
-    for line in trouble and trouble + [line for guest in Guest.made for line in guest.log()]:
-        print(f"# {line}")
-    return not trouble
+    return trouble and trouble + [line for guest in Guest.made for line in guest.log()]
 
 
 def main():
@@ -242,17 +233,8 @@ def main():
         os.symlink("/dev/iommu", "/dev/vfio/vfio")
     Guest.accel = accel
     chosen = [s for s in SCENARIOS if s.__name__ in names]
-    print("TAP version 13")
-    print(f"1..{len(chosen)}", flush=True)
-    failed = 0
-    for number, scenario in enumerate(chosen, 1):
-        if Guest.by_group and scenario in IOMMUFD_ONLY:
-            print(f"ok {number} {scenario.__name__} # SKIP only with iommufd", flush=True)
-            continue
-        good = run(scenario)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} {number} {scenario.__name__}", flush=True)
-    return 1 if failed else 0
+    return tap(chosen, trouble_of, lambda scenario: "only with iommufd" if Guest.by_group and
+               scenario in IOMMUFD_ONLY else None)
 
 
 if __name__ == "__main__":
