@@ -27,7 +27,18 @@ module:
 	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
 	@$(S)/build-module $(KERNEL)
 
-.PHONY: demo test test-debug test-kernel test-guest test-viommu test-arm64 test-versions test-all shell bench
+# One a line: many hands add to them.
+SUITES := \
+	test \
+	test-debug \
+	test-kernel \
+	test-viommu \
+	test-arm64 \
+	test-versions \
+	test-guest \
+	test-dpdk
+
+.PHONY: demo $(SUITES) test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
@@ -68,9 +79,14 @@ test-versions:
 	@set -f; $(VM_ENTER) $(S)/run-tests --kernel modversions --no-kernel-tests --cores $(CORES) \
 		--vms $(VMS) $(or $(TESTS),$(VERSIONED))
 
+test-dpdk:
+	@$(S)/prepare base
+	@$(S)/dpdk >/dev/null
+	@set -f; $(VM_ENTER) $(S)/test-dpdk --cores $(CORES) --vms $(VMS) $(TESTS)
+
 # Each, even if one before it fails.
 test-all:
-	@failed=0; for suite in test test-debug test-kernel test-viommu test-arm64 test-versions test-guest; do \
+	@failed=0; for suite in $(SUITES); do \
 		$(MAKE) $$suite || failed=1; \
 	done; exit $$failed
 
@@ -127,6 +143,8 @@ help:
 # help:                          TESTS='PATTERN...'  some scenarios
 # help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
 # help:                          an iommufd, by its group with a container (C alone, so not by default)
+# help:   make test-dpdk       DPDK's testpmd drives NICs by their groups, with an IOMMU and without
+# help:                          TESTS=, CORES=    as above
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)

@@ -91,9 +91,11 @@ def is_program(path):
     return head[:4] == b"\x7fELF" and head[16:17] in (b"\x02", b"\x03") and os.access(path, os.X_OK)
 
 
-def libraries(*programs):
-    """The shared libraries and the loader of programs, by the names they look for them."""
-    result = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False)
+def libraries(*programs, folder=""):
+    """The shared libraries and the loader of programs, by the names they look for them; some may be in a
+    folder."""
+    result = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False,
+                            env={**os.environ, "LD_LIBRARY_PATH": folder})
     found = re.findall(r"^\s+(?:\S+ => )?(/\S+) \(", result.stdout, re.M)
     return sorted(set(found))
 
@@ -173,6 +175,22 @@ def write_qemu(cpio):
     cpio.program("bin/qemu-system-x86_64", "/usr/bin/qemu-system-x86_64")
     for path in FIRMWARE:
         cpio.file(path, os.path.realpath(path))
+
+
+def write_dpdk(cpio, folder):
+    """DPDK's programs and drivers, from the folder that scripts/dpdk made."""
+    own = os.path.join(folder, "lib")
+    programs = [os.path.join(folder, "bin", name) for name in sorted(os.listdir(os.path.join(folder, "bin")))]
+    for path in programs:
+        cpio.file(f"bin/{os.path.basename(path)}", path)
+    # With its symbolic links: a driver that is loaded by two names must be one file, or it registers twice
+    # and EAL panics.
+    cpio.tree("usr/lib/x86_64-linux-gnu", own)
+    parts = [os.path.join(where, name) for where, _, names in os.walk(own) for name in names if ".so" in name]
+    # The C library loads one by itself, to end a thread.
+    for library in [*libraries(*programs, *sorted(parts), folder=own), "/lib/x86_64-linux-gnu/libgcc_s.so.1"]:
+        if not library.startswith(own):
+            cpio.file(library, library)
 
 
 def write_inner(cpio, top, build, programs, modules):

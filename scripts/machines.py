@@ -114,6 +114,18 @@ GUEST_BACKENDS = (*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{N
                   "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on")
 
 
+# Two pairs of NICs, each back to back on a hub of its own: what one sends, the other gets (scripts/test-dpdk).
+NICS = [
+    Device("e1000e0", "0000:00:03.0", "e1000e,netdev=net0,romfile=,addr=3.0"),
+    Device("e1000e1", "0000:00:04.0", "e1000e,netdev=net1,romfile=,addr=4.0"),
+    Device("rp1", "0000:00:05.0", "pcie-root-port,addr=5.0,chassis=1,slot=1"),
+    Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
+    Device("virtionet0", "0000:00:06.0",
+           "virtio-net-pci,netdev=net3,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
+]
+NICS_BACKENDS = tuple(a for n in range(4) for a in ("-netdev", f"hubport,id=net{n},hubid={n // 2}"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A machine that tests can ask for."""
@@ -192,4 +204,7 @@ MACHINES = {
     "arm64": Kind("smmuv3", platform=ARM),
     # What is given to a guest inside of the guest (scripts/test-guest)
     "guest": Kind("intel-legacy", GUEST_DEVICES, backends=GUEST_BACKENDS),
+    # What DPDK drives
+    "nics": Kind("intel-legacy", NICS, backends=NICS_BACKENDS),
+    "nics-noiommu": Kind("none", NICS, backends=NICS_BACKENDS),
 }
