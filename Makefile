@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Seconds since the epoch, for the times that the steps print.
 export RUST_VFIO_T0 ?= $(shell date +%s)
-export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH
+export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE
 
 S := scripts
 CORES ?= c,rust
