@@ -36,7 +36,8 @@ SUITES := \
 	test-arm64 \
 	test-versions \
 	test-guest \
-	test-dpdk
+	test-dpdk \
+	test-modprobe
 
 .PHONY: demo $(SUITES) test-all shell bench
 demo:
@@ -83,6 +84,10 @@ test-dpdk:
 	@$(S)/prepare base
 	@$(S)/dpdk >/dev/null
 	@set -f; $(VM_ENTER) $(S)/test-dpdk --cores $(CORES) --vms $(VMS) $(TESTS)
+
+test-modprobe:
+	@$(S)/prepare base
+	@set -f; $(VM_ENTER) $(S)/test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
 
 # Each, even if one before it fails.
 test-all:
@@ -145,6 +150,8 @@ help:
 # help:                          an iommufd, by its group with a container (C alone, so not by default)
 # help:   make test-dpdk       DPDK's testpmd drives NICs by their groups, with an IOMMU and without
 # help:                          TESTS=, CORES=    as above
+# help:   make test-modprobe   installed under updates/: modprobe, aliases, autoload, going back
+# help:                          TESTS='PATTERN...'  some cases
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)
@@ -162,7 +169,7 @@ help:
 # help:   make check-doc       README and Documentation are valid reStructuredText
 # help:
 # help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;
-# help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=
+# help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=; MODULE=FILE is not built
 # help:   make clean           what was built in the checkout
 # help:   make distclean       ... and the cache (toolchain root, kernels)
 # help:

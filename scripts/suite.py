@@ -213,6 +213,12 @@ def other_machines():
         return dict(line.split() for line in f if line.strip() and not line.startswith("#"))
 
 
+def cases_in(path, name):
+    """The names in the list NAME of a program in Python, which runs in the VM."""
+    with open(path, encoding="ascii") as f:
+        return re.findall(r"\w+", re.search(rf"^{name} = \[(.*?)\]", f.read(), re.M | re.S).group(1))
+
+
 def wanted(name, patterns):
     return not patterns or any(fnmatch.fnmatch(name, p) or p in name for p in patterns)
 
