@@ -14,7 +14,7 @@ CORE ?= rust
 KERNEL ?= base
 MACHINE ?= default
 VMS ?= 2
-MODES ?= iommufd,compat
+MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
 VM_ENTER := env -u KDIR $(S)/enter
 # Without them the other tests can run still.
@@ -147,7 +147,7 @@ help:
 # help:   make test-guest      QEMU in the VM gives its devices to a guest of its own, on both cores
 # help:                          TESTS='PATTERN...'  some scenarios
 # help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
-# help:                          an iommufd, by its group with a container (C alone, so not by default)
+# help:                          an iommufd, by its group with a container
 # help:   make test-dpdk       DPDK's testpmd drives NICs by their groups, with an IOMMU and without
 # help:                          TESTS=, CORES=    as above
 # help:   make test-modprobe   installed under updates/: modprobe, aliases, autoload, going back
