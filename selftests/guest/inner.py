@@ -176,15 +176,28 @@ class Guest:
     async def _answer(self, what, seconds):
         async def lines():
             got = []
-            while line := await self.reader.readline():
+            while line := await self._line():
                 text = line.decode(errors="replace").rstrip()
                 if text.startswith("@@ "):
                     check(text == "@@ 0", f"the guest fails at: {what}")
                     return got
                 got.append(text)
                 self.said.append(text)
-            raise Failed(f"the guest ended: {what}")
+            raise Failed(f"the guest ended: {what} ({await self._end()})")
         return await in_time(lines(), seconds, what)
+
+    async def _line(self):
+        """What the shell says next; nothing when QEMU is gone."""
+        try:
+            return await self.reader.readline()
+        except ConnectionError:   # without having read all that it was sent
+            return b""
+
+    async def _end(self):
+        """How QEMU came to its end, and who wanted that: the guest, or nobody."""
+        status = await in_time(self.process.wait(), COMMAND, "the end of QEMU")
+        causes = [event["data"]["reason"] for event in self.qmp.events.clear() if event["event"] == "SHUTDOWN"]
+        return f"QEMU's status {status}, shutdown by {' and '.join(causes) or 'nobody'}"
 
     async def expect(self, command, *expected):
         """The command must print these lines, no more and no other."""
