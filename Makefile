@@ -18,7 +18,7 @@ MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
 VM_ENTER := env -u KDIR $(S)/enter
 # Without them the other tests can run still.
-CRATES := selftests/client/build --fetch || true
+CRATES := { $(S)/build-crate client --fetch; $(S)/build-crate device --fetch; } || true
 
 .PHONY: all module
 all: module
