@@ -5,8 +5,9 @@ import collections
 import dataclasses
 
 # id, where it sits (guest address), QEMU's arguments.  The guest finds the addresses in its
-# environment under the id in capitals: EDU0=0000:00:04.0.
-Device = collections.namedtuple("Device", "id address args")
+# environment under the id in capitals: EDU0=0000:00:04.0.  A device with features is not QEMU's: it is
+# served by a process beside QEMU, the program in selftests/device, which knows what the words mean.
+Device = collections.namedtuple("Device", "id address args features", defaults=("",))
 
 EDU = "edu,dma_mask=18446744073709551615"
 
@@ -88,6 +89,13 @@ IOMMUS = {
                                "intel_iommu=on,sm_on"),
     "amd": Iommu(("-device", "amd-iommu,intremap=on,dma-remap=on"), cpu="EPYC", parameters=UNSAFE_INTERRUPTS),
     "virtio": Iommu(("-device", "virtio-iommu-pci,addr=1d.0"), parameters=UNSAFE_INTERRUPTS),
+    # Page tables for PASIDs, device TLBs.  Caching mode tells QEMU what Linux maps, and QEMU the processes
+    # that serve devices.
+    "intel-pasid": Iommu(("-device", "intel-iommu,intremap=on,scalable-mode=on,pasid-bits=20,device-iotlb=on,"
+                          "caching-mode=on"), "intel_iommu=on,sm_on"),
+    # ... and what a process's own page tables need.
+    "intel-sva": Iommu(("-device", "intel-iommu,intremap=on,scalable-mode=on,pasid-bits=20,device-iotlb=on,"
+                        "caching-mode=on,fsts=on,svm=on"), "intel_iommu=on,sm_on"),
     # of the machine itself
     "smmuv3": Iommu(("-machine", "iommu=smmuv3")),
 }
@@ -112,6 +120,26 @@ GUEST_DEVICES = [
 NETWORK = "restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
 GUEST_BACKENDS = (*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{NETWORK}")),
                   "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on")
+
+SVA = "ats pri pasid"
+SVA_DEVICES = [
+    Device("sva0", "0000:00:03.0", "vfio-user-pci,addr=3.0", SVA),
+    Device("sva1", "0000:00:04.0", "vfio-user-pci,addr=4.0", SVA),
+    # a group of two: functions that could be isolated from one another (without that, they would not
+    # get PASIDs), and are not (SVA_PAIR)
+    Device("svapair0", "0000:00:05.0", "vfio-user-pci,addr=5.0,multifunction=on", f"{SVA} acs"),
+    Device("svapair1", "0000:00:05.1", "vfio-user-pci,addr=5.1", f"{SVA} acs"),
+    Device("edu0", "0000:00:06.0", f"{EDU},addr=6.0"),
+    # no page requests at all; such that Linux leaves off; no device TLB
+    Device("nopri0", "0000:00:07.0", "vfio-user-pci,addr=7.0", "ats pasid"),
+    Device("prioff0", "0000:00:08.0", "vfio-user-pci,addr=8.0", "ats pri-without-pasid pasid"),
+    Device("noats0", "0000:00:09.0", "vfio-user-pci,addr=9.0", "pasid"),
+    Device("rp1", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=1,slot=1"),
+    Device("svahot0", "0000:01:00.0", "vfio-user-pci,bus=rp1", SVA),
+]
+# Requests that functions make of one another go by way of the IOMMU, as those with PASIDs must; completions
+# do not.
+SVA_PAIR = "pci=config_acs=01xx@0000:00:05.0;01xx@0000:00:05.1"
 
 
 # Two pairs of NICs, each back to back on a hub of its own: what one sends, the other gets (scripts/test-dpdk).
@@ -202,6 +230,14 @@ MACHINES = {
     "amd": Kind("amd"),
     "virtio": Kind("virtio"),
     "arm64": Kind("smmuv3", platform=ARM),
+    # PASIDs, without first-stage page tables: no process's page table can be used
+    "pasid": Kind("intel-pasid", [
+        Device("sva0", "0000:00:03.0", "vfio-user-pci,addr=3.0", SVA),
+        Device("sva1", "0000:00:04.0", "vfio-user-pci,addr=4.0", SVA),
+        Device("edu0", "0000:00:06.0", f"{EDU},addr=6.0"),
+    ]),
+    # What shared virtual addressing wants of a machine, and devices that lack something of it
+    "sva": Kind("intel-sva", SVA_DEVICES, kernel=SVA_PAIR),
     # What is given to a guest inside of the guest (scripts/test-guest)
     "guest": Kind("intel-legacy", GUEST_DEVICES, backends=GUEST_BACKENDS),
     # What DPDK drives

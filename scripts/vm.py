@@ -23,6 +23,7 @@ import time
 from qemu.qmp import ExecuteError, QMPClient
 
 import initramfs
+import servers
 from machines import IOMMUS, MACHINES, PC
 
 TOP = os.environ.get("TOP") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -173,7 +174,7 @@ class Machine:
         self.event_came = None
         self.last_sign = 0.0
 
-    def command(self, initrd, console, interactive):
+    def command(self, folder, console, interactive):
         platform, iommu = self.kind.platform, IOMMUS[self.kind.iommu]
         kernel_args = [f"core={self.core}", platform.kernel, "panic=-1", iommu.kernel, self.kind.kernel,
                        f"oops={self.oops}" if self.oops else "", self.arguments]
@@ -182,15 +183,21 @@ class Machine:
         command = [platform.qemu, "-accel", self.accel or accelerator(platform), "-cpu", self.cpu,
                    "-m", self.memory, "-smp", str(self.cpus), "-machine", platform.machine,
                    "-nodefaults", "-nographic", "-no-reboot",
-                   "-kernel", os.path.join(kernel_build(self.kernel), platform.image), "-initrd", initrd,
+                   "-kernel", os.path.join(kernel_build(self.kernel), platform.image), "-initrd",
+                   os.path.join(folder, "initrd"),
                    "-append", " ".join(a for a in kernel_args if a)]
         if interactive:
             command += ["-chardev", "stdio,mux=on,signal=off,id=console"]
         else:
             command += ["-chardev", f"file,id=console,path={console}"]
         command += [*platform.ports, *iommu.qemu]
+        if self._served():
+            # The processes that serve devices share the guest's memory with QEMU.
+            command += ["-object", f"memory-backend-memfd,id=ram,size={self.memory},share=on",
+                        "-machine", "memory-backend=ram"]
         for device in self.kind.devices:
-            command += ["-device", f"{device.args},id={device.id}"]
+            command += ["-device", servers.argument(device, folder) if device.features else
+                        f"{device.args},id={device.id}"]
         return command + self.extra
 
     def run(self, interactive=False):
@@ -200,12 +207,11 @@ class Machine:
         """Boots, serves the guest, returns a Result."""
         self.event_came = asyncio.Event()
         with tempfile.TemporaryDirectory(prefix="vm-") as folder:
-            initrd = os.path.join(folder, "initrd")
             # Another run may write a log of the same name: it gets that name when it is whole.
             console = f"{self.log}.{os.getpid()}" if self.log else os.path.join(folder, "console")
-            with open(initrd, "wb") as f:
+            with open(os.path.join(folder, "initrd"), "wb") as f:
                 f.write(self.archive)
-            command = self.command(initrd, console, interactive)
+            command = self.command(folder, console, interactive)
             channels = {}
             for name in ("qmp", "requests", "output"):
                 ours, theirs = socket.socketpair()
@@ -214,23 +220,36 @@ class Machine:
             command += ["-mon", "qmp,mode=control"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
-            # No VM outlives the script, however that ends.
-            qemu = await asyncio.create_subprocess_exec(
-                "setpriv", "--pdeathsig", "KILL", *command,
-                pass_fds=[theirs.fileno() for _, theirs in channels.values()],
-                stdin=None if interactive else subprocess.DEVNULL,
-                stdout=None if interactive else subprocess.PIPE,
-                stderr=None if interactive else subprocess.STDOUT)
-            for _, theirs in channels.values():
-                theirs.close()
-            try:
-                return await self._serve(qemu, {n: ours for n, (ours, _) in channels.items()}, console, interactive)
-            finally:
-                if qemu.returncode is None:
-                    qemu.kill()
-                    await qemu.wait()
-                if self.log and os.path.exists(console):
-                    os.replace(console, self.log)
+            async with servers.Servers(self._device_program(), self._served(), folder) as beside:
+                result = await self._run_qemu(command, channels, console, interactive)
+                result.reason = result.reason or await beside.complaints()
+            return result
+
+    def _served(self):
+        """The devices that are not QEMU's own."""
+        return [device for device in self.kind.devices if device.features]
+
+    def _device_program(self):
+        return os.path.join(script("build-crate", "device"), "vfio-device") if self._served() else None
+
+    async def _run_qemu(self, command, channels, console, interactive):
+        # No VM outlives the script, however that ends.
+        qemu = await asyncio.create_subprocess_exec(
+            "setpriv", "--pdeathsig", "KILL", *command,
+            pass_fds=[theirs.fileno() for _, theirs in channels.values()],
+            stdin=None if interactive else subprocess.DEVNULL,
+            stdout=None if interactive else subprocess.PIPE,
+            stderr=None if interactive else subprocess.STDOUT)
+        for _, theirs in channels.values():
+            theirs.close()
+        try:
+            return await self._serve(qemu, {n: ours for n, (ours, _) in channels.items()}, console, interactive)
+        finally:
+            if qemu.returncode is None:
+                qemu.kill()
+                await qemu.wait()
+            if self.log and os.path.exists(console):
+                os.replace(console, self.log)
 
     async def _serve(self, qemu, sockets, console, interactive):
         lines = []
