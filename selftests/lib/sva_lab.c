@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "../drivers/sva_lab.h"
+#include "core.h"
+#include "sva_lab.h"
+
+#define NODE "/dev/sva-lab"
+#define CAPABLE "/sys/module/sva_lab/parameters/capable"
+
+int sva_lab_open(void)
+{
+	int lab, ret = module_load("sva_lab");
+
+	if (ret)
+		return ret;
+	lab = open(NODE, O_RDWR | O_CLOEXEC);
+	return lab < 0 ? -errno : lab;
+}
+
+void sva_lab_close(int lab)
+{
+	if (lab >= 0)
+		close(lab);
+	module_unload("sva_lab");
+}
+
+int sva_lab_capable(bool yes)
+{
+	return sysfs_write(CAPABLE, yes ? "Y" : "N");
+}
+
+static int command(int lab, unsigned long cmd, const struct pci *pci, struct sva_lab_args *args)
+{
+	unsigned int domain, bus, slot, function;
+
+	if (sscanf(pci->bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+		return -EINVAL;
+	args->device = domain << 16 | bus << 8 | slot << 3 | function;
+	return xioctl(lab, cmd, args);
+}
+
+int sva_lab_bind(int lab, const struct pci *pci)
+{
+	struct sva_lab_args args = { 0 };
+	int ret = command(lab, SVA_LAB_BIND, pci, &args);
+
+	return ret ? ret : (int)args.pasid;
+}
+
+int sva_lab_unbind(int lab, const struct pci *pci)
+{
+	return command(lab, SVA_LAB_UNBIND, pci, &(struct sva_lab_args){ 0 });
+}
+
+int sva_lab_claim(int lab, const struct pci *pci)
+{
+	return command(lab, SVA_LAB_CLAIM, pci, &(struct sva_lab_args){ 0 });
+}
+
+int sva_lab_release(int lab, const struct pci *pci)
+{
+	return command(lab, SVA_LAB_RELEASE, pci, &(struct sva_lab_args){ 0 });
+}
+
+uint64_t sva_lab_root(int lab)
+{
+	struct sva_lab_args args = { 0 };
+
+	return xioctl(lab, SVA_LAB_ROOT, &args) ? 0 : args.root;
+}
+
+uint64_t sva_lab_walk(int lab, uint64_t root, const void *p)
+{
+	struct sva_lab_args args = { .root = root, .address = (uintptr_t)p };
+
+	return xioctl(lab, SVA_LAB_WALK, &args) ? 0 : args.address;
+}

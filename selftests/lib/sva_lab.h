@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Shared virtual addressing past VFIO, by drivers/sva_lab.c: what the IOMMU core and
+ * the device do by themselves.
+ */
+#ifndef LIB_SVA_LAB_H
+#define LIB_SVA_LAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sysfs.h"
+
+/* Its control node, the module inserted; -ENOENT if there is none, -ENODEV if no QEMU's VT-d. */
+int sva_lab_open(void);
+void sva_lab_close(int lab);
+/* Whether Linux believes that the IOMMU can share page tables with processes. */
+int sva_lab_capable(bool yes);
+
+/* Binds the caller's memory; the PASID, or -errno.  Bonds end with the file. */
+int sva_lab_bind(int lab, const struct pci *pci);
+int sva_lab_unbind(int lab, const struct pci *pci);
+/* DMA ownership, as VFIO takes it. */
+int sva_lab_claim(int lab, const struct pci *pci);
+int sva_lab_release(int lab, const struct pci *pci);
+
+/* Physical address of the caller's page table, 0 if it cannot be had. */
+uint64_t sva_lab_root(int lab);
+/*
+ * Physical address of what a device finds at @p by the page table at @root; 0 if it
+ * finds nothing.
+ */
+uint64_t sva_lab_walk(int lab, uint64_t root, const void *p);
+
+#endif
