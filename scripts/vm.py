@@ -220,7 +220,12 @@ class Machine:
             command += ["-mon", "qmp,mode=control"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
-            async with servers.Servers(self._device_program(), self._served(), folder) as beside:
+            try:
+                program = self._device_program()
+            except Failure as failure:
+                # So that what runs on this machine fails, and all else runs.
+                return Result([], "", f"there is no program for the devices: {failure}")
+            async with servers.Servers(program, self._served(), folder) as beside:
                 result = await self._run_qemu(command, channels, console, interactive)
                 result.reason = result.reason or await beside.complaints()
             return result
