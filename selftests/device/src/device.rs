@@ -26,8 +26,10 @@ pub struct Features {
     /// Process Address Space IDs
     pub pasid: bool,
     /// Isolation from the other functions of the device, which the host can switch on and off.
-    /// Not in the number.
+    /// Not in the number, as the next.
     pub acs: bool,
+    /// Interrupts by MSI-X
+    pub msix: bool,
 }
 
 impl Features {
@@ -100,7 +102,9 @@ impl Device {
         let mut config = Config::new();
         header(&mut config, &features);
         power_management(&mut config);
-        msix(&mut config);
+        if features.msix {
+            msix(&mut config);
+        }
         let express = express(&mut config);
         let page_requests = extended(&mut config, &features);
         Self {
@@ -139,10 +143,10 @@ impl Device {
             .collect()
     }
 
-    pub fn interrupts() -> Vec<IrqInfo> {
+    pub fn interrupts(features: &Features) -> Vec<IrqInfo> {
         (0..VFIO_PCI_NUM_IRQS)
             .map(|index| {
-                let is_msix = index == VFIO_PCI_MSIX_IRQ_INDEX;
+                let is_msix = features.msix && index == VFIO_PCI_MSIX_IRQ_INDEX;
                 IrqInfo {
                     index,
                     flags: if is_msix { VFIO_IRQ_INFO_EVENTFD } else { 0 },

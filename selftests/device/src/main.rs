@@ -42,7 +42,12 @@ fn features(words: impl Iterator<Item = String>) -> Result<Features, String> {
             "pri-without-pasid" => features.pri_without_pasid = true,
             "pasid" => features.pasid = true,
             "acs" => features.acs = true,
-            _ => return Err(format!("{word}: ats, pri, pri-without-pasid, pasid or acs")),
+            "msix" => features.msix = true,
+            _ => {
+                return Err(format!(
+                    "{word}: ats, pri, pri-without-pasid, pasid, acs or msix"
+                ))
+            }
         }
     }
     Ok(features)
@@ -52,7 +57,12 @@ fn serve() -> Result<(), String> {
     let features = features(std::env::args().skip(1))?;
     let socket = io::stdin().as_fd().try_clone_to_owned();
     let socket = socket.map_err(|error| format!("no socket: {error}"))?;
-    let server = Server::from_owned_fd(socket, true, Device::interrupts(), Device::regions());
+    let server = Server::from_owned_fd(
+        socket,
+        true,
+        Device::interrupts(&features),
+        Device::regions(),
+    );
     server
         .run(&mut Device::new(features))
         .map_err(|error| error.to_string())
