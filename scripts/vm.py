@@ -227,7 +227,7 @@ class Machine:
                 return Result([], "", f"there is no program for the devices: {failure}")
             async with servers.Servers(program, self._served(), folder) as beside:
                 result = await self._run_qemu(command, channels, console, interactive)
-                result.reason = result.reason or await beside.complaints()
+                result.reason = "; ".join(filter(None, (result.reason, await beside.complaints())))
             return result
 
     def _served(self):
