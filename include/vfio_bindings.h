@@ -10,6 +10,8 @@
 #include <linux/vfio.h>
 #include <linux/iommufd.h>
 
+#include <uapi/linux/vfio_sva.h>
+
 #include "vfio_container.h"
 #include "vfio_helpers.h"
 #include "vfio_trace.h"
@@ -28,5 +30,7 @@ const unsigned int VFIO_CONST_GROUP_GET_STATUS = VFIO_GROUP_GET_STATUS;
 const unsigned int VFIO_CONST_GROUP_SET_CONTAINER = VFIO_GROUP_SET_CONTAINER;
 const unsigned int VFIO_CONST_GROUP_UNSET_CONTAINER = VFIO_GROUP_UNSET_CONTAINER;
 const unsigned int VFIO_CONST_GROUP_GET_DEVICE_FD = VFIO_GROUP_GET_DEVICE_FD;
+const unsigned int VFIO_CONST_BIND_PROCESS = VFIO_BIND_PROCESS;
+const unsigned int VFIO_CONST_UNBIND_PROCESS = VFIO_UNBIND_PROCESS;
 const fmode_t VFIO_CONST_FMODE_PREAD = FMODE_PREAD;
 const fmode_t VFIO_CONST_FMODE_PWRITE = FMODE_PWRITE;

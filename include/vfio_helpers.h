@@ -20,6 +20,8 @@ struct device;
 struct file;
 struct file_operations;
 struct inode;
+struct iommu_sva;
+struct mm_struct;
 struct seq_file;
 
 extern bool vfio_noiommu;
@@ -43,6 +45,9 @@ struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t len
 						  unsigned long page_size, u64 __user *data);
 void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap);
 int vfio_helper_iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque, iova_bitmap_fn_t fn);
+struct iommu_sva *vfio_helper_iommu_sva_bind_device(struct device *dev, struct mm_struct *mm);
+void vfio_helper_iommu_sva_unbind_device(struct iommu_sva *handle);
+u32 vfio_helper_iommu_sva_get_pasid(struct iommu_sva *handle);
 struct dentry *vfio_helper_debugfs_create_dir(const char *name, struct dentry *parent);
 struct dentry *vfio_helper_debugfs_create_file(const char *name, umode_t mode,
 					       struct dentry *parent, void *data,

@@ -80,7 +80,7 @@ TRACE_EVENT(vfio_attach,
 		  __get_str(dev), __entry->pasid, __entry->pt_id, __entry->used, __entry->err)
 );
 
-TRACE_EVENT(vfio_detach,
+DECLARE_EVENT_CLASS(vfio_pasid,
 	TP_PROTO(int minor, const char *dev, u32 pasid, int err),
 	TP_ARGS(minor, dev, pasid, err),
 	TP_STRUCT__entry(
@@ -97,6 +97,21 @@ TRACE_EVENT(vfio_detach,
 	),
 	TP_printk("minor=%d dev=%s pasid=%u err=%d", __entry->minor, __get_str(dev),
 		  __entry->pasid, __entry->err)
+);
+
+DEFINE_EVENT(vfio_pasid, vfio_detach,
+	TP_PROTO(int minor, const char *dev, u32 pasid, int err),
+	TP_ARGS(minor, dev, pasid, err)
+);
+
+DEFINE_EVENT(vfio_pasid, vfio_bind_process,
+	TP_PROTO(int minor, const char *dev, u32 pasid, int err),
+	TP_ARGS(minor, dev, pasid, err)
+);
+
+DEFINE_EVENT(vfio_pasid, vfio_unbind_process,
+	TP_PROTO(int minor, const char *dev, u32 pasid, int err),
+	TP_ARGS(minor, dev, pasid, err)
 );
 
 /* Before anything is undone.  A close does not fail: @err is 0, for likeness. */

@@ -12,16 +12,22 @@
 //! may take locks of its own that are held elsewhere around calls into the core, and an ioctl that
 //! maps memory may take long.  What the last reference leaves behind is released by its drop.
 //!
-//! Locks: a group's, outside a container's, outside the table of drivers, outside the drivers' own.
+//! Locks: a group's, outside a container's, outside the table of drivers, outside the drivers' own;
+//! inside a container's is that of its processes too.
 
-use crate::kapi::{
-    capability,
-    iommu::{DmaOwner, IommuGroup},
-    module::enable_unsafe_noiommu_mode,
-    vfio::{
-        iommu_driver::{GroupType, Instance, IommuDriver, Offer},
-        Device,
+mod processes;
+
+use crate::{
+    kapi::{
+        capability,
+        iommu::{DmaOwner, IommuGroup},
+        module::enable_unsafe_noiommu_mode,
+        vfio::{
+            iommu_driver::{GroupType, Instance, IommuDriver, Offer},
+            Device,
+        },
     },
+    sva::Scope,
 };
 use kernel::{
     new_mutex,
@@ -212,6 +218,8 @@ struct Inner {
     /// The latest last.
     members: KVec<Arc<Member>>,
     backend: Option<Arc<Backend>>,
+    /// The processes that the groups' devices may work for, while there is a backend.
+    processes: Arc<Scope>,
 }
 
 impl Inner {
@@ -254,10 +262,12 @@ impl Container {
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
+        let processes = Scope::new()?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
                 members: KVec::new(),
                 backend: None,
+                processes,
             }),
         });
         // Accounted: how many are opened is up to user space.
@@ -358,7 +368,7 @@ impl Place {
     /// In this order: `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO`; `EPERM` for
     /// a group with an IOMMU among those without, and the reverse; `EPERM` when DMA of the group
     /// is another's, `EBUSY` when a page table is attached to it; those of the backend, if one is
-    /// chosen; `ENOMEM`.
+    /// chosen; those of [`Inner::add_to_processes`]; `ENOMEM`.
     pub(crate) fn take(
         container: Arc<Container>,
         iommu_group: IommuGroup,
@@ -380,9 +390,13 @@ impl Place {
         };
         if let Some(backend) = &inner.backend {
             backend.attach(&member)?;
+            inner
+                .add_to_processes(&member)
+                .inspect_err(|_| backend.detach(&member))?;
         }
         // There is room.
         if let Err(e) = inner.members.push(member.clone(), GFP_KERNEL) {
+            inner.processes.remove(&member.iommu_group);
             if let Some(backend) = &inner.backend {
                 backend.detach(&member);
             }
@@ -413,6 +427,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.container.inner.lock();
+        inner.processes.remove(&self.member.iommu_group);
         if let Some(backend) = &inner.backend {
             backend.detach(&self.member);
         }
@@ -421,7 +436,10 @@ impl Drop for Place {
             .members
             .retain(|member| !core::ptr::eq(&raw const **member, &raw const *self.member));
         let last = match inner.members.is_empty() {
-            true => inner.backend.take(),
+            true => {
+                inner.processes.clear();
+                inner.backend.take()
+            }
             false => None,
         };
         drop(inner);

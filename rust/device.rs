@@ -33,6 +33,7 @@ use crate::{
         },
     },
     minors::Minors,
+    sva::Scope,
 };
 use holders::Holder;
 use kernel::{
@@ -101,6 +102,8 @@ pub(crate) struct State {
     /// How often the log says that an open or a bind was refused.
     #[pin]
     refusals: RateLimit,
+    /// The processes that it may work for.
+    processes: Arc<Scope>,
     /// Its open files.
     #[pin]
     holders: Roll<Holder>,
@@ -116,7 +119,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(index: u32, inode: PseudoInode) -> impl PinInit<Self> {
+    fn new(index: u32, inode: PseudoInode, processes: Arc<Scope>) -> impl PinInit<Self> {
         pin_init!(Self {
             index,
             inode,
@@ -124,6 +127,7 @@ impl State {
             link <- Severable::new(),
             first_open: SetProtected::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
+            processes,
             holders <- Roll::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
@@ -159,6 +163,11 @@ impl State {
     /// The link to the device, cut by unregistration.
     pub(crate) fn link(&self) -> &Severable<Link> {
         &self.link
+    }
+
+    /// The processes whose address spaces it may use while it is bound.
+    pub(crate) fn processes(&self) -> &Arc<Scope> {
+        &self.processes
     }
 
     /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).
@@ -231,7 +240,8 @@ impl Drop for Index {
 /// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
 pub(crate) fn make(memory: DeviceMemory) -> Result<NewDevice> {
     let index = Index::take()?;
-    let state = Arc::pin_init(State::new(index.0, PseudoInode::new()?), GFP_KERNEL)?;
+    let state = State::new(index.0, PseudoInode::new()?, Scope::new()?);
+    let state = Arc::pin_init(state, GFP_KERNEL)?;
     let mut device = memory.into_device(index.0, state);
     if let Err(e) = device.driver_init() {
         sets::release(device.as_device());

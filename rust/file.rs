@@ -21,6 +21,7 @@ pub(crate) mod gate;
 pub(crate) mod group;
 pub(crate) mod logging;
 pub(crate) mod migration;
+pub(crate) mod process;
 pub(crate) mod region;
 
 use crate::{
@@ -210,8 +211,10 @@ impl DeviceFile {
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
                 attach::detach(device, arg).map(|()| 0)
             }
-            uapi::DEVICE_FEATURE => feature::feature(device, arg),
+            uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
+            uapi::BIND_PROCESS => process::bind(self, device, arg).map(|()| 0),
+            uapi::UNBIND_PROCESS => process::unbind(self, arg).map(|()| 0),
             _ => device.ioctl(cmd, arg),
         }
     }

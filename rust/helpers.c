@@ -4,6 +4,7 @@
 #include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/iommu.h>
 #include <linux/iova_bitmap.h>
 #include <linux/lockdep.h>
 #include <linux/pm_runtime.h>
@@ -98,6 +99,21 @@ void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap)
 int vfio_helper_iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque, iova_bitmap_fn_t fn)
 {
 	return iova_bitmap_for_each(bitmap, opaque, fn);
+}
+
+struct iommu_sva *vfio_helper_iommu_sva_bind_device(struct device *dev, struct mm_struct *mm)
+{
+	return iommu_sva_bind_device(dev, mm);
+}
+
+void vfio_helper_iommu_sva_unbind_device(struct iommu_sva *handle)
+{
+	iommu_sva_unbind_device(handle);
+}
+
+u32 vfio_helper_iommu_sva_get_pasid(struct iommu_sva *handle)
+{
+	return iommu_sva_get_pasid(handle);
 }
 
 struct dentry *vfio_helper_debugfs_create_dir(const char *name, struct dentry *parent)

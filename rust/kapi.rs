@@ -19,11 +19,14 @@ pub(crate) mod fs;
 pub(crate) mod ida;
 pub(crate) mod interval_tree;
 pub(crate) mod iommu;
+pub(crate) mod iommu_sva;
 #[cfg_attr(not(CONFIG_IOMMUFD), path = "kapi/no_iommufd.rs")]
 pub(crate) mod iommufd;
 pub(crate) mod kvm;
 pub(crate) mod lock;
 pub(crate) mod miscdevice;
+#[cfg_attr(not(CONFIG_MMU_NOTIFIER), path = "kapi/no_mmu_notifier.rs")]
+pub(crate) mod mmu_notifier;
 pub(crate) mod module;
 pub(crate) mod panic;
 pub(crate) mod pm_runtime;

@@ -3,7 +3,7 @@
 //! Arguments of the ioctls that the core itself handles: read from user memory once, validated,
 //! and from then on values.
 //!
-//! The structures are those of `include/uapi/linux/vfio.h`; their sizes and offsets are compared
+//! The structures are those of `include/uapi/linux/vfio.h` and of our `vfio_sva.h`; their sizes and offsets are compared
 //! with the C ones when the module is built (`abi/layout.rs`).  Checks stand in the order in which
 //! the C core makes them, for the first that fails gives the errno.
 
@@ -12,6 +12,7 @@ pub(crate) mod bind;
 pub(crate) mod feature;
 pub(crate) mod group;
 pub(crate) mod region;
+pub(crate) mod sva;
 
 use kernel::{ioctl::_IO, uaccess::UserPtr};
 
@@ -35,6 +36,9 @@ pub(crate) const DEVICE_FEATURE: u32 = io(17);
 pub(crate) const DEVICE_BIND_IOMMUFD: u32 = io(18);
 pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: u32 = io(19);
 pub(crate) const DEVICE_DETACH_IOMMUFD_PT: u32 = io(20);
+
+pub(crate) const BIND_PROCESS: u32 = io(140);
+pub(crate) const UNBIND_PROCESS: u32 = io(141);
 
 /// The address of a field in a user's structure.
 fn field(arg: UserPtr, offset: usize) -> UserPtr {

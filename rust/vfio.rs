@@ -14,7 +14,7 @@
 //! | [`bindings`] | generated from the tree that is built against |
 //! | [`kapi`] | safe wrappers of what the kernel crate lacks |
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`] | arguments of ioctls; pure logic |
-//! | [`device`], [`group`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
+//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
 //! | [`file`] | what user space does with it |
 //! | [`abi`] | the C face: file operations and exported functions |
 //!
@@ -52,6 +52,8 @@ mod pages;
 mod ranges;
 #[deny(unsafe_code)]
 mod refusal;
+#[deny(unsafe_code)]
+mod sva;
 #[deny(unsafe_code)]
 mod uapi;
 #[cfg(CONFIG_VFIO_VIRQFD)]
@@ -91,6 +93,7 @@ struct Vfio {
     _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
     _sets: Loaded<device::sets::SETS>,
+    _ended: Loaded<sva::ENDED>,
 }
 
 impl kernel::Module for Vfio {
@@ -101,12 +104,15 @@ impl kernel::Module for Vfio {
         load.init(&group::GROUPS)?;
         load.init(&group::NODES)?;
         load.init(&container::DRIVERS)?;
+        load.init(&sva::ENDED)?;
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
             load.init(&kapi::eventfd::SLOTS)?;
             load.init(&virqfd::CLEANUP)?;
         }
 
+        let ended = OwnedQueue::new_single_threaded(c"vfio-sva")?;
+        let ended = Loaded::new(&sva::ENDED, Some(ended));
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
         let container_node = match cfg!(CONFIG_VFIO_CONTAINER) {
@@ -140,6 +146,7 @@ impl kernel::Module for Vfio {
             _groups: groups,
             _group_class: group_class,
             _sets: sets,
+            _ended: ended,
         })
     }
 }

@@ -77,8 +77,10 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong)
     match cmd {
         uapi::GET_API_VERSION => uapi::API_VERSION,
         uapi::CHECK_EXTENSION => container.check_extension(arg),
-        // CAST: Widens.
+        // CAST: These widen.
         uapi::SET_IOMMU => to_int(container.set_iommu(arg)) as c_long,
+        uapi::BIND_PROCESS => to_int(container.bind_process(UserPtr::from_addr(arg))) as c_long,
+        uapi::UNBIND_PROCESS => to_int(container.unbind_process(UserPtr::from_addr(arg))) as c_long,
         _ => container.ioctl(cmd, UserPtr::from_addr(arg)),
     }
 }

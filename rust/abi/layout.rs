@@ -35,6 +35,9 @@ same_layout!(uapi::feature::LoggingControl, vfio_device_feature_dma_logging_cont
 same_layout!(uapi::feature::LoggingRange, vfio_device_feature_dma_logging_range: iova, length);
 same_layout!(uapi::feature::LoggingReport, vfio_device_feature_dma_logging_report:
     iova, length, page_size, bitmap);
+same_layout!(uapi::sva::BindLayout, vfio_bind_process: argsz, flags, pasid, __reserved);
+same_layout!(uapi::sva::UnbindLayout, vfio_unbind_process: argsz, flags);
+same_layout!(uapi::sva::Feature, vfio_device_feature_sva: flags, max_pasids);
 
 const _: () = {
     assert!(uapi::API_VERSION == bindings::VFIO_API_VERSION as isize);
@@ -51,6 +54,13 @@ const _: () = {
     assert!(uapi::DEVICE_FEATURE == bindings::DEVICE_FEATURE);
     assert!(uapi::DEVICE_BIND_IOMMUFD == bindings::DEVICE_BIND_IOMMUFD);
     assert!(uapi::DEVICE_ATTACH_IOMMUFD_PT == bindings::DEVICE_ATTACH_IOMMUFD_PT);
+    assert!(uapi::BIND_PROCESS == bindings::BIND_PROCESS);
+    assert!(uapi::UNBIND_PROCESS == bindings::UNBIND_PROCESS);
+    assert!(
+        uapi::sva::FLAGS_OTHER
+            == bindings::VFIO_BIND_PROCESS_PID | bindings::VFIO_BIND_PROCESS_PIDFD
+    );
+    assert!(uapi::feature::SVA == bindings::VFIO_DEVICE_FEATURE_SVA);
     assert!(uapi::DEVICE_DETACH_IOMMUFD_PT == bindings::DEVICE_DETACH_IOMMUFD_PT);
 };
 

@@ -100,7 +100,11 @@ impl Backend {
     /// The end of [`bind`](Self::bind).
     fn unbind(&self, locked: &mut SetLocked<'_>) {
         match self {
-            Self::Iommufd(_) => locked.unbind_iommufd(),
+            Self::Iommufd(_) => {
+                // The device has been closed; its DMA is user space's still.
+                locked.device().state().processes().clear();
+                locked.unbind_iommufd();
+            }
             Self::NoIommu(_) => {}
             Self::Container(_) => {
                 let device = locked.device();

@@ -5,11 +5,12 @@
 //! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
 //! process that was handed the file what it holds.
 //!
-//! Locks: none at entry; the set's, over the listing of PASIDs.
+//! Locks: none at entry; over the listing of PASIDs the set's, then that of the processes.
 
 use super::DeviceFile;
 use crate::{
     kapi::{device::SysfsPath, vfio::SetLocked},
+    sva::Scope,
     uapi::attach::PASIDS,
 };
 use kernel::{seq_file::SeqFile, seq_print};
@@ -33,7 +34,20 @@ impl DeviceFile {
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
             show_pasids(&opened.device().lock_set(), m);
+            show_processes(self.state().processes(), m);
         }
+    }
+}
+
+/// The PASIDs of the processes that are bound: `4,9`.  No line when there is none.
+fn show_processes(processes: &Scope, m: &SeqFile) {
+    let mut before = "vfio-process-pasids: ";
+    processes.for_each_pasid(|pasid| {
+        seq_print!(m, "{}{}", before, pasid);
+        before = ",";
+    });
+    if before == "," {
+        seq_print!(m, "\n");
     }
 }
 

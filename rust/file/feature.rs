@@ -5,7 +5,7 @@
 //! C counterpart: `vfio_ioctl_device_feature()`.  Those of migration and of the logging of DMA are
 //! in [`migration`](super::migration) and [`logging`](super::logging).
 
-use super::{logging, migration};
+use super::{logging, migration, process, DeviceFile};
 use crate::{
     kapi::vfio::{Device, Open},
     uapi::feature::{self, Feature},
@@ -18,7 +18,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 ///
 /// In this order: those of [`Feature::read`]; those of the feature; `ENOTTY` for one that the
 /// driver does not know either.
-pub(super) fn feature(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
+pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     let arg = Feature::read(arg)?;
     match arg.id() {
         feature::MIGRATION => migration::capabilities(device, &arg).map(|()| 0),
@@ -28,6 +28,7 @@ pub(super) fn feature(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
         feature::DMA_LOGGING_START => logging::start(device, &arg).map(|()| 0),
         feature::DMA_LOGGING_STOP => logging::stop(device, &arg).map(|()| 0),
         feature::DMA_LOGGING_REPORT => logging::report(device, &arg).map(|()| 0),
+        feature::SVA => process::feature(file, device, &arg).map(|()| 0),
         _ => device.device_feature(arg.flags(), arg.data, arg.size),
     }
 }

@@ -5,7 +5,7 @@
 use super::device::as_raw;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{device::Device, error::to_result, prelude::*};
+use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
 
 /// A reference on a `struct iommu_group`.
 pub(crate) struct IommuGroup(NonNull<bindings::iommu_group>);
@@ -64,9 +64,44 @@ impl IommuGroup {
         unsafe { bindings::iommu_group_remove_device(as_raw(dev)) }
     }
 
+    /// The device of a group that has but one.
+    pub(crate) fn sole_device(&self) -> Option<ARef<Device>> {
+        let mut members = Members {
+            count: 0,
+            last: None,
+        };
+        // SAFETY: `self` holds a reference; the function takes what is passed for what it is.
+        unsafe {
+            bindings::iommu_group_for_each_dev(
+                self.0.as_ptr(),
+                (&raw mut members).cast(),
+                Some(count_member),
+            )
+        };
+        members.last.filter(|_| members.count == 1)
+    }
+
     pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
         self.0.as_ptr()
     }
+}
+
+/// What [`IommuGroup::sole_device`] learns.
+struct Members {
+    count: usize,
+    last: Option<ARef<Device>>,
+}
+
+/// # Safety
+///
+/// Called by `iommu_group_for_each_dev()` with a device of the group and a [`Members`].
+unsafe extern "C" fn count_member(dev: *mut bindings::device, members: *mut c_void) -> c_int {
+    // SAFETY: By the caller's promise.
+    let (dev, members): (&Device, _) =
+        unsafe { (Device::from_raw(dev), &mut *members.cast::<Members>()) };
+    members.count = members.count.saturating_add(1);
+    members.last = Some(dev.into());
+    0
 }
 
 impl Clone for IommuGroup {

@@ -84,6 +84,10 @@ events! {
         minor: c_int, dev: &CStr, pasid: u32, pt_id: u32, used: u32, err: c_int);
     detach: __tracepoint_vfio_detach, rust_do_trace_vfio_detach(
         minor: c_int, dev: &CStr, pasid: u32, err: c_int);
+    bind_process: __tracepoint_vfio_bind_process, rust_do_trace_vfio_bind_process(
+        minor: c_int, dev: &CStr, pasid: u32, err: c_int);
+    unbind_process: __tracepoint_vfio_unbind_process, rust_do_trace_vfio_unbind_process(
+        minor: c_int, dev: &CStr, pasid: u32, err: c_int);
     close: __tracepoint_vfio_close, rust_do_trace_vfio_close(
         minor: c_int, dev: &CStr, group: bool, bound: bool, err: c_int);
 }

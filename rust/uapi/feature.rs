@@ -23,6 +23,8 @@ pub(crate) const DMA_LOGGING_STOP: u32 = 7;
 pub(crate) const DMA_LOGGING_REPORT: u32 = 8;
 pub(crate) const MIG_DATA_SIZE: u32 = 9;
 pub(crate) const MIG_PRECOPY_INFO_V2: u32 = 12;
+/// Ours: `VFIO_DEVICE_FEATURE_SVA`.
+pub(crate) const SVA: u32 = 0xff00;
 
 /// The head of the structure; data follows.
 #[repr(C)]
@@ -96,6 +98,15 @@ impl Feature {
             return Err(EINVAL);
         }
         Ok(true)
+    }
+
+    /// As [`check`](Self::check), of a feature that can be read alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check).
+    pub(crate) fn check_get<T>(&self) -> Result<bool> {
+        self.check(FLAG_GET, size_of::<T>())
     }
 
     /// Reads the data.

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Processes whose address spaces all devices of a container's groups may use.
+//!
+//! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
+//!
+//! Locks: the container's, over that of [`Scope`](crate::sva::Scope) and over nothing of user
+//! memory: a group that comes or goes meanwhile finds a process bound, or does not.
+
+use super::{Container, Inner, Member};
+use crate::{
+    kapi::vfio::iommu_driver::GroupType,
+    sva::Process,
+    uapi::sva::{check_unbind, BindProcess},
+};
+use kernel::{current, mm::MmWithUser, prelude::*, sync::Arc, uaccess::UserPtr};
+
+impl Inner {
+    /// Whether processes can be bound.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without a backend; `EOPNOTSUPP` when there is a group without an IOMMU.
+    fn check_processes(&self) -> Result {
+        if self.backend.is_none() {
+            return Err(EINVAL);
+        }
+        let physical = |member: &Arc<Member>| member.kind == GroupType::Iommu;
+        match self.members.iter().all(physical) {
+            true => Ok(()),
+            false => Err(EOPNOTSUPP),
+        }
+    }
+
+    /// Lets a group that has been attached to the backend join in with the processes.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of [`Scope::add`].
+    pub(super) fn add_to_processes(&self, member: &Member) -> Result {
+        match member.kind {
+            GroupType::Iommu => self.processes.add(&member.iommu_group),
+            _ if self.processes.is_empty() => Ok(()),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+}
+
+impl Container {
+    /// `VFIO_BIND_PROCESS`.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` without a backend; those of [`BindProcess::read`]; `EOPNOTSUPP` when
+    /// there is a group without an IOMMU; those of [`Scope::bind`](crate::sva::Scope::bind);
+    /// `EFAULT` (the PASID could not be written), which undoes it.
+    pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
+        self.backend().ok_or(EINVAL)?;
+        let arg = BindProcess::read(arg)?;
+        let task = current!();
+        let process = self.bind(task.mm().ok_or(EINVAL)?)?;
+        arg.write_pasid(process.pasid())
+            .inspect_err(|_| process.unbind())
+    }
+
+    fn bind(&self, mm: &MmWithUser) -> Result<Arc<Process>> {
+        let inner = self.inner.lock();
+        inner.check_processes()?;
+        let groups = inner.members.iter().map(|member| &member.iommu_group);
+        inner.processes.bind(mm, groups)
+    }
+
+    /// `VFIO_UNBIND_PROCESS`.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` without a backend; those of [`check_unbind`]; `EOPNOTSUPP` when
+    /// there is a group without an IOMMU; `ENOENT` (not bound).
+    pub(crate) fn unbind_process(&self, arg: UserPtr) -> Result {
+        self.backend().ok_or(EINVAL)?;
+        check_unbind(arg)?;
+        let task = current!();
+        let inner = self.inner.lock();
+        inner.check_processes()?;
+        inner.processes.unbind(task.mm().ok_or(EINVAL)?).map(|_| ())
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Processes whose address spaces a bound device may use.
+//!
+//! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
+//!
+//! Locks: those of [`Scope`](crate::sva::Scope), over nothing of user memory.
+
+use super::{errno_of, DeviceFile};
+use crate::{
+    device::open::Path,
+    kapi::{
+        iommu::IommuGroup,
+        iommu_sva::max_pasids,
+        trace,
+        vfio::{iommu_driver::GroupType, Device, Open},
+    },
+    uapi::{
+        feature::Feature,
+        sva::{self, check_unbind, BindProcess},
+    },
+};
+use kernel::{current, prelude::*, uaccess::UserPtr};
+
+/// Whether the file serves.
+///
+/// # Errors
+///
+/// `ENOTTY` for one that came by way of the group; `EOPNOTSUPP` for a device that does no DMA of
+/// its own, or without an IOMMU.
+fn check(file: &DeviceFile) -> Result {
+    match (file.path, file.kind) {
+        (Path::Group, _) => Err(ENOTTY),
+        (Path::Cdev, GroupType::Iommu) => Ok(()),
+        (Path::Cdev, GroupType::Emulated | GroupType::NoIommu) => Err(EOPNOTSUPP),
+    }
+}
+
+/// `VFIO_BIND_PROCESS`.
+///
+/// # Errors
+///
+/// In this order: those of [`check`]; those of [`BindProcess::read`]; those of
+/// [`Scope::bind`](crate::sva::Scope::bind); `EFAULT` (the PASID could not be written), which
+/// undoes it.
+pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
+    let result = try_bind(file, device, arg);
+    if trace::bind_process::enabled() {
+        let pasid = *result.as_ref().unwrap_or(&0);
+        let errno = errno_of(&result);
+        file.traced(|minor, dev| trace::bind_process::record(minor, dev, pasid, errno));
+    }
+    result.map(|_| ())
+}
+
+fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u32> {
+    check(file)?;
+    let arg = BindProcess::read(arg)?;
+    let task = current!();
+    let mm = task.mm().ok_or(EINVAL)?;
+    let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
+    let process = file
+        .state()
+        .processes()
+        .bind(mm, core::iter::once(&group))?;
+    arg.write_pasid(process.pasid())
+        .inspect_err(|_| process.unbind())?;
+    Ok(process.pasid())
+}
+
+/// `VFIO_UNBIND_PROCESS`.
+///
+/// # Errors
+///
+/// In this order: those of [`check`]; those of [`check_unbind`]; `ENOENT` (not bound).
+pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
+    let result = try_unbind(file, arg);
+    if trace::unbind_process::enabled() {
+        let pasid = *result.as_ref().unwrap_or(&0);
+        let errno = errno_of(&result);
+        file.traced(|minor, dev| trace::unbind_process::record(minor, dev, pasid, errno));
+    }
+    result.map(|_| ())
+}
+
+fn try_unbind(file: &DeviceFile, arg: UserPtr) -> Result<u32> {
+    check(file)?;
+    check_unbind(arg)?;
+    let task = current!();
+    let mm = task.mm().ok_or(EINVAL)?;
+    file.state().processes().unbind(mm)
+}
+
+/// `VFIO_DEVICE_FEATURE_SVA`.
+///
+/// # Errors
+///
+/// In this order: `ENOTTY` where [`check`] fails; `EINVAL` (not a question, or too small);
+/// `EFAULT`.
+pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -> Result {
+    check(file).map_err(|_| ENOTTY)?;
+    if !arg.check_get::<sva::Feature>()? {
+        return Ok(());
+    }
+    arg.write_data(&sva::Feature {
+        flags: 0,
+        max_pasids: max_pasids(device.parent()),
+    })
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `VFIO_BIND_PROCESS` and `VFIO_UNBIND_PROCESS` (`include/uapi/linux/vfio_sva.h`).
+
+use super::field;
+use crate::kapi::uaccess;
+use core::mem::offset_of;
+use kernel::{prelude::*, uaccess::UserPtr};
+use zerocopy_derive::{Immutable, IntoBytes};
+
+/// `VFIO_BIND_PROCESS_PID` and `VFIO_BIND_PROCESS_PIDFD`: another process than the caller.
+pub(crate) const FLAGS_OTHER: u32 = 1 << 0 | 1 << 1;
+
+/// `struct vfio_bind_process`.
+#[repr(C)]
+pub(crate) struct BindLayout {
+    pub(crate) argsz: u32,
+    pub(crate) flags: u32,
+    pub(crate) pasid: u32,
+    pub(crate) __reserved: u32,
+}
+
+/// `struct vfio_unbind_process`.
+#[repr(C)]
+pub(crate) struct UnbindLayout {
+    pub(crate) argsz: u32,
+    pub(crate) flags: u32,
+}
+
+/// `struct vfio_device_feature_sva`.
+#[repr(C)]
+#[derive(IntoBytes, Immutable)]
+pub(crate) struct Feature {
+    pub(crate) flags: u32,
+    pub(crate) max_pasids: u32,
+}
+
+/// A valid argument of `VFIO_BIND_PROCESS`.
+pub(crate) struct BindProcess(UserPtr);
+
+impl BindProcess {
+    /// # Errors
+    ///
+    /// In this order: `EFAULT`; `EINVAL` (size below 16, unknown flags, reserved bits);
+    /// `EOPNOTSUPP` (another process).
+    pub(crate) fn read(arg: UserPtr) -> Result<Self> {
+        let [argsz, flags, _pasid, reserved]: [u32; 4] = uaccess::read(arg)?;
+        if (argsz as usize) < size_of::<BindLayout>() || flags & !FLAGS_OTHER != 0 || reserved != 0
+        {
+            return Err(EINVAL);
+        }
+        match flags {
+            0 => Ok(Self(arg)),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+
+    /// Writes the PASID.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn write_pasid(&self, pasid: u32) -> Result {
+        uaccess::write(field(self.0, offset_of!(BindLayout, pasid)), &pasid)
+    }
+}
+
+/// Whether the argument of `VFIO_UNBIND_PROCESS` is valid.
+///
+/// # Errors
+///
+/// In this order: `EFAULT`; `EINVAL` (size below 8, unknown flags).
+pub(crate) fn check_unbind(arg: UserPtr) -> Result {
+    let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
+    match flags {
+        0 if argsz as usize >= size_of::<UnbindLayout>() => Ok(()),
+        _ => Err(EINVAL),
+    }
+}
