@@ -8,6 +8,7 @@
 #include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
+#include "lib/sva.h"
 #include "lib/test.h"
 #include "lib/viommu.h"
 
@@ -168,6 +169,12 @@ TEST_F(introspect_trace, device)
 	EXPECT_EQ(0, cdev_attach(fd, &pt));
 	EXPECT_NE(ioas, pt);
 	want(&self->wanted, "vfio_attach", "pasid=0 pt_id=%u used=%u err=0", ioas, pt);
+
+	/* The device has no PASIDs. */
+	EXPECT_EQ(BY_CORE(-ENOTTY, -ENOSPC), process_bind(fd, NULL));
+	want(&self->wanted, "vfio_bind_process", "pasid=0 err=%d", -ENOSPC);
+	EXPECT_EQ(BY_CORE(-ENOTTY, -ENOENT), process_unbind(fd));
+	want(&self->wanted, "vfio_unbind_process", "pasid=0 err=%d", -ENOENT);
 	close(fd);
 	want(&self->wanted, "vfio_close", "access=cdev bound=yes err=0");
 
