@@ -27,10 +27,14 @@ impl Bond {
     ///
     /// # Errors
     ///
-    /// `EPERM` when the group has more devices; those of `iommu_sva_bind_device()`, of which
+    /// In this order: `EPERM` when the group has more devices; `ENOSPC` when its device has no
+    /// PASIDs, be the address space's known or not; those of `iommu_sva_bind_device()`, of which
     /// `vfio_sva.h` tells.
     pub(crate) fn new(group: &IommuGroup, mm: &MmWithUser) -> Result<Self> {
         let dev = group.sole_device().ok_or(EPERM)?;
+        if max_pasids(&dev) == 0 {
+            return Err(ENOSPC);
+        }
         // SAFETY: Both are valid, and the address space has users.
         let raw = unsafe { bindings::vfio_helper_iommu_sva_bind_device(as_raw(&dev), mm.as_raw()) };
         let handle = NonNull::new(kernel::error::from_err_ptr(raw)?).ok_or(ENODEV)?;
