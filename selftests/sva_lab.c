@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
@@ -40,22 +41,6 @@ FIXTURE_TEARDOWN(sva_lab)
 	/* Whatever the test was: no bond is left. */
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 	EXPECT_EQ(0, pasid_entries(&self->other));
-}
-
-/* Is @pasid the caller's page table, for this device? */
-static bool is_mine(int lab, const struct pci *pci, uint32_t pasid)
-{
-	struct pasid_entry entry;
-
-	return !pasid_entry(pci, pasid, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE &&
-	       sva_lab_root(lab) && pasid_root(&entry) == sva_lab_root(lab);
-}
-
-static int entry_of(const struct pci *pci, uint32_t pasid)
-{
-	struct pasid_entry entry;
-
-	return pasid_entry(pci, pasid, &entry);
 }
 
 /* Without what the module pretends Linux refuses, and nothing comes of it. */
