@@ -79,8 +79,7 @@ static void answer(int to, int what)
 }
 
 /* The life of the child, or of the program that it became: the file's number in @fd. */
-static void __attribute__((noreturn)) obey(int from, int to, int fd, int lab,
-					   const struct pci *pci)
+static _Noreturn void obey(int from, int to, int fd, int lab, const struct pci *pci)
 {
 	char what, text[64];
 	uint32_t pasid;
