@@ -183,8 +183,8 @@ class Machine:
         command = [platform.qemu, "-accel", self.accel or accelerator(platform), "-cpu", self.cpu,
                    "-m", self.memory, "-smp", str(self.cpus), "-machine", platform.machine,
                    "-nodefaults", "-nographic", "-no-reboot",
-                   "-kernel", os.path.join(kernel_build(self.kernel), platform.image), "-initrd",
-                   os.path.join(folder, "initrd"),
+                   "-kernel", os.path.join(kernel_build(self.kernel), platform.image),
+                   "-initrd", os.path.join(folder, "initrd"),
                    "-append", " ".join(a for a in kernel_args if a)]
         if interactive:
             command += ["-chardev", "stdio,mux=on,signal=off,id=console"]
@@ -206,6 +206,11 @@ class Machine:
     async def run_async(self, interactive=False):
         """Boots, serves the guest, returns a Result."""
         self.event_came = asyncio.Event()
+        try:
+            program = self._device_program()
+        except Failure as failure:
+            # So that what runs on this machine fails, and all else runs.
+            return Result([], "", f"there is no program for the devices: {failure}")
         with tempfile.TemporaryDirectory(prefix="vm-") as folder:
             # Another run may write a log of the same name: it gets that name when it is whole.
             console = f"{self.log}.{os.getpid()}" if self.log else os.path.join(folder, "console")
@@ -220,11 +225,6 @@ class Machine:
             command += ["-mon", "qmp,mode=control"]
             if os.environ.get("V"):
                 print("+", shlex.join(command), file=sys.stderr)
-            try:
-                program = self._device_program()
-            except Failure as failure:
-                # So that what runs on this machine fails, and all else runs.
-                return Result([], "", f"there is no program for the devices: {failure}")
             async with servers.Servers(program, self._served(), folder) as beside:
                 result = await self._run_qemu(command, channels, console, interactive)
                 result.reason = "; ".join(filter(None, (result.reason, await beside.complaints())))
