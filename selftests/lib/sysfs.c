@@ -255,6 +255,14 @@ uint64_t pci_bar(const struct pci *pci, int bar)
 	return line ? strtoull(line, NULL, 16) : 0;
 }
 
+int pci_virtual(const struct pci *physical, int nth, struct pci *pci)
+{
+	char path[256], bdf[32];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/virtfn%d", physical->bdf, nth);
+	return sysfs_link(path, bdf, sizeof(bdf)) ?: pci_fill(bdf, pci);
+}
+
 void pci_driver(const struct pci *pci, char *buf, size_t size)
 {
 	char path[256];

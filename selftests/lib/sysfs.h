@@ -51,6 +51,8 @@ int pci_find_pair(uint32_t id, struct pci *a, struct pci *b);
 int pci_find_mixed(uint32_t id, struct pci *pci, struct pci *host);
 /* Two functions with this ID on one bus behind a port: one device set. */
 int pci_find_siblings(uint32_t id, struct pci *a, struct pci *b);
+/* The @nth virtual function of a physical one. */
+int pci_virtual(const struct pci *physical, int nth, struct pci *pci);
 
 /* Where the host has BAR @bar; 0 if there is none. */
 uint64_t pci_bar(const struct pci *pci, int bar);

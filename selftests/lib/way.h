@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A device that is opened in one of the three ways that there are, with memory for its DMA. */
+#ifndef LIB_WAY_H
+#define LIB_WAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sysfs.h"
+
+enum way {
+	WAY_CDEV,	/* by its own node */
+	WAY_GROUP,	/* by its group, an iommufd in the place of a container */
+	WAY_CONTAINER,	/* by its group, with a container and type1 */
+};
+
+struct opened {
+	enum way way;
+	int space;	/* the iommufd or the container */
+	int group;	/* -1 without one */
+	int fd;
+	uint32_t ioas;
+	void *bar;
+	size_t bar_size;
+};
+
+#define OPENED_NONE ((struct opened){ .space = -1, .group = -1, .fd = -1 })
+
+/*
+ * Opens a device that is on its driver already, with @token (16 bytes) if that is not
+ * NULL, in the address space of @with, or in a new one if that is NULL.  0 or -errno,
+ * and then nothing is left open.
+ */
+int way_open(enum way way, const struct pci *pci, const void *token,
+	     const struct opened *with, struct opened *o);
+void way_close(struct opened *o);
+/* Maps BAR 0, until it is closed: a mapping keeps the device open.  NULL if that fails. */
+void *way_bar(struct opened *o);
+/* Readable and writeable. */
+int way_map(const struct opened *o, void *va, size_t size, uint64_t iova);
+int way_unmap(const struct opened *o, uint64_t iova, size_t size);
+
+#endif
