@@ -10,6 +10,8 @@ import dataclasses
 Device = collections.namedtuple("Device", "id address args features", defaults=("",))
 
 EDU = "edu,dma_mask=18446744073709551615"
+# As a device on PCI of today, which does DMA by way of the IOMMU
+VIRTIO_NET = "virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile="
 
 # A port whose bus can be reset: QEMU's link never tells that it is up, and of a slow one that does not plug
 # Linux does not want to know.
@@ -211,6 +213,20 @@ MACHINES = {
         Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
         Device("edu1", "0000:00:05.0", f"{EDU},addr=5.0"),
     ]),
+    # Physical functions that have virtual ones, of three makes.  Those of virtio are devices of their own to
+    # QEMU, which come into being with the others; one hub connects all three.
+    "sriov": Kind("intel-legacy", [
+        Device("rp1", "0000:00:03.0", "pcie-root-port,addr=3.0,chassis=1,slot=1"),
+        Device("igb0", "0000:01:00.0", "igb,bus=rp1"),
+        Device("rp2", "0000:00:04.0", "pcie-root-port,addr=4.0,chassis=2,slot=2"),
+        Device("subsystem", "", "nvme-subsys"),
+        Device("nvme0", "0000:02:00.0", "nvme,bus=rp2,serial=rust-vfio,subsys=subsystem,sriov_max_vfs=2,"
+               "sriov_vq_flexible=4,sriov_vi_flexible=2"),
+        Device("rp3", "0000:00:05.0", "pcie-root-port,addr=5.0,chassis=3,slot=3"),
+        *(Device(f"virtio{n}", f"0000:03:00.{n}",
+                 f"{VIRTIO_NET},netdev=port{n},bus=rp3,addr=0.{n},sriov-pf=virtio0") for n in (2, 1)),
+        Device("virtio0", "0000:03:00.0", f"{VIRTIO_NET},netdev=port0,bus=rp3"),
+    ], backends=tuple(a for n in range(3) for a in ("-netdev", f"hubport,hubid=0,id=port{n}"))),
     # The kernel's own selftests: many kinds of devices, each in a group of its own
     "kernel": Kind("intel-legacy", [
         Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
