@@ -35,6 +35,7 @@ SUITES := \
 	test-viommu \
 	test-arm64 \
 	test-versions \
+	test-drivers \
 	test-guest \
 	test-dpdk \
 	test-modprobe
@@ -79,6 +80,10 @@ test-versions:
 	@$(S)/prepare modversions
 	@set -f; $(VM_ENTER) $(S)/run-tests --kernel modversions --no-kernel-tests --cores $(CORES) \
 		--vms $(VMS) $(or $(TESTS),$(VERSIONED))
+
+test-drivers:
+	@$(S)/prepare drivers
+	@set -f; $(VM_ENTER) $(S)/test-drivers --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-dpdk:
 	@$(S)/prepare base
@@ -152,6 +157,8 @@ help:
 # help:                          TESTS=, CORES=    as above
 # help:   make test-modprobe   installed under updates/: modprobe, aliases, autoload, going back
 # help:                          TESTS='PATTERN...'  some cases
+# help:   make test-drivers    each VFIO driver that builds for x86-64 is loaded on both cores (a kernel
+# help:                          more: 15 to 40 minutes)             TESTS=, CORES= as above
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)
