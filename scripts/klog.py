@@ -10,7 +10,7 @@ REPORT = re.compile("|".join((
     r"possible circular locking", r"possible recursive locking", r"inconsistent lock state", r"lock held when",
     r"suspicious RCU usage", r"Invalid wait context", r"bad unlock balance", r"sleeping function called from invalid",
     r"scheduling while atomic", r"\bDEBUG_LOCKS_WARN_ON", r"refcount_t: ", r"list_(add|del) corruption",
-    r"general protection fault", r"unable to handle (page fault|kernel)", r"\bKASAN: ", r"UBSAN: ",
+    r"general protection fault", r"unable to handle (page fault|kernel)", r"\bKASAN: ", r"UBSAN: ", r"CFI failure at",
     r"kmemleak: \d+ new suspected", r"unreferenced object 0x", r"ODEBUG: ",
     r"kobject: .*(is not initialized|tried to init)",
     r"self-detected stall", r"detected stalls", r"soft lockup", r"hung_task", r"rust_kernel: panicked", r"panicked at",

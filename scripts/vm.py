@@ -72,20 +72,20 @@ def architecture(build):
         return "arm64" if "CONFIG_ARM64=y\n" in f else "x86_64"
 
 
-def test_driver(variant):
-    """The tests' own driver, which either core loads; returns its path."""
+def small_module(variant, folder, name):
+    """A module of selftests/FOLDER, built against a kernel; returns its path."""
     build = kernel_build(variant)
-    out = os.path.join(TOP, "build", f"testdrv-{os.path.basename(build)}")
+    out = os.path.join(TOP, "build", f"{folder}-{os.path.basename(build)}")
     os.makedirs(out, exist_ok=True)
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/testdrv", f"MO={out}", "LLVM=1",
+        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/{folder}", f"MO={out}", "LLVM=1",
                                  f"ARCH={architecture(build)}", "modules"],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode:
         sys.stderr.write(result.stdout)
-        raise Failure("the test driver does not build")
-    return os.path.join(out, "vfio-testdrv.ko")
+        raise Failure(f"selftests/{folder} does not build")
+    return os.path.join(out, name)
 
 
 def base_archive(variant, module, tests=False):
@@ -94,7 +94,8 @@ def base_archive(variant, module, tests=False):
     build = kernel_build(variant)
     initramfs.write_base(cpio, TOP, build, module, script("busybox", architecture(build)))
     if tests:
-        cpio.file("modules/vfio_testdrv.ko", test_driver(variant))
+        # The tests' own driver, which either core loads.
+        cpio.file("modules/vfio_testdrv.ko", small_module(variant, "testdrv", "vfio-testdrv.ko"))
     return cpio.bytes()
 
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Bugs on purpose, one for each debugging tool of the debug kernel, so that a test run shows that
+//! Bugs on purpose, one for each debugging tool of the debug kernel and for CFI, so that a test run shows that
 //! the tools see Rust code and that the log scanner sees the tools. Never load it elsewhere.
 //!
 //! `insmod planted.ko bug=N`: 1 a function that sleeps called under a spin lock, 2 an allocation
-//! that nobody frees, 3 a read after free, 4 two mutexes taken in both orders.
+//! that nobody frees, 3 a read after free, 4 two mutexes taken in both orders, 5 a function called
+//! by a pointer to another type, 6 the same from C.
 
+use kernel::bindings;
+use kernel::ffi::c_int;
 use kernel::new_mutex;
 use kernel::new_spinlock;
 use kernel::prelude::*;
@@ -20,7 +23,7 @@ module! {
     params: {
         bug: i32 {
             default: 0,
-            description: "Which bug (1 to 4)",
+            description: "Which bug (1 to 6)",
         },
     },
 }
@@ -92,6 +95,41 @@ fn planted_inversion(locks: &Locks) {
     pr_info!("locked {} {}\n", *second, *first);
 }
 
+/// A function that nobody may call by way of a pointer to a function of another type.
+extern "C" fn planted_callee(number: u64) -> c_int {
+    pr_info!("called with {:#x}\n", number);
+    0
+}
+
+/// A pointer to another type, called.
+#[inline(never)]
+fn planted_call() -> Result {
+    let right: extern "C" fn(u64) -> c_int = planted_callee;
+    // SAFETY: None. This is the bug, harmless but for CFI: the argument fits.
+    let wrong: extern "C" fn(u32) -> c_int = unsafe { core::mem::transmute(right) };
+    if core::hint::black_box(wrong)(1) != 0 {
+        return Err(EIO);
+    }
+    Ok(())
+}
+
+/// The same for C to call.
+#[inline(never)]
+fn planted_callback() -> Result {
+    let right: extern "C" fn(u64) -> c_int = planted_callee;
+    // SAFETY: None. This is the bug; it does no harm either, for one register holds the argument.
+    let wrong: bindings::device_iter_t = Some(unsafe { core::mem::transmute(right) });
+    // SAFETY: The bus is there for good, and the callback takes whatever data.
+    kernel::error::to_result(unsafe {
+        bindings::bus_for_each_dev(
+            &raw const bindings::platform_bus_type,
+            core::ptr::null_mut(),
+            core::ptr::null_mut(),
+            wrong,
+        )
+    })
+}
+
 impl kernel::Module for Planted {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let locks = KBox::pin_init(Locks::new(), GFP_KERNEL)?;
@@ -100,6 +138,8 @@ impl kernel::Module for Planted {
             2 => planted_leak()?,
             3 => planted_use_after_free()?,
             4 => planted_inversion(&locks),
+            5 => planted_call()?,
+            6 => planted_callback()?,
             _ => return Err(EINVAL),
         }
         Ok(Planted)
