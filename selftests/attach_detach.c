@@ -393,6 +393,9 @@ FIXTURE_SETUP(attach_dma)
 {
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
+	/* Which tells where a page is. */
+	if (!has_procfs())
+		SKIP(return, NO_PROCFS);
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	ASSERT_EQ(0, cdev_detach(self->s.fd));
 	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));

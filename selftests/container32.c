@@ -28,8 +28,8 @@ FIXTURE(container32) {
 
 FIXTURE_SETUP(container32)
 {
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));

@@ -32,8 +32,8 @@ FIXTURE(container_close) {
 
 FIXTURE_SETUP(container_close)
 {
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	for (int i = 0; i < 2; i++)
 		if (pci_find(TESTDEV, i, &self->pci[i]))
 			SKIP(return, "no two iommu-testdev");
@@ -356,8 +356,8 @@ TEST(unplugged)
 	struct boxed b;
 	struct pci pci;
 
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find_at(EDU, true, &pci))
 		SKIP(return, "no edu device behind a port");
 	if (qmp_device_id(pci.bdf, id, sizeof(id)) ||

@@ -81,8 +81,8 @@ static const char *expected(container_driver_t *self, const char *text)
 FIXTURE_SETUP(container_driver)
 {
 	self->drv = -1;
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (module_load(MODULE))
 		SKIP(return, "no module " MODULE);
 	self->drv = testdrv_open();

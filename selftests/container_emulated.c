@@ -26,8 +26,8 @@ FIXTURE(container_emulated) {
 
 FIXTURE_SETUP(container_emulated)
 {
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
 		SKIP(return, "no module vfio-testdrv");
@@ -350,6 +350,8 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 
 	if (!core_is_rust())
 		SKIP(return, "the core in C mixes up the two");
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	iommufd = iommufd_open();
 	ASSERT_GE(iommufd, 0);
 	ASSERT_EQ(0, group_unset(self->group));

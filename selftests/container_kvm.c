@@ -26,8 +26,8 @@ FIXTURE_SETUP(container_kvm)
 	self->kvm = -1;
 	self->fd = -1;
 	self->vm = (struct machine){ -1, -1 };
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
 		SKIP(return, "no module vfio-testdrv");

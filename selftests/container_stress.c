@@ -37,8 +37,8 @@ FIXTURE_SETUP(container_stress)
 	self->group[1] = -1;
 	if (!core_is_rust())
 		SKIP(return, "the core in C uses what it does not hold");
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	for (int i = 0; i < 2; i++) {
 		if (pci_find(TESTDEV, i, &self->pci[i]))
 			SKIP(return, "no two iommu-testdev");

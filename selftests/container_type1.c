@@ -31,8 +31,8 @@ FIXTURE_SETUP(container_type1)
 {
 	self->box = BOXED_NONE;
 	self->second = BOXED_NONE;
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find(TESTDEV, 0, &self->a) || pci_find(TESTDEV, 1, &self->b))
 		SKIP(return, "no two iommu-testdev");
 	ASSERT_EQ(0, boxed_open(&self->a, &self->box));
@@ -264,8 +264,8 @@ TEST(host_driver)
 	struct pci pci, host;
 	char driver[64];
 
-	if (container == -ENOENT)
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	ASSERT_GE(container, 0);
 	if (pci_find_mixed(EDU, &pci, &host))
 		SKIP(return, "no edu in a group with a device of the host");
@@ -304,8 +304,10 @@ TEST(claimed)
 	int cdev, iommufd;
 	struct pci a, b;
 
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find_pair(EDU, &a, &b))
 		SKIP(return, "no two edu devices in one group");
 	ASSERT_EQ(0, pci_to_vfio(&b));
@@ -343,8 +345,10 @@ TEST(owned_by_an_iommufd)
 	struct legacy l;
 	struct pci pci;
 
-	if (container == -ENOENT)
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find_at(EDU, false, &pci))
 		SKIP(return, "no edu device on the root bus");
 	ASSERT_EQ(0, legacy_open(&pci, &l));

@@ -280,8 +280,11 @@ TEST_F(device_ioctl, fdinfo)
 {
 	char path[64], text[4096], want[PATH_MAX + 64], device[128];
 	char real[PATH_MAX];
-	int fd = cdev_open(&self->pci);
+	int fd;
 
+	if (!has_procfs())
+		SKIP(return, NO_PROCFS);
+	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
 	snprintf(device, sizeof(device), "/sys/bus/pci/devices/%s",
 		 self->pci.bdf);
@@ -307,6 +310,8 @@ TEST_F(device_ioctl, same_node)
 	char path[128], link[64], target[PATH_MAX];
 	ssize_t n;
 
+	if (!has_procfs())
+		SKIP(return, NO_PROCFS);
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", self->s.fd);
 	n = readlink(link, target, sizeof(target) - 1);

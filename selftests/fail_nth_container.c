@@ -31,8 +31,8 @@ FIXTURE_SETUP(fail_nth_container)
 	self->sweep.fault = fault_open();
 	if (self->sweep.fault < 0)
 		SKIP(return, "no fault injection in this kernel");
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
 	if (viommu_of(&self->pci) == VIOMMU_VIRTIO)

@@ -216,6 +216,11 @@ TEST_F(introspect, fdinfo_emulated)
 	EXPECT_EQ(0, testdrv_close(drv));
 }
 
+static bool has_debugfs(void)
+{
+	return !access(VFIO_DEBUGFS, F_OK);
+}
+
 /* Every open file of the device with its process, in the order of their opening. */
 TEST_F(introspect, holders)
 {
@@ -224,12 +229,12 @@ TEST_F(introspect, holders)
 	char want[512];
 	int copy;
 
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	if (!core_is_rust()) {
 		EXPECT_STREQ("none", holders(&self->pci));
 		return;
 	}
-	if (access(VFIO_DEBUGFS, F_OK))
-		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	EXPECT_STREQ(holder_line(getpid(), "cdev", false, own_name()), holders(&self->pci));
 
 	/* A name may be anything; what could break the line does not get there. */
@@ -263,6 +268,8 @@ TEST_F(introspect, holder_is_who_binds)
 	const char *line;
 	pid_t pid;
 
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	ASSERT_EQ(0, pipe(ends));
 	pid = fork();
 	if (!pid) {
@@ -292,6 +299,8 @@ TEST_F(introspect, holders_by_group)
 	char want[512];
 	int fd;
 
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	ASSERT_GE(by.group, 0);
 	fd = open_by_group(&by);
 	ASSERT_GE(fd, 0);
@@ -314,6 +323,8 @@ TEST_F(introspect, holders_of_a_device_that_goes)
 	struct other other;
 	struct task task;
 
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	ASSERT_EQ(0, other_start(&other, "unbound", open_path, self->node));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));

@@ -28,8 +28,8 @@ FIXTURE_SETUP(noiommu_container)
 	self->container = -1;
 	self->group = -1;
 	self->fd = -1;
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+	if (!has_containers())
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find_bare(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev without an IOMMU");
 	if (!set_noiommu("Y"))

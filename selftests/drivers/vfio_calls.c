@@ -318,6 +318,7 @@ static int do_find(struct slot *slot, struct device *parent)
 	return found ? container_of(found, struct calls, vdev)->slot - slots : -ENOENT;
 }
 
+#if IS_ENABLED(CONFIG_IOMMUFD)
 static int do_dev_id(struct slot *slot, struct calls_args *args)
 {
 	struct vfio_device *vdev = &slot->calls->vdev;
@@ -367,6 +368,17 @@ static int do_op(struct slot *slot, struct calls_args *args)
 	mutex_unlock(&vdev->dev_set->lock);
 	return ret;
 }
+#else
+static int do_dev_id(struct slot *slot, struct calls_args *args)
+{
+	return -EOPNOTSUPP;
+}
+
+static int do_op(struct slot *slot, struct calls_args *args)
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* ---- helpers that need no device ---- */
 
@@ -378,7 +390,7 @@ static int do_file(struct slot *slot, int fd)
 
 	if (!file)
 		return -EBADF;
-	group = vfio_file_iommu_group(file);
+	group = IS_ENABLED(CONFIG_VFIO_GROUP) ? vfio_file_iommu_group(file) : NULL;
 	if (group)
 		iommu_group_put(group);
 	/* Of a file that is none of VFIO's it takes no notice. */

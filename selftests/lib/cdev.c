@@ -50,6 +50,24 @@ int group_open(const struct pci *pci)
 	return fd < 0 ? -errno : fd;
 }
 
+bool group_is_free(const struct pci *pci)
+{
+	int fd = group_open(pci);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || !has_groups();
+}
+
+bool group_is_busy(const struct pci *pci)
+{
+	int fd = group_open(pci);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBUSY || !has_groups();
+}
+
 static int bind_flags(int fd, int iommufd, uint32_t flags, const void *uuid,
 		      uint32_t *devid)
 {

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/iommufd.h>
+
 #include "core.h"
 #include "sysfs.h"
 
@@ -46,6 +48,49 @@ bool wait_readable(int fd, int ms)
 		ret = poll(&p, 1, ms);
 	} while (ret < 0 && errno == EINTR);
 	return ret == 1 && (p.revents & POLLIN);
+}
+
+bool has_groups(void)
+{
+	return !access("/sys/class/vfio", F_OK);
+}
+
+/*
+ * What /dev/vfio/vfio says to an ioctl of iommufd: -ENOENT if it is one, for there is
+ * no such object, -EBADF if it cannot be opened.
+ */
+static int destroy_nothing(void)
+{
+	struct iommu_destroy nothing = { .size = sizeof(nothing) };
+	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -EBADF;
+	ret = xioctl(fd, IOMMU_DESTROY, &nothing);
+	close(fd);
+	return ret;
+}
+
+bool has_containers(void)
+{
+	int ret = destroy_nothing();
+
+	return ret != -EBADF && ret != -ENOENT;
+}
+
+bool iommufd_has_containers(void)
+{
+	return destroy_nothing() == -ENOENT;
+}
+
+bool has_iommufd(void)
+{
+	return !access("/dev/iommu", F_OK);
+}
+
+bool has_procfs(void)
+{
+	return !access("/proc/self", F_OK);
 }
 
 int module_file(const char *name)

@@ -23,6 +23,23 @@ int xioctl(int fd, unsigned long cmd, void *arg);
 /* Waits for POLLIN.  True if it came, false after @ms. */
 bool wait_readable(int fd, int ms);
 
+/*
+ * What a kernel may have been built without, as the core that is loaded shows it: groups
+ * (CONFIG_VFIO_GROUP), /dev/vfio/vfio of the core's own (CONFIG_VFIO_CONTAINER) or of
+ * iommufd's (CONFIG_IOMMUFD_VFIO_CONTAINER), device files and what they are bound to
+ * (CONFIG_IOMMUFD), /proc.
+ */
+bool has_groups(void);
+bool has_containers(void);
+bool iommufd_has_containers(void);
+bool has_iommufd(void);
+bool has_procfs(void);
+
+#define NO_GROUPS	"a kernel without VFIO_GROUP"
+#define NO_CONTAINERS	"a kernel without VFIO_CONTAINER"
+#define NO_IOMMUFD	"a kernel without IOMMUFD"
+#define NO_PROCFS	"a kernel without PROC_FS"
+
 /* Inserts or removes a module, by its name in /proc/modules. */
 int module_load(const char *name);
 int module_load_with(const char *name, const char *parameters);

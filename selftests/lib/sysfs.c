@@ -319,8 +319,10 @@ int pci_await_vfio(const struct pci *pci)
 	/* Another may be probing it: the driver's link comes before the node. */
 	for (int ms = 0; ms < EVENT_MS && ret; ms += 20) {
 		ret = pci_to_vfio(pci);
-		if (!ret)
+		if (!ret && has_iommufd())
 			ret = pci_cdev_path(pci, node, sizeof(node));
+		else
+			pci_group_path(pci, node, sizeof(node));
 		if (!ret && access(node, F_OK))
 			ret = -ENOENT;
 		if (ret)

@@ -105,6 +105,7 @@ static void td_release(struct vfio_device *vdev)
 	note(slot_of(vdev), TESTDRV_RELEASE, 0, 0);
 }
 
+#if IS_ENABLED(CONFIG_IOMMUFD)
 static int td_bind(struct vfio_device *vdev, struct iommufd_ctx *ictx, u32 *id)
 {
 	struct slot *slot = slot_of(vdev);
@@ -147,6 +148,13 @@ static void td_detach(struct vfio_device *vdev)
 	else
 		vfio_iommufd_emulated_detach_ioas(vdev);
 }
+#else
+/* Who binds and attaches is iommufd. */
+#define td_bind		NULL
+#define td_unbind	NULL
+#define td_attach	NULL
+#define td_detach	NULL
+#endif
 
 static int td_open(struct vfio_device *vdev)
 {
