@@ -34,6 +34,7 @@ SUITES := \
 	test-kernel \
 	test-viommu \
 	test-arm64 \
+	test-variants \
 	test-versions \
 	test-drivers \
 	test-guest \
@@ -58,6 +59,11 @@ test-viommu:
 test-arm64:
 	@$(S)/prepare arm64
 	@set -f; $(VM_ENTER) $(S)/test-viommu --machines arm64 --cores $(CORES) --vms $(VMS) $(TESTS)
+
+test-variants:
+	@set -f; variants=$$($(VM_ENTER) $(S)/test-variants --list --variants "$(VARIANTS)") && \
+		$(S)/prepare base $$variants && \
+		$(VM_ENTER) $(S)/test-variants --variants "$$variants" --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-debug:
 	@$(S)/prepare base debug
@@ -112,11 +118,11 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc check
-fmt fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc:
+.PHONY: fmt fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc check
+fmt fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc:
 	@$(S)/check $@
 check:
-	@$(S)/check fmt-check clippy check-unsafe check-layout check-exports check-patch check-semantics check-doc
+	@$(S)/check fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc
 
 .PHONY: semantics-table
 semantics-table:
@@ -143,6 +149,8 @@ help:
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)
+# help:   make test-variants   the tests on kernels without groups, containers, iommufd, KVM ... and with
+# help:                          CFI (a kernel more for each)    VARIANTS='nogroup cfi'  some of them
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
@@ -167,6 +175,7 @@ help:
 # help:   make check           all of the following checks
 # help:   make fmt, fmt-check  rustfmt with the kernel's settings
 # help:   make clippy          clippy with the kernel's settings
+# help:   make check-variants  ... against kernels without groups and without iommufd
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's

@@ -177,11 +177,11 @@ class Boot:
                     say(f"#   {line}")
 
 
-def build_selftests(kernel):
-    """Builds our programs; returns their folder and the names that lib.mk would run."""
+def make_selftests(kernel, name, *targets):
+    """Builds our programs, or other targets, against a kernel's headers; returns their folder and the command."""
     build = vm.kernel_build(kernel)
     source = vm.script("kernel-source")
-    out = os.path.join(TOP, "build", f"selftests-{os.path.basename(build)}")
+    out = os.path.join(TOP, "build", f"{name}-{os.path.basename(build)}")
     os.makedirs(out, exist_ok=True)
     make = ["make", "-s", "-C", os.path.join(TOP, "selftests"), f"OUTPUT={out}", f"KSRC={source}",
             f"KHDR_INCLUDES=-isystem {build}/usr/include"]
@@ -189,11 +189,17 @@ def build_selftests(kernel):
         make += ["ARCH=arm64", "LLVM=1"]
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run([*make, f"-j{os.environ.get('JOBS', '2')}"], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, check=False)
+        result = subprocess.run([*make, f"-j{os.environ.get('JOBS', '2')}", *(os.path.join(out, t) for t in targets)],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode:
         sys.stderr.write(result.stdout)
         raise Failure("the selftests do not build")
+    return out, make
+
+
+def build_selftests(kernel):
+    """Builds our programs; returns their folder and the names that lib.mk would run."""
+    out, make = make_selftests(kernel, "selftests")
     listed = subprocess.run([*make, "emit_tests"], capture_output=True, text=True, check=True).stdout
     return out, re.findall(r"^[^:\s]*:(\S+)$", listed, re.M)
 
@@ -217,6 +223,21 @@ def cases_in(path, name):
     """The names in the list NAME of a program in Python, which runs in the VM."""
     with open(path, encoding="ascii") as f:
         return re.findall(r"\w+", re.search(rf"^{name} = \[(.*?)\]", f.read(), re.M | re.S).group(1))
+
+
+def build_drivers(kernel):
+    """Only the modules that some programs bring along, for those programs of another kernel."""
+    return make_selftests(kernel, "drivers", "soft_iommu.ko")[0]
+
+
+def boot_groups(names):
+    """Programs by the boots that they share: its title, its machine, the programs."""
+    fresh, machines = fresh_programs(), other_machines()
+    groups = [("selftests", "default", [n for n in names if n not in fresh and n not in machines])]
+    groups += [(n, machines.get(n, "default"), [n]) for n in names if n in fresh]
+    groups += [(m, m, [n for n in names if machines.get(n) == m and n not in fresh])
+               for m in sorted(set(machines.values()))]
+    return [group for group in groups if group[2]]
 
 
 def wanted(name, patterns):
@@ -275,6 +296,32 @@ def summary(options, boots, host, more=None):
     say(f"{counts['ok']} passed, {counts['failed']} failed" +
         (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
     return 1 if counts["failed"] or not counts["ok"] else 0
+
+
+SKIPPED = re.compile(r"ok \d+ (\S+) # SKIP (.*)")
+
+
+def overview(cores, places, boots):
+    """Of programs that ran as PROGRAM@PLACE: how many cases passed where, on each core; what was skipped, and why."""
+    passed, reasons = {}, {}
+    for boot in boots:
+        for result in boot.results:
+            outcomes = list(result.cases.values())
+            failed = outcomes.count("failed")
+            program, _, place = result.name.partition("@")
+            row = passed.setdefault(program, {})
+            row[place, boot.core] = f"{outcomes.count('ok')}{f'-{failed}' if failed else ''}"
+            for match in filter(None, map(SKIPPED.match, result.lines)):
+                reasons.setdefault(match.groups(), set()).add(place)
+    say("\nCases that passed: " + " / ".join(CORE_NAMES[c] for c in cores) + "; -N: N failed")
+    say(f"{'':20}" + "".join(f"{p:18}" for p in places).rstrip())
+    for name, row in passed.items():
+        cells = [" / ".join(row.get((p, c), ".") for c in cores) for p in places]
+        say(f"{name:20}" + "".join(f"{cell:18}" for cell in cells).rstrip())
+    if reasons:
+        say("\nSkipped:")
+    for (case, reason), names in reasons.items():
+        say(f"  {case}: {reason} ({', '.join(p for p in places if p in names)})")
 
 
 async def run_all(boots, jobs):

@@ -7,7 +7,7 @@ ins() {
 	local name=$1 file=/modules/$1.ko dep
 	shift
 	[ "$name" = vfio ] && file=/modules/$VFIO_CORE/vfio.ko
-	grep -q "^$name " /proc/modules && return 0
+	[ -e "/sys/module/$name/initstate" ] && return 0
 	[ -e "$file" ] || { echo "@@ no module $name"; return 1; }
 	for dep in $(sed -n "s/^$name://p" /modules/depends); do
 		ins "$dep" || return 1
@@ -16,12 +16,13 @@ ins() {
 	insmod "$file" $(sed -n "s/^$name //p" /parameters) "$@"
 }
 
-# The stack that the tests and the demo start from.
+# The stack that the tests and the demo start from; a kernel may be without iommufd or type1.
 ins_vfio() {
-	ins iommufd &&
-	ins vfio &&
-	ins vfio_iommu_type1 &&
-	ins vfio_pci_core &&
+	local name
+	for name in iommufd vfio vfio_iommu_type1 vfio_pci_core; do
+		case $name in iommufd|vfio_iommu_type1) [ -e "/modules/$name.ko" ] || continue ;; esac
+		ins "$name" || return 1
+	done
 	ins vfio_pci "$@"
 }
 
