@@ -35,7 +35,6 @@ SUITES := \
 	test-viommu \
 	test-arm64 \
 	test-variants \
-	test-versions \
 	test-drivers \
 	test-guest \
 	test-dpdk \
@@ -77,15 +76,6 @@ test-kernel:
 test-guest:
 	@$(S)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
-
-# Programs that between them load every kind of driver.
-VERSIONED := versions module cdev_lifecycle dma irq hot_reset group_device container_type1 container_kvm \
-	kvm_file mdev_samples emulated driver_calls virqfd
-
-test-versions:
-	@$(S)/prepare modversions
-	@set -f; $(VM_ENTER) $(S)/run-tests --kernel modversions --no-kernel-tests --cores $(CORES) \
-		--vms $(VMS) $(or $(TESTS),$(VERSIONED))
 
 test-drivers:
 	@$(S)/prepare drivers
@@ -150,13 +140,12 @@ help:
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)
 # help:   make test-variants   the tests on kernels without groups, containers, iommufd, KVM ... and with
-# help:                          CFI (a kernel more for each)    VARIANTS='nogroup cfi'  some of them
+# help:                          CFI or MODVERSIONS (a kernel more for each)
+# help:                          VARIANTS='nogroup cfi'  some of them
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
 # help:                          TABLE=README.rst  renew the table there
-# help:   make test-versions   tests on a kernel with versions of symbols (a kernel more to build)
-# help:                          TESTS=, CORES=    as above
 # help:   make test-guest      QEMU in the VM gives its devices to a guest of its own, on both cores
 # help:                          TESTS='PATTERN...'  some scenarios
 # help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
