@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inline functions and macros of the kernel that Rust cannot call, as functions.  Each does
+ * Inline functions, macros and callbacks of the kernel that Rust cannot call, as functions.  Each does
  * what its name says behind the prefix, and nothing more.
  */
 #ifndef VFIO_HELPERS_H
@@ -13,7 +13,10 @@
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/vfio.h>
 #include <linux/wait.h>
+
+#include "vfio_container.h"
 
 struct dentry;
 struct device;
@@ -56,5 +59,10 @@ void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *nam
 					     struct dentry *parent,
 					     int (*read_fn)(struct seq_file *s, void *data));
 void vfio_helper_debugfs_remove(struct dentry *dentry);
+int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
+			     struct iommu_group *group, enum vfio_group_type type);
+int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);
+struct file *vfio_helper_migration_set_state(struct vfio_device *device,
+					     enum vfio_device_mig_state state);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Inline functions and macros of the kernel that Rust cannot call.
+// Inline functions, macros and callbacks of the kernel that Rust cannot call.
 
 #include <linux/completion.h>
 #include <linux/debugfs.h>
@@ -11,6 +11,7 @@
 #include <linux/pseudo_fs.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
+#include <linux/vfio.h>
 #include <linux/workqueue.h>
 
 #include "vfio_helpers.h"
@@ -138,4 +139,25 @@ void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *nam
 void vfio_helper_debugfs_remove(struct dentry *dentry)
 {
 	debugfs_remove(dentry);
+}
+
+/*
+ * Callbacks that take an enum: with CONFIG_CFI the type of the pointer is compared with that of the
+ * function, and in Rust an enum of C is a number.
+ */
+int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
+			     struct iommu_group *group, enum vfio_group_type type)
+{
+	return ops->attach_group(iommu_data, group, type);
+}
+
+int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state)
+{
+	return device->mig_ops->migration_get_state(device, state);
+}
+
+struct file *vfio_helper_migration_set_state(struct vfio_device *device,
+					     enum vfio_device_mig_state state)
+{
+	return device->mig_ops->migration_set_state(device, state);
 }

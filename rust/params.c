@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The module parameter and the modinfo that the module! macro cannot express: a parameter that
-// is writable in sysfs, the version, the softdep.
+// is writable in sysfs, the version, the softdep, what depends on the configuration.
 
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -20,6 +20,11 @@ MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
 /* An open of /dev/vfio/vfio loads the module. */
 MODULE_ALIAS_MISCDEV(VFIO_MINOR);
 MODULE_ALIAS("devname:vfio/vfio");
+#endif
+
+MODULE_IMPORT_NS("IOMMUFD");
+#if IS_ENABLED(CONFIG_IOMMUFD)
+MODULE_IMPORT_NS("IOMMUFD_VFIO");
 #endif
 
 MODULE_VERSION("0.3");

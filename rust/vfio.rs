@@ -76,7 +76,6 @@ module! {
     authors: ["Alex Williamson <alex.williamson@redhat.com>"],
     description: "VFIO - User Level meta-driver",
     license: "GPL v2",
-    imports_ns: ["IOMMUFD", "IOMMUFD_VFIO"],
 }
 
 const VERSION: &str = "0.3";

@@ -176,9 +176,11 @@ impl Instance {
     ///
     /// The driver's.
     pub(crate) fn attach_group(&self, group: &IommuGroup, kind: GroupType) -> Result {
-        let attach = self.driver.ops().attach_group.ok_or(EINVAL)?;
-        // SAFETY: By the type's invariants; `group` holds a reference.
-        callback_result(unsafe { attach(self.data, group.as_raw(), kind as u32) })
+        let ops = self.driver.ops();
+        // SAFETY: By the type's invariants; `group` holds a reference, and the callback is there.
+        callback_result(unsafe {
+            bindings::vfio_helper_attach_group(ops, self.data, group.as_raw(), kind as u32)
+        })
     }
 
     /// The end of [`attach_group`](Self::attach_group).

@@ -43,9 +43,12 @@ impl<Ctx> Device<Ctx> {
     /// `ENOTTY` without the callback; else the driver's.
     fn read_migration_state(&self) -> Result<u32> {
         let get = self.migration_ops().and_then(|ops| ops.migration_get_state);
+        get.ok_or(ENOTTY)?;
         let mut state = 0;
-        // SAFETY: The device is registered; `state` is written.
-        callback_result(unsafe { get.ok_or(ENOTTY)?(self.as_raw(), &mut state) })?;
+        // SAFETY: The device is registered, with the callback; `state` is written.
+        callback_result(unsafe {
+            bindings::vfio_helper_migration_get_state(self.as_raw(), &mut state)
+        })?;
         Ok(state)
     }
 }
@@ -79,8 +82,9 @@ impl Device<Open> {
     /// `ENOTTY` without the callback; else the driver's.
     pub(crate) fn set_migration_state(&self, state: u32) -> Result<Option<ARef<File>>> {
         let set = self.migration_ops().and_then(|ops| ops.migration_set_state);
-        // SAFETY: The device is open.
-        let file = unsafe { set.ok_or(ENOTTY)?(self.as_raw(), state) };
+        set.ok_or(ENOTTY)?;
+        // SAFETY: The device is open, with the callback.
+        let file = unsafe { bindings::vfio_helper_migration_set_state(self.as_raw(), state) };
         let file = NonNull::new(kernel::error::from_err_ptr(file)?);
         // SAFETY: The driver gives its reference on a file that nobody else has.
         Ok(file.map(|file| unsafe { ARef::from_raw(file.cast()) }))
