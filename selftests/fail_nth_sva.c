@@ -26,13 +26,10 @@ FIXTURE_SETUP(fail_nth_sva)
 		SKIP(return, "no fault injection in this kernel");
 	if (!core_is_rust())
 		SKIP(return, "the core in C does not bind processes");
-	if (pci_find(SVADEV, 0, &self->pci) || pci_find(SVADEV, 1, &self->other))
-		SKIP(return, "no two devices with PASIDs, ATS and PRI");
-	self->lab = sva_lab_open();
-	if (self->lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
+	self->lab = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->lab))
+		SKIP(return, NO_SVA_DEVICES);
 	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, sva_lab_capable(true));
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_to_vfio(&self->other));
 }

@@ -4,6 +4,7 @@
  * function as well, what they can do, and how they go, in each way to open a device.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include <linux/pci_regs.h>
@@ -53,7 +54,16 @@ static int make_virtual(const struct pci *physical, const char *count, struct pc
 {
 	int ret = pci_attr_set(physical, "sriov_numvfs", count);
 
-	return ret ?: pci_virtual(physical, 0, virtual) ?: pci_to_vfio(virtual);
+	ret = ret ?: pci_virtual(physical, 0, virtual) ?: pci_to_vfio(virtual);
+	/*
+	 * The host's driver of nvme looks at a new function from a work queue, and may be at
+	 * it just now: told to keep off after it has taken it for its own, it goes on.
+	 */
+	for (int ms = 0; ret == -ENXIO && ms < EVENT_MS; ms += 10) {
+		poll(NULL, 0, 10);
+		ret = pci_to_vfio(virtual);
+	}
+	return ret;
 }
 
 FIXTURE_SETUP(sriov)

@@ -27,13 +27,10 @@ FIXTURE_SETUP(sva_container)
 	self->lab = -1;
 	if (access(CONTAINER, F_OK))
 		SKIP(return, "a kernel without containers");
-	if (pci_find(SVADEV, 0, &self->a) || pci_find(SVADEV, 1, &self->b))
-		SKIP(return, "no two devices with PASIDs, ATS and PRI");
-	self->lab = sva_lab_open();
-	if (self->lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
+	self->lab = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->lab))
+		SKIP(return, NO_SVA_DEVICES);
 	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, sva_lab_capable(true));
 	ASSERT_EQ(0, boxed_open(&self->a, &self->box));
 	if (!core_is_rust()) {
 		EXPECT_EQ(-ENOTTY, process_bind(self->box.container, NULL));

@@ -29,13 +29,10 @@ FIXTURE_SETUP(sva_process)
 {
 	self->s = (struct session){ -1, -1 };
 	self->lab = -1;
-	if (pci_find(SVADEV, 0, &self->pci) || pci_find(SVADEV, 1, &self->other))
-		SKIP(return, "no two devices with PASIDs, ATS and PRI");
-	self->lab = sva_lab_open();
-	if (self->lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
+	self->lab = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->lab))
+		SKIP(return, NO_SVA_DEVICES);
 	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, sva_lab_capable(true));
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	if (!core_is_rust()) {
 		EXPECT_EQ(-ENOTTY, process_bind(self->s.fd, NULL));

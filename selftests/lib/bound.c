@@ -13,8 +13,26 @@
 #include "pasid_table.h"
 #include "sva.h"
 #include "sva_lab.h"
+#include "svadev.h"
 
 #define EXEC_PIPES "BOUND_CHILD_PIPES"
+
+int sva_devices(struct pci *a, struct pci *b)
+{
+	int lab, ret;
+
+	if (pci_find(SVADEV, 0, a) || pci_find(SVADEV, 1, b))
+		return -ENODEV;
+	lab = sva_lab_open();
+	if (lab < 0)
+		return lab;
+	ret = sva_lab_capable(true);
+	if (ret) {
+		sva_lab_close(lab);
+		return ret;
+	}
+	return lab;
+}
 
 bool is_mine(int lab, const struct pci *pci, uint32_t pasid)
 {

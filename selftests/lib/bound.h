@@ -3,11 +3,21 @@
 #ifndef LIB_BOUND_H
 #define LIB_BOUND_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "sysfs.h"
+
+/*
+ * The two devices that have it all, and the laboratory, which makes Linux believe in
+ * their IOMMU.  The laboratory, -ENODEV without such devices, -ENOENT without its module,
+ * other -errno.
+ */
+int sva_devices(struct pci *a, struct pci *b);
+#define NO_SVA_DEVICES "no two devices with PASIDs, ATS and PRI, or no module sva_lab"
+#define no_sva_devices(lab) ((lab) == -ENODEV || (lab) == -ENOENT)
 
 /* Is @pasid the caller's page table, for this device? */
 bool is_mine(int lab, const struct pci *pci, uint32_t pasid);
