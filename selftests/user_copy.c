@@ -16,7 +16,8 @@
 
 #define IOVA 0x10000000ULL
 /* Where a thread sleeps that waits for the lock in C (the lock itself is not shown). */
-#define IN_IOCTL "vfio_device_fops_unl_ioctl"
+/* vfio_device_fops_unl_ioctl(), or what it calls last, which takes its place on the stack. */
+#define IN_IOCTL "vfio_d"
 
 /* A BIND in a thread of its own. */
 struct bind_call {
