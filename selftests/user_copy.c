@@ -15,8 +15,10 @@
 #include "lib/uffd.h"
 
 #define IOVA 0x10000000ULL
-/* Where a thread sleeps that waits for the lock in C (the lock itself is not shown). */
-/* vfio_device_fops_unl_ioctl(), or what it calls last, which takes its place on the stack. */
+/*
+ * Where a thread sleeps that waits for the lock in C (the lock itself is not shown):
+ * vfio_device_fops_unl_ioctl(), or what it calls last, which takes its place on the stack.
+ */
 #define IN_IOCTL "vfio_d"
 
 /* A BIND in a thread of its own. */
