@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inline functions, macros and callbacks of the kernel that Rust cannot call, as functions.  Each does
- * what its name says behind the prefix, and nothing more.
+ * Inline functions, macros and callbacks of the kernel that Rust cannot call, as functions.  Each
+ * does what its name says behind the prefix, and nothing more.
  */
 #ifndef VFIO_HELPERS_H
 #define VFIO_HELPERS_H
@@ -59,6 +59,7 @@ void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *nam
 					     struct dentry *parent,
 					     int (*read_fn)(struct seq_file *s, void *data));
 void vfio_helper_debugfs_remove(struct dentry *dentry);
+/* Callbacks that take an enum: see helpers.c. */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type);
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);

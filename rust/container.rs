@@ -229,6 +229,14 @@ impl Inner {
         Some(member.kind == GroupType::NoIommu)
     }
 
+    /// Takes a group from its processes and its backend, as far as it is with them.
+    fn detach(&self, member: &Member) {
+        self.processes.remove(&member.iommu_group);
+        if let Some(backend) = &self.backend {
+            backend.detach(member);
+        }
+    }
+
     /// Attaches all groups, the latest first, or none.
     ///
     /// # Errors
@@ -392,14 +400,11 @@ impl Place {
             backend.attach(&member)?;
             inner
                 .add_to_processes(&member)
-                .inspect_err(|_| backend.detach(&member))?;
+                .inspect_err(|_| inner.detach(&member))?;
         }
         // There is room.
         if let Err(e) = inner.members.push(member.clone(), GFP_KERNEL) {
-            inner.processes.remove(&member.iommu_group);
-            if let Some(backend) = &inner.backend {
-                backend.detach(&member);
-            }
+            inner.detach(&member);
             return Err(e.into());
         }
         drop(inner);
@@ -427,10 +432,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.container.inner.lock();
-        inner.processes.remove(&self.member.iommu_group);
-        if let Some(backend) = &inner.backend {
-            backend.detach(&self.member);
-        }
+        inner.detach(&self.member);
         drop(self.owner.take());
         inner
             .members
