@@ -28,6 +28,7 @@ use crate::{
         },
     },
     sva::Scope,
+    uapi::sva,
 };
 use kernel::{
     new_mutex,
@@ -288,12 +289,15 @@ impl Container {
     }
 
     /// `VFIO_CHECK_EXTENSION`: asks the backend, or while there is none all that could be chosen,
-    /// and gives the first answer above 0, or else the last.
+    /// and gives the first answer above 0, or else the last.  Of our own extension: 1.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; the drivers'.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
+        if arg == sva::EXTENSION {
+            return 1;
+        }
         let (backend, noiommu) = {
             let inner = self.inner.lock();
             (inner.backend.clone(), inner.noiommu())

@@ -17,18 +17,22 @@
 //! Locks: a scope's, inside a device set's and a container's; a page fault does not take it.
 //! [`ENDED`] is a leaf.
 
-use crate::kapi::{
-    iommu::IommuGroup,
-    iommu_sva::Bond,
-    mmu_notifier::{Listener, Notifier, Watch},
-    workqueue::OwnedQueue,
+use crate::{
+    kapi::{
+        iommu::IommuGroup,
+        iommu_sva::Bond,
+        mmu_notifier::{Listener, Notifier, Watch},
+        workqueue::OwnedQueue,
+    },
+    uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{
-    impl_has_work,
+    current, impl_has_work,
     mm::{Mm, MmWithUser},
     new_mutex, new_work,
     prelude::*,
     sync::{global_lock, Arc, ArcBorrow, Mutex},
+    uaccess::UserPtr,
     workqueue::{Work, WorkItem},
 };
 
@@ -214,4 +218,35 @@ impl Scope {
         let bound = self.bound.lock();
         bound.iter().for_each(|b| f(b.watch.listener().pasid));
     }
+}
+
+/// `VFIO_BIND_PROCESS`, for the caller, where `bind` finds the scope and calls [`Scope::bind`].
+///
+/// # Errors
+///
+/// In this order: those of [`BindProcess::read`]; `EINVAL` for a task without an address space;
+/// those of `bind`; `EFAULT` (the PASID could not be written), which undoes it.
+pub(crate) fn bind_caller(
+    arg: UserPtr,
+    bind: impl FnOnce(&MmWithUser) -> Result<Arc<Process>>,
+) -> Result<u32> {
+    let arg = BindProcess::read(arg)?;
+    let task = current!();
+    let process = bind(task.mm().ok_or(EINVAL)?)?;
+    arg.write_pasid(process.pasid())
+        .inspect_err(|_| process.unbind())?;
+    Ok(process.pasid())
+}
+
+/// `VFIO_UNBIND_PROCESS`, for the caller, where `unbind` finds the scope and calls
+/// [`Scope::unbind`].
+///
+/// # Errors
+///
+/// In this order: those of [`check_unbind`]; `EINVAL` for a task without an address space; those of
+/// `unbind`.
+pub(crate) fn unbind_caller(arg: UserPtr, unbind: impl FnOnce(&Mm) -> Result<u32>) -> Result<u32> {
+    check_unbind(arg)?;
+    let task = current!();
+    unbind(task.mm().ok_or(EINVAL)?)
 }

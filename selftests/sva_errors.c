@@ -160,6 +160,7 @@ TEST(sva_of_a_group)
 		SKIP(return, "no edu device on the root bus");
 	container = container_open();
 	ASSERT_GE(container, 0);
+	EXPECT_EQ(BY_CORE(0, 1), container_check(container, VFIO_SVA));
 	/* No groups, no driver. */
 	EXPECT_EQ(-EINVAL, process_bind(container, NULL));
 	EXPECT_EQ(-EINVAL, process_unbind(container));
@@ -169,6 +170,7 @@ TEST(sva_of_a_group)
 	EXPECT_EQ(-ENOTTY, process_bind(box.fd, NULL));
 	EXPECT_EQ(-ENOTTY, process_unbind(box.fd));
 	EXPECT_EQ(-ENOTTY, sva_feature(box.fd, PROBE | GET, NULL));
+	EXPECT_EQ(BY_CORE(0, 1), container_check(box.container, VFIO_SVA));
 	EXPECT_EQ(NOTTY_OR(-EFAULT), bind_raw(box.container, NULL));
 	EXPECT_EQ(NOTTY_OR(-ENOSPC), process_bind(box.container, NULL));
 	EXPECT_EQ(NOTTY_OR(-ENOENT), process_unbind(box.container));

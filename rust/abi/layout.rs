@@ -60,6 +60,8 @@ const _: () = {
         uapi::sva::FLAGS_OTHER
             == bindings::VFIO_BIND_PROCESS_PID | bindings::VFIO_BIND_PROCESS_PIDFD
     );
+    // CAST: It widens.
+    assert!(uapi::sva::EXTENSION == bindings::VFIO_SVA as usize);
     assert!(uapi::feature::SVA == bindings::VFIO_DEVICE_FEATURE_SVA);
     assert!(uapi::DEVICE_DETACH_IOMMUFD_PT == bindings::DEVICE_DETACH_IOMMUFD_PT);
 };

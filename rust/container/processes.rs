@@ -10,10 +10,9 @@
 use super::{Container, Inner, Member};
 use crate::{
     kapi::vfio::iommu_driver::GroupType,
-    sva::Process,
-    uapi::sva::{check_unbind, BindProcess},
+    sva::{bind_caller, unbind_caller},
 };
-use kernel::{current, mm::MmWithUser, prelude::*, sync::Arc, uaccess::UserPtr};
+use kernel::{prelude::*, sync::Arc, uaccess::UserPtr};
 
 impl Inner {
     /// Whether processes can be bound.
@@ -51,37 +50,32 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` without a backend; those of [`BindProcess::read`]; `EOPNOTSUPP` when
-    /// there is a group without an IOMMU; those of [`Scope::bind`](crate::sva::Scope::bind);
-    /// `EFAULT` (the PASID could not be written), which undoes it.
+    /// In this order: `EINVAL` without a backend; those of [`bind_caller`], with `EOPNOTSUPP` when
+    /// there is a group without an IOMMU and those of [`Scope::bind`](crate::sva::Scope::bind).
     pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
         self.backend().ok_or(EINVAL)?;
-        let arg = BindProcess::read(arg)?;
-        let task = current!();
-        let process = self.bind(task.mm().ok_or(EINVAL)?)?;
-        arg.write_pasid(process.pasid())
-            .inspect_err(|_| process.unbind())
-    }
-
-    fn bind(&self, mm: &MmWithUser) -> Result<Arc<Process>> {
-        let inner = self.inner.lock();
-        inner.check_processes()?;
-        let groups = inner.members.iter().map(|member| &member.iommu_group);
-        inner.processes.bind(mm, groups)
+        bind_caller(arg, |mm| {
+            let inner = self.inner.lock();
+            inner.check_processes()?;
+            let groups = inner.members.iter().map(|member| &member.iommu_group);
+            inner.processes.bind(mm, groups)
+        })
+        .map(|_| ())
     }
 
     /// `VFIO_UNBIND_PROCESS`.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` without a backend; those of [`check_unbind`]; `EOPNOTSUPP` when
-    /// there is a group without an IOMMU; `ENOENT` (not bound).
+    /// In this order: `EINVAL` without a backend; those of [`unbind_caller`], with `EOPNOTSUPP` when
+    /// there is a group without an IOMMU and `ENOENT` (not bound).
     pub(crate) fn unbind_process(&self, arg: UserPtr) -> Result {
         self.backend().ok_or(EINVAL)?;
-        check_unbind(arg)?;
-        let task = current!();
-        let inner = self.inner.lock();
-        inner.check_processes()?;
-        inner.processes.unbind(task.mm().ok_or(EINVAL)?).map(|_| ())
+        unbind_caller(arg, |mm| {
+            let inner = self.inner.lock();
+            inner.check_processes()?;
+            inner.processes.unbind(mm)
+        })
+        .map(|_| ())
     }
 }

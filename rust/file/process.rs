@@ -15,12 +15,10 @@ use crate::{
         trace,
         vfio::{iommu_driver::GroupType, Device, Open},
     },
-    uapi::{
-        feature::Feature,
-        sva::{self, check_unbind, BindProcess},
-    },
+    sva::{bind_caller, unbind_caller},
+    uapi::{feature::Feature, sva},
 };
-use kernel::{current, prelude::*, uaccess::UserPtr};
+use kernel::{prelude::*, uaccess::UserPtr};
 
 /// Whether the file serves.
 ///
@@ -40,9 +38,8 @@ fn check(file: &DeviceFile) -> Result {
 ///
 /// # Errors
 ///
-/// In this order: those of [`check`]; those of [`BindProcess::read`]; those of
-/// [`Scope::bind`](crate::sva::Scope::bind); `EFAULT` (the PASID could not be written), which
-/// undoes it.
+/// In this order: those of [`check`]; those of [`bind_caller`], with those of
+/// [`Scope::bind`](crate::sva::Scope::bind).
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let result = try_bind(file, device, arg);
     if trace::bind_process::enabled() {
@@ -55,24 +52,18 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
 
 fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u32> {
     check(file)?;
-    let arg = BindProcess::read(arg)?;
-    let task = current!();
-    let mm = task.mm().ok_or(EINVAL)?;
-    let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
-    let process = file
-        .state()
-        .processes()
-        .bind(mm, core::iter::once(&group))?;
-    arg.write_pasid(process.pasid())
-        .inspect_err(|_| process.unbind())?;
-    Ok(process.pasid())
+    bind_caller(arg, |mm| {
+        let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
+        let processes = file.state().processes();
+        processes.bind(mm, core::iter::once(&group))
+    })
 }
 
 /// `VFIO_UNBIND_PROCESS`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`check`]; those of [`check_unbind`]; `ENOENT` (not bound).
+/// In this order: those of [`check`]; those of [`unbind_caller`], with `ENOENT` (not bound).
 pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
     let result = try_unbind(file, arg);
     if trace::unbind_process::enabled() {
@@ -85,10 +76,7 @@ pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
 
 fn try_unbind(file: &DeviceFile, arg: UserPtr) -> Result<u32> {
     check(file)?;
-    check_unbind(arg)?;
-    let task = current!();
-    let mm = task.mm().ok_or(EINVAL)?;
-    file.state().processes().unbind(mm)
+    unbind_caller(arg, |mm| file.state().processes().unbind(mm))
 }
 
 /// `VFIO_DEVICE_FEATURE_SVA`.

@@ -8,6 +8,9 @@ use core::mem::offset_of;
 use kernel::{prelude::*, uaccess::UserPtr};
 use zerocopy_derive::{Immutable, IntoBytes};
 
+/// `VFIO_SVA`, of `VFIO_CHECK_EXTENSION`.
+pub(crate) const EXTENSION: usize = 0xff00;
+
 /// `VFIO_BIND_PROCESS_PID` and `VFIO_BIND_PROCESS_PIDFD`: another process than the caller.
 pub(crate) const FLAGS_OTHER: u32 = 1 << 0 | 1 << 1;
 

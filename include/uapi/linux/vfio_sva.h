@@ -100,4 +100,11 @@ struct vfio_device_feature_sva {
 	__u32	max_pasids;
 };
 
+/*
+ * VFIO_SVA - the extension of VFIO_CHECK_EXTENSION that tells of the two
+ *
+ * 1 from a container where the ioctls are known, whether or not it has an IOMMU driver; 0 elsewhere.
+ */
+#define VFIO_SVA	0xff00
+
 #endif /* _UAPI_LINUX_VFIO_SVA_H */
