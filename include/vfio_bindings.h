@@ -18,6 +18,8 @@
 
 /* Constants that are macros with casts, which bindgen does not see through. */
 const unsigned int VFIO_CONST_DEVICE_GET_REGION_INFO = VFIO_DEVICE_GET_REGION_INFO;
+const unsigned int VFIO_CONST_DEVICE_RESET = VFIO_DEVICE_RESET;
+const unsigned int VFIO_CONST_DEVICE_PCI_HOT_RESET = VFIO_DEVICE_PCI_HOT_RESET;
 const unsigned int VFIO_CONST_DEVICE_FEATURE = VFIO_DEVICE_FEATURE;
 const unsigned int VFIO_CONST_DEVICE_BIND_IOMMUFD = VFIO_DEVICE_BIND_IOMMUFD;
 const unsigned int VFIO_CONST_DEVICE_ATTACH_IOMMUFD_PT = VFIO_DEVICE_ATTACH_IOMMUFD_PT;

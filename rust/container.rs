@@ -27,7 +27,7 @@ use crate::{
             Device,
         },
     },
-    sva::Scope,
+    sva::BoundProcesses,
     uapi::sva,
 };
 use kernel::{
@@ -220,7 +220,7 @@ struct Inner {
     members: KVec<Arc<Member>>,
     backend: Option<Arc<Backend>>,
     /// The processes that the groups' devices may work for, while there is a backend.
-    processes: Arc<Scope>,
+    processes: Arc<BoundProcesses>,
 }
 
 impl Inner {
@@ -271,7 +271,7 @@ impl Container {
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let processes = Scope::new()?;
+        let processes = BoundProcesses::new()?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
                 members: KVec::new(),
@@ -281,6 +281,11 @@ impl Container {
         });
         // Accounted: how many are opened is up to user space.
         Arc::pin_init(container, GFP_KERNEL_ACCOUNT)
+    }
+
+    /// The processes that are bound to its groups' devices.
+    pub(crate) fn processes(&self) -> Arc<BoundProcesses> {
+        self.inner.lock().processes.clone()
     }
 
     /// The backend that is chosen.
@@ -365,7 +370,7 @@ impl Container {
     }
 }
 
-/// A group's place in a container; left when dropped, under the group's lock.
+/// A group's place in a container; left when dropped.
 pub(crate) struct Place {
     container: Arc<Container>,
     member: Arc<Member>,

@@ -33,7 +33,7 @@ use crate::{
         },
     },
     minors::Minors,
-    sva::Scope,
+    sva::BoundProcesses,
 };
 use holders::Holder;
 use kernel::{
@@ -103,7 +103,7 @@ pub(crate) struct State {
     #[pin]
     refusals: RateLimit,
     /// The processes that it may work for.
-    processes: Arc<Scope>,
+    processes: Arc<BoundProcesses>,
     /// Its open files.
     #[pin]
     holders: Roll<Holder>,
@@ -119,7 +119,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(index: u32, inode: PseudoInode, processes: Arc<Scope>) -> impl PinInit<Self> {
+    fn new(index: u32, inode: PseudoInode, processes: Arc<BoundProcesses>) -> impl PinInit<Self> {
         pin_init!(Self {
             index,
             inode,
@@ -166,7 +166,7 @@ impl State {
     }
 
     /// The processes whose address spaces it may use while it is bound.
-    pub(crate) fn processes(&self) -> &Arc<Scope> {
+    pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
         &self.processes
     }
 
@@ -184,6 +184,11 @@ impl State {
     /// holds the set's lock.
     pub(crate) fn set_container(&self, access: Option<Access>) -> Option<Access> {
         core::mem::replace(&mut *self.container.lock(), access)
+    }
+
+    /// The group that the device is, or until its last close was, registered in.
+    pub(crate) fn group(&self) -> Option<Arc<Group>> {
+        Some(self.membership.lock().as_ref()?.group().clone())
     }
 
     /// Whether the device is, or until its last close was, registered in a group.
@@ -240,7 +245,7 @@ impl Drop for Index {
 /// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
 pub(crate) fn make(memory: DeviceMemory) -> Result<NewDevice> {
     let index = Index::take()?;
-    let state = State::new(index.0, PseudoInode::new()?, Scope::new()?);
+    let state = State::new(index.0, PseudoInode::new()?, BoundProcesses::new()?);
     let state = Arc::pin_init(state, GFP_KERNEL)?;
     let mut device = memory.into_device(index.0, state);
     if let Err(e) = device.driver_init() {

@@ -23,6 +23,7 @@ pub(crate) mod logging;
 pub(crate) mod migration;
 pub(crate) mod process;
 pub(crate) mod region;
+pub(crate) mod reset;
 
 use crate::{
     device::{
@@ -211,6 +212,7 @@ impl DeviceFile {
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
                 attach::detach(device, arg).map(|()| 0)
             }
+            uapi::DEVICE_RESET | uapi::DEVICE_PCI_HOT_RESET => reset::reset(device, cmd, arg),
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
             uapi::BIND_PROCESS => process::bind(self, device, arg).map(|()| 0),

@@ -30,6 +30,7 @@ use crate::{
         vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     },
     refusal::{Reason, Refusal},
+    sva::BoundProcesses,
 };
 use core::num::NonZeroU32;
 use kernel::{
@@ -342,6 +343,16 @@ impl Group {
         })
     }
 
+    /// The processes of its container, if it is in one.
+    pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
+        match &self.inner.lock().users {
+            Users::GroupFile(Some(Provided::Container { place, .. })) => {
+                Some(place.container().processes())
+            }
+            _ => None,
+        }
+    }
+
     /// Lets a device be opened by its name, until [`remove`](Self::remove).
     ///
     /// # Errors
@@ -380,14 +391,26 @@ impl Group {
     }
 
     /// Nothing can be done with the group any more: the last device leaves.  A container loses the
-    /// group; an iommufd stays until the file is closed, as in the C core.
-    fn revoke(&self) -> Option<IommuGroup> {
+    /// group, when the result is dropped; an iommufd stays until the file is closed, as in the C
+    /// core.
+    fn revoke(&self) -> Revoked {
         let mut inner = self.inner.lock();
-        if let Users::GroupFile(provided @ Some(Provided::Container { .. })) = &mut inner.users {
-            *provided = None;
+        let provided = match &mut inner.users {
+            Users::GroupFile(provided @ Some(Provided::Container { .. })) => provided.take(),
+            _ => None,
+        };
+        Revoked {
+            _provided: provided,
+            _iommu_group: inner.iommu_group.take(),
         }
-        inner.iommu_group.take()
     }
+}
+
+/// What a group had.  To be dropped without locks of ours: page requests that are on their way to
+/// processes of the container are waited for.
+struct Revoked {
+    _provided: Option<Provided>,
+    _iommu_group: Option<IommuGroup>,
 }
 
 /// A device's use of its group's container, from the first open to the last close.  It keeps the

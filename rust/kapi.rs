@@ -40,7 +40,7 @@ pub(crate) mod workqueue;
 
 use kernel::{
     error::{to_result, Result},
-    prelude::EINVAL,
+    prelude::{Error, EINTR, EINVAL, ERESTARTSYS},
 };
 
 /// A C return value of 0 or a negative errno, as the C function gave it.
@@ -48,6 +48,15 @@ pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
     match result {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
+    }
+}
+
+/// The errno of a function of the kernel's that stops when any signal comes, and has done nothing
+/// then: user space may have the call begun anew (`SA_RESTART`).
+pub(crate) fn restartable(e: Error) -> Error {
+    match e {
+        EINTR => ERESTARTSYS,
+        e => e,
     }
 }
 

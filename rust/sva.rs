@@ -4,34 +4,41 @@
 //!
 //! Without C counterpart; the ioctls are those of `include/uapi/linux/vfio_sva.h`.
 //!
-//! What a process is bound to is a *scope*: a device that is open by a file of its own, or the
-//! groups of a container.  In a scope a process is bound to all devices or to none.  Each bond
-//! keeps the address space's PASID from being given to another, so it is the order of the end that
-//! makes it safe: the device stops (its driver closes it), the bonds end, DMA leaves the hands of
-//! user space.
+//! [`BoundProcesses`] are those of one device, which is open by a file of its own, or of the groups
+//! of a container: each is bound to all of the devices or to none.  Each bond keeps the address
+//! space's PASID from being given to another.
 //!
-//! When an address space ends without having been unbound, the IOMMU's driver stops DMA to it at
-//! once, and the bonds are taken away from a work queue: their end must wait for what tells of the
-//! end.
+//! A bond ends when its process takes it back or ends itself, and with the file, before the driver
+//! stops the device and before DMA leaves the hands of user space: what the device still asks for by
+//! a PASID is refused from then on.  When an address space ends, the IOMMU's driver stops DMA to it
+//! at once, and the bonds are taken away from a work queue: their end must wait for what tells of
+//! the end.
 //!
-//! Locks: a scope's, inside a device set's and a container's; a page fault does not take it.
-//! [`ENDED`] is a leaf.
+//! A reset is what the two do not go together with.  While a device is reset the IOMMU core takes
+//! its PASIDs away and waits for page requests that are on their way.  The page may be one of the
+//! device's own registers, which vfio-pci gives to nobody until the reset is over.  And then the
+//! IOMMU core puts all PASIDs back, that of an address space that has ended meanwhile too.  So there
+//! is no reset, as far as the core is asked for it, while processes are bound, and the reverse
+//! ([`ResetHold`]).
+//!
+//! Locks: that of the processes, inside a group's and a container's, outside `mmap_lock` and the
+//! IOMMU core's; a page fault does not take it.  [`ENDED`] is a leaf.
 
 use crate::{
     kapi::{
         iommu::IommuGroup,
         iommu_sva::Bond,
-        mmu_notifier::{Listener, Notifier, Watch},
+        mmu_notifier::{Listener, Watch},
         workqueue::OwnedQueue,
     },
     uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{
     current, impl_has_work,
-    mm::{Mm, MmWithUser},
+    mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex, new_work,
     prelude::*,
-    sync::{global_lock, Arc, ArcBorrow, Mutex},
+    sync::{aref::ARef, global_lock, Arc, ArcBorrow, Mutex},
     uaccess::UserPtr,
     workqueue::{Work, WorkItem},
 };
@@ -42,13 +49,11 @@ global_lock! {
     pub(crate) unsafe(uninit) static ENDED: Mutex<Option<OwnedQueue>> = None;
 }
 
-/// A process's address space in a scope.
+/// A process's address space among those of one device or container.
 #[pin_data]
 pub(crate) struct Process {
-    scope: Arc<Scope>,
+    among: Arc<BoundProcesses>,
     pasid: u32,
-    #[pin]
-    notifier: Notifier<Process>,
     #[pin]
     ended: Work<Process>,
 }
@@ -65,9 +70,11 @@ impl Process {
 
     /// Ends its bonds, if they have not been before.
     pub(crate) fn unbind(&self) {
-        // Under the lock: who empties the scope finds no bond that is about to end.
-        let mut bound = self.scope.bound.lock();
-        bound.retain(|b| !core::ptr::eq(self, &raw const **b.watch.listener()));
+        // Under the lock: who ends all bonds finds none that is about to end.
+        let mut inner = self.among.inner.lock();
+        inner
+            .processes
+            .retain(|p| !core::ptr::eq(self, &raw const **p.watch.listener()));
     }
 }
 
@@ -77,10 +84,6 @@ impl Listener for Process {
             // Pending already is as good.
             let _ = queue.queue().enqueue::<Arc<Self>, 0>(this.into());
         }
-    }
-
-    fn notifier(&self) -> &Notifier<Self> {
-        &self.notifier
     }
 }
 
@@ -92,70 +95,101 @@ impl WorkItem for Process {
     }
 }
 
-/// A process that is bound.  Dropped in the order of the fields, under the scope's lock.
-struct Bound {
+/// A process that is bound.  Dropped in the order of the fields, under the lock.
+struct BoundProcess {
     watch: Watch<Process>,
     bonds: KVec<Bond>,
 }
 
-impl Bound {
+impl BoundProcess {
     fn is_of(&self, mm: &Mm) -> bool {
-        self.watch.listener().notifier.mm().as_raw() == mm.as_raw()
+        self.watch.mm().as_raw() == mm.as_raw()
+    }
+
+    /// The address space, if it has users still.  Whoever turns out to be the last does not wait
+    /// for its end, which may take long.
+    fn mm(&self) -> Option<ARef<MmWithUserAsync>> {
+        let mm = self.watch.mm().mmget_not_zero()?;
+        Some(MmWithUser::into_mmput_async(mm))
+    }
+}
+
+struct Inner {
+    processes: KVec<BoundProcess>,
+    /// How many resets keep processes out.
+    resets: usize,
+}
+
+impl Inner {
+    fn remove_group(&mut self, group: &IommuGroup) {
+        for process in self.processes.iter_mut() {
+            process.bonds.retain(|bond| !bond.is_of(group));
+        }
     }
 }
 
 /// The processes that are bound to one device, or to the groups of one container.
 #[pin_data]
-pub(crate) struct Scope {
+pub(crate) struct BoundProcesses {
     #[pin]
-    bound: Mutex<KVec<Bound>>,
+    inner: Mutex<Inner>,
 }
 
-impl Scope {
-    /// Without processes.
+impl BoundProcesses {
+    /// None.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let scope = pin_init!(Self {
-            bound <- new_mutex!(KVec::new(), "Scope::bound"),
+        let processes = pin_init!(Self {
+            inner <- new_mutex!(
+                Inner {
+                    processes: KVec::new(),
+                    resets: 0,
+                },
+                "BoundProcesses::inner"
+            ),
         });
-        Arc::pin_init(scope, GFP_KERNEL_ACCOUNT)
+        Arc::pin_init(processes, GFP_KERNEL_ACCOUNT)
     }
 
     /// Binds an address space to the devices of all `groups`.
     ///
     /// # Errors
     ///
-    /// In this order: `EEXIST` (bound already); `EINVAL` (no groups); those of [`Bond::new`];
-    /// `ENOMEM`; those of [`Watch::begin`].  Whatever fails, nothing is bound.
+    /// In this order: `EEXIST` (bound already); `EBUSY` (a device is being reset); those of
+    /// [`Bond::new`]; `EINVAL` (no groups); `ENOMEM`; those of [`Watch::begin`].  Whatever fails,
+    /// nothing is bound.
     pub(crate) fn bind<'a>(
         self: &Arc<Self>,
         mm: &MmWithUser,
         groups: impl Iterator<Item = &'a IommuGroup>,
     ) -> Result<Arc<Process>> {
-        let mut bound = self.bound.lock();
-        if bound.iter().any(|b| b.is_of(mm)) {
+        let mut inner = self.inner.lock();
+        if inner.processes.iter().any(|p| p.is_of(mm)) {
             return Err(EEXIST);
+        }
+        if inner.resets != 0 {
+            return Err(EBUSY);
         }
         let mut bonds = KVec::new();
         for group in groups {
             bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
         }
         let pasid = bonds.first().ok_or(EINVAL)?.pasid();
-        bound.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        inner.processes.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let process = Arc::pin_init(
             pin_init!(Process {
-                scope: self.clone(),
+                among: self.clone(),
                 pasid,
-                notifier <- Notifier::new(mm),
                 ended <- new_work!("vfio_sva::ended"),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
         let watch = Watch::begin(process.clone(), mm)?;
-        bound.push(Bound { watch, bonds }, GFP_KERNEL_ACCOUNT)?;
+        let bound = BoundProcess { watch, bonds };
+        inner.processes.push(bound, GFP_KERNEL_ACCOUNT)?;
         Ok(process)
     }
 
@@ -165,9 +199,10 @@ impl Scope {
     ///
     /// `ENOENT` when the address space is not bound.
     pub(crate) fn unbind(&self, mm: &Mm) -> Result<u32> {
-        let mut bound = self.bound.lock();
-        let index = bound.iter().position(|b| b.is_of(mm)).ok_or(ENOENT)?;
-        let ended = bound.remove(index).map_err(|_| ENOENT)?;
+        let mut inner = self.inner.lock();
+        let mut processes = inner.processes.iter();
+        let index = processes.position(|p| p.is_of(mm)).ok_or(ENOENT)?;
+        let ended = inner.processes.remove(index).map_err(|_| ENOENT)?;
         Ok(ended.watch.listener().pasid)
     }
 
@@ -175,52 +210,77 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// Those of [`Bond::new`] and `ENOMEM`, and then none is.
+    /// `EBUSY` (a device is being reset); those of [`Bond::new`] and `ENOMEM`, and then none is.
     pub(crate) fn add(&self, group: &IommuGroup) -> Result {
-        let mut bound = self.bound.lock();
-        let result = bound.iter_mut().try_for_each(|b| {
-            // One that has none left is about to be taken away.
-            let Some(mm) = b.watch.listener().notifier.mm().mmget_not_zero() else {
+        let mut inner = self.inner.lock();
+        if inner.resets != 0 {
+            return Err(EBUSY);
+        }
+        let result = inner.processes.iter_mut().try_for_each(|p| {
+            // One that has ended is about to be taken away.
+            let Some(mm) = p.mm() else {
                 return Ok(());
             };
             let bond = Bond::new(group, &mm)?;
-            Ok(b.bonds.push(bond, GFP_KERNEL_ACCOUNT)?)
+            Ok(p.bonds.push(bond, GFP_KERNEL_ACCOUNT)?)
         });
         if result.is_err() {
-            Self::take_away(&mut bound, group);
+            inner.remove_group(group);
         }
         result
     }
 
     /// The end of [`add`](Self::add), and of what [`bind`](Self::bind) did for the group.
     pub(crate) fn remove(&self, group: &IommuGroup) {
-        Self::take_away(&mut self.bound.lock(), group);
+        self.inner.lock().remove_group(group);
     }
 
-    fn take_away(bound: &mut KVec<Bound>, group: &IommuGroup) {
-        for b in bound.iter_mut() {
-            b.bonds.retain(|bond| !bond.is_of(group));
-        }
-    }
-
-    /// Whether no process is bound.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bound.lock().is_empty()
+    /// Whether there is one that has not ended.
+    pub(crate) fn has_living(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.processes.iter().any(|p| p.mm().is_some())
     }
 
     /// Ends all bonds.
     pub(crate) fn clear(&self) {
-        self.bound.lock().clear();
+        self.inner.lock().processes.clear();
+    }
+
+    /// Keeps processes out while a device is reset.  Bonds of processes that have ended end.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` when processes are bound.
+    pub(crate) fn hold_for_reset(self: &Arc<Self>) -> Result<ResetHold> {
+        let mut inner = self.inner.lock();
+        inner.processes.retain(|p| p.mm().is_some());
+        if !inner.processes.is_empty() {
+            return Err(EBUSY);
+        }
+        inner.resets = inner.resets.checked_add(1).ok_or(EBUSY)?;
+        Ok(ResetHold(self.clone()))
     }
 
     /// Calls `f` with the PASID of each process, the latest last.
     pub(crate) fn for_each_pasid(&self, mut f: impl FnMut(u32)) {
-        let bound = self.bound.lock();
-        bound.iter().for_each(|b| f(b.watch.listener().pasid));
+        let inner = self.inner.lock();
+        let processes = inner.processes.iter();
+        processes.for_each(|p| f(p.watch.listener().pasid));
     }
 }
 
-/// `VFIO_BIND_PROCESS`, for the caller, where `bind` finds the scope and calls [`Scope::bind`].
+/// While this is, no process can be bound.
+pub(crate) struct ResetHold(Arc<BoundProcesses>);
+
+impl Drop for ResetHold {
+    fn drop(&mut self) {
+        let mut inner = self.0.inner.lock();
+        inner.resets = inner.resets.saturating_sub(1);
+    }
+}
+
+/// `VFIO_BIND_PROCESS`, for the caller, where `bind` finds whom to add it to and calls
+/// [`BoundProcesses::bind`].
 ///
 /// # Errors
 ///
@@ -238,8 +298,8 @@ pub(crate) fn bind_caller(
     Ok(process.pasid())
 }
 
-/// `VFIO_UNBIND_PROCESS`, for the caller, where `unbind` finds the scope and calls
-/// [`Scope::unbind`].
+/// `VFIO_UNBIND_PROCESS`, for the caller, where `unbind` finds whom to take it from and calls
+/// [`BoundProcesses::unbind`].
 ///
 /// # Errors
 ///

@@ -139,6 +139,10 @@ SVA_DEVICES = [
     Device("rp1", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=1,slot=1"),
     # It can be unplugged: QEMU 11.1 aborts when a device of a server with MSI-X is.
     Device("svahot0", "0000:01:00.0", "vfio-user-pci,bus=rp1", "ats pri pasid"),
+    # one bus, two groups: they are reset together
+    Device("rp2", "0000:00:0b.0", f"{PORT},addr=b.0,chassis=2,slot=2"),
+    Device("svabus0", "0000:02:00.0", "vfio-user-pci,bus=rp2,addr=0.0,multifunction=on", f"{SVA} acs"),
+    Device("svabus1", "0000:02:00.1", "vfio-user-pci,bus=rp2,addr=0.1", f"{SVA} acs"),
 ]
 # Requests that functions make of one another go by way of the IOMMU, as those with PASIDs must; completions
 # do not.

@@ -51,6 +51,8 @@ const _: () = {
     assert!(uapi::group::FLAG_VIABLE == bindings::VFIO_GROUP_FLAGS_VIABLE);
     assert!(uapi::group::FLAG_CONTAINER_SET == bindings::VFIO_GROUP_FLAGS_CONTAINER_SET);
     assert!(uapi::DEVICE_GET_REGION_INFO == bindings::DEVICE_GET_REGION_INFO);
+    assert!(uapi::DEVICE_RESET == bindings::DEVICE_RESET);
+    assert!(uapi::DEVICE_PCI_HOT_RESET == bindings::DEVICE_PCI_HOT_RESET);
     assert!(uapi::DEVICE_FEATURE == bindings::DEVICE_FEATURE);
     assert!(uapi::DEVICE_BIND_IOMMUFD == bindings::DEVICE_BIND_IOMMUFD);
     assert!(uapi::DEVICE_ATTACH_IOMMUFD_PT == bindings::DEVICE_ATTACH_IOMMUFD_PT);

@@ -4,7 +4,7 @@
 //!
 //! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
 //!
-//! Locks: the container's, over that of [`Scope`](crate::sva::Scope) and over nothing of user
+//! Locks: the container's, over that of [`BoundProcesses`](crate::sva::BoundProcesses) and over nothing of user
 //! memory: a group that comes or goes meanwhile finds a process bound, or does not.
 
 use super::{Container, Inner, Member};
@@ -35,12 +35,12 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of [`Scope::add`].
+    /// `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of [`BoundProcesses::add`].
     pub(super) fn add_to_processes(&self, member: &Member) -> Result {
         match member.kind {
             GroupType::Iommu => self.processes.add(&member.iommu_group),
-            _ if self.processes.is_empty() => Ok(()),
-            _ => Err(EOPNOTSUPP),
+            _ if self.processes.has_living() => Err(EOPNOTSUPP),
+            _ => Ok(()),
         }
     }
 }
@@ -51,7 +51,7 @@ impl Container {
     /// # Errors
     ///
     /// In this order: `EINVAL` without a backend; those of [`bind_caller`], with `EOPNOTSUPP` when
-    /// there is a group without an IOMMU and those of [`Scope::bind`](crate::sva::Scope::bind).
+    /// there is a group without an IOMMU and those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
     pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
         self.backend().ok_or(EINVAL)?;
         bind_caller(arg, |mm| {

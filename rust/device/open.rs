@@ -100,11 +100,7 @@ impl Backend {
     /// The end of [`bind`](Self::bind).
     fn unbind(&self, locked: &mut SetLocked<'_>) {
         match self {
-            Self::Iommufd(_) => {
-                // The device has been closed; its DMA is user space's still.
-                locked.device().state().processes().clear();
-                locked.unbind_iommufd();
-            }
+            Self::Iommufd(_) => locked.unbind_iommufd(),
             Self::NoIommu(_) => {}
             Self::Container(_) => {
                 let device = locked.device();
@@ -304,6 +300,9 @@ impl OpenDevice {
 impl Drop for OpenDevice {
     fn drop(&mut self) {
         let (device, closing) = self.opened.closing();
+        // Before the driver resets the device, and not under the set's lock: page requests that are
+        // on their way are waited for.
+        device.state().processes().clear();
         let mut locked = device.lock_set();
         let first = close(&mut locked, closing);
         drop(locked);

@@ -5,12 +5,12 @@
 //! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
 //! process that was handed the file what it holds.
 //!
-//! Locks: none at entry; over the listing of PASIDs the set's, then that of the processes.
+//! Locks: none at entry; over the listing of PASIDs the set's, after it that of the processes.
 
 use super::DeviceFile;
 use crate::{
     kapi::{device::SysfsPath, vfio::SetLocked},
-    sva::Scope,
+    sva::BoundProcesses,
     uapi::attach::PASIDS,
 };
 use kernel::{seq_file::SeqFile, seq_print};
@@ -40,7 +40,7 @@ impl DeviceFile {
 }
 
 /// The PASIDs of the processes that are bound: `4,9`.  No line when there is none.
-fn show_processes(processes: &Scope, m: &SeqFile) {
+fn show_processes(processes: &BoundProcesses, m: &SeqFile) {
     let mut before = "vfio-process-pasids: ";
     processes.for_each_pasid(|pasid| {
         seq_print!(m, "{}{}", before, pasid);

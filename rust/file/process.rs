@@ -4,7 +4,7 @@
 //!
 //! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
 //!
-//! Locks: those of [`Scope`](crate::sva::Scope), over nothing of user memory.
+//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses), over nothing of user memory.
 
 use super::{errno_of, DeviceFile};
 use crate::{
@@ -39,7 +39,7 @@ fn check(file: &DeviceFile) -> Result {
 /// # Errors
 ///
 /// In this order: those of [`check`]; those of [`bind_caller`], with those of
-/// [`Scope::bind`](crate::sva::Scope::bind).
+/// [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let result = try_bind(file, device, arg);
     if trace::bind_process::enabled() {
@@ -92,6 +92,6 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -
     }
     arg.write_data(&sva::Feature {
         flags: 0,
-        max_pasids: max_pasids(device.parent()),
+        max_pasids: max_pasids(device),
     })
 }

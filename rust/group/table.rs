@@ -249,10 +249,10 @@ impl Drop for Membership {
         if let Some(node) = &self.group.node {
             drop(unpublish(node.0));
         }
-        let iommu_group = self.group.revoke();
+        let revoked = self.group.revoke();
         // The node goes under the table's lock, so that the name is free for a successor.
         drop(groups.remove(&self.group.id));
         drop(table);
-        drop(iommu_group);
+        drop(revoked);
     }
 }

@@ -2,114 +2,116 @@
 
 //! Being told of the end of an address space (`include/linux/mmu_notifier.h`).
 
+use super::restartable;
 use crate::bindings;
-use core::cell::Cell;
 use kernel::{
     error::to_result,
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow},
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, AtomicFlag},
+        Arc, ArcBorrow,
+    },
     types::Opaque,
 };
 
 /// Someone who is told.
-pub(crate) trait Listener: Send + Sync + Sized + 'static {
-    /// The last task that used the address space is gone: what was mapped in it goes next.  May
-    /// sleep, but not end the watch.  Called once, perhaps by the end of the [`Watch`] itself.
+pub(crate) trait Listener: Send + Sync + 'static {
+    /// The last user of the address space is gone: what is mapped in it goes next.  May sleep, but
+    /// not end the watch.  Called once at most.
     fn mm_released(this: ArcBorrow<'_, Self>);
-
-    /// What the watch needs within the listener.
-    fn notifier(&self) -> &Notifier<Self>;
 }
 
-/// The part of a [`Watch`] that is within its listener.
-///
-/// # Invariants
-///
-/// While it is registered with the address space, `listener` is a watch's reference.
+/// What is registered with an address space.
 #[pin_data]
 #[repr(C)]
-pub(crate) struct Notifier<T> {
+struct Registered<T> {
     /// First: the address of the one is that of the other.
     #[pin]
     notifier: Opaque<bindings::mmu_notifier>,
-    listener: Cell<*const T>,
+    /// The watch is being ended, of which the kernel tells as of the address space's end.
+    ending: AtomicFlag,
+    listener: Arc<T>,
     mm: ARef<Mm>,
 }
 
-// SAFETY: The lock of the address space's notifiers protects what changes.
-unsafe impl<T: Send + Sync> Send for Notifier<T> {}
+// SAFETY: The kernel alone uses the notifier, under its own locks.
+unsafe impl<T: Send + Sync> Send for Registered<T> {}
 // SAFETY: As above.
-unsafe impl<T: Send + Sync> Sync for Notifier<T> {}
+unsafe impl<T: Send + Sync> Sync for Registered<T> {}
 
-impl<T: Listener> Notifier<T> {
+impl<T: Listener> Registered<T> {
     const OPS: &'static bindings::mmu_notifier_ops = &bindings::mmu_notifier_ops {
         release: Some(Self::release),
         ..pin_init::zeroed()
     };
 
-    /// Of an address space, not registered yet.
-    pub(crate) fn new(mm: &Mm) -> impl PinInit<Self> + use<'_, T> {
-        pin_init!(Self {
-            notifier: Opaque::new(bindings::mmu_notifier {
-                ops: Self::OPS,
-                ..pin_init::zeroed()
-            }),
-            listener: Cell::new(core::ptr::null()),
-            mm: mm.into(),
-        })
-    }
-
-    /// The address space.
-    pub(crate) fn mm(&self) -> &Mm {
-        &self.mm
-    }
-
     /// # Safety
     ///
-    /// Called with a notifier that a [`Watch`] registered.
+    /// Called by the kernel, with the notifier of a [`Watch`].
     unsafe extern "C" fn release(
         notifier: *mut bindings::mmu_notifier,
         _mm: *mut bindings::mm_struct,
     ) {
-        // SAFETY: By the type's invariants; the watch does not end before this returns.
-        T::mm_released(unsafe { ArcBorrow::from_raw((*notifier.cast::<Self>()).listener.get()) })
+        // SAFETY: It is the first field; the watch does not end before this returns.
+        let this = unsafe { &*notifier.cast::<Self>() };
+        if !this.ending.load(Relaxed) {
+            T::mm_released(this.listener.as_arc_borrow());
+        }
     }
 }
 
 /// While this is, its listener is told.
-pub(crate) struct Watch<T: Listener>(Arc<T>);
+///
+/// # Invariants
+///
+/// The notifier is registered with `mm`.
+pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
-    /// Begins to watch the address space that the listener's notifier is of, which `mm` shows to
-    /// have users.
+    /// Begins to watch an address space.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for another address space, or when it is watched by the listener already;
-    /// `ENOMEM`; `EINTR` when a fatal signal comes.
+    /// `ENOMEM`; `ERESTARTSYS` when a signal comes.
     pub(crate) fn begin(listener: Arc<T>, mm: &MmWithUser) -> Result<Self> {
-        let this = listener.notifier();
-        if this.mm.as_raw() != mm.as_raw() || !this.listener.get().is_null() {
-            return Err(EINVAL);
-        }
-        // INVARIANT: The reference becomes the watch's.
-        this.listener.set(Arc::as_ptr(&listener));
+        let registered = KBox::pin_init(
+            pin_init!(Registered {
+                notifier: Opaque::new(bindings::mmu_notifier {
+                    ops: Registered::<T>::OPS,
+                    ..pin_init::zeroed()
+                }),
+                ending: AtomicFlag::new(false),
+                listener,
+                mm: (&**mm).into(),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
         // SAFETY: The notifier is pinned and not registered; the address space has users.
-        to_result(unsafe { bindings::mmu_notifier_register(this.notifier.get(), mm.as_raw()) })?;
-        Ok(Self(listener))
+        to_result(unsafe {
+            bindings::mmu_notifier_register(registered.notifier.get(), mm.as_raw())
+        })
+        .map_err(restartable)?;
+        // INVARIANT: It has been registered.
+        Ok(Self(registered))
     }
 
     /// Who is told.
     pub(crate) fn listener(&self) -> &Arc<T> {
-        &self.0
+        &self.0.listener
+    }
+
+    /// The address space.
+    pub(crate) fn mm(&self) -> &Mm {
+        &self.0.mm
     }
 }
 
 impl<T: Listener> Drop for Watch<T> {
     fn drop(&mut self) {
-        let this = self.0.notifier();
-        // SAFETY: It was registered, for this address space.  Waits for `release()`.
-        unsafe { bindings::mmu_notifier_unregister(this.notifier.get(), this.mm.as_raw()) }
+        self.0.ending.store(true, Relaxed);
+        // SAFETY: By the type's invariants.  Waits for `release()`.
+        unsafe { bindings::mmu_notifier_unregister(self.0.notifier.get(), self.0.mm.as_raw()) }
     }
 }

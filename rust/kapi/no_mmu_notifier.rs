@@ -7,34 +7,13 @@ use core::{convert::Infallible, marker::PhantomData};
 use kernel::{
     mm::{Mm, MmWithUser},
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow},
+    sync::{Arc, ArcBorrow},
 };
 
 /// Someone who would be told.
-pub(crate) trait Listener: Send + Sync + Sized + 'static {
+pub(crate) trait Listener: Send + Sync + 'static {
     #[allow(dead_code)] // There is nobody who calls it.
     fn mm_released(this: ArcBorrow<'_, Self>);
-    fn notifier(&self) -> &Notifier<Self>;
-}
-
-/// An address space.
-#[pin_data]
-pub(crate) struct Notifier<T> {
-    mm: ARef<Mm>,
-    _listener: PhantomData<fn(T)>,
-}
-
-impl<T: Listener> Notifier<T> {
-    pub(crate) fn new(mm: &Mm) -> impl PinInit<Self> + use<'_, T> {
-        pin_init!(Self {
-            mm: mm.into(),
-            _listener: PhantomData,
-        })
-    }
-
-    pub(crate) fn mm(&self) -> &Mm {
-        &self.mm
-    }
 }
 
 /// Of which there is none.
@@ -44,12 +23,15 @@ impl<T: Listener> Watch<T> {
     /// # Errors
     ///
     /// `EOPNOTSUPP`.
-    pub(crate) fn begin(listener: Arc<T>, _mm: &MmWithUser) -> Result<Self> {
-        let _ = listener.notifier();
+    pub(crate) fn begin(_listener: Arc<T>, _mm: &MmWithUser) -> Result<Self> {
         Err(EOPNOTSUPP)
     }
 
     pub(crate) fn listener(&self) -> &Arc<T> {
+        match self.0 {}
+    }
+
+    pub(crate) fn mm(&self) -> &Mm {
         match self.0 {}
     }
 }

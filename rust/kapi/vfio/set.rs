@@ -5,15 +5,15 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{Device, FirstOpen, Registered};
-use crate::{bindings, kapi::kvm::KvmRef};
+use super::{Device, FirstOpen, Normal, Registered};
+use crate::{bindings, device::State, kapi::kvm::KvmRef};
 use core::{cell::UnsafeCell, ops::Deref, ops::DerefMut, ptr::NonNull};
 use kernel::{
     prelude::*,
     static_lock_class,
     sync::{
         lock::{mutex::MutexBackend, Backend, Guard, Lock},
-        Mutex,
+        Arc, Mutex,
     },
 };
 
@@ -128,6 +128,29 @@ impl Device<Registered> {
             locked: SetLocked { device: self },
             _guard: guard,
         }
+    }
+}
+
+impl Device<Registered> {
+    /// The core's states of all devices in the device's set.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn states_of_set(&self) -> Result<KVec<Arc<State>>> {
+        let mut states = KVec::new();
+        let mut result = Ok(());
+        let _guard = lock(self).lock();
+        // SAFETY: The set's lock is held; a member is a device until it has left.
+        unsafe {
+            for_each_member((*self.as_raw()).dev_set, |member| {
+                let state = Device::<Normal>::from_raw(member).state();
+                result = states.push(state.into(), GFP_KERNEL);
+                result.is_ok()
+            })
+        };
+        result?;
+        Ok(states)
     }
 }
 

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets and processes that are bound: one keeps the other out.  And signals, which may
+ * come while a process is being bound.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "lib/bound.h"
+#include "lib/cdev.h"
+#include "lib/container.h"
+#include "lib/hot_reset.h"
+#include "lib/iommufd.h"
+#include "lib/pasid_table.h"
+#include "lib/sva.h"
+#include "lib/sva_lab.h"
+#include "lib/svadev.h"
+#include "lib/task.h"
+#include "lib/test.h"
+
+#define ROUNDS 40
+
+FIXTURE(sva_reset) {
+	struct pci a, b;
+	int lab;
+};
+
+FIXTURE_SETUP(sva_reset)
+{
+	self->lab = -1;
+	if (!core_is_rust())
+		SKIP(return, "the core in C does not bind processes");
+	self->lab = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->lab))
+		SKIP(return, NO_SVA_DEVICES);
+	ASSERT_GE(self->lab, 0);
+}
+
+FIXTURE_TEARDOWN(sva_reset)
+{
+	if (self->lab < 0)
+		return;
+	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_EQ(0, pasid_entries(&self->b));
+	sva_lab_close(self->lab);
+}
+
+static int reset(int fd)
+{
+	return xioctl(fd, VFIO_DEVICE_RESET, NULL);
+}
+
+/* A device that works for a process is not reset, and what was refused did nothing. */
+TEST_F(sva_reset, device)
+{
+	struct session s;
+	uint32_t pasid;
+	void *bar;
+
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, cdev_enable_dma(s.fd));
+	bar = cdev_map_bar(s.fd, 0, NULL);
+	ASSERT_NE(NULL, bar);
+	ASSERT_EQ(0, reset(s.fd));
+	ASSERT_EQ(0, cdev_enable_dma(s.fd));
+	svadev_write(bar, SVADEV_REG_SCRATCH, 0x5a5a0001);
+
+	ASSERT_EQ(0, process_bind(s.fd, &pasid));
+	EXPECT_EQ(-EBUSY, reset(s.fd));
+	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
+	EXPECT_EQ(0x5a5a0001, svadev_read(bar, SVADEV_REG_SCRATCH));
+	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	ASSERT_EQ(0, process_unbind(s.fd));
+	EXPECT_NE(-EBUSY, hot_reset_owned(s.fd));
+	EXPECT_EQ(0, reset(s.fd));
+	ASSERT_EQ(0, cdev_enable_dma(s.fd));
+	EXPECT_EQ(0, svadev_read(bar, SVADEV_REG_SCRATCH));
+	/* And a reset leaves nothing that would keep a process out. */
+	EXPECT_EQ(0, process_bind(s.fd, &pasid));
+	munmap(bar, SVADEV_BAR_SIZE);
+	session_close(&s);
+}
+
+/* One that a process is bound to by its container. */
+TEST_F(sva_reset, container)
+{
+	struct boxed box = BOXED_NONE, second = BOXED_NONE;
+
+	if (access(CONTAINER, F_OK))
+		SKIP(return, "a kernel without containers");
+	ASSERT_EQ(0, boxed_open(&self->a, &box));
+	ASSERT_EQ(0, boxed_join(&self->b, box.container, &second));
+	ASSERT_EQ(0, process_bind(box.container, NULL));
+	EXPECT_EQ(-EBUSY, reset(box.fd));
+	EXPECT_EQ(-EBUSY, reset(second.fd));
+	EXPECT_EQ(-EBUSY, hot_reset_owned(second.fd));
+	ASSERT_EQ(0, process_unbind(box.container));
+	EXPECT_EQ(0, reset(box.fd));
+	EXPECT_EQ(0, reset(second.fd));
+	close(second.fd);
+	close(second.group);
+	boxed_close(&box);
+}
+
+/* The set is reset together: a process that is bound to one of it keeps all from it. */
+TEST_F(sva_reset, set)
+{
+	struct session s, other;
+	struct pci a, b;
+
+	if (pci_find_siblings(SVADEV, &a, &b) || a.group == b.group)
+		SKIP(return, "no two such devices of two groups on one bus");
+	ASSERT_EQ(0, pci_to_vfio(&b));
+	ASSERT_EQ(0, session_open(&a, &s));
+	other = (struct session){ .fd = cdev_open(&b), .iommufd = -1 };
+	ASSERT_GE(other.fd, 0);
+	ASSERT_EQ(0, cdev_bind(other.fd, s.iommufd, NULL));
+	ASSERT_EQ(0, process_bind(other.fd, NULL));
+	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
+	EXPECT_EQ(-EBUSY, hot_reset_owned(other.fd));
+	/* The one alone can be reset by itself. */
+	EXPECT_EQ(-EBUSY, reset(other.fd));
+	EXPECT_EQ(0, reset(s.fd));
+	ASSERT_EQ(0, process_unbind(other.fd));
+	EXPECT_EQ(0, hot_reset_owned(s.fd));
+	EXPECT_EQ(0, process_bind(s.fd, NULL));
+	EXPECT_EQ(-EBUSY, hot_reset_owned(other.fd));
+	close(other.fd);
+	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
+	session_close(&s);
+}
+
+/* Processes that have ended do not count, whether or not their bonds have been taken away. */
+TEST_F(sva_reset, after_death)
+{
+	struct session s;
+
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	for (int i = 0; i < ROUNDS; i++) {
+		struct bound_child child;
+		int pasid = bound_start(&child, s.fd, self->lab, &self->a);
+
+		ASSERT_GT(pasid, 0);
+		EXPECT_EQ(-EBUSY, reset(s.fd));
+		EXPECT_EQ(0, bound_kill(&child));
+		ASSERT_EQ(0, reset(s.fd));
+		EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
+		EXPECT_TRUE(processes_become(s.fd, ""));
+	}
+	session_close(&s);
+}
+
+struct churn {
+	int fd;
+	atomic_bool stop;
+	atomic_int done;
+};
+
+static int bind_and_unbind(void *arg)
+{
+	struct churn *c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		int ret = process_bind(c->fd, NULL);
+
+		if (!ret)
+			ret = process_unbind(c->fd);
+		if (ret && ret != -EBUSY)
+			return ret;
+		if (!ret)
+			atomic_fetch_add(&c->done, 1);
+	}
+	return 0;
+}
+
+/* Both at once: each is done or refused, and of both some are done. */
+TEST_F(sva_reset, race)
+{
+	struct churn churn = {};
+	struct worker w;
+	struct session s;
+	int resets = 0;
+
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	churn.fd = s.fd;
+	ASSERT_EQ(0, worker_start(&w, bind_and_unbind, &churn));
+	while ((resets < ROUNDS || atomic_load(&churn.done) < ROUNDS) && !worker_ended(&w)) {
+		int ret = reset(s.fd);
+
+		/* The driver says so when somebody else has the device's lock. */
+		if (ret && ret != -EBUSY && ret != -EAGAIN) {
+			EXPECT_EQ(0, ret);
+			break;
+		}
+		resets += !ret;
+	}
+	atomic_store(&churn.stop, true);
+	EXPECT_EQ(0, worker_join(&w));
+	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
+	EXPECT_EQ(0, reset(s.fd));
+	session_close(&s);
+}
+
+static atomic_int signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	atomic_fetch_add(&signals, 1);
+}
+
+/*
+ * A signal that the process catches: the call is begun anew where it asked for that, and
+ * else says so and has done nothing.
+ */
+TEST_F(sva_reset, signals)
+{
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = SA_RESTART };
+	struct churn churn = {};
+	struct worker w;
+	struct session s;
+	/* The more there is to lock, the longer a signal may come. */
+	char *areas = mmap(NULL, 4096 * 1000, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, areas);
+	for (int i = 0; i < 1000; i += 2)
+		ASSERT_EQ(0, mprotect(areas + 4096 * i, 4096, PROT_NONE));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	churn.fd = s.fd;
+	ASSERT_EQ(0, worker_start(&w, bind_and_unbind, &churn));
+	while (atomic_load(&churn.done) < ROUNDS && !worker_ended(&w)) {
+		pthread_kill(w.thread, SIGUSR1);
+		sched_yield();
+	}
+	atomic_store(&churn.stop, true);
+	EXPECT_EQ(0, worker_join(&w));
+	EXPECT_GT(atomic_load(&signals), 0);
+	munmap(areas, 4096 * 1000);
+	session_close(&s);
+}
+
+TEST_HARNESS_MAIN
