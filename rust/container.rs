@@ -38,7 +38,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The drivers that have offered themselves, the latest last; None before load and after unload.
+    /// The drivers that have offered themselves, the latest last; None before load and after
+    /// unload.
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<Offer>>> = None;
 }
 
@@ -174,12 +175,12 @@ impl Backend {
 
 /// A group's way to the memory that its container maps, for a device that is open.
 #[derive(Clone)]
-pub(crate) struct Access {
+pub(crate) struct ContainerAccess {
     backend: Arc<Backend>,
     member: Arc<Member>,
 }
 
-impl Access {
+impl ContainerAccess {
     /// Tells the driver of a device that is being opened.
     pub(crate) fn register_device(&self, device: &Device) {
         if let Some(driver) = self.backend.driver() {
@@ -371,13 +372,13 @@ impl Container {
 }
 
 /// A group's place in a container; left when dropped.
-pub(crate) struct Place {
+pub(crate) struct ContainerMembership {
     container: Arc<Container>,
     member: Arc<Member>,
     owner: Option<DmaOwner>,
 }
 
-impl Place {
+impl ContainerMembership {
     /// Puts a group into the container.  The caller holds the group's lock.
     ///
     /// # Errors
@@ -425,8 +426,8 @@ impl Place {
     }
 
     /// The way to memory, if a backend is chosen.
-    pub(crate) fn access(&self) -> Option<Access> {
-        Some(Access {
+    pub(crate) fn access(&self) -> Option<ContainerAccess> {
+        Some(ContainerAccess {
             backend: self.container.backend()?,
             member: self.member.clone(),
         })
@@ -438,7 +439,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ContainerMembership {
     fn drop(&mut self) {
         let mut inner = self.container.inner.lock();
         inner.detach(&self.member);

@@ -18,7 +18,7 @@ pub(crate) mod registration;
 pub(crate) mod sets;
 
 use crate::{
-    container::Access,
+    container::ContainerAccess,
     debugfs::DeviceDir,
     group::{Group, Membership},
     kapi::{
@@ -110,7 +110,7 @@ pub(crate) struct State {
     /// Its way to memory while it is open by a container, for the driver's calls, which hold no
     /// lock of ours.
     #[pin]
-    container: SpinLock<Option<Access>>,
+    container: SpinLock<Option<ContainerAccess>>,
     /// The device's place in its group, from before it can be opened until nobody has it open.
     #[pin]
     membership: Mutex<Option<Membership>>,
@@ -176,13 +176,13 @@ impl State {
     }
 
     /// Its way to memory, if it is open by a container.
-    pub(crate) fn container(&self) -> Option<Access> {
+    pub(crate) fn container(&self) -> Option<ContainerAccess> {
         self.container.lock().clone()
     }
 
     /// Sets or clears that, and gives what was set, to be dropped where one may sleep.  The caller
     /// holds the set's lock.
-    pub(crate) fn set_container(&self, access: Option<Access>) -> Option<Access> {
+    pub(crate) fn set_container(&self, access: Option<ContainerAccess>) -> Option<ContainerAccess> {
         core::mem::replace(&mut *self.container.lock(), access)
     }
 

@@ -154,6 +154,7 @@ impl DeviceFile {
     /// is empty when there is no device any more.
     #[cold]
     fn traced(&self, f: impl Fn(c_int, &CStr)) {
+        // CAST: A minor has 20 bits.
         let minor = self.state().index() as c_int;
         if self.with_parent(|dev| f(minor, dev.name())).is_none() {
             f(minor, c"");

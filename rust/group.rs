@@ -14,9 +14,9 @@
 pub(crate) mod table;
 
 use crate::{
-    container::{Access, Container, Place},
+    container::{Container, ContainerAccess, ContainerMembership},
     device::{
-        open::{Backend, ContainerOpen},
+        open::{ContainerOpen, OpenBackend},
         State,
     },
     kapi::{
@@ -94,7 +94,7 @@ pub(crate) enum Provider {
 /// A provider that is set.
 enum Provided {
     Container {
-        place: Place,
+        place: ContainerMembership,
         /// How many devices are open by it, or about to be.
         opens: u32,
     },
@@ -259,8 +259,8 @@ impl Group {
     /// # Errors
     ///
     /// In this order: `EINVAL` when something is set; `ENODEV` when the last device has left;
-    /// those of `lookup`; those of [`Place::take`], or for an iommufd `EINVAL` when it serves
-    /// groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
+    /// those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL` when it
+    /// serves groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
     pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
@@ -270,7 +270,7 @@ impl Group {
         let iommu_group = iommu_group.as_ref().ok_or(ENODEV)?;
         *provided = Some(match lookup()? {
             Provider::Container(container) => Provided::Container {
-                place: Place::take(container, iommu_group.clone(), self.kind)?,
+                place: ContainerMembership::take(container, iommu_group.clone(), self.kind)?,
                 opens: 0,
             },
             Provider::Iommufd(ctx) => {
@@ -306,15 +306,15 @@ impl Group {
 
     /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
     /// set.
-    pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<Backend> {
+    pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(Some(provided)) = &mut inner.users else {
             return None;
         };
         Some(match provided {
-            Provided::Iommufd(ctx) if self.is_noiommu() => Backend::NoIommu(ctx.clone()),
-            Provided::Iommufd(ctx) => Backend::Iommufd(ctx.clone()),
-            Provided::Container { place, opens } => Backend::Container(ContainerOpen {
+            Provided::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
+            Provided::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
+            Provided::Container { place, opens } => OpenBackend::Container(ContainerOpen {
                 container: place.container().clone(),
                 usage: self.use_container(place, opens, file),
             }),
@@ -327,7 +327,7 @@ impl Group {
     /// `CAP_SYS_RAWIO`; `EBUSY` when it is in use too often.
     fn use_container(
         self: ArcBorrow<'_, Self>,
-        place: &Place,
+        place: &ContainerMembership,
         opens: &mut u32,
         file: &File,
     ) -> Result<ContainerUse, Refusal> {
@@ -416,14 +416,14 @@ struct Revoked {
 /// A device's use of its group's container, from the first open to the last close.  It keeps the
 /// group's file open and in the container.
 pub(crate) struct ContainerUse {
-    access: Access,
+    access: ContainerAccess,
     group: Arc<Group>,
     _file: ARef<File>,
 }
 
 impl ContainerUse {
     /// The way to memory.
-    pub(crate) fn access(&self) -> &Access {
+    pub(crate) fn access(&self) -> &ContainerAccess {
         &self.access
     }
 }

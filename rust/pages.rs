@@ -58,7 +58,7 @@ impl Range {
 /// What a driver pins through.
 pub(crate) enum Pinner<'a> {
     Iommufd(&'a Access, Range),
-    Container(container::Access),
+    Container(container::ContainerAccess),
 }
 
 /// What a driver may pin a range through.

@@ -9,17 +9,17 @@
 //! space's PASID from being given to another.
 //!
 //! A bond ends when its process takes it back or ends itself, and with the file, before the driver
-//! stops the device and before DMA leaves the hands of user space: what the device still asks for by
-//! a PASID is refused from then on.  When an address space ends, the IOMMU's driver stops DMA to it
-//! at once, and the bonds are taken away from a work queue: their end must wait for what tells of
-//! the end.
+//! stops the device and before DMA leaves the hands of user space: what the device still asks for
+//! by a PASID is refused from then on.  When an address space ends, the IOMMU's driver stops DMA to
+//! it at once, and the bonds are taken away from a work queue: their end must wait for what tells
+//! of the end.
 //!
 //! A reset is what the two do not go together with.  While a device is reset the IOMMU core takes
 //! its PASIDs away and waits for page requests that are on their way.  The page may be one of the
 //! device's own registers, which vfio-pci gives to nobody until the reset is over.  And then the
-//! IOMMU core puts all PASIDs back, that of an address space that has ended meanwhile too.  So there
-//! is no reset, as far as the core is asked for it, while processes are bound, and the reverse
-//! ([`ResetHold`]).
+//! IOMMU core puts all PASIDs back, that of an address space that has ended meanwhile too.  So
+//! there is no reset, as far as the core is asked for it, while processes are bound, and the
+//! reverse ([`ResetHold`]).
 //!
 //! Locks: that of the processes, inside a group's and a container's, outside `mmap_lock` and the
 //! IOMMU core's; a page fault does not take it.  [`ENDED`] is a leaf.

@@ -3,9 +3,9 @@
 //! Arguments of the ioctls that the core itself handles: read from user memory once, validated,
 //! and from then on values.
 //!
-//! The structures are those of `include/uapi/linux/vfio.h` and of our `vfio_sva.h`; their sizes and offsets are compared
-//! with the C ones when the module is built (`abi/layout.rs`).  Checks stand in the order in which
-//! the C core makes them, for the first that fails gives the errno.
+//! The structures are those of `include/uapi/linux/vfio.h` and of our `vfio_sva.h`; their sizes and
+//! offsets are compared with the C ones when the module is built (`abi/layout.rs`).  Checks stand in
+//! the order in which the C core makes them, for the first that fails gives the errno.
 
 pub(crate) mod attach;
 pub(crate) mod bind;

@@ -4,8 +4,8 @@
 //!
 //! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
 //!
-//! Locks: the container's, over that of [`BoundProcesses`](crate::sva::BoundProcesses) and over nothing of user
-//! memory: a group that comes or goes meanwhile finds a process bound, or does not.
+//! Locks: the container's, over that of the [processes](crate::sva::BoundProcesses) and over nothing
+//! of user memory: a group that comes or goes meanwhile finds a process bound, or does not.
 
 use super::{Container, Inner, Member};
 use crate::{
@@ -35,7 +35,8 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of [`BoundProcesses::add`].
+    /// `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of
+    /// [`BoundProcesses::add`](crate::sva::BoundProcesses::add).
     pub(super) fn add_to_processes(&self, member: &Member) -> Result {
         match member.kind {
             GroupType::Iommu => self.processes.add(&member.iommu_group),
@@ -51,7 +52,8 @@ impl Container {
     /// # Errors
     ///
     /// In this order: `EINVAL` without a backend; those of [`bind_caller`], with `EOPNOTSUPP` when
-    /// there is a group without an IOMMU and those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
+    /// there is a group without an IOMMU and those of
+    /// [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
     pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
         self.backend().ok_or(EINVAL)?;
         bind_caller(arg, |mm| {
@@ -67,8 +69,8 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` without a backend; those of [`unbind_caller`], with `EOPNOTSUPP` when
-    /// there is a group without an IOMMU and `ENOENT` (not bound).
+    /// In this order: `EINVAL` without a backend; those of [`unbind_caller`], with `EOPNOTSUPP`
+    /// when there is a group without an IOMMU and `ENOENT` (not bound).
     pub(crate) fn unbind_process(&self, arg: UserPtr) -> Result {
         self.backend().ok_or(EINVAL)?;
         unbind_caller(arg, |mm| {

@@ -33,7 +33,7 @@ use kernel::{
 };
 
 /// How an open device reaches memory.
-pub(crate) enum Backend {
+pub(crate) enum OpenBackend {
     /// It is bound to an iommufd.
     Iommufd(ARef<Ctx>),
     /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
@@ -50,7 +50,7 @@ pub(crate) struct ContainerOpen {
     pub(crate) usage: Result<ContainerUse, Refusal>,
 }
 
-impl Backend {
+impl OpenBackend {
     /// Whether both are one backend.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -127,7 +127,7 @@ impl Backend {
 /// What is held from the first open to the last close.  Dropped without the set's lock: the last
 /// reference on a machine may end it, and a container's is given back under the group's lock.
 pub(crate) struct FirstOpen {
-    backend: Backend,
+    backend: OpenBackend,
     devid: u32,
     /// Drivers see the machine while the device is open.
     kvm: Option<KvmRef>,
@@ -137,7 +137,7 @@ pub(crate) struct FirstOpen {
 
 impl FirstOpen {
     /// What a first open would hold.
-    pub(crate) fn new(backend: Backend, kvm: Option<KvmRef>) -> Self {
+    pub(crate) fn new(backend: OpenBackend, kvm: Option<KvmRef>) -> Self {
         Self {
             backend,
             devid: 0,
@@ -198,7 +198,7 @@ impl OpenDevice {
     /// # Errors
     ///
     /// `EINVAL` when it is open by another backend, where the C core mixes up the two; for a first
-    /// open `EPERM` as for [`Backend::permit`], and those of [`first`](Self::first).
+    /// open `EPERM` as for [`OpenBackend::permit`], and those of [`first`](Self::first).
     pub(crate) fn by_group(
         locked: &mut SetLocked<'_>,
         first: &mut Option<FirstOpen>,
@@ -260,7 +260,7 @@ impl OpenDevice {
         locked: &mut SetLocked<'_>,
         registration: RegistrationRef,
         path: Path,
-        backend: &Backend,
+        backend: &OpenBackend,
     ) -> Result<Self, Refusal> {
         let devid = backend.bind(locked)?;
         let mut opened = locked

@@ -9,7 +9,7 @@
 
 use super::{errno_of, gate::Granted, DeviceFile};
 use crate::{
-    device::open::{Backend, FirstOpen, OpenDevice},
+    device::open::{FirstOpen, OpenBackend, OpenDevice},
     group::GroupBlock,
     kapi::{
         iommufd::Ctx,
@@ -22,7 +22,7 @@ use crate::{
 use kernel::{prelude::*, uaccess::UserPtr};
 
 /// A bound file's hold on its device.  Dropped at close, in the order of the fields.
-pub(crate) struct Bound {
+pub(crate) struct BoundFile {
     /// Closes the device, under the set's lock.
     open: OpenDevice,
     /// Keeps the group's own file closed.
@@ -31,7 +31,7 @@ pub(crate) struct Bound {
     _registration: RegistrationRef,
 }
 
-impl Bound {
+impl BoundFile {
     #[inline]
     pub(super) fn open(&self) -> &OpenDevice {
         &self.open
@@ -89,11 +89,11 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
-    first = Some(FirstOpen::new(Backend::Iommufd(ctx), kvm));
+    first = Some(FirstOpen::new(OpenBackend::Iommufd(ctx), kvm));
     let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
     drop(locked);
 
-    let bound = Bound {
+    let bound = BoundFile {
         open,
         _block: block,
         _registration: registration,

@@ -6,7 +6,7 @@
 //! C counterpart: `vfio_device_file::access_granted`, published with release and read with acquire
 //! semantics.  Here the flag and what it guards are one value.
 
-use super::bind::Bound;
+use super::bind::BoundFile;
 use crate::{
     device::open::OpenDevice,
     kapi::vfio::{Device, Open},
@@ -16,7 +16,7 @@ use kernel::sync::SetOnce;
 /// Why a file has access.
 pub(super) enum Granted {
     /// It is bound to an iommufd.
-    Bound(Bound),
+    Bound(BoundFile),
     /// Its group has an iommufd.
     Group(OpenDevice),
 }

@@ -143,6 +143,7 @@ fn get_device_fd(
         let errno = errno_of(&result);
         match &found {
             Ok((device, _)) => {
+                // CAST: A minor has 20 bits.
                 let minor = device.state().index() as c_int;
                 trace::open::record(minor, device.parent().name(), true, errno);
             }
@@ -175,6 +176,7 @@ fn install_device(
             user.pid()
         );
     }
+    // CAST: Descriptors are below 2^31.
     let number = fd.reserved_fd() as c_int;
     fd.fd_install(opened);
     Ok(number)

@@ -33,9 +33,9 @@ impl Bond {
     /// # Errors
     ///
     /// In this order: `EPERM` when the group has more devices; `EOPNOTSUPP` behind an IOMMU whose
-    /// driver [`loses_pasids`]; `ENOSPC` when its device has no PASIDs, be the address space's known
-    /// or not; those of `iommu_sva_bind_device()`, of which `vfio_sva.h` tells, with `ERESTARTSYS`
-    /// when a signal comes.
+    /// driver [`loses_pasids`]; `ENOSPC` when its device has no PASIDs, be the address space's
+    /// known or not; those of `iommu_sva_bind_device()`, of which `vfio_sva.h` tells, with
+    /// `ERESTARTSYS` when a signal comes.
     pub(crate) fn new(group: &IommuGroup, mm: &MmWithUser) -> Result<Self> {
         let dev = group.sole_device().ok_or(EPERM)?;
         if loses_pasids(&dev) {
@@ -74,8 +74,8 @@ impl Drop for Bond {
     }
 }
 
-/// What the IOMMU's driver keeps of a device, looked at by `f`.  The device is behind an IOMMU for as
-/// long as it has a driver, as one has whose group VFIO uses.
+/// What the IOMMU's driver keeps of a device, looked at by `f`.  The device is behind an IOMMU for
+/// as long as it has a driver, as one has whose group VFIO uses.
 fn with_iommu<R>(dev: &Device, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
     // SAFETY: `dev` is valid; `iommu`, if it is set, stays while a driver is bound.
     unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)

@@ -240,6 +240,7 @@ unsafe impl Sync for AccessOps {}
 unsafe extern "C" fn unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
     // SAFETY: The access is destroyed before the device is closed.
     let device: &super::vfio::Device = unsafe { super::vfio::Device::from_raw(data.cast()) };
+    // CAST: These widen, or nothing.
     device.dma_unmap(iova as u64, length as u64);
 }
 

@@ -102,6 +102,7 @@ impl Device<Open> {
         let mut size: c_ulong = 0;
         // SAFETY: The device is open; `size` is written.
         callback_result(unsafe { get.ok_or(ENOTTY)?(self.as_raw(), &mut size) })?;
+        // CAST: It widens, or nothing.
         Ok(size as u64)
     }
 
