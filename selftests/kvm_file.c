@@ -7,61 +7,36 @@
 #include <sys/eventfd.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"
 #include "lib/sysfs.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/testdrv.h"
-
-struct op_bind {
-	int fd, iommufd;
-};
-
-static int op_bind(void *arg)
-{
-	struct op_bind *op = arg;
-
-	return cdev_bind(op->fd, op->iommufd, NULL);
-}
 
 FIXTURE(kvm_file) {
-	int kvm, drv, iommufd, fd;
-	struct machine vm;
-	int kvm_users;		/* with a machine that nobody uses */
-	struct testdrv_calls calls;
+	int iommufd, fd;
+	struct observer o;
 };
 
 FIXTURE_SETUP(kvm_file)
 {
-	self->kvm = -1;
+	int ret = observer_open(&self->o, 0);
+
 	self->iommufd = -1;
 	self->fd = -1;
-	self->vm = (struct machine){ -1, -1 };
-	/* First: what is skipped leaves no driver behind. */
-	self->kvm = kvm_open();
-	if (self->kvm == -ENOENT)
-		SKIP(return, "no KVM here");
-	self->drv = testdrv_open();
-	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
-	ASSERT_GE(self->drv, 0);
-	ASSERT_GE(self->kvm, 0);
+	if (ret == -ENOENT)
+		SKIP(return, NO_OBSERVER);
+	ASSERT_EQ(0, ret);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
-	ASSERT_EQ(0, machine_open(self->kvm, &self->vm));
-	self->kvm_users = module_users("kvm");
-	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 0));
 	self->fd = testdrv_cdev(0);
 	ASSERT_GE(self->fd, 0);
-	testdrv_calls(self->drv, &self->calls);
 }
 
 FIXTURE_TEARDOWN(kvm_file)
 {
-	EXPECT_EQ(0, testdrv_close(self->drv));
-	if (self->kvm >= 0)
-		EXPECT_EQ(0, kvm_unload());
+	EXPECT_EQ(0, observer_close(&self->o));
 }
 
 /* semantics: 19, 20, 43, 45, 108, 169, 171, 172.  The machine is known from bind to close. */
@@ -69,36 +44,34 @@ TEST_F(kvm_file, before_bind)
 {
 	uint64_t machine;
 
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	/* Only noted. */
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, observer_references(&self->o));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
+	EXPECT_EQ(1, observer_references(&self->o));
+	machine = observer_saw(&self->o, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
-	EXPECT_NE(-1ULL, machine);
+	EXPECT_NE(NOT_CALLED, machine);
 	/* KVM forgets the file, the file keeps the machine. */
-	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
+	EXPECT_EQ(1, observer_references(&self->o));
+	close_fd(&self->fd);
+	EXPECT_EQ(machine, observer_saw(&self->o, TESTDRV_CLOSE));
+	EXPECT_EQ(0, observer_references(&self->o));
 }
 
 /* semantics: 45, 108, 172.  Too late for this open; the file takes it all the same. */
 TEST_F(kvm_file, after_bind)
 {
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
-	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
+	EXPECT_EQ(0, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(0, observer_references(&self->o));
+	EXPECT_EQ(-EEXIST, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
+	close_fd(&self->fd);
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_CLOSE));
+	EXPECT_EQ(0, observer_references(&self->o));
 }
 
 /* semantics: 43, 172.  Which files are VFIO's, and each once. */
@@ -110,25 +83,25 @@ TEST_F(kvm_file, add_and_delete)
 	ASSERT_GE(other, 0);
 	ASSERT_GE(event, 0);
 	ASSERT_GE(same, 0);
-	EXPECT_EQ(-EBADF, machine_add(&self->vm, -1));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, event));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->iommufd));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->drv));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->vm.vm));
-	EXPECT_EQ(-ENOENT, machine_del(&self->vm, self->fd));
-	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(-EEXIST, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(-EEXIST, machine_add(&self->vm, same));
+	EXPECT_EQ(-EBADF, machine_add(&self->o.vm, -1));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, event));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, self->iommufd));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, self->o.drv));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, self->o.vm.vm));
+	EXPECT_EQ(-ENOENT, machine_del(&self->o.vm, self->fd));
+	EXPECT_EQ(0, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(-EEXIST, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(-EEXIST, machine_add(&self->o.vm, same));
 	/* Another file of the same device is another file. */
-	EXPECT_EQ(0, machine_add(&self->vm, other));
-	EXPECT_EQ(0, machine_del(&self->vm, same));
-	EXPECT_EQ(-ENOENT, machine_del(&self->vm, self->fd));
-	EXPECT_EQ(0, machine_del(&self->vm, other));
+	EXPECT_EQ(0, machine_add(&self->o.vm, other));
+	EXPECT_EQ(0, machine_del(&self->o.vm, same));
+	EXPECT_EQ(-ENOENT, machine_del(&self->o.vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->o.vm, other));
 	EXPECT_EQ(vfio_users, module_users("vfio"));
 	/* What has been taken back is not there at bind. */
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
+	EXPECT_EQ(0, observer_references(&self->o));
 	close(other);
 	close(same);
 	close(event);
@@ -139,16 +112,15 @@ TEST_F(kvm_file, machine_closed_first)
 {
 	uint64_t machine;
 
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = observer_saw(&self->o, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
-	machine_close(&self->vm);
+	machine_close(&self->o.vm);
 	/* It lives on, and with it its module. */
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	EXPECT_EQ(1, observer_references(&self->o));
+	close_fd(&self->fd);
+	EXPECT_EQ(machine, observer_saw(&self->o, TESTDRV_CLOSE));
 	/* /dev/kvm is open. */
 	EXPECT_EQ(1, module_users("kvm_amd"));
 	EXPECT_EQ(1, module_users("kvm"));
@@ -157,10 +129,10 @@ TEST_F(kvm_file, machine_closed_first)
 /* semantics: 45, 172.  A machine that ended before the bind is none. */
 TEST_F(kvm_file, machine_gone)
 {
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
-	machine_close(&self->vm);
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
+	machine_close(&self->o.vm);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
 	EXPECT_EQ(1, module_users("kvm"));
 }
 
@@ -197,14 +169,14 @@ TEST_F(kvm_file, machines_race_with_bind)
 
 	ASSERT_EQ(0, worker_start(&other, bind_and_close, &b));
 	for (int i = 0; i < 60; i++) {
-		struct op_bind op = { testdrv_cdev(0), self->iommufd };
+		struct bind_op op = { testdrv_cdev(0), self->iommufd };
 		struct machine machine;
 
 		ASSERT_GE(op.fd, 0);
-		ASSERT_EQ(0, machine_open(self->kvm, &machine));
+		ASSERT_EQ(0, machine_open(self->o.kvm, &machine));
 		ASSERT_EQ(0, machine_add(&machine, op.fd));
 		/* The machine ends in the middle of the bind. */
-		ASSERT_EQ(0, worker_start(&same, op_bind, &op));
+		ASSERT_EQ(0, worker_start(&same, cdev_bind_op, &op));
 		machine_close(&machine);
 		worker_join(&same);
 		EXPECT_TRUE(same.ret == 0 || same.ret == -EINVAL);
@@ -213,21 +185,20 @@ TEST_F(kvm_file, machines_race_with_bind)
 	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
 	EXPECT_GE(worker_join(&other), 0);
 	/* Of none of them anything is left. */
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, observer_references(&self->o));
 }
 
 /* semantics: 172.  KVM holds the files that it was told of. */
 TEST_F(kvm_file, file_closed_first)
 {
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	testdrv_calls(self->drv, &self->calls);
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	machine_close(&self->vm);
-	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
+	testdrv_calls(self->o.drv, &self->o.calls);
+	close_fd(&self->fd);
+	EXPECT_EQ(0, testdrv_calls(self->o.drv, &self->o.calls));
+	EXPECT_EQ(1, observer_references(&self->o));
+	machine_close(&self->o.vm);
+	EXPECT_NE(0, observer_saw(&self->o, TESTDRV_CLOSE));
 	EXPECT_EQ(1, module_users("kvm"));
 	EXPECT_EQ(1, module_users("kvm_amd"));
 }
@@ -237,19 +208,19 @@ TEST_F(kvm_file, failed_bind)
 {
 	static const int ids[] = { TESTDRV_BIND, TESTDRV_OPEN };
 
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	for (int i = 0; i < 2; i++) {
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
+		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
-		EXPECT_EQ(self->kvm_users, module_users("kvm"));
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
+		EXPECT_EQ(0, observer_references(&self->o));
+		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
 	}
-	EXPECT_EQ(-EBADFD, cdev_bind(self->fd, self->drv, NULL));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
-	testdrv_calls(self->drv, &self->calls);
+	EXPECT_EQ(-EBADFD, cdev_bind(self->fd, self->o.drv, NULL));
+	EXPECT_EQ(0, observer_references(&self->o));
+	testdrv_calls(self->o.drv, &self->o.calls);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_NE(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
+	EXPECT_NE(0, observer_saw(&self->o, TESTDRV_OPEN));
+	EXPECT_EQ(1, observer_references(&self->o));
 }
 
 /* defect: B3.  Another file that may not bind leaves the first one's machine alone. */
@@ -259,18 +230,17 @@ TEST_F(kvm_file, second_bind)
 	uint64_t machine;
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = observer_saw(&self->o, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + BY_CORE(0, 1), module_users("kvm"));
+	EXPECT_EQ(BY_CORE(0, 1), observer_references(&self->o));
 	/* KVM would keep it open. */
-	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(BY_CORE(0, machine), testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
+	close_fd(&self->fd);
+	EXPECT_EQ(BY_CORE(0, machine), observer_saw(&self->o, TESTDRV_CLOSE));
+	EXPECT_EQ(0, observer_references(&self->o));
 	close(other);
 }
 
@@ -286,23 +256,22 @@ TEST_F(kvm_file, second_bind_of_machine)
 		close(other);
 		SKIP(return, "the core in C would lose a reference, and the machine never end");
 	}
-	ASSERT_EQ(0, machine_open(self->kvm, &second));
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_open(self->o.kvm, &second));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = observer_saw(&self->o, TESTDRV_OPEN);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(self->kvm_users + 1, module_users("kvm"));
-	close(self->fd);
-	self->fd = -1;
-	machine_close(&self->vm);
-	EXPECT_EQ(machine, testdrv_seen(self->drv, &self->calls, TESTDRV_CLOSE));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(1, observer_references(&self->o));
+	close_fd(&self->fd);
+	machine_close(&self->o.vm);
+	EXPECT_EQ(machine, observer_saw(&self->o, TESTDRV_CLOSE));
+	EXPECT_EQ(0, observer_references(&self->o));
 	/* And now it is the other's turn. */
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_NE(0, testdrv_first(&self->calls, 0, TESTDRV_OPEN)->arg[0]);
-	EXPECT_NE(machine, testdrv_first(&self->calls, 0, TESTDRV_OPEN)->arg[0]);
+	testdrv_calls(self->o.drv, &self->o.calls);
+	EXPECT_NE(0, testdrv_first(&self->o.calls, 0, TESTDRV_OPEN)->arg[0]);
+	EXPECT_NE(machine, testdrv_first(&self->o.calls, 0, TESTDRV_OPEN)->arg[0]);
 	close(other);
 	machine_close(&second);
 }
@@ -315,31 +284,31 @@ TEST_F(kvm_file, two_machines)
 	struct machine second;
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, machine_open(self->kvm, &second));
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_open(self->o.kvm, &second));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	first = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
-	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
+	first = observer_saw(&self->o, TESTDRV_OPEN);
+	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
 	close(self->fd);
 	self->fd = other;
 
-	ASSERT_EQ(0, machine_add(&self->vm, other));
+	ASSERT_EQ(0, machine_add(&self->o.vm, other));
 	ASSERT_EQ(0, machine_add(&second, other));
 	ASSERT_EQ(0, cdev_bind(other, self->iommufd, NULL));
-	machine = testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN);
+	machine = observer_saw(&self->o, TESTDRV_OPEN);
 	EXPECT_NE(0, machine);
 	EXPECT_NE(first, machine);
-	EXPECT_EQ(0, machine_del(&self->vm, other));
+	EXPECT_EQ(0, machine_del(&self->o.vm, other));
 	EXPECT_EQ(0, machine_del(&second, other));
 	close(other);
 	self->fd = testdrv_cdev(0);
 	ASSERT_GE(self->fd, 0);
 
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	ASSERT_EQ(0, machine_add(&second, self->fd));
-	ASSERT_EQ(0, machine_del(&self->vm, self->fd));
+	ASSERT_EQ(0, machine_del(&self->o.vm, self->fd));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
 	machine_close(&second);
 }
 
@@ -352,22 +321,22 @@ TEST_F(kvm_file, group)
 		SKIP(return, "a kernel without VFIO_GROUP");
 	ASSERT_GE(group, 0);
 	same = dup(group);
-	EXPECT_EQ(-ENOENT, machine_del(&self->vm, group));
-	EXPECT_EQ(0, machine_add(&self->vm, group));
-	EXPECT_EQ(-EEXIST, machine_add(&self->vm, group));
-	EXPECT_EQ(-EEXIST, machine_add(&self->vm, same));
+	EXPECT_EQ(-ENOENT, machine_del(&self->o.vm, group));
+	EXPECT_EQ(0, machine_add(&self->o.vm, group));
+	EXPECT_EQ(-EEXIST, machine_add(&self->o.vm, group));
+	EXPECT_EQ(-EEXIST, machine_add(&self->o.vm, same));
 	close(same);
-	EXPECT_EQ(0, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(0, machine_del(&self->vm, group));
-	EXPECT_EQ(0, machine_add(&self->vm, group));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(0, machine_del(&self->o.vm, group));
+	EXPECT_EQ(0, machine_add(&self->o.vm, group));
+	EXPECT_EQ(0, observer_references(&self->o));
 	/* Open still, by KVM. */
 	close(group);
 	EXPECT_EQ(-EBUSY, testdrv_group(0));
 	EXPECT_EQ(-EBUSY, cdev_bind(self->fd, self->iommufd, NULL));
-	machine_close(&self->vm);
+	machine_close(&self->o.vm);
 	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, testdrv_seen(self->drv, &self->calls, TESTDRV_OPEN));
+	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
 }
 
 /* defect: B23.  A file whose device is gone is none of VFIO's any more. */
@@ -380,14 +349,14 @@ TEST_F(kvm_file, device_gone)
 		close(other);
 		SKIP(return, "the core in C waits until the files are closed");
 	}
-	ASSERT_EQ(0, machine_add(&self->vm, self->fd));
-	ASSERT_EQ(0, testdrv_destroy(self->drv, 0));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, other));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
+	ASSERT_EQ(0, testdrv_destroy(self->o.drv, 0));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, other));
 	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
 	/* KVM can still take back what it has. */
-	EXPECT_EQ(0, machine_del(&self->vm, self->fd));
-	EXPECT_EQ(-EINVAL, machine_add(&self->vm, self->fd));
-	EXPECT_EQ(self->kvm_users, module_users("kvm"));
+	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
+	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, self->fd));
+	EXPECT_EQ(0, observer_references(&self->o));
 	close(other);
 }
 

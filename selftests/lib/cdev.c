@@ -89,6 +89,13 @@ int cdev_bind(int fd, int iommufd, uint32_t *devid)
 	return bind_flags(fd, iommufd, 0, NULL, devid);
 }
 
+int cdev_bind_op(void *op)
+{
+	const struct bind_op *bind = op;
+
+	return cdev_bind(bind->fd, bind->iommufd, NULL);
+}
+
 int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid)
 {
 	return bind_flags(fd, iommufd, VFIO_DEVICE_BIND_FLAG_TOKEN, uuid,
@@ -140,6 +147,13 @@ int cdev_detach(int fd)
 int cdev_detach_pasid(int fd, uint32_t pasid)
 {
 	return detach_flags(fd, VFIO_DEVICE_DETACH_PASID, pasid);
+}
+
+int device_info(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+
+	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
 }
 
 int cdev_region(int fd, uint32_t index, struct vfio_region_info *info)

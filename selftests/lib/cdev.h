@@ -20,6 +20,12 @@ bool group_is_free(const struct pci *pci);
 bool group_is_busy(const struct pci *pci);
 
 int cdev_bind(int fd, int iommufd, uint32_t *devid);
+/* The same with its arguments in one, for a call that another task makes, or that is to fail. */
+struct bind_op {
+	int fd, iommufd;
+};
+
+int cdev_bind_op(void *op);
 int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid);
 /* @pt_id goes in and comes out. */
 int cdev_attach(int fd, uint32_t *pt_id);
@@ -27,6 +33,8 @@ int cdev_attach_pasid(int fd, uint32_t pasid, uint32_t *pt_id);
 int cdev_detach(int fd);
 int cdev_detach_pasid(int fd, uint32_t pasid);
 
+/* Does the device let the holder of this file in?  0 or what GET_INFO said. */
+int device_info(int fd);
 int cdev_region(int fd, uint32_t index, struct vfio_region_info *info);
 int cdev_irq_info(int fd, uint32_t index, struct vfio_irq_info *info);
 /* Whole BAR @index, or NULL. */

@@ -84,13 +84,6 @@ int compat_unmap(int iommufd, uint64_t iova, uint64_t size)
 	return xioctl(iommufd, VFIO_IOMMU_UNMAP_DMA, &arg);
 }
 
-int device_info(int fd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
-}
-
 int legacy_open(const struct pci *pci, struct legacy *l)
 {
 	int ret;

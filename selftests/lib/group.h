@@ -30,9 +30,6 @@ int compat_ioas_clear(int iommufd);
 int compat_map(int iommufd, void *va, size_t size, uint64_t iova);
 int compat_unmap(int iommufd, uint64_t iova, uint64_t size);
 
-/* Does the device let the holder of this file in?  0 or what GET_INFO said. */
-int device_info(int fd);
-
 /* A device by way of its group: group opened and set, device opened. */
 struct legacy {
 	int group, fd, iommufd;

@@ -78,3 +78,44 @@ int machine_del(const struct machine *m, int fd)
 {
 	return machine_file(m, KVM_DEV_VFIO_FILE_DEL, fd);
 }
+
+int observer_open(struct observer *o, uint32_t flags)
+{
+	int ret;
+
+	*o = (struct observer){ .drv = -1, .vm = { -1, -1 } };
+	/* First: what is skipped leaves no driver behind. */
+	o->kvm = kvm_open();
+	if (o->kvm < 0)
+		return o->kvm;
+	o->drv = testdrv_open();
+	if (o->drv < 0)
+		return o->drv;
+	ret = machine_open(o->kvm, &o->vm);
+	if (ret)
+		return ret;
+	o->kvm_users = module_users("kvm");
+	ret = testdrv_create(o->drv, 0, flags, 0, 0);
+	testdrv_calls(o->drv, &o->calls);
+	return ret;
+}
+
+int observer_close(struct observer *o)
+{
+	int ret = testdrv_close(o->drv);
+
+	if (o->kvm >= 0 && !ret)
+		ret = kvm_unload();
+	return ret;
+}
+
+int observer_references(const struct observer *o)
+{
+	return module_users("kvm") - o->kvm_users;
+}
+
+uint64_t observer_saw(struct observer *o, int id)
+{
+	testdrv_calls(o->drv, &o->calls);
+	return testdrv_first(&o->calls, 0, id)->arg[0];
+}

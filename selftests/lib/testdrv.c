@@ -169,12 +169,6 @@ const char *testdrv_calls_text(int drv, int slot)
 	return testdrv_text(&calls, slot);
 }
 
-uint64_t testdrv_seen(int drv, struct testdrv_calls *calls, int id)
-{
-	testdrv_calls(drv, calls);
-	return testdrv_first(calls, 0, id)->arg[0];
-}
-
 int testdrv_open_count(int drv, int slot)
 {
 	return testdrv_cmd(drv, TESTDRV_OPEN_COUNT, slot, 0, 0, 0);

@@ -7,8 +7,12 @@
 
 #include "../testdrv/testdrv.h"
 
+/* What the group calls the device of slot 0. */
+#define TESTDRV_DEVICE "vfio-testdrv.0"
+
 /* Its control node, the module inserted and without devices; -ENOENT if there is none. */
 int testdrv_open(void);
+#define NO_TESTDRV "no module vfio-testdrv"
 /*
  * Removes its devices and the module, at the end of a test.  Closes all files but
  * the standard ones before: a test that failed may have left a device open.
@@ -44,11 +48,6 @@ const struct testdrv_call *testdrv_first(const struct testdrv_calls *calls, int 
 const char *testdrv_text(const struct testdrv_calls *calls, int slot);
 /* Its calls since the last time, as text. */
 const char *testdrv_calls_text(int drv, int slot);
-/*
- * Reads its calls, and gives the first argument of slot 0's first of a kind: of open
- * and close the machine that it saw, 0 for none.  ~0: it was not called.
- */
-uint64_t testdrv_seen(int drv, struct testdrv_calls *calls, int id);
 
 int testdrv_open_count(int drv, int slot);
 /* DMA as the driver of an emulated device does it. */
