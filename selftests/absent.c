@@ -9,8 +9,7 @@
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
-#define DEVICE "vfio-testdrv.0"
-#define EMULATED "/sys/devices/platform/" DEVICE
+#define EMULATED "/sys/devices/platform/" TESTDRV_DEVICE
 
 /* semantics: 82.  Without groups nobody asks for one, not even of an emulated device. */
 TEST(groups)
@@ -35,7 +34,7 @@ TEST(groups)
 
 	drv = testdrv_open();
 	if (drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(drv, 0);
 	ASSERT_EQ(0, testdrv_create(drv, 0, 0, 0, 0));
 	EXPECT_EQ(-1, access(EMULATED "/iommu_group", F_OK));
@@ -82,7 +81,7 @@ TEST(device_files)
 		SKIP(return, "a kernel with IOMMUFD");
 	drv = testdrv_open();
 	if (drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(drv, 0);
 	ASSERT_EQ(0, testdrv_create(drv, 0, TESTDRV_WITH_UNMAP | TESTDRV_WITH_IOCTL, 0, 0));
 
@@ -97,7 +96,7 @@ TEST(device_files)
 	group = testdrv_group(0);
 	ASSERT_EQ(0, group_set(group, container));
 	ASSERT_EQ(0, container_set_iommu(container, VFIO_TYPE1v2_IOMMU));
-	fd = group_device(group, DEVICE);
+	fd = group_device(group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	testdrv_calls(drv, &calls);
 

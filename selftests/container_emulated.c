@@ -15,7 +15,6 @@
 #define PAGE 4096u
 #define IOVA 0x100000u
 #define PAGES 8
-#define NAME "vfio-testdrv.0"
 #define FLAGS (TESTDRV_WITH_IOCTL | TESTDRV_WITH_UNMAP)
 
 FIXTURE(container_emulated) {
@@ -30,7 +29,7 @@ FIXTURE_SETUP(container_emulated)
 		SKIP(return, NO_CONTAINERS);
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	self->container = container_open();
 	ASSERT_GE(self->container, 0);
@@ -85,7 +84,7 @@ TEST_F(container_emulated, callbacks)
 	int fd[5];
 
 	for (int i = 0; i < 5; i++) {
-		fd[i] = group_device(self->group, NAME);
+		fd[i] = group_device(self->group, TESTDRV_DEVICE);
 		ASSERT_GE(fd[i], 0);
 		EXPECT_EQ(i + 1, testdrv_open_count(self->drv, 0));
 		EXPECT_STREQ(i ? "" : "open", testdrv_calls_text(self->drv, 0));
@@ -108,17 +107,17 @@ TEST_F(container_emulated, failures)
 
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
 	for (int i = 0; i < 3; i++) {
-		EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
+		EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_STREQ("open", testdrv_calls_text(self->drv, 0));
 		EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 	}
 	EXPECT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, self->container));
-	EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
+	EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	close_fd(&self->group);
 	EXPECT_EQ(-EBUSY, testdrv_group(0));
@@ -131,7 +130,7 @@ TEST_F(container_emulated, failures)
 TEST_F(container_emulated, copies)
 {
 	uint64_t word = 0, *readable = pages_alloc(PAGE);
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
@@ -164,7 +163,7 @@ TEST_F(container_emulated, copies)
 TEST_F(container_emulated, pins)
 {
 	uint64_t words[PAGES];
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 	const struct testdrv_call *unmap;
 
 	ASSERT_GE(fd, 0);
@@ -199,7 +198,7 @@ TEST_F(container_emulated, pins)
 /* semantics: 50.  Which of two errors is said. */
 TEST_F(container_emulated, pin_errors)
 {
-	int second, fd = group_device(self->group, NAME), drv = self->drv;
+	int second, fd = group_device(self->group, TESTDRV_DEVICE), drv = self->drv;
 	uint64_t *many = pages_alloc(513 * PAGE), *readable = pages_alloc(PAGE);
 	const uint64_t far = 64 << 20;
 
@@ -249,7 +248,7 @@ TEST_F(container_emulated, version_1)
 	ASSERT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1_IOMMU));
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-EACCES, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	EXPECT_EQ(-E2BIG, testdrv_pin(self->drv, 0, 0, IOVA, 513, NULL));
@@ -261,26 +260,21 @@ TEST_F(container_emulated, version_1)
 	close(fd);
 }
 
-static bool warned(int log)
-{
-	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
-}
-
 /* semantics: 51, 190.  Numbers that no pin can have had do no harm. */
 TEST_F(container_emulated, unpin_errors)
 {
-	int fd = group_device(self->group, NAME), log = kmsg_open();
+	int fd = group_device(self->group, TESTDRV_DEVICE), log = kmsg_open();
 
 	ASSERT_GE(fd, 0);
 	ASSERT_GE(log, 0);
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	kmsg_expect_warning(true, NULL);
 	unpin(self->drv, IOVA, 0);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	unpin(self->drv, IOVA, -1);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	unpin(self->drv, IOVA, 513);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	kmsg_expect_warning(false, NULL);
 	/* The page is pinned still. */
 	if (!may_ask_for_pages()) {
@@ -297,7 +291,7 @@ TEST_F(container_emulated, unpin_errors)
 /* semantics: 152, 164, 165.  The driver's memory is there until its device is closed. */
 TEST_F(container_emulated, only_the_device_is_left)
 {
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 	uint64_t word = 0;
 
 	ASSERT_GE(fd, 0);
@@ -314,7 +308,7 @@ TEST_F(container_emulated, only_the_device_is_left)
 /* semantics: 148, 161.  Devices of both kinds, and their memory is the same. */
 TEST_F(container_emulated, beside_a_physical_device)
 {
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 	struct boxed b;
 	struct pci pci;
 	uint64_t word;
@@ -357,7 +351,7 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 	ASSERT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, iommufd));
 	ASSERT_EQ(0, compat_map(iommufd, self->words + PAGE / 8, PAGE, IOVA));
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 	for (int i = 0; i < 2; i++) {
@@ -369,15 +363,15 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 			ASSERT_GE(self->group, 0);
 		}
 		ASSERT_EQ(0, group_set(self->group, self->container));
-		EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
+		EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 		ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
-		EXPECT_EQ(-EINVAL, group_device(self->group, NAME));
+		EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 		EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 		/* The container does not count what it did not open. */
 		ASSERT_EQ(0, group_unset(self->group));
 		ASSERT_EQ(0, group_set(self->group, iommufd));
-		again = group_device(self->group, NAME);
+		again = group_device(self->group, TESTDRV_DEVICE);
 		EXPECT_GE(again, 0);
 		close(again);
 		EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
@@ -390,7 +384,7 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 	close(fd);
 	EXPECT_STREQ("close unbind unmap", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	EXPECT_STREQ("open", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(-EBUSY, group_unset(self->group));
@@ -408,13 +402,13 @@ static int destroy(void *arg)
 /* semantics: 87, 90, 91.  Unregistering waits for the device, and empties the container. */
 TEST_F(container_emulated, unregister)
 {
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 	struct worker worker;
 
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, worker_start(&worker, destroy, &self->drv));
 	ASSERT_TRUE(worker_sleeps_in(&worker, "vfio_unregister_group_dev"));
-	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
+	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	unpin(self->drv, IOVA, 1);
 	EXPECT_FALSE(worker_ended(&worker));

@@ -23,7 +23,7 @@ FIXTURE_SETUP(debugfs_migration)
 {
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	if (access(ROOT, F_OK))
 		SKIP(return, "a kernel without VFIO_DEBUGFS");

@@ -42,7 +42,7 @@ FIXTURE_SETUP(dma_logging)
 	self->fd = -1;
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);

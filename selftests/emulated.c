@@ -36,11 +36,25 @@ static uint64_t *numbered_pages(int n)
 	return words;
 }
 
+static int map_read_only(int iommufd, uint32_t ioas, void *page, uint64_t iova)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)page,
+		.length = PAGE,
+		.iova = iova,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_MAP, &map);
+}
+
 FIXTURE_SETUP(emulated)
 {
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
@@ -99,11 +113,6 @@ static int fail(int drv, int slot, int id, int err)
  * A warning of the kernel came, the test having asked for it.  The core in C warns
  * once of some things.
  */
-static bool warned(int log)
-{
-	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
-}
-
 /* semantics: 30, 37, 39, 69, 70, 81, 93-97, 126, 183.  What a device's life looks like to its driver. */
 TEST_F(emulated, life)
 {
@@ -337,14 +346,6 @@ TEST_F(emulated, pin_errors)
 {
 	const uint64_t end = IOVA + PAGES * PAGE;
 	uint64_t *many = numbered_pages(512);
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
-		.ioas_id = self->ioas,
-		.user_va = (uintptr_t)self->words,
-		.length = PAGE,
-		.iova = IOVA / 2,
-	};
 	int fd;
 
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
@@ -352,7 +353,7 @@ TEST_F(emulated, pin_errors)
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-ENOENT, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	ASSERT_EQ(0, cdev_attach(fd, &self->ioas));
-	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_IOAS_MAP, &map));
+	ASSERT_EQ(0, map_read_only(self->iommufd, self->ioas, self->words, IOVA / 2));
 
 	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, TESTDRV_PIN_NULL, IOVA, 1, NULL));
 	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, 0, IOVA, 0, NULL));
@@ -395,18 +396,18 @@ TEST_F(emulated, misuse)
 	kmsg_expect_warning(true, NULL);
 	/* Not open. */
 	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	unpin(self->drv, 0, IOVA, 1);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	/* A driver that nobody could tell of an unmap. */
 	fd = open_attached(1, self->iommufd, self->ioas);
 	ASSERT_GE(fd, 0);
 	kmsg_wait(log, "no such line", 0, NULL, 0);
 	EXPECT_EQ(-EINVAL, testdrv_pin(self->drv, 1, 0, IOVA, 1, NULL));
-	EXPECT_FALSE(warned(log));
+	EXPECT_FALSE(kmsg_warned(log));
 	unpin(self->drv, 1, IOVA, 1);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	EXPECT_EQ(0, testdrv_rw(self->drv, 1, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	close(fd);
@@ -416,13 +417,13 @@ TEST_F(emulated, misuse)
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	kmsg_wait(log, "no such line", 0, NULL, 0);
 	unpin(self->drv, 0, IOVA, 0);
-	EXPECT_TRUE(warned(log));
+	EXPECT_TRUE(kmsg_warned(log));
 	if (core_is_rust()) {
 		/* B19; iommufd would look for them. */
 		unpin(self->drv, 0, IOVA, -1);
-		EXPECT_TRUE(warned(log));
+		EXPECT_TRUE(kmsg_warned(log));
 		unpin(self->drv, 0, IOVA, 513);
-		EXPECT_TRUE(warned(log));
+		EXPECT_TRUE(kmsg_warned(log));
 	}
 	kmsg_expect_warning(false, NULL);
 	/* The page is pinned still. */
@@ -440,14 +441,6 @@ TEST_F(emulated, dma_rw)
 	const uint64_t end = IOVA + PAGES * PAGE;
 	static char data[PAGES * PAGE + 1];
 	char *bytes = (char *)self->words;
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
-		.ioas_id = self->ioas,
-		.user_va = (uintptr_t)self->words,
-		.length = PAGE,
-		.iova = IOVA / 2,
-	};
 	int fd;
 
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
@@ -455,7 +448,7 @@ TEST_F(emulated, dma_rw)
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, data, 8));
 	ASSERT_EQ(0, cdev_attach(fd, &self->ioas));
-	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_IOAS_MAP, &map));
+	ASSERT_EQ(0, map_read_only(self->iommufd, self->ioas, self->words, IOVA / 2));
 	for (int i = 0; i < PAGES * PAGE; i++)
 		bytes[i] = i * 7 + i / PAGE;
 

@@ -16,7 +16,6 @@
 
 #define PAGE 4096u
 #define IOVA 0x100000u
-#define NAME "vfio-testdrv.0"
 #define FLAGS (TESTDRV_WITH_IOCTL | TESTDRV_WITH_FEATURE | TESTDRV_WITH_REQUEST)
 
 FIXTURE(group_emulated) {
@@ -28,7 +27,7 @@ FIXTURE_SETUP(group_emulated)
 {
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
@@ -51,7 +50,7 @@ TEST_F(group_emulated, callbacks)
 	int fd[5];
 
 	for (int i = 0; i < 5; i++) {
-		fd[i] = group_device(self->group, NAME);
+		fd[i] = group_device(self->group, TESTDRV_DEVICE);
 		ASSERT_GE(fd[i], 0);
 		EXPECT_EQ(i + 1, testdrv_open_count(self->drv, 0));
 	}
@@ -84,17 +83,17 @@ TEST_F(group_emulated, failures)
 	for (int i = 0; i < 3; i++) {
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
 		for (int j = 0; j < 2; j++) {
-			EXPECT_EQ(-EUCLEAN, group_device(self->group, NAME));
+			EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 			EXPECT_STREQ(failures[i].text, testdrv_calls_text(self->drv, 0));
 			EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 		}
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
-		fd = group_device(self->group, NAME);
+		fd = group_device(self->group, TESTDRV_DEVICE);
 		ASSERT_GE(fd, 0);
 		EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 		/* What would fail is not called a second time. */
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
-		other = group_device(self->group, NAME);
+		other = group_device(self->group, TESTDRV_DEVICE);
 		EXPECT_GE(other, 0);
 		close(other);
 		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
@@ -112,7 +111,7 @@ TEST_F(group_emulated, no_descriptor)
 	none = all;
 	none.rlim_cur = 0;
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
-	EXPECT_EQ(-EMFILE, group_device(self->group, NAME));
+	EXPECT_EQ(-EMFILE, group_device(self->group, TESTDRV_DEVICE));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &all));
 	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
@@ -125,7 +124,7 @@ TEST_F(group_emulated, no_descriptor)
 TEST_F(group_emulated, name)
 {
 	static const char *const names[] = {
-		"", "vfio-testdrv", "vfio-testdrv.", "vfio-testdrv.00", NAME " ", (" " NAME),
+		"", "vfio-testdrv", "vfio-testdrv.", "vfio-testdrv.00", TESTDRV_DEVICE " ", (" " TESTDRV_DEVICE),
 		"vfio-testdrv.1", "VFIO-TESTDRV.0",
 	};
 
@@ -185,7 +184,7 @@ TEST_F(group_emulated, ioctls)
 		.head.argsz = sizeof(feature),
 		.head.flags = VFIO_DEVICE_FEATURE_GET | TESTDRV_FEATURE,
 	};
-	int fd = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
 	uint32_t devid;
 
 	ASSERT_GE(fd, 0);
@@ -216,7 +215,7 @@ TEST_F(group_emulated, memory)
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	self->group = testdrv_group(0);
 	ASSERT_EQ(0, group_set(self->group, self->iommufd));
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	page[0] = 0x1122334455667788ULL;
 	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
@@ -245,7 +244,7 @@ TEST_F(group_emulated, memory)
 /* semantics: 149, 151; defect: B2 (D2).  An open device stays with its iommufd. */
 TEST_F(group_emulated, another_iommufd)
 {
-	int fd = group_device(self->group, NAME), other = iommufd_open(), again;
+	int fd = group_device(self->group, TESTDRV_DEVICE), other = iommufd_open(), again;
 	uint64_t *page = pages_alloc(PAGE), word = 0;
 
 	ASSERT_GE(fd, 0);
@@ -254,7 +253,7 @@ TEST_F(group_emulated, another_iommufd)
 	ASSERT_EQ(0, compat_map(self->iommufd, page, PAGE, IOVA));
 	ASSERT_EQ(0, group_unset(self->group));
 	ASSERT_EQ(0, group_set(self->group, other));
-	again = group_device(self->group, NAME);
+	again = group_device(self->group, TESTDRV_DEVICE);
 	EXPECT_EQ(BY_CORE(0, -EINVAL), again < 0 ? again : 0);
 	close(again);
 	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
@@ -264,7 +263,7 @@ TEST_F(group_emulated, another_iommufd)
 	close(fd);
 	EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 0));
 	/* The next opening is the other's. */
-	fd = group_device(self->group, NAME);
+	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 	EXPECT_EQ(-ENOENT, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
@@ -318,7 +317,8 @@ static int do_destroy(void *arg)
 /* semantics: 86, 88, 150, 200.  Asked to let go; no new file, by the name or any other. */
 TEST_F(group_emulated, removal)
 {
-	int fd = group_device(self->group, NAME), other = group_device(self->group, NAME);
+	int fd = group_device(self->group, TESTDRV_DEVICE);
+	int other = group_device(self->group, TESTDRV_DEVICE);
 	struct destroy d = { self->drv, 0 };
 	struct worker worker;
 
@@ -329,11 +329,11 @@ TEST_F(group_emulated, removal)
 	EXPECT_EQ(0, testdrv_cmd(self->drv, TESTDRV_WAIT, 0, 0, TESTDRV_REQUEST, 1));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_EQ(0, testdrv_first(&self->calls, 0, TESTDRV_REQUEST)->arg[0]);
-	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
+	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_EQ(GROUP_SET, group_flags(self->group));
 	close(other);
 	EXPECT_FALSE(worker_ended(&worker));
-	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
+	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	/* It works to the end. */
 	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_GET_INFO, NULL));
 	testdrv_calls_text(self->drv, 0);
@@ -350,13 +350,13 @@ TEST_F(group_emulated, registered_again)
 
 	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_REREGISTER, 0, 0, 0, 0));
 	EXPECT_EQ(-ENODEV, group_flags(self->group));
-	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
+	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	group = testdrv_group(0);
 	ASSERT_GE(group, 0);
 	ASSERT_EQ(0, group_set(group, self->iommufd));
-	fd = group_device(group, NAME);
+	fd = group_device(group, TESTDRV_DEVICE);
 	EXPECT_GE(fd, 0);
-	EXPECT_EQ(-ENODEV, group_device(self->group, NAME));
+	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	close(fd);
 	close(group);
 }
@@ -381,7 +381,7 @@ TEST_F(group_emulated, every_order_of_closing)
 		ASSERT_GE(fd[3], 0);
 		ASSERT_EQ(0, group_set(fd[3], fd[4]));
 		for (int i = 0; i < 3; i++) {
-			fd[i] = group_device(fd[3], NAME);
+			fd[i] = group_device(fd[3], TESTDRV_DEVICE);
 			ASSERT_GE(fd[i], 0);
 		}
 		testdrv_calls_text(self->drv, 0);

@@ -241,7 +241,7 @@ TEST_F(noiommu_container, mixed)
 	int drv = testdrv_open(), emulated, second = container_open();
 
 	if (drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(drv, 0);
 	ASSERT_GE(second, 0);
 	ASSERT_EQ(0, testdrv_create(drv, 0, 0, 0, 0));

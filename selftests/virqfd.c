@@ -19,7 +19,7 @@ FIXTURE_SETUP(virqfd)
 {
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, 0, 0, 0));
 }

@@ -56,6 +56,11 @@ bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size)
 	return false;
 }
 
+bool kmsg_warned(int fd)
+{
+	return kmsg_wait(fd, "WARNING: ", 0, NULL, 0);
+}
+
 int kmsg_count(int fd, const char *what)
 {
 	char record[2048], mark[64], *text;

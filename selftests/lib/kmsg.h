@@ -13,6 +13,8 @@ int kmsg_open(void);
  * @line (may be NULL).  False if none comes in @ms.
  */
 bool kmsg_wait(int fd, const char *what, int ms, char *line, size_t size);
+/* Has the kernel warned since the last reading?  No waiting. */
+bool kmsg_warned(int fd);
 /* How many lines have held @what since the last reading: up to now, and no waiting. */
 int kmsg_count(int fd, const char *what);
 /* The level (6: info) of the next line with @what that is there already, or -1. */
