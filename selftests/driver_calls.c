@@ -22,14 +22,11 @@ FIXTURE(driver_calls) {
 
 FIXTURE_SETUP(driver_calls)
 {
-	self->calls = calls_open();
+	int ret = calls_open_all(&self->calls, &self->iommufd, &self->log);
+
 	if (self->calls == -ENOENT)
-		SKIP(return, "no module vfio_calls");
-	ASSERT_GE(self->calls, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
-	self->log = kmsg_open();
-	ASSERT_GE(self->log, 0);
+		SKIP(return, NO_CALLS);
+	ASSERT_EQ(0, ret);
 }
 
 FIXTURE_TEARDOWN(driver_calls)
@@ -37,16 +34,6 @@ FIXTURE_TEARDOWN(driver_calls)
 	EXPECT_EQ(0, calls_close(self->calls));
 	if (self->pci.bdf[0])
 		EXPECT_EQ(0, pci_to_vfio(&self->pci));
-}
-
-static int do_cmd(int calls, unsigned long cmd, int device, uint64_t a)
-{
-	return calls_cmd(calls, cmd, device, 0, a, 0);
-}
-
-static bool warned(int log)
-{
-	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
 }
 
 /* ---- capabilities ---- */
@@ -113,12 +100,12 @@ TEST_F(driver_calls, unaligned_shift)
 
 	kmsg_expect_warning(true, NULL);
 	ASSERT_EQ(16, caps(self->calls, CALLS_CAPS_SHIFT, list, 2, 36, chain, NULL));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 	EXPECT_EQ(8 + 36, chain[0].next);
 	EXPECT_EQ(0, chain[1].next);
 	ASSERT_EQ(16, caps(self->calls, CALLS_CAPS_SHIFT, list, 2, 40, chain, NULL));
-	EXPECT_FALSE(warned(self->log));
+	EXPECT_FALSE(kmsg_warned(self->log));
 }
 
 /* semantics: 46, 48.  Without memory for the next there is no chain at all. */
@@ -266,7 +253,7 @@ TEST_F(driver_calls, interrupts)
 
 static int file(int calls, int device, int fd)
 {
-	return do_cmd(calls, CALLS_FILE, device, fd);
+	return calls_one(calls, CALLS_FILE, device, fd);
 }
 
 /* The IOMMU ignores what PCI says of caches, on demand: bit 7 of Intel's capabilities. */
@@ -327,13 +314,6 @@ static int take_pair(struct pci *pci, struct pci *sibling)
 	return ret ? ret : pci_to_driver(pci, CALLS_DRIVER);
 }
 
-static int physical(int calls, int device)
-{
-	int ret = calls_cmd(calls, CALLS_ALLOC, device, CALLS_PHYSICAL, CALLS_PCI, 0);
-
-	return ret ? ret : do_cmd(calls, CALLS_REGISTER, device, 0);
-}
-
 /* semantics: 44, 55.  ... and of a group of two physical devices. */
 TEST_F(driver_calls, files_of_physical_devices)
 {
@@ -343,7 +323,7 @@ TEST_F(driver_calls, files_of_physical_devices)
 
 	if (take_pair(&self->pci, &sibling))
 		SKIP(return, "no two edu devices in one group");
-	ASSERT_EQ(0, physical(calls, 0));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_PCI));
 	ASSERT_EQ(0, calls_emulated(calls, 1, 0));
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
@@ -355,7 +335,7 @@ TEST_F(driver_calls, files_of_physical_devices)
 	EXPECT_EQ(CALLS_IS_VALID | CALLS_IS_GROUP | coherent, file(calls, 1, group));
 	/* The group of the other is there still; this one is not in it any more. */
 	close(fd);
-	EXPECT_EQ(0, do_cmd(calls, CALLS_UNREGISTER, 0, 0));
+	EXPECT_EQ(0, calls_one(calls, CALLS_UNREGISTER, 0, 0));
 	EXPECT_EQ(CALLS_IS_VALID | CALLS_IS_GROUP | coherent, file(calls, 1, group));
 	close(group);
 }
@@ -370,18 +350,19 @@ TEST_F(driver_calls, registered_twice)
 
 	if (take_pair(&self->pci, &sibling))
 		SKIP(return, "no two edu devices in one group");
-	ASSERT_EQ(0, physical(self->calls, 0));
+	ASSERT_EQ(0, calls_physical(self->calls, 0, CALLS_PCI));
 	kmsg_expect_warning(true, NULL);
-	EXPECT_EQ(-EINVAL, physical(self->calls, 1));
-	EXPECT_TRUE(warned(self->log));
+	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 1, CALLS_PHYSICAL, CALLS_PCI, 0));
+	EXPECT_EQ(-EINVAL, calls_one(self->calls, CALLS_REGISTER, 1, 0));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 	/* The first is none the worse for it. */
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
 	close(fd);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_REGISTER, 1, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_REGISTER, 1, 0));
 }
 
 static int dev_id(int calls, int device, int iommufd, int *ictx)
@@ -403,7 +384,7 @@ TEST_F(driver_calls, device_ids)
 	if (take_pair(&self->pci, &sibling))
 		SKIP(return, "no two edu devices in one group");
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, physical(calls, 0));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_PCI));
 	EXPECT_EQ(-ENODEV, dev_id(calls, 0, self->iommufd, &ictx));
 	EXPECT_EQ(CALLS_NO_ICTX, ictx);
 
@@ -438,7 +419,7 @@ TEST_F(driver_calls, device_ids)
 	close(fd);
 	/* One without a group at all. */
 	ASSERT_EQ(0, calls_cmd(calls, CALLS_ALLOC, 2, CALLS_PHYSICAL, 1, 0));
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ASSIGN_SET, 2, 1));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ASSIGN_SET, 2, 1));
 	EXPECT_EQ(-ENODEV, dev_id(calls, 2, self->iommufd, &ictx));
 	close(other);
 }
@@ -460,16 +441,16 @@ TEST_F(driver_calls, physical_operations_unbound)
 	if (take_pair(&self->pci, &sibling))
 		SKIP(return, "no two edu devices in one group");
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
-	ASSERT_EQ(0, physical(calls, 0));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_PCI));
 	kmsg_expect_warning(true, NULL);
 	EXPECT_EQ(-EINVAL, op(calls, 0, CALLS_OP_ATTACH, ioas, 0));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_DETACH, 0, 0));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	EXPECT_EQ(-EINVAL, op(calls, 0, CALLS_OP_ATTACH_PASID, ioas, 5));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_DETACH_PASID, 0, 5));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 
 	/* Bound and not attached, detaching is nothing to speak of. */
@@ -479,7 +460,7 @@ TEST_F(driver_calls, physical_operations_unbound)
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_DETACH, 0, 0));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_DETACH_PASID, 0, 5));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_ATTACH, ioas, 0));
-	EXPECT_FALSE(warned(self->log));
+	EXPECT_FALSE(kmsg_warned(self->log));
 	close(fd);
 }
 
@@ -490,16 +471,16 @@ TEST_F(driver_calls, emulated_operations_unbound)
 
 	ASSERT_EQ(0, calls_emulated(calls, 0, 0));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_EMULATED_UNBIND, 0, 0));
-	EXPECT_FALSE(warned(self->log));
+	EXPECT_FALSE(kmsg_warned(self->log));
 	kmsg_expect_warning(true, NULL);
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_EMULATED_DETACH, 0, 0));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 	fd = calls_cdev(0);
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
 	EXPECT_EQ(0, op(calls, 0, CALLS_OP_EMULATED_DETACH, 0, 0));
-	EXPECT_FALSE(warned(self->log));
+	EXPECT_FALSE(kmsg_warned(self->log));
 	close(fd);
 }
 

@@ -24,14 +24,11 @@ FIXTURE(driver_life) {
 
 FIXTURE_SETUP(driver_life)
 {
-	self->calls = calls_open();
+	int ret = calls_open_all(&self->calls, &self->iommufd, &self->log);
+
 	if (self->calls == -ENOENT)
-		SKIP(return, "no module vfio_calls");
-	ASSERT_GE(self->calls, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
-	self->log = kmsg_open();
-	ASSERT_GE(self->log, 0);
+		SKIP(return, NO_CALLS);
+	ASSERT_EQ(0, ret);
 }
 
 FIXTURE_TEARDOWN(driver_life)
@@ -39,38 +36,18 @@ FIXTURE_TEARDOWN(driver_life)
 	EXPECT_EQ(0, calls_close(self->calls));
 }
 
-static int do_cmd(int calls, unsigned long cmd, int device, uint64_t a)
-{
-	return calls_cmd(calls, cmd, device, 0, a, 0);
-}
-
-/* A warning of the kernel came, the test having asked for it. */
-static bool warned(int log)
-{
-	return kmsg_wait(log, "WARNING: ", 0, NULL, 0);
-}
-
-static int core_users(void)
-{
-	char text[32];
-
-	if (sysfs_read("/sys/module/vfio/refcnt", text, sizeof(text)) <= 0)
-		abort();
-	return atoi(text);
-}
-
 /* semantics: 37, 75.  What init finds, and what the core has done by then. */
 TEST_F(driver_life, init)
 {
 	struct calls_seen seen;
 
-	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+	ASSERT_EQ(0, calls_one(self->calls, CALLS_ALLOC, 0, 0));
 	seen = calls_seen(self->calls, 0, CALLS_IN_INIT);
 	EXPECT_EQ(CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE, seen.what);
 	EXPECT_EQ(0, seen.open_count);
 	EXPECT_EQ(seen.index, calls_seen(self->calls, 0, CALLS_NOW).index);
 	/* An index each, the lowest. */
-	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 1, 0));
+	ASSERT_EQ(0, calls_one(self->calls, CALLS_ALLOC, 1, 0));
 	EXPECT_LT(seen.index, calls_seen(self->calls, 1, CALLS_IN_INIT).index);
 	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
 }
@@ -80,20 +57,20 @@ TEST_F(driver_life, too_small)
 {
 	kmsg_expect_warning(true, NULL);
 	EXPECT_EQ(-EINVAL, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SHORT, 0, 0));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_INIT).what);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_ALLOC, 0, 0));
 }
 
 /* semantics: 37, 75.  An init that fails: its errno, and nothing is left of the device. */
 TEST_F(driver_life, init_fails)
 {
-	int users = core_users();
+	int users = module_users("vfio");
 	uint32_t index;
 
 	EXPECT_EQ(-EUCLEAN, calls_cmd(self->calls, CALLS_ALLOC, 0, 0, 0, EUCLEAN));
-	EXPECT_EQ(users, core_users());
+	EXPECT_EQ(users, module_users("vfio"));
 	index = calls_seen(self->calls, 0, CALLS_IN_INIT).index;
 	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
 
@@ -103,7 +80,7 @@ TEST_F(driver_life, init_fails)
 	EXPECT_EQ(-EUCLEAN, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SET_IN_INIT, 0, EUCLEAN));
 	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_IN_RELEASE).what);
 	EXPECT_EQ(1, calls_seen(self->calls, 1, CALLS_NOW).set_devices);
-	EXPECT_EQ(-ENOENT, do_cmd(self->calls, CALLS_FIND, 1, 0));
+	EXPECT_EQ(-ENOENT, calls_one(self->calls, CALLS_FIND, 1, 0));
 	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_SET_IN_INIT, 0, 0));
 	EXPECT_EQ(index + 1, calls_seen(self->calls, 0, CALLS_NOW).index);
 	EXPECT_EQ(2, calls_seen(self->calls, 1, CALLS_NOW).set_devices);
@@ -115,17 +92,17 @@ TEST_F(driver_life, release)
 	struct calls_seen seen;
 
 	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, i, i));
-		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ASSIGN_SET, i, 1));
+		ASSERT_EQ(0, calls_one(self->calls, CALLS_ALLOC, i, i));
+		ASSERT_EQ(0, calls_one(self->calls, CALLS_ASSIGN_SET, i, 1));
 	}
-	ASSERT_EQ(0, do_cmd(self->calls, CALLS_REGISTER, 1, 0));
+	ASSERT_EQ(0, calls_one(self->calls, CALLS_REGISTER, 1, 0));
 	seen = calls_seen(self->calls, 1, CALLS_NOW);
 	EXPECT_EQ(3, seen.set_devices);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_UNREGISTER, 1, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_UNREGISTER, 1, 0));
 	/* The end of the registration is not the end of the device. */
 	EXPECT_EQ(0, calls_seen(self->calls, 1, CALLS_IN_RELEASE).what);
 	EXPECT_EQ(3, calls_seen(self->calls, 0, CALLS_NOW).set_devices);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 1, 0));
 	EXPECT_EQ(CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE,
 		  calls_seen(self->calls, 1, CALLS_IN_RELEASE).what);
 	EXPECT_EQ(seen.index, calls_seen(self->calls, 1, CALLS_IN_RELEASE).free_index);
@@ -156,35 +133,35 @@ TEST_F(driver_life, file_system)
 	int users;
 
 	ASSERT_TRUE(no_devices());
-	users = core_users();
+	users = module_users("vfio");
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, i, i));
+		ASSERT_EQ(0, calls_one(self->calls, CALLS_ALLOC, i, i));
 		seen[i] = calls_seen(self->calls, i, CALLS_NOW);
 		EXPECT_EQ(MAGIC, seen[i].magic);
 		EXPECT_STREQ("vfio", seen[i].fs);
 	}
 	/* It holds the module that it belongs to, once for all devices. */
-	EXPECT_EQ(users + 1, core_users());
+	EXPECT_EQ(users + 1, module_users("vfio"));
 	ASSERT_GT(sysfs_read("/proc/filesystems", text, sizeof(text)), 0);
 	EXPECT_EQ(NULL, strstr(text, "\tvfio"));
 	EXPECT_EQ(-1, mount("none", "/mnt", "vfio", 0, NULL));
 	EXPECT_EQ(ENODEV, errno);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
-	EXPECT_EQ(users + 1, core_users());
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
-	EXPECT_EQ(users, core_users());
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
+	EXPECT_EQ(users + 1, module_users("vfio"));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_EQ(users, module_users("vfio"));
 }
 
 /* semantics: 32, 190.  A set has a key. */
 TEST_F(driver_life, set_without_key)
 {
-	ASSERT_EQ(0, do_cmd(self->calls, CALLS_ALLOC, 0, 0));
+	ASSERT_EQ(0, calls_one(self->calls, CALLS_ALLOC, 0, 0));
 	kmsg_expect_warning(true, NULL);
-	EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_ASSIGN_SET, 0, 0));
-	EXPECT_TRUE(warned(self->log));
+	EXPECT_EQ(-EINVAL, calls_one(self->calls, CALLS_ASSIGN_SET, 0, 0));
+	EXPECT_TRUE(kmsg_warned(self->log));
 	kmsg_expect_warning(false, NULL);
 	EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_HAS_SET);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_ASSIGN_SET, 0, 1));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_ASSIGN_SET, 0, 1));
 }
 
 /* semantics: 32, 34, 77.  Who is in a set with whom. */
@@ -193,30 +170,30 @@ TEST_F(driver_life, sets)
 	int calls = self->calls;
 
 	/* Two in one by name, one of them in its init; a third in another. */
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ASSIGN_SET, 0, 1));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ALLOC, 0, 0));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ASSIGN_SET, 0, 1));
 	ASSERT_EQ(0, calls_cmd(calls, CALLS_ALLOC, 1, CALLS_SET_IN_INIT, 1, 0));
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 2, 2));
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ASSIGN_SET, 2, 2));
-	EXPECT_EQ(0, do_cmd(calls, CALLS_FIND, 1, 0));
-	EXPECT_EQ(1, do_cmd(calls, CALLS_FIND, 0, 1));
-	EXPECT_EQ(1, do_cmd(calls, CALLS_FIND, 1, 1));
-	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 0, 2));
-	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 2, 0));
-	EXPECT_EQ(2, do_cmd(calls, CALLS_FIND, 2, 2));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ALLOC, 2, 2));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ASSIGN_SET, 2, 2));
+	EXPECT_EQ(0, calls_one(calls, CALLS_FIND, 1, 0));
+	EXPECT_EQ(1, calls_one(calls, CALLS_FIND, 0, 1));
+	EXPECT_EQ(1, calls_one(calls, CALLS_FIND, 1, 1));
+	EXPECT_EQ(-ENOENT, calls_one(calls, CALLS_FIND, 0, 2));
+	EXPECT_EQ(-ENOENT, calls_one(calls, CALLS_FIND, 2, 0));
+	EXPECT_EQ(2, calls_one(calls, CALLS_FIND, 2, 2));
 
 	/* Registration changes none of it, and gives a set to who has none. */
 	for (int i = 0; i < 3; i++)
-		ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, i, 0));
-	EXPECT_EQ(0, do_cmd(calls, CALLS_FIND, 1, 0));
+		ASSERT_EQ(0, calls_one(calls, CALLS_REGISTER, i, 0));
+	EXPECT_EQ(0, calls_one(calls, CALLS_FIND, 1, 0));
 	EXPECT_EQ(2, calls_seen(calls, 0, CALLS_NOW).set_devices);
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 3, 3));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ALLOC, 3, 3));
 	EXPECT_EQ(0, calls_seen(calls, 3, CALLS_NOW).what & CALLS_HAS_SET);
-	ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 3, 0));
+	ASSERT_EQ(0, calls_one(calls, CALLS_REGISTER, 3, 0));
 	EXPECT_NE(0, calls_seen(calls, 3, CALLS_NOW).what & CALLS_HAS_SET);
 	EXPECT_EQ(1, calls_seen(calls, 3, CALLS_NOW).set_devices);
-	EXPECT_EQ(3, do_cmd(calls, CALLS_FIND, 3, 3));
-	EXPECT_EQ(-ENOENT, do_cmd(calls, CALLS_FIND, 3, 0));
+	EXPECT_EQ(3, calls_one(calls, CALLS_FIND, 3, 3));
+	EXPECT_EQ(-ENOENT, calls_one(calls, CALLS_FIND, 3, 0));
 }
 
 /* semantics: 76, 190.  What iommufd needs, a driver must have: seen before anything else. */
@@ -230,13 +207,13 @@ TEST_F(driver_life, missing_callbacks)
 	kmsg_expect_warning(true, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, flags[i], 0, 0));
-		EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
-		EXPECT_TRUE(warned(self->log)) {
+		EXPECT_EQ(-EINVAL, calls_one(self->calls, CALLS_REGISTER, 0, 0));
+		EXPECT_TRUE(kmsg_warned(self->log)) {
 			TH_LOG("flags %#x", flags[i]);
 		}
 		EXPECT_EQ(0, calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_HAS_SET);
 		EXPECT_EQ(-ENOENT, calls_group(0));
-		EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
+		EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
 	}
 	kmsg_expect_warning(false, NULL);
 }
@@ -245,11 +222,11 @@ TEST_F(driver_life, missing_callbacks)
 TEST_F(driver_life, physical_without_iommu)
 {
 	ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, 0, 0));
-	EXPECT_EQ(-EINVAL, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
+	EXPECT_EQ(-EINVAL, calls_one(self->calls, CALLS_REGISTER, 0, 0));
 	EXPECT_EQ(-ENOENT, calls_group(0));
 	EXPECT_EQ(-ENOENT, calls_cdev(0));
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_GET_REGISTRATION, 0, 0));
-	EXPECT_FALSE(warned(self->log));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_GET_REGISTRATION, 0, 0));
+	EXPECT_FALSE(kmsg_warned(self->log));
 }
 
 #define NOIOMMU "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
@@ -267,9 +244,9 @@ TEST_F(driver_life, group_without_iommu)
 			SKIP(return, "a kernel without VFIO_NOIOMMU");
 		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_GROUP, 0, true, 0, 0));
 		ASSERT_EQ(0, calls_cmd(self->calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, 0, 0));
-		EXPECT_EQ(want, do_cmd(self->calls, CALLS_REGISTER, 0, 0));
+		EXPECT_EQ(want, calls_one(self->calls, CALLS_REGISTER, 0, 0));
 		EXPECT_EQ(!want, !!(calls_seen(self->calls, 0, CALLS_NOW).what & CALLS_NOIOMMU));
-		EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 0, 0));
+		EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
 		EXPECT_EQ(0, calls_cmd(self->calls, CALLS_GROUP, 0, false, 0, 0));
 	}
 	EXPECT_EQ(0, sysfs_write(NOIOMMU, "N"));
@@ -300,7 +277,7 @@ TEST_F(driver_life, emulated_groups)
 		EXPECT_EQ(0, access(path, F_OK));
 	}
 	EXPECT_NE(group[0], group[1]);
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_UNREGISTER, 1, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_UNREGISTER, 1, 0));
 	EXPECT_EQ(-ENOENT, calls_group(1));
 	EXPECT_EQ(-1, access(path, F_OK));
 }
@@ -339,7 +316,7 @@ TEST_F(driver_life, group_minors)
 	EXPECT_TRUE(another);
 	/* One in the middle is given again. */
 	before = group_minors();
-	EXPECT_EQ(0, do_cmd(self->calls, CALLS_PUT, 1, 0));
+	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 1, 0));
 	EXPECT_NE(before, group_minors());
 	ASSERT_EQ(0, calls_emulated(self->calls, 1, 1));
 	EXPECT_EQ(before, group_minors());
@@ -386,7 +363,7 @@ TEST_F(driver_life, minors)
 
 static int unregister(void *arg)
 {
-	return do_cmd(*(int *)arg, CALLS_UNREGISTER, 0, 0);
+	return calls_one(*(int *)arg, CALLS_UNREGISTER, 0, 0);
 }
 
 /*
@@ -397,25 +374,25 @@ TEST_F(driver_life, registration)
 {
 	int calls = self->calls;
 
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
-	EXPECT_EQ(0, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ALLOC, 0, 0));
+	EXPECT_EQ(0, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
 	for (int round = 0; round < 3; round++) {
 		struct worker worker;
 
-		ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 0, 0));
-		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
-		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
-		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		ASSERT_EQ(0, calls_one(calls, CALLS_REGISTER, 0, 0));
+		EXPECT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, calls_one(calls, CALLS_PUT_REGISTRATION, 0, 0));
 		ASSERT_EQ(0, worker_start(&worker, unregister, &calls));
 		EXPECT_TRUE(worker_sleeps_in(&worker, "calls_control"));
 		/* Nobody gets in from outside any more, but who holds one can share it. */
 		EXPECT_GT(0, calls_cdev(0));
-		EXPECT_EQ(1, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
-		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		EXPECT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, calls_one(calls, CALLS_PUT_REGISTRATION, 0, 0));
 		EXPECT_FALSE(worker_ended(&worker));
-		EXPECT_EQ(0, do_cmd(calls, CALLS_PUT_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, calls_one(calls, CALLS_PUT_REGISTRATION, 0, 0));
 		EXPECT_EQ(0, worker_join(&worker));
-		EXPECT_EQ(0, do_cmd(calls, CALLS_GET_REGISTRATION, 0, 0));
+		EXPECT_EQ(0, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
 	}
 	EXPECT_EQ(0, calls_seen(calls, 0, CALLS_IN_RELEASE).what);
 }
@@ -431,9 +408,9 @@ TEST_F(driver_life, fields)
 	int fd, calls = self->calls;
 	char name[32];
 
-	ASSERT_EQ(0, do_cmd(calls, CALLS_ALLOC, 0, 0));
+	ASSERT_EQ(0, calls_one(calls, CALLS_ALLOC, 0, 0));
 	EXPECT_EQ(always, calls_seen(calls, 0, CALLS_NOW).what);
-	ASSERT_EQ(0, do_cmd(calls, CALLS_REGISTER, 0, 0));
+	ASSERT_EQ(0, calls_one(calls, CALLS_REGISTER, 0, 0));
 	seen = calls_seen(calls, 0, CALLS_NOW);
 	EXPECT_EQ(always | CALLS_HAS_SET, seen.what);
 	snprintf(name, sizeof(name), "vfio%u", seen.index);

@@ -19,17 +19,14 @@ FIXTURE(soft_iommu) {
 FIXTURE_SETUP(soft_iommu)
 {
 	struct pci pci;
+	int ret;
 
 	if (pci_find_bare(EDU, 0, &pci))
 		SKIP(return, "no edu device without an IOMMU");
-	self->calls = calls_open();
+	ret = calls_open_all(&self->calls, &self->iommufd, &self->log);
 	if (self->calls == -ENOENT)
-		SKIP(return, "no module vfio_calls");
-	ASSERT_GE(self->calls, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
-	self->log = kmsg_open();
-	ASSERT_GE(self->log, 0);
+		SKIP(return, NO_CALLS);
+	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, calls_soft_iommu(true));
 }
 
@@ -43,18 +40,6 @@ FIXTURE_TEARDOWN(soft_iommu)
 
 #define SOFT_IOMMU(param) "/sys/module/soft_iommu/parameters/" param
 #define UNSAFE "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
-
-/* The device behind it, registered; 0 or -errno. */
-static int behind_soft_iommu(int calls)
-{
-	int ret = calls_cmd(calls, CALLS_ALLOC, 0, CALLS_PHYSICAL, CALLS_SOFT_IOMMU, 0);
-
-	if (!ret)
-		ret = calls_cmd(calls, CALLS_REGISTER, 0, 0, 0, 0);
-	if (ret)
-		calls_cmd(calls, CALLS_PUT, 0, 0, 0, 0);
-	return ret;
-}
 
 /* semantics: 79.  DMA that the CPUs' caches do not see is not for user space. */
 TEST_F(soft_iommu, incoherent)
@@ -71,14 +56,14 @@ TEST_F(soft_iommu, incoherent)
 			sysfs_write("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
 				    on ? "Y" : "N");
 		ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("coherent"), on == 2 ? "Y" : "N"));
-		EXPECT_EQ(on == 2 ? 0 : -EINVAL, behind_soft_iommu(calls));
+		EXPECT_EQ(on == 2 ? 0 : -EINVAL, calls_physical(calls, 0, CALLS_SOFT_IOMMU));
 		EXPECT_EQ(on == 2 ? 0 : -1, access(path, F_OK));
 		EXPECT_EQ(on == 2 ? 0 : -ENOENT,
 			  sysfs_entry("/sys/devices/platform/vfio-calls.5/vfio-dev", 0, name,
 				      sizeof(name)) ? -ENOENT : 0);
 	}
 	sysfs_write("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N");
-	EXPECT_FALSE(kmsg_wait(self->log, "WARNING: ", 0, NULL, 0));
+	EXPECT_FALSE(kmsg_warned(self->log));
 }
 
 /* semantics: 44.  Who enforces coherency: the IOMMU, for the device and for its group. */
@@ -87,7 +72,7 @@ TEST_F(soft_iommu, enforced_coherency)
 	int fd, group, calls = self->calls;
 	char path[64];
 
-	ASSERT_EQ(0, behind_soft_iommu(calls));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_SOFT_IOMMU));
 	fd = calls_cdev(CALLS_SOFT_IOMMU);
 	ASSERT_GE(fd, 0);
 	snprintf(path, sizeof(path), "/dev/vfio/%d", calls_group(CALLS_SOFT_IOMMU));
@@ -113,7 +98,7 @@ TEST_F(soft_iommu, refused_by_iommufd)
 {
 	int fd, calls = self->calls;
 
-	ASSERT_EQ(0, behind_soft_iommu(calls));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_SOFT_IOMMU));
 	fd = calls_cdev(CALLS_SOFT_IOMMU);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-EPERM, cdev_bind(fd, self->iommufd, NULL));

@@ -8,6 +8,8 @@
 #include "calls.h"
 #include "cdev.h"
 #include "core.h"
+#include "iommufd.h"
+#include "kmsg.h"
 #include "sysfs.h"
 
 #define NODE "/dev/vfio-calls"
@@ -23,6 +25,18 @@ int calls_open(void)
 	return calls < 0 ? -errno : calls;
 }
 
+int calls_open_all(int *calls, int *iommufd, int *log)
+{
+	*calls = calls_open();
+	if (*calls < 0)
+		return *calls;
+	*iommufd = iommufd_open();
+	if (*iommufd < 0)
+		return *iommufd;
+	*log = kmsg_open();
+	return *log < 0 ? *log : 0;
+}
+
 int calls_close(int calls)
 {
 	if (calls < 0)
@@ -31,7 +45,7 @@ int calls_close(int calls)
 	close_range(STDERR_FILENO + 1, calls - 1, 0);
 	close_range(calls + 1, ~0U, 0);
 	for (int i = 0; i < CALLS_DEVICES; i++)
-		calls_cmd(calls, CALLS_PUT, i, 0, 0, 0);
+		calls_one(calls, CALLS_PUT, i, 0);
 	close(calls);
 	calls_soft_iommu(false);
 	return module_unload("vfio_calls");
@@ -49,6 +63,11 @@ int calls_cmd(int calls, unsigned long cmd, int device, uint32_t flags, uint64_t
 	return calls_do(calls, cmd, &args);
 }
 
+int calls_one(int calls, unsigned long cmd, int device, uint64_t a)
+{
+	return calls_cmd(calls, cmd, device, 0, a, 0);
+}
+
 struct calls_seen calls_seen(int calls, int device, enum calls_when when)
 {
 	struct calls_seen seen = { 0 };
@@ -59,16 +78,26 @@ struct calls_seen calls_seen(int calls, int device, enum calls_when when)
 	return seen;
 }
 
-int calls_emulated(int calls, int device, int parent)
+static int add(int calls, int device, uint32_t flags, int parent)
 {
-	int ret = calls_cmd(calls, CALLS_ALLOC, device, 0, parent, 0);
+	int ret = calls_cmd(calls, CALLS_ALLOC, device, flags, parent, 0);
 
 	if (ret)
 		return ret;
-	ret = calls_cmd(calls, CALLS_REGISTER, device, 0, 0, 0);
+	ret = calls_one(calls, CALLS_REGISTER, device, 0);
 	if (ret)
-		calls_cmd(calls, CALLS_PUT, device, 0, 0, 0);
+		calls_one(calls, CALLS_PUT, device, 0);
 	return ret;
+}
+
+int calls_emulated(int calls, int device, int parent)
+{
+	return add(calls, device, 0, parent);
+}
+
+int calls_physical(int calls, int device, int parent)
+{
+	return add(calls, device, CALLS_PHYSICAL, parent);
 }
 
 int calls_soft_iommu(bool present)
