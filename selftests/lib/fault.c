@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "fault.h"
-#include "sysfs.h"
+#include "kmsg.h"
 
 #define DEBUGFS "/sys/kernel/debug"
 
@@ -62,6 +64,34 @@ bool fault_disarm(int fault)
 	return hit;
 }
 
+int sweep_open(struct sweep *s, const struct pci *pci)
+{
+	int ret;
+
+	s->fault = fault_open();
+	if (s->fault < 0)
+		return s->fault;
+	ret = pci_to_vfio(pci);
+	s->core = module_users("vfio");
+	s->driver = module_users("vfio_pci");
+	return ret;
+}
+
+int sweep_close(struct sweep *s, const struct pci *pci)
+{
+	int core = module_users("vfio"), driver = module_users("vfio_pci");
+	int ret = pci_unbind(pci);
+
+	close(s->fault);
+	if (!ret)
+		ret = pci_to_vfio(pci);
+	if (core == s->core && driver == s->driver)
+		return ret;
+	printf("# users of vfio: %d, before: %d; of vfio-pci: %d, before: %d\n", core, s->core,
+	       driver, s->driver);
+	return -EBUSY;
+}
+
 int sweep_call(struct sweep *s, int (*fn)(void *arg), void *arg)
 {
 	int ret;
@@ -74,6 +104,22 @@ int sweep_call(struct sweep *s, int (*fn)(void *arg), void *arg)
 	s->hit = fault_disarm(s->fault);
 	s->failures += ret < 0;
 	return ret;
+}
+
+static int close_it(void *fd)
+{
+	return close(*(int *)fd) ? -errno : 0;
+}
+
+int sweep_close_fd(struct sweep *s, int fd)
+{
+	return sweep_call(s, close_it, &fd);
+}
+
+void sweep_again(struct sweep *s)
+{
+	s->n = 0;
+	s->failures = 0;
 }
 
 bool sweep_fine(const struct sweep *s, int ret)
@@ -89,4 +135,28 @@ bool sweep_fine_iommufd(const struct sweep *s, int ret)
 	if (s->hit && (ret == -ENOENT || ret == -EINVAL || ret == -EFAULT))
 		return true;
 	return sweep_fine(s, ret);
+}
+
+int iommu_may_warn(void)
+{
+	int log = kmsg_open();
+
+	kmsg_expect_warning(true, NULL);
+	return log;
+}
+
+bool iommu_alone_warned(int log)
+{
+	bool alone = true;
+	char line[256];
+
+	kmsg_expect_warning(false, NULL);
+	while (kmsg_wait(log, "WARNING: ", 0, line, sizeof(line))) {
+		if (strstr(line, "WARNING: drivers/iommu/"))
+			continue;
+		printf("# %s\n", line);
+		alone = false;
+	}
+	close(log);
+	return alone;
 }
