@@ -53,34 +53,21 @@ FIXTURE_TEARDOWN(container_type1)
 	boxed_close(&self->box);
 }
 
-/* What comes of a write of the device: does it reach the page? */
-static bool arrives(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	page[0] = 0;
-	return testdev_dma(bar, iova, page, 16) == TESTDEV_OK && page[0] == TESTDEV_PATTERN;
-}
-
-static bool faults(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	page[0] = 0;
-	return testdev_dma(bar, iova, page, 16) == TESTDEV_FAULT && !page[0];
-}
-
 /* semantics: 163.  What is mapped can be reached, and no longer when it is not. */
 TEST_F(container_type1, map_and_unmap)
 {
 	int fd = self->box.container;
 
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(fd, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(faults(self->bar, IOVA + PAGE, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA + PAGE, self->page[0]));
 	EXPECT_EQ(-EEXIST, compat_map(fd, self->page[1], PAGE, IOVA));
 	ASSERT_EQ(0, compat_map(fd, self->page[1], PAGE, IOVA + PAGE));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 	ASSERT_EQ(0, compat_unmap(fd, IOVA, PAGE));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 	EXPECT_EQ(-EINVAL, compat_unmap(fd, IOVA, PAGE - 1));
 }
 
@@ -96,7 +83,7 @@ TEST_F(container_type1, read_only)
 	};
 
 	ASSERT_EQ(0, xioctl(self->box.container, VFIO_IOMMU_MAP_DMA, &map));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
 /* semantics: 46, 47, 48, 163.  The driver builds its answer with the core's functions. */
@@ -169,10 +156,10 @@ TEST_F(container_type1, several_groups)
 	self->bar_b = oracle(self->second.fd);
 	ASSERT_NE(NULL, self->bar_b);
 	/* What was there before it came, and what came after. */
-	EXPECT_TRUE(arrives(self->bar_b, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(fd, self->page[1], PAGE, IOVA + PAGE));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
-	EXPECT_TRUE(arrives(self->bar_b, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA + PAGE, self->page[1]));
 	/* Each group has its own devices and its own uses. */
 	EXPECT_EQ(-ENODEV, group_device(self->second.group, self->a.bdf));
 	EXPECT_EQ(-EBUSY, group_unset(self->box.group));
@@ -181,10 +168,10 @@ TEST_F(container_type1, several_groups)
 	close_fd(&self->box.fd);
 	EXPECT_EQ(0, group_unset(self->box.group));
 	EXPECT_EQ(-EBUSY, group_unset(self->second.group));
-	EXPECT_TRUE(arrives(self->bar_b, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_unmap(fd, IOVA, PAGE));
-	EXPECT_TRUE(faults(self->bar_b, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar_b, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_faults(self->bar_b, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA + PAGE, self->page[1]));
 }
 
 /* Two containers are two address spaces. */
@@ -197,10 +184,10 @@ TEST_F(container_type1, apart)
 	self->bar_b = oracle(b.fd);
 	ASSERT_NE(NULL, self->bar_b);
 	ASSERT_EQ(0, compat_map(self->box.container, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(faults(self->bar_b, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar_b, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(b.container, self->page[1], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar_b, IOVA, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA, self->page[1]));
 	EXPECT_EQ(-EINVAL, group_set(b.group, self->box.container));
 	close_fd(&b.container);
 }
@@ -211,7 +198,7 @@ TEST_F(container_type1, nothing_is_left)
 	int fd = self->box.container;
 
 	ASSERT_EQ(0, compat_map(fd, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);
 	self->bar = NULL;
 	close_fd(&self->box.fd);
@@ -223,9 +210,9 @@ TEST_F(container_type1, nothing_is_left)
 	ASSERT_GE(self->box.fd, 0);
 	self->bar = oracle(self->box.fd);
 	ASSERT_NE(NULL, self->bar);
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(fd, self->page[1], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[1]));
 }
 
 /* semantics: 97, 125, 148.  Edu does both ways by the mapping of both of its files. */

@@ -5,6 +5,7 @@
  */
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/test.h"
@@ -38,43 +39,24 @@ FIXTURE_TEARDOWN(dma)
 	session_close(&self->s);
 }
 
-/* The write of one page by the device: what it says, what the page holds. */
-static bool arrives(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	uint32_t result;
-
-	page[0] = 0;
-	result = testdev_dma(bar, iova, page, 16);
-	return result == TESTDEV_OK && page[0] == TESTDEV_PATTERN;
-}
-
-static bool faults(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	uint32_t result;
-
-	page[0] = 0;
-	result = testdev_dma(bar, iova, page, 16);
-	return result == TESTDEV_FAULT && page[0] == 0;
-}
-
 /* semantics: 65, 114 */
 TEST_F(dma, ioas)
 {
 	int ifd = self->s.iommufd;
 	uint32_t ioas = self->s.ioas;
 
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, ioas_map(ifd, ioas, self->page[0], PAGE, IOVA));
 	ASSERT_EQ(0, ioas_map(ifd, ioas, self->page[1], PAGE, 1ULL << 36));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar, 1ULL << 36, self->page[1]));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE - 16,
-			    self->page[0] + PAGE / 4 - 4));
-	EXPECT_TRUE(faults(self->bar, IOVA + PAGE, self->page[0]));
-	EXPECT_TRUE(faults(self->bar, IOVA - PAGE, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, 1ULL << 36, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE - 16,
+				    self->page[0] + PAGE / 4 - 4));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA + PAGE, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA - PAGE, self->page[0]));
 	ASSERT_EQ(0, ioas_unmap(ifd, ioas, IOVA, PAGE));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar, 1ULL << 36, self->page[1]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, 1ULL << 36, self->page[1]));
 }
 
 /* semantics: 65, 114.  The same by a page table of one's own. */
@@ -87,13 +69,13 @@ TEST_F(dma, hwpt)
 	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, self->s.ioas, 0, &hwpt));
 	pt = hwpt;
 	ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	/* Mappings that come and go later are in it too. */
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[1], PAGE,
 			      IOVA + PAGE));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 	ASSERT_EQ(0, ioas_unmap(ifd, self->s.ioas, IOVA, PAGE));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
 /* semantics: 114.  After a replacement the new one is right, the old one wrong. */
@@ -111,7 +93,7 @@ TEST_F(dma, replace)
 		ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
 		for (int j = 0; j < 3; j++)
 			self->page[j][0] = 0;
-		EXPECT_TRUE(arrives(self->bar, IOVA, self->page[i % 3]));
+		EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[i % 3]));
 		EXPECT_EQ(0, self->page[(i + 1) % 3][0]);
 		EXPECT_EQ(0, self->page[(i + 2) % 3][0]);
 	}
@@ -125,9 +107,9 @@ TEST_F(dma, detach)
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
 			      PAGE, IOVA));
 	for (int i = 0; i < 10; i++) {
-		EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+		EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 		ASSERT_EQ(0, cdev_detach(self->s.fd));
-		EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+		EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 		pt = self->s.ioas;
 		ASSERT_EQ(0, cdev_attach(self->s.fd, &pt));
 	}
@@ -142,7 +124,7 @@ TEST_F(dma, fault_is_told)
 	ASSERT_GE(kmsg, 0);
 	/* Of many faults the kernel tells some. */
 	for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
-		ASSERT_TRUE(faults(self->bar, 0x2345000, self->page[0]));
+		ASSERT_TRUE(testdev_faults(self->bar, 0x2345000, self->page[0]));
 		told = fault_is_told(kmsg, &self->pci, 0x2345000, 500);
 	}
 	EXPECT_TRUE(told);
@@ -162,7 +144,7 @@ TEST_F(dma, detached_fault_is_told)
 	ASSERT_GE(kmsg, 0);
 	ASSERT_EQ(0, cdev_detach(self->s.fd));
 	for (int ms = 0; ms < EVENT_MS && !told; ms += 500) {
-		ASSERT_TRUE(faults(self->bar, 0x6789000, self->page[0]));
+		ASSERT_TRUE(testdev_faults(self->bar, 0x6789000, self->page[0]));
 		told = fault_is_told(kmsg, &self->pci, 0x6789000, 500);
 	}
 	EXPECT_TRUE(told);
@@ -174,11 +156,10 @@ TEST_F(dma, iommufd_closed)
 {
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
 			      PAGE, IOVA));
-	close(self->s.iommufd);
-	self->s.iommufd = -1;
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	close_fd(&self->s.iommufd);
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, cdev_detach(self->s.fd));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
 /* semantics: 95, 109.  A new owner starts with nothing. */
@@ -186,7 +167,7 @@ TEST_F(dma, next_owner)
 {
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, self->s.ioas, self->page[0],
 			      PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);
 	session_close(&self->s);
 
@@ -194,7 +175,7 @@ TEST_F(dma, next_owner)
 	self->bar = cdev_map_bar(self->s.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
 	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
 /* Two devices with one address space, then with one each. */
@@ -217,22 +198,22 @@ TEST_F(dma, two_devices)
 	ASSERT_NE(NULL, bar);
 
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(faults(bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(bar, IOVA, self->page[0]));
 	pt = self->s.ioas;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
 	EXPECT_EQ(self->s.hwpt, pt);
-	EXPECT_TRUE(arrives(bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 
 	ASSERT_EQ(0, ioas_alloc(ifd, &other));
 	ASSERT_EQ(0, ioas_map(ifd, other, self->page[1], PAGE, IOVA));
 	pt = other;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
-	EXPECT_TRUE(arrives(bar, IOVA, self->page[1]));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, cdev_detach(self->s.fd));
-	EXPECT_TRUE(arrives(bar, IOVA, self->page[1]));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[1]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	close(fd);
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -36,13 +37,6 @@ FIXTURE_TEARDOWN(file_lifetime)
 {
 	close(self->fd);
 	close(self->iommufd);
-}
-
-static int get_info(int fd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
 }
 
 /* The device is somebody's: neither its group nor another file gets it. */
@@ -85,16 +79,15 @@ TEST_F(file_lifetime, two_files)
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(-EINVAL, get_info(other));
+	EXPECT_EQ(-EINVAL, device_info(other));
 	close(other);
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	other = cdev_open(&self->pci);
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(-EINVAL, get_info(other));
+	close_fd(&self->fd);
+	EXPECT_EQ(-EINVAL, device_info(other));
 	EXPECT_EQ(0, cdev_bind(other, self->iommufd, NULL));
-	EXPECT_EQ(0, get_info(other));
+	EXPECT_EQ(0, device_info(other));
 	close(other);
 	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
 }
@@ -105,11 +98,10 @@ TEST_F(file_lifetime, dup)
 	int copy = dup(self->fd);
 
 	ASSERT_EQ(0, cdev_bind(copy, self->iommufd, NULL));
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	EXPECT_EQ(-EINVAL, cdev_bind(self->fd, self->iommufd, NULL));
-	close(self->fd);
-	self->fd = -1;
-	EXPECT_EQ(0, get_info(copy));
+	close_fd(&self->fd);
+	EXPECT_EQ(0, device_info(copy));
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	close(copy);
 	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
@@ -130,15 +122,14 @@ TEST_F(file_lifetime, fork)
 		ret = cdev_bind(self->fd, self->iommufd, NULL);
 		(void)!write(from_child[1], &ret, sizeof(ret));
 		(void)!read(to_child[0], &ret, sizeof(ret));
-		ret = get_info(self->fd);
+		ret = device_info(self->fd);
 		(void)!write(from_child[1], &ret, sizeof(ret));
 		pause();
 	}
 	ASSERT_EQ(sizeof(ret), read(from_child[0], &ret, sizeof(ret)));
 	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, get_info(self->fd));
-	close(self->fd);
-	self->fd = -1;
+	EXPECT_EQ(0, device_info(self->fd));
+	close_fd(&self->fd);
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	ASSERT_EQ(sizeof(ret), write(to_child[1], &ret, sizeof(ret)));
 	ASSERT_EQ(sizeof(ret), read(from_child[0], &ret, sizeof(ret)));
@@ -197,7 +188,7 @@ static int as_nobody(int sock)
 	ret = cdev_bind(fd, iommufd, &devid);
 	if (ret)
 		return ret;
-	ret = get_info(fd);
+	ret = device_info(fd);
 	if (ret)
 		return ret;
 	ret = ioas_alloc(iommufd, &ioas);
@@ -243,9 +234,8 @@ TEST_F(file_lifetime, passed_to_another_user)
 	ASSERT_EQ(0, fd_send(socks[0], self->iommufd));
 	ASSERT_EQ(sizeof(ret), read(socks[0], &ret, sizeof(ret)));
 	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, get_info(self->fd));
-	close(self->fd);
-	self->fd = -1;
+	EXPECT_EQ(0, device_info(self->fd));
+	close_fd(&self->fd);
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	end(pid);
 	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
@@ -257,7 +247,7 @@ static void __attribute__((constructor)) after_exec(void)
 	const char *fd = getenv(EXEC_FD);
 
 	if (fd)
-		_exit(get_info(atoi(fd)) ? 1 : 0);
+		_exit(device_info(atoi(fd)) ? 1 : 0);
 }
 
 /* semantics: 196.  exec keeps what is not close-on-exec, and closes what is. */
@@ -284,10 +274,9 @@ TEST_F(file_lifetime, exec)
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_TRUE(WIFEXITED(status));
 		EXPECT_EQ(!keep, WEXITSTATUS(status));
-		EXPECT_EQ(0, get_info(self->fd));
+		EXPECT_EQ(0, device_info(self->fd));
 	}
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
 }
 
@@ -301,14 +290,13 @@ TEST_F(file_lifetime, iommufd_closed_first)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	close(self->iommufd);
 	self->iommufd = iommufd_open();
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	pt = ioas;
 	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
 	EXPECT_EQ(0, cdev_detach(self->fd));
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	other = cdev_open(&self->pci);
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_EQ(0, cdev_bind(other, self->iommufd, NULL));
 	close(other);
 }
@@ -323,8 +311,7 @@ TEST_F(file_lifetime, mapping_kept)
 	ASSERT_EQ(0, cdev_enable_dma(self->fd));
 	bar = cdev_map_bar(self->fd, 0, &size);
 	ASSERT_NE(NULL, bar);
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
 	EXPECT_TRUE(edu_alive(bar));

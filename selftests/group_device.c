@@ -347,34 +347,21 @@ FIXTURE_TEARDOWN(group_dma)
 	legacy_close(&self->l);
 }
 
-/* What comes of a write of the device: does it reach the page? */
-static bool arrives(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	page[0] = 0;
-	return testdev_dma(bar, iova, page, 16) == TESTDEV_OK && page[0] == TESTDEV_PATTERN;
-}
-
-static bool faults(volatile void *bar, uint64_t iova, uint32_t *page)
-{
-	page[0] = 0;
-	return testdev_dma(bar, iova, page, 16) == TESTDEV_FAULT && !page[0];
-}
-
 /* semantics: 153.  The device sees what the iommufd has mapped by a container's ioctls. */
 TEST_F(group_dma, compat)
 {
 	uint32_t ioas;
 
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	/* And what it has mapped by its own. */
 	ASSERT_EQ(0, compat_ioas_get(self->l.iommufd, &ioas));
 	ASSERT_EQ(0, ioas_map(self->l.iommufd, ioas, self->page[1], PAGE, IOVA + PAGE));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 	ASSERT_EQ(0, compat_unmap(self->l.iommufd, IOVA, PAGE));
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(self->bar, IOVA + PAGE, self->page[1]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 }
 
 /* semantics: 149, 153, 155, 201.  The open device keeps what it needs. */
@@ -382,11 +369,11 @@ TEST_F(group_dma, only_the_device_is_left)
 {
 	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
 	EXPECT_EQ(0, group_unset(self->l.group));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	close_fd(&self->l.iommufd);
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	close_fd(&self->l.group);
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	EXPECT_EQ(0, device_info(self->l.fd));
 }
 
@@ -394,14 +381,14 @@ TEST_F(group_dma, only_the_device_is_left)
 TEST_F(group_dma, next_owner)
 {
 	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);
 	legacy_close(&self->l);
 	ASSERT_EQ(0, legacy_open(&self->pci, &self->l));
 	ASSERT_EQ(0, cdev_enable_dma(self->l.fd));
 	self->bar = cdev_map_bar(self->l.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
-	EXPECT_TRUE(faults(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
 /* semantics: 147, 153.  Two groups, one iommufd: one address space. */
@@ -426,12 +413,12 @@ TEST_F(group_dma, two_groups)
 	bar = cdev_map_bar(other.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
-	EXPECT_TRUE(arrives(self->bar, IOVA, self->page[0]));
-	EXPECT_TRUE(arrives(bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);
 	close_fd(&self->l.fd);
 	close_fd(&self->l.group);
-	EXPECT_TRUE(arrives(bar, IOVA, self->page[0]));
+	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[0]));
 	legacy_close(&other);
 }
 

@@ -46,13 +46,6 @@ static int do_attach(void *arg)
 	return xioctl(call->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, call->arg);
 }
 
-static int get_info(int fd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
-}
-
 /* Two devices in one set, each with an open file. */
 FIXTURE(user_copy) {
 	struct pci a, b;
@@ -132,7 +125,7 @@ TEST_F(user_copy, stalled_token)
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, get_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->fd_b));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}
@@ -179,24 +172,24 @@ TEST_F(user_copy, stalled_device_id)
 	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 
-	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, get_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->fd_b));
 		/* Of the same device another file is told that it is taken. */
 		EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}
 	EXPECT_FALSE(worker_ended(&self->first));
-	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
 	ASSERT_EQ(0, stall_release_write(&self->stall));
 	EXPECT_EQ(0, worker_join(&self->first));
 	if (!core_is_rust())
 		EXPECT_EQ(0, worker_join(&self->second));
-	EXPECT_EQ(0, get_info(self->fd_a));
+	EXPECT_EQ(0, device_info(self->fd_a));
 	EXPECT_GE(arg->out_devid, 1);
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, arg->out_devid));
 	stall_close(&self->stall);
@@ -214,10 +207,10 @@ TEST_F(user_copy, revoked_device_id)
 	ASSERT_EQ(0, stall_revoke(&self->stall));
 	EXPECT_EQ(-EFAULT, worker_join(&self->first));
 	close(self->stall.fd);
-	EXPECT_EQ(-EINVAL, get_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
 	self->call.arg = &self->bind;
 	EXPECT_EQ(0, do_bind(&self->call));
-	EXPECT_EQ(0, get_info(self->fd_a));
+	EXPECT_EQ(0, device_info(self->fd_a));
 }
 
 /* semantics: 112, 116; defect: B11.  A page table's id, likewise. */
@@ -239,7 +232,7 @@ TEST_F(user_copy, stalled_page_table_id)
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, get_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->fd_b));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}

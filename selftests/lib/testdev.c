@@ -36,3 +36,15 @@ uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
 {
 	return testdev_dma_to(bar, iova, phys_of(page), size);
 }
+
+bool testdev_reaches(volatile void *bar, uint64_t iova, uint32_t *page)
+{
+	page[0] = 0;
+	return testdev_dma(bar, iova, page, 16) == TESTDEV_OK && page[0] == TESTDEV_PATTERN;
+}
+
+bool testdev_faults(volatile void *bar, uint64_t iova, uint32_t *page)
+{
+	page[0] = 0;
+	return testdev_dma(bar, iova, page, 16) == TESTDEV_FAULT && !page[0];
+}

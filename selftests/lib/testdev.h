@@ -6,6 +6,7 @@
 #ifndef LIB_TESTDEV_H
 #define LIB_TESTDEV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,8 @@ uint32_t testdev_dma(volatile void *bar, uint64_t iova, const void *page,
 /* The same where a physical address is known, as that of a device's memory is. */
 uint32_t testdev_dma_to(volatile void *bar, uint64_t iova, uint64_t phys,
 			uint32_t size);
+/* What comes of a write of the device: does it reach the page, or does the IOMMU refuse it? */
+bool testdev_reaches(volatile void *bar, uint64_t iova, uint32_t *page);
+bool testdev_faults(volatile void *bar, uint64_t iova, uint32_t *page);
 
 #endif
