@@ -9,6 +9,7 @@
 #include "lib/fault.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
@@ -122,11 +123,6 @@ TEST_F(bare_driver, no_operations)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-static int do_unbind(void *pci)
-{
-	return pci_unbind(pci);
-}
-
 /* semantics: 88, 89.  No one to ask: the wait is silent, but for a signal. */
 TEST_F(bare_driver, no_request)
 {
@@ -136,7 +132,7 @@ TEST_F(bare_driver, no_request)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	/* BIND may have its warning, where interrupts are not confined. */
 	kmsg = kmsg_open();
-	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
 	EXPECT_FALSE(kmsg_wait(kmsg, self->pci.bdf, 0, NULL, 0));
 	EXPECT_FALSE(task_ended(&task, 0));

@@ -12,6 +12,7 @@
 
 #include "lib/container.h"
 #include "lib/qmp.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
@@ -265,11 +266,6 @@ TEST_F(container_close, passed_container)
 
 /* ---- devices that go ---- */
 
-static int do_unbind(void *arg)
-{
-	return pci_unbind(arg);
-}
-
 /* semantics: 86, 87, 90, 200.  A device waits for its files, by container as well. */
 TEST_F(container_close, unbind)
 {
@@ -283,7 +279,7 @@ TEST_F(container_close, unbind)
 	ASSERT_NE(NULL, bar);
 	/* A child has no copy of a mapping that holds the device. */
 	ASSERT_EQ(0, madvise((void *)bar, PAGE, MADV_DONTFORK));
-	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, pci));
+	ASSERT_EQ(0, unbind_start(&self->task, pci));
 	ASSERT_TRUE(task_sleeps_in(&self->task, "vfio_unregister_group_dev"));
 	EXPECT_EQ(-ENODEV, group_device(b.group, pci->bdf));
 	EXPECT_EQ(0, device_info(b.fd));
@@ -310,7 +306,7 @@ TEST_F(container_close, unbind_without_a_device_open)
 
 	ASSERT_EQ(0, boxed_open(pci, &b));
 	close_fd(&b.fd);
-	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, pci));
+	ASSERT_EQ(0, unbind_start(&self->task, pci));
 	EXPECT_EQ(0, task_join(&self->task));
 	EXPECT_EQ(-ENODEV, group_flags(b.group));
 	EXPECT_EQ(-EINVAL, group_unset(b.group));

@@ -11,13 +11,12 @@
 #include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
-/* What vfio-pci says when it is asked for the device and has no one to ask. */
-#define BLOCKED "No device request channel registered, blocked until released"
+/* What vfio-pci says when it asks for the device. */
 #define RELAYED "Relaying device request to user"
-#define IN_USE "Device is currently in use, task \""
 
 FIXTURE(group_removal) {
 	struct pci pci;
@@ -43,27 +42,15 @@ FIXTURE_TEARDOWN(group_removal)
 	pci_to_vfio(&self->pci);
 }
 
-static void nothing(int sig)
-{
-}
-
 struct racer {
 	int group, iommufd;
 	const struct pci *pci;
 };
 
-static int do_unbind(void *arg)
-{
-	struct sigaction sa = { .sa_handler = nothing };
-
-	sigaction(SIGUSR1, &sa, NULL);
-	return pci_unbind(arg);
-}
-
 /* Without a copy of our files, and waiting when it returns. */
 static bool unbind_waits(struct task *task, struct pci *pci, int kmsg, const char *message)
 {
-	return !task_start_alone(task, do_unbind, pci) &&
+	return !unbind_start(task, pci) &&
 	       kmsg_wait(kmsg, message, EVENT_MS, NULL, 0) &&
 	       task_sleeps_in(task, "vfio_unregister_group_dev");
 }
@@ -108,7 +95,7 @@ TEST_F(group_removal, open_group)
 
 	close_fd(&self->l.fd);
 	pci_group_path(&self->pci, path, sizeof(path));
-	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_EQ(0, task_join(&self->task));
 	EXPECT_EQ(-1, access(path, F_OK));
 	EXPECT_EQ(-ENODEV, group_flags(self->l.group));
@@ -166,29 +153,13 @@ TEST_F(group_removal, unbound_file)
 	close_fd(&cdev);
 }
 
-/* The line that a waiting removal writes once a signal comes. */
-static bool in_use_line(struct task *task, int kmsg, char *line, size_t size)
-{
-	bool seen = false;
-
-	if (kill(task->pid, SIGUSR1))
-		return false;
-	/* The line in C has no end: it shows when the next one comes. */
-	for (int s = 0; s < EVENT_MS / 1000 && !seen; s++) {
-		seen = kmsg_wait(kmsg, IN_USE, 1000, line, size);
-		if (!seen)
-			sysfs_write("/dev/kmsg", "vfio-selftest: next line");
-	}
-	return seen;
-}
-
 /* semantics: 88; defect: B23 (D9).  Who waits learns for whom. */
 TEST_F(group_removal, holder_is_named)
 {
 	char line[512] = "", waiter[80], holder[64];
 
 	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
-	ASSERT_TRUE(in_use_line(&self->task, self->kmsg, line, sizeof(line)));
+	ASSERT_TRUE(unbind_says_who(&self->task, self->kmsg, line, sizeof(line)));
 	snprintf(waiter, sizeof(waiter),
 		 "task \"group_removal\" (%d) blocked until device is released",
 		 self->task.pid);
@@ -228,7 +199,7 @@ TEST_F(group_removal, first_holder_has_gone)
 	kill(first.pid, SIGKILL);
 	EXPECT_EQ(-EPIPE, task_join(&first));
 	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, BLOCKED));
-	ASSERT_TRUE(in_use_line(&self->task, self->kmsg, line, sizeof(line)));
+	ASSERT_TRUE(unbind_says_who(&self->task, self->kmsg, line, sizeof(line)));
 	snprintf(holder, sizeof(holder), "\"group_removal\" (%d)", getpid());
 	EXPECT_EQ(core_is_rust(), !!strstr(line, holder)) TH_LOG("%s", line);
 	close_fd(&self->l.fd);
@@ -351,11 +322,11 @@ TEST_F(group_removal, races)
 	unlink("/tmp/no-more-groups");
 	ASSERT_EQ(0, task_start(&racer, open_and_close, &r));
 	for (int i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+		ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 		ASSERT_EQ(0, task_join(&self->task));
 		ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	}
-	ASSERT_EQ(0, task_start_alone(&self->task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	ASSERT_EQ(0, task_join(&self->task));
 	close(open("/tmp/no-more-groups", O_CREAT | O_WRONLY, 0600));
 	EXPECT_GE(task_join(&racer), 0);

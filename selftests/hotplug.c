@@ -10,12 +10,13 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/qmp.h"
+#include "lib/removal.h"
 #include "lib/test.h"
 
-#define BLOCKED "No device request channel registered, blocked until released"
 
 FIXTURE(hotplug) {
 	struct pci pci;
@@ -62,13 +63,6 @@ FIXTURE_TEARDOWN(hotplug)
 	close(self->kmsg);
 }
 
-static int get_info(int fd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
-}
-
 /* Puts a device back into the slot, onto vfio-pci, and sees that it works. */
 static int plug_again(const struct pci *pci, const char *id, const char *port)
 {
@@ -82,7 +76,7 @@ static int plug_again(const struct pci *pci, const char *id, const char *port)
 		return ret;
 	ret = session_open(pci, &s);
 	if (!ret)
-		ret = get_info(s.fd);
+		ret = device_info(s.fd);
 	session_close(&s);
 	return ret;
 }
@@ -92,8 +86,7 @@ TEST_F(hotplug, nobody_has_it)
 {
 	char name[64];
 
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, qmp_unplug(self->id));
 		ASSERT_EQ(0, qmp_wait_deleted(self->id));
@@ -115,20 +108,19 @@ TEST_F(hotplug, unbound)
 	if (!core_is_rust()) {
 		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 		EXPECT_TRUE(in_slot(&self->pci, true));
-		close(self->fd);
-		self->fd = -1;
+		close_fd(&self->fd);
 	}
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
 	EXPECT_TRUE(in_slot(&self->pci, false));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	if (core_is_rust()) {
-		EXPECT_EQ(-ENODEV, get_info(self->fd));
+		EXPECT_EQ(-ENODEV, device_info(self->fd));
 		EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
 	}
 	ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
 	if (core_is_rust()) {
 		/* The new device is not the old file's. */
-		EXPECT_EQ(-ENODEV, get_info(self->fd));
+		EXPECT_EQ(-ENODEV, device_info(self->fd));
 	}
 }
 
@@ -150,12 +142,11 @@ TEST_F(hotplug, bound)
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 	EXPECT_TRUE(edu_alive(bar));
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
 	EXPECT_TRUE(in_slot(&self->pci, true));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_TRUE(in_slot(&self->pci, true));
 	ASSERT_EQ(0, munmap((void *)bar, size));
@@ -168,22 +159,10 @@ TEST_F(hotplug, bound)
 /* semantics: 89, 90, 197.  Nobody to ask, and then killed. */
 TEST_F(hotplug, killed)
 {
-	int ends[2], ret;
 	pid_t pid;
 
-	close(self->fd);
-	self->fd = -1;
-	ASSERT_EQ(0, pipe(ends));
-	pid = fork();
-	if (!pid) {
-		struct session s;
-
-		ret = session_open(&self->pci, &s);
-		(void)!write(ends[1], &ret, sizeof(ret));
-		pause();
-	}
-	ASSERT_EQ(sizeof(ret), read(ends[0], &ret, sizeof(ret)));
-	ASSERT_EQ(0, ret);
+	close_fd(&self->fd);
+	ASSERT_EQ(0, holder_start(&self->pci, &pid));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	kill(pid, SIGKILL);
@@ -197,8 +176,7 @@ TEST_F(hotplug, killed)
 TEST_F(hotplug, removed_by_sysfs)
 {
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	for (int i = 0; i < 10; i++) {
 		struct session s;
 

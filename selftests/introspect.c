@@ -11,11 +11,11 @@
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
-#define BLOCKED "No device request channel registered, blocked until released"
 #define UNBOUND "vfio-type: physical\nvfio-access: cdev\nvfio-bound: no"
 
 /* A bound file, and what fdinfo is to say of it. */
@@ -131,11 +131,6 @@ TEST_F(introspect, fdinfo_pasids)
 	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
 }
 
-static int do_unbind(void *arg)
-{
-	return pci_unbind(arg);
-}
-
 /* A file that has lost its device has nothing to say; one that keeps it has. */
 TEST_F(introspect, fdinfo_of_a_device_that_goes)
 {
@@ -144,7 +139,7 @@ TEST_F(introspect, fdinfo_of_a_device_that_goes)
 
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, bind_file(self->fd, self->iommufd, &self->bound));
-	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
 	EXPECT_STREQ(BY_CORE(core_lines_of(self->sysfs, ""), ""), core_lines(other));
@@ -197,7 +192,7 @@ TEST_F(introspect, fdinfo_emulated)
 	char lines[256];
 
 	if (drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(drv, 0);
 	ASSERT_EQ(0, testdrv_create(drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	fd = testdrv_cdev(0);
@@ -327,7 +322,7 @@ TEST_F(introspect, holders_of_a_device_that_goes)
 		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	ASSERT_EQ(0, other_start(&other, "unbound", open_path, self->node));
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_STREQ(BY_CORE("none", holder_line(getpid(), "cdev", true, own_name())),
 		     holders(&self->pci));

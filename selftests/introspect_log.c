@@ -3,18 +3,16 @@
  * What our core says in the log and the core in C does not: why a call was refused, and
  * for whom a removal waits.
  */
-#include <signal.h>
 
 #include "lib/cdev.h"
 #include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
-#define BLOCKED "No device request channel registered, blocked until released"
-#define IN_USE "Device is currently in use, task \""
 
 FIXTURE(introspect_log) {
 	struct pci pci;
@@ -138,8 +136,7 @@ TEST_F(introspect_log, open)
 	snprintf(name, sizeof(name), "vfio: group %d", self->pci.group);
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_TRUE(refused_with(&r, self->kmsg, -EBUSY, "a device of the group is bound"));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 
 	group = group_open(&self->pci);
 	ASSERT_GE(group, 0);
@@ -191,31 +188,11 @@ TEST_F(introspect_log, bad_arguments)
 	EXPECT_EQ(0, kmsg_count(self->kmsg, "refused: "));
 }
 
-static void nothing(int sig)
-{
-}
-
-static int do_unbind(void *arg)
-{
-	struct sigaction sa = { .sa_handler = nothing };
-
-	sigaction(SIGUSR1, &sa, NULL);
-	return pci_unbind(arg);
-}
-
 /* The message of a removal that waits and gets a signal. */
 static bool waits_for(struct task *task, struct pci *pci, int kmsg, char *line, size_t size)
 {
-	if (task_start_alone(task, do_unbind, pci) ||
-	    !kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0) || kill(task->pid, SIGUSR1))
-		return false;
-	/* The line in C has no end: it shows when the next one comes (D9). */
-	for (int s = 0; s < EVENT_MS / 1000; s++) {
-		if (kmsg_wait(kmsg, IN_USE, 1000, line, size))
-			return true;
-		sysfs_write("/dev/kmsg", "vfio-selftest: next line\n");
-	}
-	return false;
+	return !unbind_start(task, pci) && kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0) &&
+	       unbind_says_who(task, kmsg, line, size);
 }
 
 /* defect: B23 (D9).  All who are waited for are named, up to a number. */
@@ -248,8 +225,7 @@ TEST_F(introspect_log, waits_for)
 	for (int i = 0; i < 2; i++)
 		other_stop(&others[i]);
 	/* An unbound file is not waited for on ours, and on the C core it is. */
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	close_range(fd, fd + 1, 0);
 	close(by.group);
 	EXPECT_EQ(0, task_join(&task));
@@ -271,8 +247,7 @@ TEST_F(introspect_log, waits_for_many)
 	EXPECT_EQ(core_is_rust(), !!strstr(line, last)) TH_LOG("%s", line);
 	for (int i = 0; i < ARRAY_SIZE(others); i++)
 		other_stop(&others[i]);
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	close(by.group);
 	EXPECT_EQ(0, task_join(&task));
 }

@@ -10,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/noiommu.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
@@ -116,7 +117,7 @@ TEST_F(noiommu_group, other_mode)
 
 	/* And one that has a group without an IOMMU: not for an emulated device. */
 	if (drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(drv, 0);
 	ASSERT_EQ(0, testdrv_create(drv, 0, 0, 0, 0));
 	group = testdrv_group(0);
@@ -370,11 +371,6 @@ TEST_F(noiommu_group, another_iommufd)
 	EXPECT_GE(self->fd, 0);
 }
 
-static int unbind(void *pci)
-{
-	return pci_unbind(pci);
-}
-
 /* semantics: 87, 90, 91.  Waited for like any other. */
 TEST_F(noiommu_group, removal)
 {
@@ -383,7 +379,7 @@ TEST_F(noiommu_group, removal)
 	ASSERT_EQ(0, group_set(self->group, self->iommufd));
 	self->fd = group_device(self->group, self->pci.bdf);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, task_start_alone(&task, unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	EXPECT_TRUE(task_sleeps_in(&task, "vfio_unregister_group_dev"));
 	EXPECT_EQ(-ENODEV, group_device(self->group, self->pci.bdf));
 	EXPECT_EQ(0, device_info(self->fd));
@@ -406,7 +402,7 @@ FIXTURE_SETUP(noiommu_driver)
 {
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	if (!set_noiommu("Y"))
 		SKIP(return, "a kernel without VFIO_NOIOMMU");
@@ -433,12 +429,12 @@ TEST_F(noiommu_driver, callbacks)
 	ASSERT_EQ(0, group_set(group, self->iommufd));
 	testdrv_calls(self->drv, &self->calls);
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
-	EXPECT_EQ(-EUCLEAN, group_device(group, "vfio-testdrv.0"));
+	EXPECT_EQ(-EUCLEAN, group_device(group, TESTDRV_DEVICE));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("open", testdrv_text(&self->calls, 0));
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
-	fd = group_device(group, "vfio-testdrv.0");
-	other = group_device(group, "vfio-testdrv.0");
+	fd = group_device(group, TESTDRV_DEVICE);
+	other = group_device(group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	ASSERT_GE(other, 0);
 	close(fd);

@@ -11,14 +11,12 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
-
-/* What vfio-pci says when it is asked for the device and has no one to ask. */
-#define BLOCKED "No device request channel registered, blocked until released"
-#define IN_USE "Device is currently in use, task \""
 
 FIXTURE(unregister) {
 	struct pci pci;
@@ -49,42 +47,18 @@ FIXTURE_TEARDOWN(unregister)
 	pci_to_vfio(&self->pci);
 }
 
-static void nothing(int sig)
-{
-}
-
-static int do_unbind(void *arg)
-{
-	struct sigaction sa = { .sa_handler = nothing };
-
-	sigaction(SIGUSR1, &sa, NULL);
-	return pci_unbind(arg);
-}
-
-static int get_info(int fd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	return xioctl(fd, VFIO_DEVICE_GET_INFO, &info);
-}
-
 /* Every call on a file whose device is gone is -ENODEV. */
 static bool is_severed(int fd)
 {
 	char byte = 0, path[64], text[4096];
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	return cdev_bind(fd, fd, NULL) == -ENODEV && get_info(fd) == -ENODEV &&
+	return cdev_bind(fd, fd, NULL) == -ENODEV && device_info(fd) == -ENODEV &&
 	       xioctl(fd, _IO('x', 1), NULL) == -ENODEV &&
 	       pread(fd, &byte, 1, 0) < 0 && errno == ENODEV &&
 	       pwrite(fd, &byte, 1, 0) < 0 && errno == ENODEV &&
 	       mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED &&
 	       errno == ENODEV && sysfs_read(path, text, sizeof(text)) > 0;
-}
-
-static int unbind_start(struct task *task, struct pci *pci)
-{
-	return task_start_alone(task, do_unbind, pci);
 }
 
 /*
@@ -127,7 +101,7 @@ TEST_F(unregister, unbound_files)
 	close(copy);
 	close(other);
 	self->fd = -1;
-	EXPECT_EQ(0, get_info(fd));
+	EXPECT_EQ(0, device_info(fd));
 	close(fd);
 }
 
@@ -153,14 +127,13 @@ TEST_F(unregister, bound_file)
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
 	/* ... but for who is in all is as before. */
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
 	pt = ioas;
 	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
 	EXPECT_EQ(0, cdev_detach(self->fd));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_EQ(0, task_join(&self->task));
 	close(request);
 }
@@ -169,19 +142,11 @@ TEST_F(unregister, bound_file)
 TEST_F(unregister, holders_are_named)
 {
 	char line[512] = "", waiter[64], holder[64];
-	bool seen = false;
 
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
-	ASSERT_EQ(0, kill(self->task.pid, SIGUSR1));
-	/* The line in C has no end: it shows when the next one comes (D9). */
-	for (int s = 0; s < EVENT_MS / 1000 && !seen; s++) {
-		seen = kmsg_wait(self->kmsg, IN_USE, 1000, line, sizeof(line));
-		if (!seen)
-			sysfs_write("/dev/kmsg", "vfio-selftest: next line");
-	}
-	ASSERT_TRUE(seen);
+	ASSERT_TRUE(unbind_says_who(&self->task, self->kmsg, line, sizeof(line)));
 	snprintf(waiter, sizeof(waiter), "task \"unregister\" (%d) blocked until device is released",
 		 self->task.pid);
 	EXPECT_NE(NULL, strstr(line, waiter)) TH_LOG("%s", line);
@@ -193,9 +158,8 @@ TEST_F(unregister, holders_are_named)
 	sysfs_write("/dev/kmsg", "vfio-selftest: next line");
 	EXPECT_FALSE(kmsg_wait(self->kmsg, IN_USE, 0, NULL, 0));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	EXPECT_EQ(0, get_info(self->fd));
-	close(self->fd);
-	self->fd = -1;
+	EXPECT_EQ(0, device_info(self->fd));
+	close_fd(&self->fd);
 	EXPECT_EQ(0, task_join(&self->task));
 	sysfs_write("/dev/kmsg", "vfio-selftest: next line");
 	EXPECT_FALSE(kmsg_wait(self->kmsg, IN_USE, 0, NULL, 0));
@@ -210,12 +174,11 @@ TEST_F(unregister, bound_and_unbound)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(0, get_info(self->fd));
+	EXPECT_EQ(0, device_info(self->fd));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), get_info(other));
+	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), device_info(other));
 	EXPECT_EQ(core_is_rust(), is_severed(other));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	if (core_is_rust()) {
 		EXPECT_EQ(0, task_join(&self->task));
 		EXPECT_TRUE(is_severed(other));
@@ -249,8 +212,7 @@ TEST_F(unregister, kept_node)
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	fd = open(kept, O_RDWR | O_CLOEXEC);
 	EXPECT_EQ(BY_CORE(0, -ENODEV), fd < 0 ? -errno : 0);
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	if (fd >= 0) {
 		EXPECT_FALSE(task_ended(&self->task, 0));
 		close(fd);
@@ -270,8 +232,7 @@ TEST_F(unregister, mapping)
 	bar = cdev_map_bar(self->fd, 0, &size);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, madvise((void *)bar, size, MADV_DONTFORK));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_TRUE(edu_alive(bar));
@@ -283,22 +244,10 @@ TEST_F(unregister, mapping)
 /* semantics: 87, 197.  A killed holder holds no more. */
 TEST_F(unregister, killed_holder)
 {
-	int ends[2], ret;
 	pid_t pid;
 
-	close(self->fd);
-	self->fd = -1;
-	ASSERT_EQ(0, pipe(ends));
-	pid = fork();
-	if (!pid) {
-		struct session s;
-
-		ret = session_open(&self->pci, &s);
-		(void)!write(ends[1], &ret, sizeof(ret));
-		pause();
-	}
-	ASSERT_EQ(sizeof(ret), read(ends[0], &ret, sizeof(ret)));
-	ASSERT_EQ(0, ret);
+	close_fd(&self->fd);
+	ASSERT_EQ(0, holder_start(&self->pci, &pid));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	kill(pid, SIGKILL);
@@ -342,8 +291,7 @@ TEST_F(unregister, races)
 	struct racer r = { self->node, self->iommufd };
 	struct task racer;
 
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	unlink("/tmp/no-more-races");
 	ASSERT_EQ(0, task_start(&racer, open_and_bind, &r));
 	for (int i = 0; i < 40; i++) {
@@ -369,8 +317,7 @@ TEST_F(unregister, unload)
 	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_pci"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->fd);
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
 
 	/*
@@ -392,8 +339,7 @@ TEST_F(unregister, unload)
 		EXPECT_TRUE(is_severed(self->fd));
 		EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
 		EXPECT_TRUE(is_severed(self->fd));
-		close(self->fd);
-		self->fd = -1;
+		close_fd(&self->fd);
 	}
 	ASSERT_EQ(0, module_unload("vfio"));
 	EXPECT_EQ(-1, access("/sys/class/vfio-dev", F_OK));
