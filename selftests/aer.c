@@ -9,10 +9,12 @@
 
 #include <linux/pci_regs.h>
 
+#include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/kmsg.h"
 #include "lib/qmp.h"
 #include "lib/test.h"
-#include "lib/user.h"
+#include "lib/way.h"
 
 #define ERR VFIO_PCI_ERR_IRQ_INDEX
 #define NONE (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
@@ -28,7 +30,7 @@
 
 FIXTURE(aer) {
 	struct pci pci;
-	struct user u;
+	struct opened u;
 	char id[32];
 	int event, kmsg;
 };
@@ -37,9 +39,9 @@ FIXTURE_VARIANT(aer) {
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(aer, cdev) { .way = BY_CDEV };
-FIXTURE_VARIANT_ADD(aer, group) { .way = BY_GROUP };
-FIXTURE_VARIANT_ADD(aer, container) { .way = BY_CONTAINER };
+FIXTURE_VARIANT_ADD(aer, cdev) { .way = WAY_CDEV };
+FIXTURE_VARIANT_ADD(aer, group) { .way = WAY_GROUP };
+FIXTURE_VARIANT_ADD(aer, container) { .way = WAY_CONTAINER };
 
 /* How many errors of that severity the kernel has seen: the total, in the last line. */
 static long errors(const struct pci *pci, const char *severity)
@@ -92,7 +94,7 @@ FIXTURE_SETUP(aer)
 		SKIP(return, "no virtio-rng device that reports errors");
 	if (qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))
 		SKIP(return, "the monitor's name of the device is unknown");
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->event, 0);
 	self->kmsg = kmsg_open();
@@ -101,7 +103,7 @@ FIXTURE_SETUP(aer)
 
 FIXTURE_TEARDOWN(aer)
 {
-	user_close(&self->u);
+	way_close(&self->u);
 	close(self->event);
 	close(self->kmsg);
 }
@@ -141,8 +143,8 @@ TEST_F(aer, fatal)
 {
 	char before[PCI_STD_HEADER_SIZEOF + 1], after[PCI_STD_HEADER_SIZEOF + 1];
 
-	user_close(&self->u);
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	way_close(&self->u);
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(PCI_STD_HEADER_SIZEOF,
 		  pci_attr(&self->pci, "config", before, sizeof(before)));
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
@@ -151,9 +153,9 @@ TEST_F(aer, fatal)
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
 	EXPECT_EQ(1, take(self->event));
 	EXPECT_EQ(0, device_info(self->u.fd));
-	user_close(&self->u);
+	way_close(&self->u);
 
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(PCI_STD_HEADER_SIZEOF,
 		  pci_attr(&self->pci, "config", after, sizeof(after)));
 	EXPECT_EQ(0, memcmp(before, after, PCI_STD_HEADER_SIZEOF));
@@ -206,14 +208,14 @@ TEST_F(aer, eventfd_closed)
 TEST_F(aer, device_closed)
 {
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
-	user_close(&self->u);
+	way_close(&self->u);
 	/* Awake, or it would not be there to report. */
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "on"));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
 	EXPECT_EQ(0, take(self->event));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "auto"));
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
 }
 
@@ -224,13 +226,13 @@ TEST_F(aer, device_closed)
 TEST_F(aer, two_files)
 {
 	int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), second, group;
-	bool by_cdev = variant->way == BY_CDEV;
+	bool by_cdev = variant->way == WAY_CDEV;
 
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
 	if (by_cdev) {
 		second = cdev_open(&self->pci);
 	} else {
-		group = variant->way == BY_GROUP ? self->u.l.group : self->u.b.group;
+		group = self->u.group;
 		second = group_device(group, self->pci.bdf);
 	}
 	ASSERT_GE(second, 0);

@@ -7,19 +7,20 @@
 
 #include <linux/pci_regs.h>
 
+#include "lib/group.h"
 #include "lib/hot_reset.h"
 #include "lib/iommufd.h"
 #include "lib/mark.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/user.h"
+#include "lib/way.h"
 
 #define PAIR 2
 
 FIXTURE(bus_reset) {
 	struct pci a, b;
 	/* Files of the first, of the second. */
-	struct user ua, ub;
+	struct opened ua, ub;
 };
 
 FIXTURE_SETUP(bus_reset)
@@ -28,25 +29,25 @@ FIXTURE_SETUP(bus_reset)
 		SKIP(return, "no two igb devices of two groups on one bus");
 	self->ub.fd = -1;
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	ASSERT_EQ(0, user_open(&self->a, BY_CDEV, &self->ua));
+	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
 	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(bus_reset)
 {
-	user_close(&self->ua);
+	way_close(&self->ua);
 	pci_attr_set(&self->a, "reset_method", "default");
 	pci_attr_set(&self->b, "reset_method", "default");
 }
 
 /* The first device's user does not own the second: neither is it said nor reset. */
-static bool is_refused(const struct pci *a, const struct pci *b, const struct user *ua)
+static bool is_refused(const struct pci *a, const struct pci *b, const struct opened *ua)
 {
 	struct reset_info info;
 
 	return !reset_info(ua->fd, &info) && info.head.count == 2 &&
 	       info.head.flags == BY_ID &&
-	       reset_says(&info, a) == (int)ua->s.devid &&
+	       reset_says(&info, a) == (int)ua->devid &&
 	       reset_says(&info, b) == NOT_OWNED &&
 	       hot_reset_owned(ua->fd) == -EINVAL && mark_there(ua->fd, IGB) == 1;
 }
@@ -76,19 +77,19 @@ TEST_F(bus_reset, not_owned)
 /* semantics: 61, 62, 205.  A container is no iommufd: it owns for itself. */
 TEST_F(bus_reset, other_in_container)
 {
-	struct user ub;
+	struct opened ub;
 
-	ASSERT_EQ(0, user_open(&self->b, BY_CONTAINER, &ub));
+	ASSERT_EQ(0, way_open_vfio(WAY_CONTAINER, &self->b, &ub));
 	ASSERT_EQ(0, mark_set(ub.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
-	EXPECT_EQ(-EINVAL, hot_reset(ub.fd, 1, (int32_t[]){ ub.b.group }));
+	EXPECT_EQ(-EINVAL, hot_reset(ub.fd, 1, (int32_t[]){ ub.group }));
 	EXPECT_EQ(1, mark_there(ub.fd, IGB));
-	user_close(&ub);
+	way_close(&ub);
 }
 
 /* Both are the user's: the numbers, and the reset by the file of each. */
 static void owned(struct __test_metadata *_metadata, const struct pci *a,
-		  const struct pci *b, const struct user *ua, int fd_b)
+		  const struct pci *b, const struct opened *ua, int fd_b)
 {
 	const int fds[] = { ua->fd, fd_b };
 	volatile void *bars[PAIR];
@@ -100,10 +101,10 @@ static void owned(struct __test_metadata *_metadata, const struct pci *a,
 	ASSERT_EQ(0, reset_info(ua->fd, &info));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
-	EXPECT_EQ((int)ua->s.devid, reset_says(&info, a));
+	EXPECT_EQ((int)ua->devid, reset_says(&info, a));
 	id_b = reset_says(&info, b);
 	EXPECT_GT(id_b, 0);
-	EXPECT_NE((int)ua->s.devid, id_b);
+	EXPECT_NE((int)ua->devid, id_b);
 	for (int i = 0; i < PAIR; i++) {
 		bars[i] = cdev_map_bar(fds[i], 0, &size);
 		ASSERT_NE(NULL, bars[i]);
@@ -128,7 +129,7 @@ TEST_F(bus_reset, owned)
 	struct reset_info info;
 	uint32_t devid;
 
-	ASSERT_EQ(0, cdev_bind(fd, self->ua.s.iommufd, &devid));
+	ASSERT_EQ(0, cdev_bind(fd, self->ua.space, &devid));
 	owned(_metadata, &self->a, &self->b, &self->ua, fd);
 	ASSERT_EQ(0, reset_info(fd, &info));
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
@@ -151,8 +152,8 @@ TEST_F(bus_reset, owned_by_group)
 	uint32_t ioas;
 
 	ASSERT_GE(group, 0);
-	ASSERT_EQ(0, group_set(group, self->ua.s.iommufd));
-	ASSERT_EQ(0, compat_ioas_get(self->ua.s.iommufd, &ioas));
+	ASSERT_EQ(0, group_set(group, self->ua.space));
+	ASSERT_EQ(0, compat_ioas_get(self->ua.space, &ioas));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	fd = group_device(group, self->b.bdf);
 	ASSERT_GE(fd, 0);
@@ -170,31 +171,31 @@ TEST_F(bus_reset, owned_by_group)
  */
 TEST_F(bus_reset, last_close)
 {
-	struct user ub;
+	struct opened ub;
 
-	user_close(&self->ua);
+	way_close(&self->ua);
 	ASSERT_EQ(0, pci_attr_set(&self->a, "reset_method", "\n"));
 	ASSERT_EQ(0, pci_attr_set(&self->b, "reset_method", "\n"));
-	ASSERT_EQ(0, user_open(&self->a, BY_CDEV, &self->ua));
-	ASSERT_EQ(0, user_open(&self->b, BY_CDEV, &ub));
+	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
+	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
 	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
 	ASSERT_EQ(0, mark_set(ub.fd, IGB));
-	user_close(&self->ua);
+	way_close(&self->ua);
 	EXPECT_EQ(1, mark_there(ub.fd, IGB));
-	ASSERT_EQ(0, user_open(&self->a, BY_GROUP, &self->ua));
+	ASSERT_EQ(0, way_open_vfio(WAY_GROUP, &self->a, &self->ua));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
 	EXPECT_EQ(1, mark_there(self->ua.fd, IGB));
-	user_close(&ub);
+	way_close(&ub);
 	EXPECT_EQ(1, mark_there(self->ua.fd, IGB));
-	user_close(&self->ua);
+	way_close(&self->ua);
 
-	ASSERT_EQ(0, user_open(&self->a, BY_CDEV, &self->ua));
-	ASSERT_EQ(0, user_open(&self->b, BY_CDEV, &ub));
+	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
+	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
 	ASSERT_EQ(0, cdev_enable_dma(ub.fd));
 	EXPECT_EQ(0, mark_there(self->ua.fd, IGB));
 	EXPECT_EQ(0, mark_there(ub.fd, IGB));
-	user_close(&ub);
+	way_close(&ub);
 }
 
 struct racer {
@@ -238,7 +239,7 @@ TEST_F(bus_reset, race)
 	atomic_bool stop = false;
 	struct racer racers[2];
 
-	ASSERT_EQ(0, cdev_bind(fds[1], self->ua.s.iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(fds[1], self->ua.space, NULL));
 	ASSERT_EQ(0, cdev_enable_dma(fds[1]));
 	for (int alone = 0; alone < 2; alone++) {
 		for (int i = 0; i < 2; i++) {
@@ -263,7 +264,7 @@ TEST_F(bus_reset, race)
 
 FIXTURE(bus_reset_groups) {
 	struct pci a, b;
-	struct user u;		/* of the first */
+	struct opened u;		/* of the first */
 	int group;		/* of the second */
 };
 
@@ -271,15 +272,15 @@ FIXTURE_VARIANT(bus_reset_groups) {
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(bus_reset_groups, group) { .way = BY_GROUP };
-FIXTURE_VARIANT_ADD(bus_reset_groups, container) { .way = BY_CONTAINER };
+FIXTURE_VARIANT_ADD(bus_reset_groups, group) { .way = WAY_GROUP };
+FIXTURE_VARIANT_ADD(bus_reset_groups, container) { .way = WAY_CONTAINER };
 
 FIXTURE_SETUP(bus_reset_groups)
 {
 	if (pci_find_siblings(IGB, &self->a, &self->b) || self->a.group == self->b.group)
 		SKIP(return, "no two igb devices of two groups on one bus");
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	ASSERT_EQ(0, user_open(&self->a, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->a, &self->u));
 	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
 	self->group = group_open(&self->b);
 	ASSERT_GE(self->group, 0);
@@ -287,20 +288,15 @@ FIXTURE_SETUP(bus_reset_groups)
 
 FIXTURE_TEARDOWN(bus_reset_groups)
 {
-	user_close(&self->u);
+	way_close(&self->u);
 	close(self->group);
-}
-
-static int own_group(const struct user *u)
-{
-	return u->way == BY_GROUP ? u->l.group : u->b.group;
 }
 
 /* semantics: 54, 55, 205.  Every group of the bus, in any order, and nothing else. */
 TEST_F(bus_reset_groups, refused)
 {
 	int event = eventfd(0, EFD_CLOEXEC), fd = self->u.fd;
-	int one = own_group(&self->u), two = self->group;
+	int one = self->u.group, two = self->group;
 	struct reset_info info;
 
 	ASSERT_EQ(0, reset_info(fd, &info));
@@ -326,7 +322,7 @@ TEST_F(bus_reset_groups, refused)
 /* semantics: 33, 34, 54, 55, 205.  The second's device may be free, or be used. */
 TEST_F(bus_reset_groups, granted)
 {
-	int one = own_group(&self->u), two = self->group, fd = self->u.fd, other;
+	int one = self->u.group, two = self->group, fd = self->u.fd, other;
 	volatile void *bars[PAIR];
 	size_t size;
 
@@ -336,8 +332,7 @@ TEST_F(bus_reset_groups, granted)
 	EXPECT_EQ(0, hot_reset(fd, 2, (int32_t[]){ two, one }));
 	EXPECT_EQ(0, mark_there(fd, IGB));
 
-	ASSERT_EQ(0, group_set(two, self->u.way == BY_GROUP ? self->u.l.iommufd :
-							      self->u.b.container));
+	ASSERT_EQ(0, group_set(two, self->u.space));
 	other = group_device(two, self->b.bdf);
 	ASSERT_GE(other, 0);
 	bars[0] = cdev_map_bar(fd, 0, &size);
@@ -360,7 +355,7 @@ TEST_F(bus_reset_groups, granted)
 /* semantics: 54, 55, 62, 110, 205.  Who has the other device by its own node has the say. */
 TEST_F(bus_reset_groups, other_bound)
 {
-	int one = own_group(&self->u), iommufd = iommufd_open(), fd;
+	int one = self->u.group, iommufd = iommufd_open(), fd;
 	struct reset_info info;
 
 	close_fd(&self->group);

@@ -7,12 +7,13 @@
 
 #include <linux/pci_regs.h>
 
+#include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/iommufd.h"
 #include "lib/mark.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/user.h"
+#include "lib/way.h"
 
 #define IGB_GPIE 0x1514
 #define IGB_EICS 0x1520
@@ -41,29 +42,29 @@ static int set_method(const struct pci *pci, const char *name)
 /* An igb that is alone on its bus: it has every kind of reset. */
 FIXTURE(device_reset) {
 	struct pci pci;
-	struct user u;
+	struct opened u;
 };
 
 FIXTURE_VARIANT(device_reset) {
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(device_reset, cdev) { .way = BY_CDEV };
-FIXTURE_VARIANT_ADD(device_reset, group) { .way = BY_GROUP };
-FIXTURE_VARIANT_ADD(device_reset, container) { .way = BY_CONTAINER };
+FIXTURE_VARIANT_ADD(device_reset, cdev) { .way = WAY_CDEV };
+FIXTURE_VARIANT_ADD(device_reset, group) { .way = WAY_GROUP };
+FIXTURE_VARIANT_ADD(device_reset, container) { .way = WAY_CONTAINER };
 
 FIXTURE_SETUP(device_reset)
 {
 	if (pci_find(IGB, 0, &self->pci) || set_method(&self->pci, "bus"))
 		SKIP(return, "no igb on a bus that can be reset");
 	ASSERT_EQ(0, set_method(&self->pci, "default"));
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(device_reset)
 {
-	user_close(&self->u);
+	way_close(&self->u);
 	set_method(&self->pci, "default");
 }
 
@@ -144,8 +145,8 @@ TEST_F(device_reset, interrupts)
 TEST_F(device_reset, closing)
 {
 	ASSERT_EQ(1, mark_there(self->u.fd, IGB));
-	user_close(&self->u);
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	way_close(&self->u);
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, cdev_enable_dma(self->u.fd));
 	EXPECT_EQ(0, mark_there(self->u.fd, IGB));
 }
@@ -158,9 +159,9 @@ TEST_F(device_reset, forbidden)
 	EXPECT_EQ(1, says_reset(self->u.fd));
 	EXPECT_EQ(-ENOTTY, device_reset(self->u.fd));
 	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
-	user_close(&self->u);
+	way_close(&self->u);
 
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
@@ -168,9 +169,9 @@ TEST_F(device_reset, forbidden)
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
 	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
-	user_close(&self->u);
+	way_close(&self->u);
 
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	EXPECT_EQ(1, says_reset(self->u.fd));
 	EXPECT_EQ(0, device_reset(self->u.fd));
 }

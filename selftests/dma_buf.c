@@ -11,23 +11,22 @@
 #include <linux/dma-buf.h>
 #include <linux/pci_regs.h>
 
+#include "lib/cdev.h"
 #include "lib/hot_reset.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/power.h"
+#include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
-#include "lib/user.h"
+#include "lib/way.h"
 
 #define PAGE 4096ULL
 #define IOVA 0x10000000ULL
 /* ivshmem: a megabyte of memory is BAR 2, registers are BAR 0. */
 #define BAR 2
 #define BAR_SIZE (1ULL << 20)
-
-/* What vfio-pci says when it is asked for the device and has no one to ask. */
-#define BLOCKED "No device request channel registered, blocked until released"
 
 /* From a device that writes to the memory of another. */
 struct path {
@@ -39,7 +38,7 @@ struct path {
 
 FIXTURE(dma_buf) {
 	struct pci pci, writer_pci;
-	struct user u;		/* of the memory */
+	struct opened u;		/* of the memory */
 	struct path p;
 };
 
@@ -47,9 +46,9 @@ FIXTURE_VARIANT(dma_buf) {
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(dma_buf, cdev) { .way = BY_CDEV };
-FIXTURE_VARIANT_ADD(dma_buf, group) { .way = BY_GROUP };
-FIXTURE_VARIANT_ADD(dma_buf, container) { .way = BY_CONTAINER };
+FIXTURE_VARIANT_ADD(dma_buf, cdev) { .way = WAY_CDEV };
+FIXTURE_VARIANT_ADD(dma_buf, group) { .way = WAY_GROUP };
+FIXTURE_VARIANT_ADD(dma_buf, container) { .way = WAY_CONTAINER };
 
 static int export_ranges(int fd, uint32_t index, uint32_t open_flags, uint32_t n,
 			 const struct vfio_region_dma_range *ranges)
@@ -98,7 +97,7 @@ FIXTURE_SETUP(dma_buf)
 
 	if (pci_find(IVSHMEM, 0, &self->pci) || pci_find(TESTDEV, 0, &self->writer_pci))
 		SKIP(return, "no ivshmem, or no iommu-testdev");
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, memory_on(self->u.fd, true));
 	self->p.memory = cdev_map_bar(self->u.fd, BAR, NULL);
 	ASSERT_NE(NULL, self->p.memory);
@@ -118,7 +117,7 @@ FIXTURE_TEARDOWN(dma_buf)
 {
 	if (self->p.memory)
 		munmap((void *)self->p.memory, BAR_SIZE);
-	user_close(&self->u);
+	way_close(&self->u);
 	session_close(&self->p.writer);
 }
 
@@ -275,47 +274,40 @@ TEST_F(dma_buf, peer_to_peer)
 }
 
 /* What ends an export for a time, and brings it back. */
-static int to_reset(struct user *u)
+static int to_reset(struct opened *u)
 {
 	return xioctl(u->fd, VFIO_DEVICE_RESET, NULL);
 }
 
-static int to_hot_reset(struct user *u)
+static int to_hot_reset(struct opened *u)
 {
-	switch (u->way) {
-	case BY_CDEV:
-		return hot_reset_owned(u->fd);
-	case BY_GROUP:
-		return hot_reset(u->fd, 1, &u->l.group);
-	default:
-		return hot_reset(u->fd, 1, &u->b.group);
-	}
+	return u->way == WAY_CDEV ? hot_reset_owned(u->fd) : hot_reset(u->fd, 1, &u->group);
 }
 
-static int to_off(struct user *u)
+static int to_off(struct opened *u)
 {
 	return memory_on(u->fd, false);
 }
 
-static int to_on(struct user *u)
+static int to_on(struct opened *u)
 {
 	return memory_on(u->fd, true);
 }
 
-static int to_low_power(struct user *u)
+static int to_low_power(struct opened *u)
 {
 	return low_power(u->fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, 0);
 }
 
-static int to_full_power(struct user *u)
+static int to_full_power(struct opened *u)
 {
 	return low_power(u->fd, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, 0);
 }
 
 static const struct {
 	const char *name;
-	int (*begin)(struct user *u);
-	int (*end)(struct user *u);
+	int (*begin)(struct opened *u);
+	int (*end)(struct opened *u);
 } revocations[] = {
 	{ "reset", to_reset, NULL },
 	{ "hot reset", to_hot_reset, NULL },
@@ -384,12 +376,12 @@ TEST_F(dma_buf, closed)
 	EXPECT_TRUE(arrives(&self->p, IOVA, 0));
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	user_close(&self->u);
+	way_close(&self->u);
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
 	EXPECT_EQ(PAGE, lseek(buf, 0, SEEK_END));
 
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, memory_on(self->u.fd, true));
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
@@ -397,7 +389,7 @@ TEST_F(dma_buf, closed)
 	unused = export(self->u.fd, 0, PAGE);
 	ASSERT_EQ(0, map(&self->p.writer, unused, 0, PAGE, 2 * IOVA));
 	EXPECT_TRUE(faults(&self->p, IOVA));
-	user_close(&self->u);
+	way_close(&self->u);
 
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_TRUE(faults(&self->p, 2 * IOVA));
@@ -429,16 +421,11 @@ TEST_F(dma_buf, many)
 	}
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	user_close(&self->u);
+	way_close(&self->u);
 	for (int i = 0; i < 64; i++)
 		EXPECT_TRUE(faults(&self->p, IOVA + i * PAGE));
 	for (int i = 1; i < 64; i += 2)
 		close(bufs[i]);
-}
-
-static int do_unbind(void *arg)
-{
-	return pci_unbind(arg);
 }
 
 /*
@@ -454,7 +441,7 @@ TEST_F(dma_buf, driver_waits)
 	/* The task would inherit what is mapped, and wait for itself. */
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	late = export(self->u.fd, 0, PAGE);
 	ASSERT_GE(late, 0);
@@ -463,7 +450,7 @@ TEST_F(dma_buf, driver_waits)
 		EXPECT_EQ(TESTDEV_OK, testdev_dma_to(self->p.bar, i * IOVA,
 						     self->p.phys, 16));
 	EXPECT_FALSE(task_ended(&task, 0));
-	user_close(&self->u);
+	way_close(&self->u);
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_TRUE(faults(&self->p, 2 * IOVA));
@@ -482,14 +469,14 @@ TEST_F(dma_buf, killed)
 
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	user_close(&self->u);
+	way_close(&self->u);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 	pid = fork();
 	if (!pid) {
-		struct user u;
+		struct opened u;
 
 		close(ends[0]);
-		if (user_open(&self->pci, variant->way, &u) || memory_on(u.fd, true) ||
+		if (way_open_vfio(variant->way, &self->pci, &u) || memory_on(u.fd, true) ||
 		    fd_send(ends[1], export(u.fd, 0, PAGE)))
 			_exit(1);
 		pause();
@@ -505,7 +492,7 @@ TEST_F(dma_buf, killed)
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
 	close(buf);
 	close(ends[0]);
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 }
 
 TEST_HARNESS_MAIN

@@ -7,10 +7,11 @@
 
 #include <linux/pci_regs.h>
 
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/power.h"
 #include "lib/test.h"
-#include "lib/user.h"
+#include "lib/way.h"
 
 #define ENTRY VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
 #define WAKEUP VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
@@ -19,7 +20,7 @@
 /* igb has the PCI power management capability. */
 FIXTURE(low_power) {
 	struct pci pci, other;
-	struct user u;
+	struct opened u;
 	int event;
 };
 
@@ -27,22 +28,22 @@ FIXTURE_VARIANT(low_power) {
 	enum way way;
 };
 
-FIXTURE_VARIANT_ADD(low_power, cdev) { .way = BY_CDEV };
-FIXTURE_VARIANT_ADD(low_power, group) { .way = BY_GROUP };
-FIXTURE_VARIANT_ADD(low_power, container) { .way = BY_CONTAINER };
+FIXTURE_VARIANT_ADD(low_power, cdev) { .way = WAY_CDEV };
+FIXTURE_VARIANT_ADD(low_power, group) { .way = WAY_GROUP };
+FIXTURE_VARIANT_ADD(low_power, container) { .way = WAY_CONTAINER };
 
 FIXTURE_SETUP(low_power)
 {
 	if (pci_find(IGB, 0, &self->pci) || pci_find_at(EDU, false, &self->other))
 		SKIP(return, "no igb, or no edu device on the root bus");
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->event, 0);
 }
 
 FIXTURE_TEARDOWN(low_power)
 {
-	user_close(&self->u);
+	way_close(&self->u);
 	close(self->event);
 	pci_attr_set(&self->pci, "power/control", "auto");
 }
@@ -174,8 +175,8 @@ TEST_F(low_power, access)
 	ASSERT_EQ(0, cdev_region(fd, 0, &region));
 	bar = cdev_map_bar(fd, 0, &size);
 	ASSERT_NE(NULL, bar);
-	if (variant->way != BY_CDEV) {
-		group = variant->way == BY_GROUP ? self->u.l.group : self->u.b.group;
+	if (variant->way != WAY_CDEV) {
+		group = self->u.group;
 		second = group_device(group, self->pci.bdf);
 		ASSERT_GE(second, 0);
 		other = cdev_map_bar(second, 0, NULL);
@@ -275,10 +276,10 @@ TEST_F(low_power, closed)
 		ASSERT_EQ(0, i ? low_power(self->u.fd, WAKEUP, self->event) :
 				 low_power(self->u.fd, ENTRY, 0));
 		ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-		user_close(&self->u);
+		way_close(&self->u);
 		EXPECT_EQ(0, take(self->event));
 		EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-		ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+		ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 		EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	}
 }
@@ -300,14 +301,14 @@ TEST_F(low_power, disable_idle_d3)
 {
 	int fd;
 
-	user_close(&self->u);
+	way_close(&self->u);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_load_with("vfio_pci", "disable_idle_d3=1"));
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
-	user_close(&self->u);
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	way_close(&self->u);
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	fd = self->u.fd;
 	EXPECT_EQ(0, device_info(fd));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
@@ -318,11 +319,11 @@ TEST_F(low_power, disable_idle_d3)
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	EXPECT_EQ(0, low_power(fd, ENTRY, 0));
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	user_close(&self->u);
+	way_close(&self->u);
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_load("vfio_pci"));
-	ASSERT_EQ(0, user_open(&self->pci, variant->way, &self->u));
+	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 }
 
 TEST_HARNESS_MAIN

@@ -19,8 +19,8 @@ static int open_cdev(const struct pci *pci, const void *token, const struct open
 	o->fd = cdev_open(pci);
 	if (o->fd < 0)
 		return o->fd;
-	ret = token ? cdev_bind_token(o->fd, o->space, token, NULL) :
-		      cdev_bind(o->fd, o->space, NULL);
+	ret = token ? cdev_bind_token(o->fd, o->space, token, &o->devid) :
+		      cdev_bind(o->fd, o->space, &o->devid);
 	if (ret)
 		return ret;
 	o->ioas = with ? with->ioas : 0;
@@ -83,6 +83,14 @@ int way_open(enum way way, const struct pci *pci, const void *token, const struc
 	if (ret)
 		way_close(o);
 	return ret;
+}
+
+int way_open_vfio(enum way way, const struct pci *pci, struct opened *o)
+{
+	int ret = pci_to_vfio(pci);
+
+	*o = OPENED_NONE;
+	return ret ? ret : way_open(way, pci, NULL, NULL, o);
 }
 
 void *way_bar(struct opened *o)

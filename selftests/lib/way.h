@@ -19,7 +19,7 @@ struct opened {
 	int space;	/* the iommufd or the container */
 	int group;	/* -1 without one */
 	int fd;
-	uint32_t ioas;
+	uint32_t devid, ioas;	/* by its own node */
 	void *bar;
 	size_t bar_size;
 };
@@ -33,6 +33,8 @@ struct opened {
  */
 int way_open(enum way way, const struct pci *pci, const void *token,
 	     const struct opened *with, struct opened *o);
+/* The same of a device that it gives to vfio-pci first. */
+int way_open_vfio(enum way way, const struct pci *pci, struct opened *o);
 void way_close(struct opened *o);
 /* Maps BAR 0, until it is closed: a mapping keeps the device open.  NULL if that fails. */
 void *way_bar(struct opened *o);
