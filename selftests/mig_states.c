@@ -34,7 +34,7 @@
 
 /* ---- the state machine, from the words of linux/vfio.h ---- */
 
-/* "The driver implements the following behavior for the FSM arcs" */
+/* The arcs of which the header says what a driver does. */
 static const uint8_t arcs[][2] = {
 	{ RUNNING_P2P, STOP }, { STOP_COPY, STOP }, { RESUMING, STOP },
 	{ PRE_COPY, RUNNING }, { RUNNING_P2P, RUNNING },
@@ -44,7 +44,7 @@ static const uint8_t arcs[][2] = {
 	{ PRE_COPY_P2P, STOP_COPY }, { STOP, RESUMING },
 };
 
-/* "form the saving group of states" */
+/* What the header calls the saving group. */
 static bool saving(int state)
 {
 	return state == PRE_COPY || state == PRE_COPY_P2P || state == STOP_COPY;
@@ -76,7 +76,7 @@ static int distance(int from, int to, int start, int depth)
 		return 0;
 	if (depth == 8)
 		return best;
-	/* "cannot have saving group states as interior arcs, only starting/end states" */
+	/* The states of saving are where a way begins or ends, not what it leads through. */
 	if (from != start && saving(from) && !(saving(start) && saving(to)))
 		return best;
 	for (size_t i = 0; i < sizeof(arcs) / sizeof(*arcs); i++) {
@@ -96,7 +96,7 @@ static int expected_next(uint32_t flags, int from, int to)
 {
 	int at = from;
 
-	/* "These arcs are not permitted and return error if requested" */
+	/* Of these the header says that they are refused. */
 	if (from == STOP_COPY && (to == PRE_COPY || to == PRE_COPY_P2P))
 		return ERROR;
 	while (at != to) {
@@ -132,7 +132,7 @@ FIXTURE_SETUP(mig_states)
 	self->fd = -1;
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
-		SKIP(return, "no module vfio-testdrv");
+		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
 	self->iommufd = iommufd_open();
 	ASSERT_GE(self->iommufd, 0);
@@ -216,11 +216,11 @@ TEST_F(mig_states, bad_state)
 			if (has_state(flags, from))
 				continue;
 			EXPECT_EQ(-EINVAL, next_state(self->drv, flags, from, STOP, &next));
-			EXPECT_TRUE(kmsg_wait(log, "WARNING: ", 0, NULL, 0));
+			EXPECT_TRUE(kmsg_warned(log));
 		}
 	}
 	EXPECT_EQ(-EINVAL, next_state(self->drv, ALL_FLAGS, -1, STOP, &next));
-	EXPECT_TRUE(kmsg_wait(log, "WARNING: ", 0, NULL, 0));
+	EXPECT_TRUE(kmsg_warned(log));
 	kmsg_expect_warning(false, NULL);
 	close(log);
 }

@@ -24,7 +24,7 @@
  * caller's address space.  Of a container that has an IOMMU driver: lets all devices in its groups,
  * and those of groups that are put into it later.
  *
- * @argsz:	User filled size of this data.
+ * @argsz:	The size of this structure, which the caller fills in.
  * @flags:	Must be 0.  The flags below are reserved for other processes than the caller,
  *		which cannot be bound.
  * @pasid:	Output.  By which PASID DMA reaches the address space.  It belongs to the address
@@ -70,7 +70,7 @@ struct vfio_bind_process {
  * Ends the bond of the caller's address space that VFIO_BIND_PROCESS made on the same file.  The
  * caller has stopped the device's use of the PASID: DMA that comes later faults.
  *
- * @argsz:	User filled size of this data.
+ * @argsz:	The size of this structure, which the caller fills in.
  * @flags:	Must be 0.
  *
  * Return: 0 on success, -errno on failure: as above, and
