@@ -179,14 +179,15 @@ def write_qemu(cpio):
 
 def write_dpdk(cpio, folder):
     """DPDK's programs and drivers, from the folder that scripts/dpdk made."""
-    own = os.path.join(folder, "lib")
-    programs = [os.path.join(folder, "bin", name) for name in sorted(os.listdir(os.path.join(folder, "bin")))]
+    where = "usr/lib/x86_64-linux-gnu"
+    own = os.path.join(folder, where)
+    programs = [os.path.join(folder, "usr/bin", name) for name in ("dpdk-proc-info", "dpdk-testpmd")]
     for path in programs:
         cpio.file(f"bin/{os.path.basename(path)}", path)
     # With its symbolic links: a driver that is loaded by two names must be one file, or it registers twice
     # and EAL panics.
-    cpio.tree("usr/lib/x86_64-linux-gnu", own)
-    parts = [os.path.join(where, name) for where, _, names in os.walk(own) for name in names if ".so" in name]
+    cpio.tree(where, own)
+    parts = [os.path.join(at, name) for at, _, names in os.walk(own) for name in names if ".so" in name]
     # The C library loads one by itself, to end a thread.
     for library in [*libraries(*programs, *sorted(parts), folder=own), "/lib/x86_64-linux-gnu/libgcc_s.so.1"]:
         if not library.startswith(own):

@@ -19,6 +19,8 @@ if [ -t 2 ] && [ -z "${CI:-}" ]; then TTY=1; else TTY=; fi
 say()  { printf '%s\n' "$*" >&2; }
 step() { printf '[%s] %s\n' "$(elapsed)" "$*" >&2; }
 die()  { printf 'error: %s\n' "$*" >&2; exit 1; }
+# die_log LOG MESSAGE: ... after the end of what a command had to say.
+die_log() { tail -n 15 "$1" >&2; die "$2 (log: $1)"; }
 
 # Time since the command that the user typed began, as m:ss.
 RUST_VFIO_T0=${RUST_VFIO_T0:-$(date +%s)}
@@ -28,6 +30,9 @@ elapsed() { local s=$(( $(date +%s) - RUST_VFIO_T0 )); printf '%d:%02d' $((s / 6
 # hash_of TEXT...: the key of an artefact, from all that it depends on.
 hash_of() { printf '%s\n' "$@" | sha256sum | cut -c1-16; }
 hash_files() { cat -- "$@" | sha256sum | cut -c1-16; }
+
+# setting NAME: of the configuration of the kernel KDIR.
+setting() { sed -n "s/^$1=//p" "$KDIR/.config" | tr -d '"'; }
 
 # existing_files FOLDER... -- EXPRESSION: what find(1) finds in those of the folders that are there,
 # less what cargo built.
