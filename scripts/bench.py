@@ -11,7 +11,6 @@ import argparse
 import os
 import re
 import statistics
-import subprocess
 import sys
 
 import klog
@@ -37,34 +36,26 @@ OPERATIONS = {
 }
 
 
-def run(*command):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode:
-        sys.stderr.write(result.stdout)
-        raise vm.Failure(f"{command[0]} failed")
-    return result.stdout
-
-
 def build():
     """The guest's program and QEMU's plugin."""
     kernel = vm.kernel_build("base")
     out = os.path.join(vm.TOP, "build", "bench")
     os.makedirs(out, exist_ok=True)
-    run("gcc", "-O2", "-Wall", "-Werror", "-static", "-D_GNU_SOURCE", "-isystem", f"{kernel}/usr/include",
-        os.path.join(vm.TOP, "selftests/bench.c"), "-o", f"{out}/bench")
-    run("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
-        os.path.join(vm.TOP, "scripts/count-plugin.c"), "-o", f"{out}/count-plugin.so")
+    vm.output("gcc", "-O2", "-Wall", "-Werror", "-static", "-D_GNU_SOURCE", "-isystem", f"{kernel}/usr/include",
+              os.path.join(vm.TOP, "selftests/bench.c"), "-o", f"{out}/bench")
+    vm.output("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+              os.path.join(vm.TOP, "scripts/count-plugin.c"), "-o", f"{out}/count-plugin.so")
     return f"{out}/bench", f"{out}/count-plugin.so"
 
 
 def sections(module):
     """Sizes of a module: its code that stays, code, data, bss."""
-    listed = run("readelf", "-SW", module)
+    listed = vm.output("readelf", "-SW", module)
     stays = 0
     for name, size, flags in re.findall(r"\] (\S+)\s+\S+\s+[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+) \w+\s+([A-Z]*)", listed):
         if "A" in flags and "X" in flags and not name.startswith((".init", ".exit")):
             stays += (int(size, 16) + 63) & ~63
-    text, data, bss = run("size", module).splitlines()[1].split()[:3]
+    text, data, bss = vm.output("size", module).splitlines()[1].split()[:3]
     return stays, int(text), int(data), int(bss)
 
 
@@ -76,10 +67,9 @@ def measure(core, program, plugin):
     counts_file = os.path.join(vm.TOP, "build", "bench", f"counts-{core}")
     job = ("ins_vfio\nbind_vfio $EDU0\ngrep '^vfio ' /proc/modules\nrun bench /opt/bench $EDU0\n")
     archive = vm.base_archive("base", rust) + vm.job_archive(job, programs=[("opt/bench", program)])
-    log = os.path.join(vm.TOP, "build", "logs", f"base-{core}-bench.console")
-    os.makedirs(os.path.dirname(log), exist_ok=True)
     result = vm.Machine(
-        archive, core=core, cpus=1, accel="tcg", cpu="max,la57=off,-rdrand,-rdseed", log=log,
+        archive, core=core, cpus=1, accel="tcg", cpu="max,la57=off,-rdrand,-rdseed",
+        log=vm.console_log(f"base-{core}-bench"),
         arguments="norandmaps nokaslr random.trust_cpu=off",
         extra=["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm",
                "-plugin", f"{plugin},out={counts_file}"]).run()
@@ -144,9 +134,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except vm.Failure as failure:
-        sys.exit(f"error: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    vm.exit_with(main)

@@ -64,9 +64,3 @@ def scan(log, core):
         quiet = end
         reports.append(Report(test, line.strip(), lines[max(0, number - 1):end]))
     return reports
-
-
-def survived(log):
-    """Whether lockdep was still on at the end; None if the log does not tell (no lockdep)."""
-    found = re.findall(r"debug_locks:\s+(\d)", log)
-    return None if not found else found[-1] == "1"

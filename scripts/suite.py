@@ -126,10 +126,10 @@ class Boot:
         self.results = []
         self.reports = []
         self.reason = ""
-        self.log = os.path.join(TOP, "build", "logs", f"{kernel}-{core}-{name}.console")
         self.machine = Machine(archive + vm.job_archive(job[0], machine, programs=job[1], trees=job[2]), core=core,
                                kernel=kernel, machine=machine, memory=memory, arguments=arguments,
-                               accel=accel, on_line=self.on_line, log=self.log, timeout=timeout, idle=900)
+                               accel=accel, on_line=self.on_line,
+                               log=vm.console_log(f"{kernel}-{core}-{name}"), timeout=timeout, idle=900)
         self.current = None
 
     def on_line(self, line):
@@ -149,7 +149,6 @@ class Boot:
 
     async def run(self, semaphore):
         async with semaphore:
-            os.makedirs(os.path.dirname(self.log), exist_ok=True)
             step(f"{CORE_NAMES[self.core]} core, {self.name}: booting, {len(self.expected)} programs")
             for _ in range(BOOTS):
                 result = await self.machine.run_async()
@@ -189,11 +188,8 @@ def make_selftests(kernel, name, *targets):
         make += ["ARCH=arm64", "LLVM=1"]
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run([*make, f"-j{os.environ.get('JOBS', '2')}", *(os.path.join(out, t) for t in targets)],
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode:
-        sys.stderr.write(result.stdout)
-        raise Failure("the selftests do not build")
+        vm.output(*make, f"-j{os.environ.get('JOBS', '2')}", *(os.path.join(out, t) for t in targets),
+                  failure="the selftests do not build")
     return out, make
 
 
@@ -204,25 +200,37 @@ def build_selftests(kernel):
     return out, re.findall(r"^[^:\s]*:(\S+)$", listed, re.M)
 
 
+def entries(name):
+    """The lines of a list in selftests/."""
+    with open(os.path.join(TOP, "selftests", name), encoding="ascii") as f:
+        return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+
+
 def fresh_programs():
     """Programs that spoil the machine for others and get one of their own."""
-    path = os.path.join(TOP, "selftests", "fresh-vm.txt")
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="ascii") as f:
-        return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+    return entries("fresh-vm.txt")
 
 
 def other_machines():
     """Programs that want a machine of another kind: program -> machine."""
-    with open(os.path.join(TOP, "selftests", "machines.txt"), encoding="ascii") as f:
-        return dict(line.split() for line in f if line.strip() and not line.startswith("#"))
+    return dict(line.split() for line in entries("machines.txt"))
 
 
 def cases_in(path, name):
     """The names in the list NAME of a program in Python, which runs in the VM."""
     with open(path, encoding="ascii") as f:
         return re.findall(r"\w+", re.search(rf"^{name} = \[(.*?)\]", f.read(), re.M | re.S).group(1))
+
+
+def scenarios(options, path, modes):
+    """The scenarios of a program in Python that were asked for; they and the modes must be known."""
+    names = [n for n in cases_in(path, "SCENARIOS") if wanted(n, options.patterns)]
+    if not names:
+        raise Failure(f"no scenario matches {' '.join(options.patterns)}")
+    for mode in options.modes:
+        if mode not in modes:
+            raise Failure(f"--modes {mode}: {', '.join(modes)}")
+    return names
 
 
 def build_drivers(kernel):
@@ -362,13 +370,3 @@ def run(options, boots, host=(), more=None):
         step(f"{len(boots)} boots, {vm.accelerator()}")
         asyncio.run(run_all(boots, options.vms))
     return summary(options, boots, host, more)
-
-
-def main(function):
-    """Calls a suite's main function; what fails is one line, not a trace."""
-    try:
-        sys.exit(function())
-    except Failure as failure:
-        sys.exit(f"error: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)

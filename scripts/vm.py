@@ -34,6 +34,16 @@ class Failure(Exception):
     """Something that the person can read and act on."""
 
 
+def exit_with(function):
+    """Ends the script with what its main function returns; what fails is one line, not a trace."""
+    try:
+        sys.exit(function())
+    except Failure as failure:
+        sys.exit(f"error: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 @dataclasses.dataclass
 class Result:
     """How a boot went."""
@@ -58,6 +68,22 @@ def script(*command):
     return result.stdout.strip()
 
 
+def output(*command, failure=None):
+    """Runs a command and returns what it prints, which the person sees if it fails."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode:
+        sys.stderr.write(result.stdout)
+        raise Failure(failure or f"{command[0]} failed")
+    return result.stdout
+
+
+def console_log(name):
+    """Where the kernel's log of a boot goes."""
+    folder = os.path.join(TOP, "build", "logs")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, f"{name}.console")
+
+
 def kernel_build(variant):
     return script("kernel-build", variant)
 
@@ -66,33 +92,29 @@ def rust_module(variant):
     return script("build-module", variant)
 
 
-def architecture(build):
+def architecture(kernel):
     """What make calls the architecture of a kernel build."""
-    with open(os.path.join(build, ".config"), encoding="utf-8") as f:
+    with open(os.path.join(kernel, ".config"), encoding="utf-8") as f:
         return "arm64" if "CONFIG_ARM64=y\n" in f else "x86_64"
 
 
 def small_module(variant, folder, name):
     """A module of selftests/FOLDER, built against a kernel; returns its path."""
-    build = kernel_build(variant)
-    out = os.path.join(TOP, "build", f"{folder}-{os.path.basename(build)}")
+    kernel = kernel_build(variant)
+    out = os.path.join(TOP, "build", f"{folder}-{os.path.basename(kernel)}")
     os.makedirs(out, exist_ok=True)
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = subprocess.run(["make", "-C", build, f"M={TOP}/selftests/{folder}", f"MO={out}", "LLVM=1",
-                                 f"ARCH={architecture(build)}", "modules"],
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if result.returncode:
-        sys.stderr.write(result.stdout)
-        raise Failure(f"selftests/{folder} does not build")
+        output("make", "-C", kernel, f"M={TOP}/selftests/{folder}", f"MO={out}", "LLVM=1",
+               f"ARCH={architecture(kernel)}", "modules", failure=f"selftests/{folder} does not build")
     return os.path.join(out, name)
 
 
 def base_archive(variant, module, tests=False):
     """The initramfs that all boots share, less the job."""
     cpio = initramfs.Cpio()
-    build = kernel_build(variant)
-    initramfs.write_base(cpio, TOP, build, module, script("busybox", architecture(build)))
+    kernel = kernel_build(variant)
+    initramfs.write_base(cpio, TOP, kernel, module, script("busybox", architecture(kernel)))
     if tests:
         # The tests' own driver, which either core loads.
         cpio.file("modules/vfio_testdrv.ko", small_module(variant, "testdrv", "vfio-testdrv.ko"))
@@ -434,9 +456,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"error: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    exit_with(main)
