@@ -55,9 +55,7 @@ FIXTURE_TEARDOWN(fail_nth)
 
 static int op_open(void *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	return open_node(path);
 }
 
 static void open_and_close(struct __test_metadata *_metadata, struct sweep *sweep, char *path)

@@ -77,13 +77,6 @@ struct client {
 	atomic_int opened, bound;
 };
 
-static int open_node(const char *node)
-{
-	int fd = open(node, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /* Open, BIND, ATTACH, a call, close, as long as it goes. */
 static int use_device(void *arg)
 {

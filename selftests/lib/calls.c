@@ -17,12 +17,9 @@
 
 int calls_open(void)
 {
-	int calls, ret = module_load("vfio_calls");
+	int ret = module_load("vfio_calls");
 
-	if (ret)
-		return ret;
-	calls = open(NODE, O_RDWR | O_CLOEXEC);
-	return calls < 0 ? -errno : calls;
+	return ret ? ret : open_node(NODE);
 }
 
 int calls_open_all(int *calls, int *iommufd, int *log)
@@ -120,10 +117,8 @@ int calls_cdev(int parent)
 
 int calls_group(int parent)
 {
-	char path[128], name[64];
-	int ret;
+	char path[128];
 
-	snprintf(path, sizeof(path), PARENT "/iommu_group", parent);
-	ret = sysfs_link(path, name, sizeof(name));
-	return ret ? ret : atoi(name);
+	snprintf(path, sizeof(path), PARENT, parent);
+	return sysfs_group(path);
 }

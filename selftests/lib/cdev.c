@@ -25,8 +25,7 @@ int cdev_open_below(const char *parent)
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+	return open_node(path);
 }
 
 int cdev_open(const struct pci *pci)
@@ -34,20 +33,15 @@ int cdev_open(const struct pci *pci)
 	char path[128];
 	int ret = pci_cdev_path(pci, path, sizeof(path));
 
-	if (ret)
-		return ret;
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+	return ret ? ret : open_node(path);
 }
 
 int group_open(const struct pci *pci)
 {
 	char path[128];
-	int fd;
 
 	pci_group_path(pci, path, sizeof(path));
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return open_node(path);
 }
 
 bool group_is_free(const struct pci *pci)

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 
 #include "container.h"
 #include "core.h"
 
 int container_open(void)
 {
-	int fd = open(CONTAINER, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	return open_node(CONTAINER);
 }
 
 int container_check(int container, unsigned long extension)

@@ -20,6 +20,9 @@ bool core_is_rust(void);
 /* ioctl() that returns a negative errno. */
 int xioctl(int fd, unsigned long cmd, void *arg);
 
+/* Opens a node for reading and writing; fd or -errno. */
+int open_node(const char *path);
+
 /* Waits for POLLIN.  True if it came, false after @ms. */
 bool wait_readable(int fd, int ms);
 

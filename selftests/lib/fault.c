@@ -30,12 +30,9 @@ static int set_up(void)
 
 int fault_open(void)
 {
-	int fd, ret = set_up();
+	int ret = set_up();
 
-	if (ret)
-		return ret;
-	fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return ret ? ret : open_node("/proc/thread-self/fail-nth");
 }
 
 static void set(int fault, unsigned int n)

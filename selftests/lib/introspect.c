@@ -67,9 +67,7 @@ const char *own_name(void)
 
 int open_path(void *arg)
 {
-	int fd = open(arg, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	return open_node(arg);
 }
 
 int group_start(const struct pci *pci, int iommufd)

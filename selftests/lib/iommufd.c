@@ -7,9 +7,7 @@
 
 int iommufd_open(void)
 {
-	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	return open_node("/dev/iommu");
 }
 
 int iommufd_destroy(int iommufd, uint32_t id)

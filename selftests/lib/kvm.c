@@ -11,12 +11,9 @@
 
 int kvm_open(void)
 {
-	int kvm;
-
 	if (module_load("irqbypass") || module_load("kvm") || module_load("kvm_amd"))
 		return -ENOENT;
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	return kvm < 0 ? -errno : kvm;
+	return open_node("/dev/kvm");
 }
 
 int kvm_unload(void)

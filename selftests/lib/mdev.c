@@ -57,10 +57,12 @@ int mdev_name(const char *uuid, char *name, size_t size)
 
 int mdev_group(const char *uuid)
 {
-	char path[256], group[16];
+	char path[256];
+	int group;
 
-	mdev_path(uuid, "iommu_group", path, sizeof(path));
-	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
+	mdev_path(uuid, "", path, sizeof(path));
+	group = sysfs_group(path);
+	return group < 0 ? -1 : group;
 }
 
 int mdev_open(const char *uuid)

@@ -19,22 +19,17 @@ bool set_noiommu(const char *value)
 
 int noiommu_group_of(const struct pci *pci)
 {
-	char path[128], group[16];
+	char path[128];
+	int group;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", pci->bdf);
-	return sysfs_link(path, group, sizeof(group)) ? -1 : atoi(group);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci->bdf);
+	group = sysfs_group(path);
+	return group < 0 ? -1 : group;
 }
 
 void noiommu_group_path(const struct pci *pci, char *buf, size_t size)
 {
 	snprintf(buf, size, "/dev/vfio/noiommu-%d", noiommu_group_of(pci));
-}
-
-int open_node(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
 }
 
 int drop_rawio(void)

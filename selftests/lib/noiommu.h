@@ -17,8 +17,6 @@ bool set_noiommu(const char *value);
 /* The iommu_group of the device, -1 as long as it has none. */
 int noiommu_group_of(const struct pci *pci);
 void noiommu_group_path(const struct pci *pci, char *buf, size_t size);
-/* Opens a node; fd or -errno. */
-int open_node(const char *path);
 /* Takes CAP_SYS_RAWIO from the caller. */
 int drop_rawio(void);
 /* Runs @fn(@arg) in a child that has not got CAP_SYS_RAWIO. */

@@ -59,6 +59,16 @@ int sysfs_link(const char *path, char *buf, size_t size)
 	return 0;
 }
 
+int sysfs_group(const char *device)
+{
+	char path[PATH_MAX], name[16];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/iommu_group", device);
+	ret = sysfs_link(path, name, sizeof(name));
+	return ret ? ret : atoi(name);
+}
+
 static int by_name(const struct dirent *d)
 {
 	return d->d_name[0] != '.';
@@ -101,6 +111,7 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value)
 static int pci_fill(const char *bdf, struct pci *pci)
 {
 	char path[256], buf[PATH_MAX], *parent;
+	int group;
 
 	memset(pci, 0, sizeof(*pci));
 	snprintf(pci->bdf, sizeof(pci->bdf), "%s", bdf);
@@ -111,11 +122,11 @@ static int pci_fill(const char *bdf, struct pci *pci)
 		return -ENODEV;
 	pci->id |= strtoul(buf, NULL, 16);
 
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu_group", bdf);
-	pci->group = sysfs_link(path, buf, sizeof(buf)) ? -1 : atoi(buf);
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s", bdf);
+	group = sysfs_group(path);
+	pci->group = group < 0 ? -1 : group;
 
 	/* .../pci0000:00/0000:00:03.0/0000:01:00.0 */
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s", bdf);
 	if (!realpath(path, buf))
 		return -ENODEV;
 	*strrchr(buf, '/') = '\0';

@@ -29,6 +29,8 @@ int sysfs_read(const char *path, char *buf, size_t size);
 int sysfs_write(const char *path, const char *value);
 /* Last component of a link. */
 int sysfs_link(const char *path, char *buf, size_t size);
+/* Number of the IOMMU group of a device, by the device's folder; or -errno. */
+int sysfs_group(const char *device);
 /* The only (or @nth) entry of a directory. */
 int sysfs_entry(const char *path, int nth, char *buf, size_t size);
 

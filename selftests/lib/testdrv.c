@@ -59,9 +59,9 @@ int testdrv_open(void)
 
 	if (ret)
 		return ret;
-	drv = open(NODE, O_RDWR | O_CLOEXEC);
+	drv = open_node(NODE);
 	if (drv < 0)
-		return -errno;
+		return drv;
 	/* What a test that failed has left. */
 	for (int i = 0; i < TESTDRV_SLOTS; i++)
 		testdrv_destroy(drv, i);
@@ -101,18 +101,17 @@ int testdrv_cdev(int slot)
 
 int testdrv_group(int slot)
 {
-	char path[128], name[64];
-	int ret;
+	char path[128];
+	int group;
 
-	snprintf(path, sizeof(path), PARENT "/iommu_group", slot);
-	ret = sysfs_link(path, name, sizeof(name));
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/dev/vfio/%s", name);
+	snprintf(path, sizeof(path), PARENT, slot);
+	group = sysfs_group(path);
+	if (group < 0)
+		return group;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
 	if (access(path, F_OK))
-		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%s", name);
-	ret = open(path, O_RDWR | O_CLOEXEC);
-	return ret < 0 ? -errno : ret;
+		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
+	return open_node(path);
 }
 
 int testdrv_calls(int drv, struct testdrv_calls *calls)
