@@ -107,8 +107,7 @@ IOMMUS = {
 GUEST_DEVICES = [
     Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),
     Device("e1000e0", "0000:00:05.0", "e1000e,netdev=net0,romfile=,addr=5.0"),
-    Device("virtionet0", "0000:00:06.0",
-           "virtio-net-pci,netdev=net1,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
+    Device("virtionet0", "0000:00:06.0", f"{VIRTIO_NET},netdev=net1,addr=6.0"),
     Device("rp1", "0000:00:07.0", "pcie-root-port,addr=7.0,chassis=1,slot=1"),
     Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
     Device("nvme0", "0000:00:08.0", "nvme,drive=disk0,serial=guest,addr=8.0"),
@@ -155,8 +154,7 @@ NICS = [
     Device("e1000e1", "0000:00:04.0", "e1000e,netdev=net1,romfile=,addr=4.0"),
     Device("rp1", "0000:00:05.0", "pcie-root-port,addr=5.0,chassis=1,slot=1"),
     Device("igb0", "0000:01:00.0", "igb,netdev=net2,romfile=,bus=rp1"),
-    Device("virtionet0", "0000:00:06.0",
-           "virtio-net-pci,netdev=net3,romfile=,addr=6.0,disable-legacy=on,iommu_platform=on"),
+    Device("virtionet0", "0000:00:06.0", f"{VIRTIO_NET},netdev=net3,addr=6.0"),
 ]
 NICS_BACKENDS = tuple(a for n in range(4) for a in ("-netdev", f"hubport,id=net{n},hubid={n // 2}"))
 

@@ -396,6 +396,15 @@ class Machine:
                 return {"error": {"class": "GenericError", "desc": f"no event {arguments.get('event')}"}}
 
 
+def machine_for(options, job, on_line=None, log=None, **contents):
+    """The machine that the command line asks for, with what job_archive() takes."""
+    kernel = MACHINES[options.machine].variant(options.kernel)
+    module = rust_module(kernel) if options.core == "rust" else None
+    archive = base_archive(kernel, module, True) + job_archive(job, options.machine, **contents)
+    return Machine(archive, core=options.core, kernel=kernel, machine=options.machine, memory=options.memory,
+                   arguments=options.append, on_line=on_line, log=log)
+
+
 def command_run(options):
     name = os.path.basename(options.program)
     job = (f"{'' if options.bare else 'ins_vfio'}\nrun {shlex.quote(name)} "
@@ -406,12 +415,7 @@ def command_run(options):
     def show(line):
         if not line.startswith("@@ "):
             print(line, flush=True)
-    kernel = MACHINES[options.machine].variant(options.kernel)
-    module = rust_module(kernel) if options.core == "rust" else None
-    archive = base_archive(kernel, module, True) + job_archive(job, options.machine, programs=files)
-    machine = Machine(archive, core=options.core, kernel=kernel, machine=options.machine,
-                      memory=options.memory, arguments=options.append, on_line=show, log=options.log)
-    result = machine.run()
+    result = machine_for(options, job, programs=files, on_line=show, log=options.log).run()
     if options.console or result.reason:
         sys.stderr.write(result.console)
     if result.reason:
@@ -422,13 +426,8 @@ def command_run(options):
 def command_shell(options):
     job = 'ins_vfio\ncat /devices\necho "The $VFIO_CORE core is loaded; poweroff -f leaves (or Ctrl-A X)."\n' \
           "setsid cttyhack sh\n"
-    kernel = MACHINES[options.machine].variant(options.kernel)
-    module = rust_module(kernel) if options.core == "rust" else None
     trees = [(f"opt/{os.path.basename(d)}", d) for d in options.tree]
-    archive = base_archive(kernel, module, True) + job_archive(job, options.machine, trees=trees, interactive=True)
-    machine = Machine(archive, core=options.core, kernel=kernel, machine=options.machine,
-                      memory=options.memory, arguments=options.append)
-    machine.run(interactive=True)
+    machine_for(options, job, trees=trees, interactive=True).run(interactive=True)
     return 0
 
 
