@@ -108,11 +108,13 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-.PHONY: fmt fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc check
-fmt fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc:
+CHECKS := fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc
+
+.PHONY: fmt $(CHECKS) check
+fmt $(CHECKS):
 	@$(S)/check $@
 check:
-	@$(S)/check fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc
+	@$(S)/check $(CHECKS)
 
 .PHONY: semantics-table
 semantics-table:
