@@ -349,8 +349,13 @@ TEST_F(bind_iommufd, group_of_another_context)
 	EXPECT_EQ(-EPERM, bind_raw(fd_b, &bind));
 	EXPECT_EQ(-EPERM, bind_read_only(fd_b, &bind));
 	EXPECT_EQ(0, bind_raw(fd_b, &self->good));
+	/* The first one owns it until its last device goes, and the other may then. */
 	close(fd_a);
+	fd_a = cdev_open(&a);
+	EXPECT_EQ(-EPERM, bind_raw(fd_a, &bind));
 	close(fd_b);
+	EXPECT_EQ(0, bind_raw(fd_a, &bind));
+	close(fd_a);
 	close(other);
 }
 
