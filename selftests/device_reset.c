@@ -228,7 +228,7 @@ TEST_F(device_reset, while_read)
 		ASSERT_EQ(0, worker_start(&resetters[i], reset_often, &r));
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(0, worker_join(&resetters[i]));
-	EXPECT_GT(r.rounds, 0);
+	EXPECT_GT((int)r.rounds, 0);
 	r.stop = true;
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(0, worker_join(&readers[i]));
