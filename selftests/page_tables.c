@@ -238,7 +238,7 @@ static int viommu_alloc(int ifd, struct iommu_viommu_alloc arg)
 	return ret ? ret : (int)arg.out_viommu_id;
 }
 
-/* No IOMMU that QEMU emulates has what it takes: an SMMUv3 does not enforce coherency. */
+/* No IOMMU that QEMU emulates has what it takes: SMMUv3's second stage does not force coherency. */
 TEST_F(page_tables, virtual_iommu)
 {
 	uint32_t devid = self->s[0].devid, table = self->table[0];
