@@ -28,11 +28,12 @@ struct sva_lab_args {
 /* iommu_device_claim_dma_owner(device, this file), and back. */
 #define SVA_LAB_CLAIM		SVA_LAB_DO(3)
 #define SVA_LAB_RELEASE		SVA_LAB_DO(4)
-/* The root of the caller's page table. */
+/* The root of the caller's page table; -EOPNOTSUPP in a kernel without VT-d. */
 #define SVA_LAB_ROOT		SVA_LAB_DO(5)
 /*
  * What is at address for a device to which root is given as a first-stage page table:
- * the physical address, in address; -EFAULT if nothing is, or nothing of user space.
+ * the physical address, in address; -EFAULT if nothing is, or nothing of user space;
+ * -EINVAL for another table than the caller's.
  */
 #define SVA_LAB_WALK		SVA_LAB_DO(6)
 

@@ -30,7 +30,10 @@ void sva_lab_close(int lab)
 
 int sva_lab_capable(bool yes)
 {
-	return sysfs_write(CAPABLE, yes ? "Y" : "N");
+	int ret = sysfs_write(CAPABLE, yes ? "Y" : "N");
+
+	/* A kernel without VT-d has no such parameter. */
+	return ret == -ENOENT ? -ENODEV : ret;
 }
 
 static int command(int lab, unsigned long cmd, const struct pci *pci, struct sva_lab_args *args)

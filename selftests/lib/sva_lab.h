@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared virtual addressing past VFIO, by drivers/sva_lab.c: what the IOMMU core and
+ * Shared virtual addressing past VFIO, by drivers/sva_lab_main.c: what the IOMMU core and
  * the device do by themselves.
  */
 #ifndef LIB_SVA_LAB_H
@@ -11,10 +11,13 @@
 
 #include "sysfs.h"
 
-/* Its control node, the module inserted; -ENOENT if there is none, -ENODEV if no QEMU's VT-d. */
+/* Its control node, the module inserted; -ENOENT if there is none. */
 int sva_lab_open(void);
 void sva_lab_close(int lab);
-/* Whether Linux believes that the IOMMU can share page tables with processes. */
+/*
+ * Whether Linux believes that QEMU's VT-d can share page tables with processes; -ENODEV where
+ * there is none, and nothing to pretend.
+ */
 int sva_lab_capable(bool yes);
 
 /* Binds the caller's memory; the PASID, or -errno.  Bonds end with the file. */
@@ -27,8 +30,8 @@ int sva_lab_release(int lab, const struct pci *pci);
 /* Physical address of the caller's page table, 0 if it cannot be had. */
 uint64_t sva_lab_root(int lab);
 /*
- * Physical address of what a device finds at @p by the page table at @root; 0 if it
- * finds nothing.
+ * Physical address of what a device finds at @p by the page table at @root, which is the
+ * caller's; 0 if it finds nothing.
  */
 uint64_t sva_lab_walk(int lab, uint64_t root, const void *p);
 

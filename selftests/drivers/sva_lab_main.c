@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shared virtual addressing without VFIO: binds the memory of who asks to any PCI
+ * device, by the IOMMU core's own functions, so that a test knows what an IOMMU and a
+ * device do before it asks VFIO for the same.  It loads on every machine.
+ */
+#include <linux/cleanup.h>
+#include <linux/fs.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "sva_lab.h"
+#include "sva_lab_vtd.h"
+
+struct bond {
+	struct list_head list;
+	struct pci_dev *pdev;
+	struct iommu_sva *handle;	/* NULL: DMA ownership */
+};
+
+struct lab {
+	struct mutex lock;		/* of bonds, the last first */
+	struct list_head bonds;
+};
+
+/* ---- bonds ---- */
+
+static int make_bond(struct lab *lab, struct sva_lab_args *args, bool sva)
+{
+	struct bond *bond __free(kfree) = kzalloc_obj(*bond);
+	struct pci_dev *pdev __free(pci_dev_put) =
+		pci_get_domain_bus_and_slot(args->device >> 16, args->device >> 8 & 0xff,
+					    args->device & 0xff);
+
+	if (!bond)
+		return -ENOMEM;
+	if (!pdev)
+		return -ENXIO;
+	if (sva) {
+		bond->handle = iommu_sva_bind_device(&pdev->dev, current->mm);
+		if (IS_ERR(bond->handle))
+			return PTR_ERR(bond->handle);
+		args->pasid = iommu_sva_get_pasid(bond->handle);
+	} else {
+		int ret = iommu_device_claim_dma_owner(&pdev->dev, lab);
+
+		if (ret)
+			return ret;
+	}
+	bond->pdev = no_free_ptr(pdev);
+	guard(mutex)(&lab->lock);
+	list_add(&no_free_ptr(bond)->list, &lab->bonds);
+	return 0;
+}
+
+static void end_bond(struct bond *bond)
+{
+	list_del(&bond->list);
+	if (bond->handle)
+		iommu_sva_unbind_device(bond->handle);
+	else
+		iommu_device_release_dma_owner(&bond->pdev->dev);
+	pci_dev_put(bond->pdev);
+	kfree(bond);
+}
+
+static int end_bond_of(struct lab *lab, const struct sva_lab_args *args, bool sva)
+{
+	struct bond *bond;
+
+	guard(mutex)(&lab->lock);
+	list_for_each_entry(bond, &lab->bonds, list) {
+		if (!!bond->handle == sva &&
+		    pci_domain_nr(bond->pdev->bus) == args->device >> 16 &&
+		    pci_dev_id(bond->pdev) == (args->device & 0xffff)) {
+			end_bond(bond);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* ---- /dev/sva-lab ---- */
+
+static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct lab *lab = file->private_data;
+	struct sva_lab_args args;
+	int ret;
+
+	if (copy_from_user(&args, (void __user *)arg, sizeof(args)))
+		return -EFAULT;
+	switch (cmd) {
+	case SVA_LAB_BIND:
+		ret = make_bond(lab, &args, true);
+		break;
+	case SVA_LAB_UNBIND:
+		ret = end_bond_of(lab, &args, true);
+		break;
+	case SVA_LAB_CLAIM:
+		ret = make_bond(lab, &args, false);
+		break;
+	case SVA_LAB_RELEASE:
+		ret = end_bond_of(lab, &args, false);
+		break;
+	case SVA_LAB_ROOT:
+		ret = sva_lab_root(&args.root);
+		break;
+	case SVA_LAB_WALK:
+		ret = sva_lab_walk(args.root, &args.address);
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	if (!ret && copy_to_user((void __user *)arg, &args, sizeof(args)))
+		ret = -EFAULT;
+	return ret;
+}
+
+static int lab_open(struct inode *inode, struct file *file)
+{
+	struct lab *lab = kzalloc_obj(*lab);
+
+	if (!lab)
+		return -ENOMEM;
+	mutex_init(&lab->lock);
+	INIT_LIST_HEAD(&lab->bonds);
+	file->private_data = lab;
+	return 0;
+}
+
+static int lab_release(struct inode *inode, struct file *file)
+{
+	struct lab *lab = file->private_data;
+	struct bond *bond, *next;
+
+	list_for_each_entry_safe(bond, next, &lab->bonds, list)
+		end_bond(bond);
+	mutex_destroy(&lab->lock);
+	kfree(lab);
+	return 0;
+}
+
+static const struct file_operations lab_fops = {
+	.owner = THIS_MODULE,
+	.open = lab_open,
+	.release = lab_release,
+	.unlocked_ioctl = lab_ioctl,
+};
+
+static struct miscdevice lab_node = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "sva-lab",
+	.fops = &lab_fops,
+	.mode = 0600,
+};
+
+static int __init lab_init(void)
+{
+	return misc_register(&lab_node);
+}
+
+static void __exit lab_exit(void)
+{
+	misc_deregister(&lab_node);
+	sva_lab_make_capable(false);
+}
+
+module_init(lab_init);
+module_exit(lab_exit);
+
+MODULE_DESCRIPTION("Shared virtual addressing by hand");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The part of sva_lab.ko that knows VT-d: sva_lab_vtd.c, in a kernel that shares page tables with one. */
+#ifndef SVA_LAB_VTD_H
+#define SVA_LAB_VTD_H
+
+#include <linux/errno.h>
+#include <linux/kconfig.h>
+#include <linux/types.h>
+
+#if IS_ENABLED(CONFIG_INTEL_IOMMU_SVM)
+/* The lie, or its end; -ENODEV if there is no VT-d of QEMU's that can be lied about. */
+int sva_lab_make_capable(bool yes);
+/* Physical address of the caller's page table. */
+int sva_lab_root(u64 *root);
+/* From an address to a physical one, by the caller's page table, which must be at @root. */
+int sva_lab_walk(u64 root, u64 *address);
+#else
+static inline int sva_lab_make_capable(bool yes)
+{
+	return -ENODEV;
+}
+
+static inline int sva_lab_root(u64 *root)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int sva_lab_walk(u64 root, u64 *address)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+#endif
