@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device with PASIDs, ATS and PRI (device/), by way of VFIO: that it is a device like
- * others, and that page tables attached by PASID get to where the IOMMU looks for them.
+ * A device with PASIDs, ATS and PRI, by way of VFIO: that the laboratory's (device/) is a
+ * device like others, and that page tables attached by PASID get to where the IOMMU looks
+ * for them, of any such device.
  */
 #include <sys/eventfd.h>
 
@@ -9,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva_lab.h"
+#include "lib/sva_setup.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
 
@@ -16,19 +18,29 @@
 #define IOVA 0x10000000ULL
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 
-FIXTURE(pasid_device) {
+/* Does the device's DMA without a PASID go by tables of the first stage? */
+static bool is_first_stage(const struct pci *pci)
+{
+	struct pasid_entry entry;
+
+	return !pasid_entry(pci, 0, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE;
+}
+
+/* ---- the laboratory's device, by its registers ---- */
+
+FIXTURE(by_registers) {
 	struct pci pci;
 	struct session s;
 	volatile void *bar;
 	uint32_t *page;
 };
 
-FIXTURE_SETUP(pasid_device)
+FIXTURE_SETUP(by_registers)
 {
 	size_t size = 0;
 
 	if (pci_find(SVADEV, 0, &self->pci))
-		SKIP(return, "no device with PASIDs, ATS and PRI");
+		SKIP(return, "not the laboratory");
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
 	self->bar = cdev_map_bar(self->s.fd, 0, &size);
@@ -37,7 +49,7 @@ FIXTURE_SETUP(pasid_device)
 	self->page = pages_alloc(PAGE);
 }
 
-FIXTURE_TEARDOWN(pasid_device)
+FIXTURE_TEARDOWN(by_registers)
 {
 	session_close(&self->s);
 }
@@ -47,7 +59,7 @@ static volatile uint32_t *buffer(volatile void *bar)
 	return (volatile uint32_t *)((volatile char *)bar + SVADEV_BUFFER);
 }
 
-TEST_F(pasid_device, registers_and_reset)
+TEST_F(by_registers, registers_and_reset)
 {
 	EXPECT_EQ(SVADEV_ID, svadev_read(self->bar, SVADEV_REG_ID));
 	svadev_write(self->bar, SVADEV_REG_SCRATCH, 0xa5a51234);
@@ -62,11 +74,13 @@ TEST_F(pasid_device, registers_and_reset)
 }
 
 /* DMA gets where it is let, in both directions, and nowhere else. */
-TEST_F(pasid_device, dma)
+TEST_F(by_registers, dma)
 {
 	uint32_t *page = self->page, *next = pages_alloc(PAGE);
 	int ifd = self->s.iommufd;
 
+	if (is_first_stage(&self->pci))
+		SKIP(return, "QEMU tells served devices of second-stage tables alone");
 	EXPECT_EQ(SVADEV_FAULT, svadev_dma(self->bar, SVADEV_TO_MEMORY, IOVA, 64));
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, page, PAGE, IOVA));
 	for (int i = 0; i < 16; i++)
@@ -97,7 +111,7 @@ TEST_F(pasid_device, dma)
 	EXPECT_EQ(SVADEV_FAULT, svadev_dma(self->bar, SVADEV_TO_MEMORY, IOVA, 64));
 }
 
-TEST_F(pasid_device, interrupts)
+TEST_F(by_registers, interrupts)
 {
 	const uint32_t how = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 	struct vfio_irq_info info;
@@ -119,16 +133,37 @@ TEST_F(pasid_device, interrupts)
 	}
 }
 
+/* ---- any device ---- */
+
+FIXTURE(pasid_device) {
+	struct pci pci;
+	struct session s;
+	uint32_t pasids;	/* how many it has */
+};
+
+FIXTURE_SETUP(pasid_device)
+{
+	struct iommu_hw_info info = { .size = sizeof(info) };
+
+	if (!sva_find(&self->pci, 1))
+		SKIP(return, "no device with PASIDs, ATS and PRI");
+	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	info.dev_id = self->s.devid;
+	ASSERT_EQ(0, xioctl(self->s.iommufd, IOMMU_GET_HW_INFO, &info));
+	self->pasids = 1u << info.out_max_pasid_log2;
+}
+
+FIXTURE_TEARDOWN(pasid_device)
+{
+	session_close(&self->s);
+}
+
 /* The kernel has made out that it knows PASIDs, and how many. */
 TEST_F(pasid_device, hardware_info)
 {
-	struct iommu_hw_info info = {
-		.size = sizeof(info),
-		.dev_id = self->s.devid,
-	};
-
-	ASSERT_EQ(0, xioctl(self->s.iommufd, IOMMU_GET_HW_INFO, &info));
-	EXPECT_EQ(SVADEV_PASID_BITS, info.out_max_pasid_log2);
+	EXPECT_GT(self->pasids, 1);
+	if (self->pci.id == SVADEV)
+		EXPECT_EQ(1u << SVADEV_PASID_BITS, self->pasids);
 }
 
 /*
@@ -141,6 +176,8 @@ TEST_F(pasid_device, page_tables_by_pasid)
 	uint32_t hwpt, ioas, other, pt;
 	int fd = self->s.fd, ifd = self->s.iommufd;
 
+	if (pasid_entries(&self->pci) < 0)
+		SKIP(return, "the IOMMU's tables of PASIDs cannot be read");
 	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, self->s.ioas, IOMMU_HWPT_ALLOC_PASID, &hwpt));
 	ASSERT_EQ(0, ioas_alloc(ifd, &ioas));
 	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, ioas, IOMMU_HWPT_ALLOC_PASID, &other));
@@ -149,11 +186,12 @@ TEST_F(pasid_device, page_tables_by_pasid)
 	ASSERT_EQ(0, pasid_entry(&self->pci, 0, &rid));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 
-	for (uint32_t pasid = 1; pasid < 1 << SVADEV_PASID_BITS; pasid <<= 5) {
+	for (uint32_t pasid = 1; pasid < self->pasids; pasid <<= 5) {
 		pt = hwpt;
 		ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
 		ASSERT_EQ(0, pasid_entry(&self->pci, pasid, &entry));
-		EXPECT_EQ(PASID_SECOND_STAGE, pasid_kind(&entry));
+		/* The same address space, so the same table. */
+		EXPECT_EQ(pasid_kind(&rid), pasid_kind(&entry));
 		EXPECT_EQ(pasid_root(&rid), pasid_root(&entry));
 		pt = other;
 		ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
@@ -164,14 +202,13 @@ TEST_F(pasid_device, page_tables_by_pasid)
 		EXPECT_EQ(0, pasid_entries(&self->pci));
 	}
 	pt = hwpt;
-	EXPECT_EQ(-EINVAL, cdev_attach_pasid(fd, 1 << SVADEV_PASID_BITS, &pt));
+	EXPECT_EQ(-EINVAL, cdev_attach_pasid(fd, self->pasids, &pt));
 
 	pt = hwpt;
 	ASSERT_EQ(0, cdev_attach_pasid(fd, 5, &pt));
 	pt = hwpt;
 	ASSERT_EQ(0, cdev_attach_pasid(fd, 6, &pt));
 	EXPECT_EQ(2, pasid_entries(&self->pci));
-	munmap((void *)self->bar, SVADEV_BAR_SIZE);
 	close(fd);
 	self->s.fd = -1;
 	EXPECT_EQ(0, pasid_entries(&self->pci));
@@ -180,10 +217,11 @@ TEST_F(pasid_device, page_tables_by_pasid)
 /* An IOMMU without first-stage tables cannot use a process's. */
 TEST_F(pasid_device, no_first_stage)
 {
-	int lab = sva_lab_open();
+	int lab;
 
-	if (lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
+	if (self->pci.id != SVADEV || is_first_stage(&self->pci))
+		SKIP(return, "not the laboratory, or one that has first-stage tables");
+	lab = sva_lab_open();
 	ASSERT_GE(lab, 0);
 	EXPECT_EQ(-ENODEV, sva_lab_bind(lab, &self->pci));
 	ASSERT_EQ(0, sva_lab_capable(true));

@@ -8,33 +8,37 @@
 #include "lib/bound.h"
 #include "lib/container.h"
 #include "lib/mdev.h"
-#include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_setup.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
 
 FIXTURE(sva_container) {
-	struct pci a, b;
+	struct sva_setup sva;
+	const struct pci *a, *b;
 	struct boxed box, second;
-	int lab;
 };
 
 FIXTURE_SETUP(sva_container)
 {
+	int ret;
+
 	self->box = BOXED_NONE;
 	self->second = BOXED_NONE;
-	self->lab = -1;
+	self->sva = SVA_NONE;
 	if (access(CONTAINER, F_OK))
 		SKIP(return, "a kernel without containers");
-	self->lab = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->lab))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, boxed_open(&self->a, &self->box));
+	ret = sva_set_up(&self->sva, 2);
+	if (ret > 0)
+		SKIP(return, "%s", self->sva.why);
+	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
+	self->a = &self->sva.pci[0];
+	self->b = &self->sva.pci[1];
+	ASSERT_EQ(0, boxed_open(self->a, &self->box));
 	if (!core_is_rust()) {
 		EXPECT_EQ(-ENOTTY, process_bind(self->box.container, NULL));
-		SKIP(return, "the core in C does not bind processes");
+		sva_tear_down(&self->sva);
+		SKIP(return, NO_PROCESSES);
 	}
 }
 
@@ -43,11 +47,7 @@ FIXTURE_TEARDOWN(sva_container)
 	close_fd(&self->second.fd);
 	close_fd(&self->second.group);
 	boxed_close(&self->box);
-	if (self->lab < 0)
-		return;
-	sva_lab_close(self->lab);
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_EQ(0, sva_tear_down(&self->sva));
 }
 
 TEST_F(sva_container, bind_and_unbind)
@@ -57,11 +57,11 @@ TEST_F(sva_container, bind_and_unbind)
 
 	EXPECT_EQ(-ENOENT, process_unbind(container));
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
 	EXPECT_EQ(-EEXIST, process_bind(container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_TRUE(entries_are(self->b, 0));
 	ASSERT_EQ(0, process_unbind(container));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	EXPECT_EQ(-ENOENT, process_unbind(container));
 	ASSERT_EQ(0, process_bind(container, &again));
 	EXPECT_EQ(pasid, again);
@@ -74,23 +74,23 @@ TEST_F(sva_container, groups_come_and_go)
 	uint32_t pasid;
 
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	ASSERT_EQ(0, boxed_join(&self->b, container, &self->second));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	ASSERT_EQ(0, boxed_join(self->b, container, &self->second));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->b, pasid));
 	close_fd(&self->second.fd);
 	ASSERT_EQ(0, group_unset(self->second.group));
-	EXPECT_EQ(0, pasid_entries(&self->b));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(entries_are(self->b, 0));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
 	/* Back, and the first one goes. */
 	ASSERT_EQ(0, group_set(self->second.group, container));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->b, pasid));
 	close_fd(&self->box.fd);
 	close_fd(&self->box.group);
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	EXPECT_TRUE(entries_are(self->a, 0));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->b, pasid));
 	/* Both at once by one call. */
 	ASSERT_EQ(0, process_unbind(container));
-	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_TRUE(entries_are(self->b, 0));
 }
 
 TEST_F(sva_container, all_at_once)
@@ -100,18 +100,18 @@ TEST_F(sva_container, all_at_once)
 	uint32_t pasid;
 	int its;
 
-	ASSERT_EQ(0, boxed_join(&self->b, container, &self->second));
+	ASSERT_EQ(0, boxed_join(self->b, container, &self->second));
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
-	its = bound_start(&child, container, self->lab, &self->b);
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->b, pasid));
+	its = bound_start(&child, container, self->sva.lab, self->b);
 	ASSERT_GT(its, 0);
-	EXPECT_EQ(2, pasid_entries(&self->a));
-	EXPECT_EQ(2, pasid_entries(&self->b));
+	EXPECT_TRUE(entries_are(self->a, 2));
+	EXPECT_TRUE(entries_are(self->b, 2));
 	EXPECT_EQ(0, bound_kill(&child));
-	EXPECT_EQ(1, pasid_entries(&self->a));
-	EXPECT_EQ(1, pasid_entries(&self->b));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(entries_are(self->a, 1));
+	EXPECT_TRUE(entries_are(self->b, 1));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
 }
 
 /* The last group takes all along, and what was bound is forgotten. */
@@ -122,12 +122,12 @@ TEST_F(sva_container, last_group)
 	ASSERT_EQ(0, process_bind(container, NULL));
 	close_fd(&self->box.fd);
 	ASSERT_EQ(0, group_unset(self->box.group));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	EXPECT_EQ(-EINVAL, process_bind(container, NULL));
 	EXPECT_EQ(-EINVAL, process_unbind(container));
 	ASSERT_EQ(0, group_set(self->box.group, container));
 	ASSERT_EQ(0, container_set_iommu(container, VFIO_TYPE1v2_IOMMU));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	EXPECT_EQ(-ENOENT, process_unbind(container));
 	EXPECT_EQ(0, process_bind(container, NULL));
 }
@@ -139,12 +139,12 @@ TEST_F(sva_container, container_closed)
 
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
 	close_fd(&self->box.container);
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
 	close_fd(&self->box.group);
 	/* The device keeps the group. */
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
 	close_fd(&self->box.fd);
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 }
 
 /* One device that cannot, and none is bound; a process that is bound keeps it out. */
@@ -155,26 +155,28 @@ TEST_F(sva_container, all_or_none)
 	uint32_t pasid;
 	int group;
 
+	if (self->a->id != SVADEV)
+		SKIP(return, NOT_THE_LABORATORY);
 	ASSERT_EQ(0, pci_find(EDU, 0, &edu));
 	ASSERT_EQ(0, pci_to_vfio(&edu));
 	group = group_open(&edu);
 	ASSERT_GE(group, 0);
 	ASSERT_EQ(0, group_set(group, container));
 	EXPECT_EQ(-ENOSPC, process_bind(container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	EXPECT_EQ(-ENOENT, process_unbind(container));
 	/* The reverse order of groups, too: the one that can comes after. */
-	ASSERT_EQ(0, boxed_join(&self->b, container, &self->second));
+	ASSERT_EQ(0, boxed_join(self->b, container, &self->second));
 	EXPECT_EQ(-ENOSPC, process_bind(container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_TRUE(entries_are(self->a, 0));
+	EXPECT_TRUE(entries_are(self->b, 0));
 
 	ASSERT_EQ(0, group_unset(group));
 	ASSERT_EQ(0, process_bind(container, &pasid));
 	EXPECT_EQ(-ENOSPC, group_set(group, container));
 	EXPECT_EQ(GROUP_VIABLE, group_flags(group));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.lab, self->b, pasid));
 	ASSERT_EQ(0, process_unbind(container));
 	EXPECT_EQ(0, group_set(group, container));
 	close(group);
@@ -186,6 +188,8 @@ TEST_F(sva_container, group_of_two)
 	int container = self->box.container, group;
 	struct pci a, b;
 
+	if (self->a->id != SVADEV)
+		SKIP(return, NOT_THE_LABORATORY);
 	ASSERT_EQ(0, pci_find_pair(SVADEV, &a, &b));
 	ASSERT_EQ(0, pci_to_vfio(&a));
 	ASSERT_EQ(0, pci_to_vfio(&b));
@@ -197,7 +201,7 @@ TEST_F(sva_container, group_of_two)
 	ASSERT_EQ(0, process_unbind(container));
 	ASSERT_EQ(0, group_set(group, container));
 	EXPECT_EQ(-EPERM, process_bind(container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	close(group);
 	EXPECT_EQ(0, process_bind(container, NULL));
 }
@@ -216,11 +220,11 @@ TEST_F(sva_container, emulated)
 	ASSERT_GE(group, 0);
 	ASSERT_EQ(0, process_bind(container, NULL));
 	EXPECT_EQ(-EOPNOTSUPP, group_set(group, container));
-	EXPECT_EQ(1, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 1));
 	ASSERT_EQ(0, process_unbind(container));
 	ASSERT_EQ(0, group_set(group, container));
 	EXPECT_EQ(-EOPNOTSUPP, process_bind(container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(entries_are(self->a, 0));
 	close(group);
 	EXPECT_EQ(0, mdev_remove(mdev_uuids[0]));
 	EXPECT_EQ(0, mdev_sample_unload("mtty"));

@@ -13,41 +13,42 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
-#include "lib/svadev.h"
+#include "lib/sva_setup.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
 #define ROUNDS 40
 
 FIXTURE(sva_stress) {
-	struct pci pci, other;
-	int lab;
+	struct sva_setup sva;
+	const struct pci *pci, *other;
 };
 
 FIXTURE_SETUP(sva_stress)
 {
-	self->lab = -1;
+	int ret;
+
+	self->sva = SVA_NONE;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
-	self->lab = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->lab))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	ASSERT_EQ(0, pci_to_vfio(&self->other));
+		SKIP(return, NO_PROCESSES);
+	ret = sva_set_up(&self->sva, 2);
+	if (ret > 0)
+		SKIP(return, "%s", self->sva.why);
+	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
+	self->pci = &self->sva.pci[0];
+	self->other = &self->sva.pci[1];
 }
 
 /* Whatever happened: nothing is bound, and the device can be taken and given back. */
 FIXTURE_TEARDOWN(sva_stress)
 {
-	if (self->lab < 0)
+	for (int i = 0; i < self->sva.count; i++)
+		EXPECT_TRUE(entries_become(&self->sva.pci[i], 0));
+	EXPECT_EQ(0, sva_tear_down(&self->sva));
+	if (!self->pci)
 		return;
-	sva_lab_close(self->lab);
-	EXPECT_TRUE(entries_become(&self->pci, 0));
-	EXPECT_TRUE(entries_become(&self->other, 0));
-	EXPECT_EQ(0, pci_unbind(&self->pci));
-	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+	EXPECT_EQ(0, pci_unbind(self->pci));
+	EXPECT_EQ(0, pci_to_vfio(self->pci));
 }
 
 /* What binding and unbinding may say while others do the same in this process. */
@@ -111,17 +112,17 @@ TEST_F(sva_stress, threads)
 	struct worker w[4];
 	struct session s;
 
-	ASSERT_EQ(0, session_open(&self->pci, &s));
+	ASSERT_EQ(0, session_open(self->pci, &s));
 	churn.fd = s.fd;
 	for (int i = 0; i < 4; i++)
 		ASSERT_EQ(0, worker_start(&w[i], bind_and_unbind, &churn));
 	for (int i = 0; i < ROUNDS; i++)
-		EXPECT_LE(pasid_entries(&self->pci), 1);
+		EXPECT_LE(pasid_entries(self->pci), 1);
 	atomic_store(&churn.stop, true);
 	for (int i = 0; i < 4; i++)
 		EXPECT_EQ(0, worker_join(&w[i]));
 	process_unbind(s.fd);
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_TRUE(entries_are(self->pci, 0));
 	session_close(&s);
 }
 
@@ -131,7 +132,7 @@ TEST_F(sva_stress, killed)
 	struct session s;
 	pid_t pid[3];
 
-	ASSERT_EQ(0, session_open(&self->pci, &s));
+	ASSERT_EQ(0, session_open(self->pci, &s));
 	for (int i = 0; i < 3; i++)
 		ASSERT_GT((pid[i] = churn_start(s.fd)), 0);
 	for (int i = 0; i < ROUNDS; i++) {
@@ -142,7 +143,7 @@ TEST_F(sva_stress, killed)
 	for (int i = 0; i < 3; i++)
 		EXPECT_TRUE(churn_kill(pid[i]));
 	EXPECT_TRUE(processes_become(s.fd, ""));
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_TRUE(entries_are(self->pci, 0));
 	session_close(&s);
 }
 
@@ -153,7 +154,7 @@ TEST_F(sva_stress, last_close)
 		struct session s;
 		pid_t a, b;
 
-		ASSERT_EQ(0, session_open(&self->pci, &s));
+		ASSERT_EQ(0, session_open(self->pci, &s));
 		a = churn_start(s.fd);
 		b = churn_start(s.fd);
 		ASSERT_GT(a, 0);
@@ -162,7 +163,7 @@ TEST_F(sva_stress, last_close)
 		poll(NULL, 0, i % 4);
 		EXPECT_TRUE(churn_kill(a));
 		EXPECT_TRUE(churn_kill(b));
-		EXPECT_TRUE(entries_become(&self->pci, 0));
+		EXPECT_TRUE(entries_become(self->pci, 0));
 	}
 }
 
@@ -197,7 +198,7 @@ TEST_F(sva_stress, user_managed_pasids)
 	struct worker w[3];
 	struct session s;
 
-	ASSERT_EQ(0, session_open(&self->pci, &s));
+	ASSERT_EQ(0, session_open(self->pci, &s));
 	ASSERT_EQ(0, hwpt_alloc(s.iommufd, s.devid, s.ioas, IOMMU_HWPT_ALLOC_PASID,
 				&attacher.hwpt));
 	ASSERT_EQ(0, cdev_attach(s.fd, &(uint32_t){ attacher.hwpt }));
@@ -207,13 +208,13 @@ TEST_F(sva_stress, user_managed_pasids)
 	ASSERT_EQ(0, worker_start(&w[1], bind_and_unbind, &churn));
 	ASSERT_EQ(0, worker_start(&w[2], bind_and_unbind, &churn));
 	for (int i = 0; i < ROUNDS; i++)
-		EXPECT_GE(pasid_entries(&self->pci), 0);
+		EXPECT_GE(pasid_entries(self->pci), 0);
 	atomic_store(&attacher.stop, true);
 	atomic_store(&churn.stop, true);
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(0, worker_join(&w[i]));
 	process_unbind(s.fd);
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_TRUE(entries_are(self->pci, 0));
 	session_close(&s);
 }
 
@@ -224,15 +225,15 @@ TEST_F(sva_stress, removal)
 		struct session s;
 		pid_t pid;
 
-		ASSERT_EQ(0, session_open(&self->pci, &s));
+		ASSERT_EQ(0, session_open(self->pci, &s));
 		pid = churn_start(s.fd);
 		ASSERT_GT(pid, 0);
 		session_close(&s);
 		poll(NULL, 0, i % 4);
 		EXPECT_TRUE(churn_kill(pid));
-		EXPECT_EQ(0, pci_unbind(&self->pci));
-		EXPECT_EQ(0, pasid_entries(&self->pci));
-		ASSERT_EQ(0, pci_to_vfio(&self->pci));
+		EXPECT_EQ(0, pci_unbind(self->pci));
+		EXPECT_TRUE(entries_are(self->pci, 0));
+		ASSERT_EQ(0, pci_to_vfio(self->pci));
 	}
 }
 
@@ -264,8 +265,8 @@ TEST_F(sva_stress, container)
 	struct worker w;
 	pid_t pid[2];
 
-	ASSERT_EQ(0, boxed_open(&self->pci, &box));
-	joiner.group = group_open(&self->other);
+	ASSERT_EQ(0, boxed_open(self->pci, &box));
+	joiner.group = group_open(self->other);
 	joiner.container = box.container;
 	ASSERT_GE(joiner.group, 0);
 	for (int i = 0; i < 2; i++)
@@ -281,7 +282,7 @@ TEST_F(sva_stress, container)
 	for (int i = 0; i < 2; i++)
 		EXPECT_TRUE(churn_kill(pid[i]));
 	close(joiner.group);
-	EXPECT_EQ(0, pasid_entries(&self->other));
+	EXPECT_TRUE(entries_are(self->other, 0));
 	boxed_close(&box);
 }
 

@@ -3,91 +3,24 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/wait.h>
 
 #include "bound.h"
-#include "core.h"
-#include "pasid_table.h"
 #include "sva.h"
 #include "sva_lab.h"
-#include "svadev.h"
 
 #define EXEC_PIPES "BOUND_CHILD_PIPES"
 
-int sva_devices(struct pci *a, struct pci *b)
+static int bind_itself(int fd, int lab, const struct pci *pci)
 {
-	int lab, ret;
+	uint32_t pasid;
+	int ret;
 
-	if (pci_find(SVADEV, 0, a) || pci_find(SVADEV, 1, b))
-		return -ENODEV;
-	lab = sva_lab_open();
-	if (lab < 0)
-		return lab;
-	ret = sva_lab_capable(true);
-	if (ret) {
-		sva_lab_close(lab);
-		return ret;
-	}
-	return lab;
-}
-
-bool is_mine(int lab, const struct pci *pci, uint32_t pasid)
-{
-	struct pasid_entry entry;
-
-	return !pasid_entry(pci, pasid, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE &&
-	       sva_lab_root(lab) && pasid_root(&entry) == sva_lab_root(lab);
-}
-
-int entry_of(const struct pci *pci, uint32_t pasid)
-{
-	struct pasid_entry entry;
-
-	return pasid_entry(pci, pasid, &entry);
-}
-
-/* Asks until the answer is yes, or it takes too long. */
-static bool become(bool (*is)(const void *a, const void *b), const void *a, const void *b)
-{
-	const struct timespec pause = { .tv_nsec = 10000000 };
-
-	for (int ms = 0; ms < EVENT_MS; ms += 10) {
-		if (is(a, b))
-			return true;
-		nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
-static bool has_entries(const void *pci, const void *count)
-{
-	return pasid_entries(pci) == *(const int *)count;
-}
-
-bool entries_become(const struct pci *pci, int count)
-{
-	return become(has_entries, pci, &count);
-}
-
-static bool has_processes(const void *fd, const void *pasids)
-{
-	char path[64], text[1024], want[128];
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", *(const int *)fd);
-	if (sysfs_read(path, text, sizeof(text)) < 0)
-		return false;
-	if (!*(const char *)pasids)
-		return !strstr(text, "vfio-process-pasids:");
-	snprintf(want, sizeof(want), "vfio-process-pasids: %s", (const char *)pasids);
-	return strstr(text, want);
-}
-
-bool processes_become(int fd, const char *pasids)
-{
-	return become(has_processes, &fd, pasids);
+	if (fd < 0)
+		return sva_lab_bind(lab, pci);
+	ret = process_bind(fd, &pasid);
+	return ret ? ret : (int)pasid;
 }
 
 static void answer(int to, int what)
@@ -100,20 +33,19 @@ static void answer(int to, int what)
 static _Noreturn void obey(int from, int to, int fd, int lab, const struct pci *pci)
 {
 	char what, text[64];
-	uint32_t pasid;
 	int ret;
 
 	while (read(from, &what, 1) == 1 && what != BOUND_END) {
 		switch (what) {
 		case BOUND_BIND:
-			ret = process_bind(fd, &pasid);
+			ret = bind_itself(fd, lab, pci);
 			/* What only it can know: the table is its own. */
-			if (!ret && lab >= 0 && !is_mine(lab, pci, pasid))
+			if (ret > 0 && lab >= 0 && !is_mine(lab, pci, ret))
 				ret = -EBADMSG;
-			answer(to, ret ? ret : (int)pasid);
+			answer(to, ret);
 			break;
 		case BOUND_UNBIND:
-			answer(to, process_unbind(fd));
+			answer(to, fd < 0 ? sva_lab_unbind(lab, pci) : process_unbind(fd));
 			break;
 		case BOUND_CLOSE:
 			answer(to, close(fd) ? -errno : 0);

@@ -161,12 +161,32 @@ static int find_id(uint32_t id, int nth, struct pci *pci)
 	return -ENODEV;
 }
 
-int pci_find(uint32_t id, int nth, struct pci *pci)
+static bool is_alone(const struct pci *pci)
 {
 	struct pci members[2];
 
+	return group_members(pci->group, members, 2) == 1;
+}
+
+int pci_find(uint32_t id, int nth, struct pci *pci)
+{
 	for (int i = 0; !find_id(id, i, pci); i++)
-		if (group_members(pci->group, members, 2) == 1 && !nth--)
+		if (is_alone(pci) && !nth--)
+			return 0;
+	return -ENODEV;
+}
+
+int pci_alone(const char *bdf, struct pci *pci)
+{
+	return pci_fill(bdf, pci) || !is_alone(pci) ? -ENODEV : 0;
+}
+
+int pci_find_alone(int nth, struct pci *pci)
+{
+	char bdf[32];
+
+	for (int i = 0; !sysfs_entry(PCI_DEVICES, i, bdf, sizeof(bdf)); i++)
+		if (!pci_alone(bdf, pci) && !nth--)
 			return 0;
 	return -ENODEV;
 }

@@ -43,6 +43,9 @@ int pci_attr_set(const struct pci *pci, const char *name, const char *value);
  * of its own; 0 or -ENODEV.
  */
 int pci_find(uint32_t id, int nth, struct pci *pci);
+/* The same of any ID, and the one at an address. */
+int pci_find_alone(int nth, struct pci *pci);
+int pci_alone(const char *bdf, struct pci *pci);
 /* The @nth function with this ID that is behind no IOMMU. */
 int pci_find_bare(uint32_t id, int nth, struct pci *pci);
 /* The first with a group of its own behind a root port (true) or on the root bus. */
