@@ -142,6 +142,8 @@ SVA_DEVICES = [
     Device("rp2", "0000:00:0b.0", f"{PORT},addr=b.0,chassis=2,slot=2"),
     Device("svabus0", "0000:02:00.0", "vfio-user-pci,bus=rp2,addr=0.0,multifunction=on", f"{SVA} acs"),
     Device("svabus1", "0000:02:00.1", "vfio-user-pci,bus=rp2,addr=0.1", f"{SVA} acs"),
+    # a third like the first two
+    Device("sva2", "0000:00:0c.0", "vfio-user-pci,addr=c.0", SVA),
 ]
 # Requests that functions make of one another go by way of the IOMMU, as those with PASIDs must; completions
 # do not.
