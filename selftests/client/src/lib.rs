@@ -5,6 +5,7 @@
 pub mod cases;
 pub mod device;
 pub mod space;
+pub mod sva;
 pub mod sysfs;
 pub mod tap;
 
