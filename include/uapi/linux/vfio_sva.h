@@ -31,10 +31,12 @@
  *		space: each device that the process is bound to has the same.
  * @__reserved:	Must be 0.
  *
- * The bond lasts until VFIO_UNBIND_PROCESS, the close of the file, the removal of the device, or
- * the end of the address space, by exit or exec.  A child of fork() inherits the file, but it is
- * its parent's address space that is bound.  Another process is bound by being given the file, and
- * calling this itself.
+ * The bond lasts until VFIO_UNBIND_PROCESS, or the end of the address space, by exit or exec.  Of a
+ * device's file it also ends with the last close of that, for which the removal of the device
+ * waits.  Of a container it ends for a device when its group leaves, and for all when the last
+ * group has left: a container's own file can be closed before, for a group that is in it keeps it.
+ * A child of fork() inherits the file, but it is its parent's address space that is bound.  Another
+ * process is bound by being given the file, and calling this itself.
  *
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	@arg cannot be read or written.
@@ -45,7 +47,8 @@
  *		And on a VFIO core that does not know this ioctl.
  *  -EPERM	The device shares its IOMMU group with others, which cannot be kept from its PASIDs.
  *  -EEXIST	The address space is bound already.
- *  -EBUSY	The PASID is in use by an attached page table.
+ *  -EBUSY	The PASID is in use by an attached page table.  Or the processor ignores bits of
+ *		the process's addresses (LAM), which the device would not.
  *  -EOVERFLOW	The address space has a PASID, by another device, that this device cannot express.
  *  -ENOSPC	The device has no PASIDs, or none is left.
  *  -ENODEV	The IOMMU or the kernel has no SVA.
