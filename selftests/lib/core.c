@@ -100,6 +100,19 @@ bool has_procfs(void)
 	return !access("/proc/self", F_OK);
 }
 
+bool kernel_has(const char *function)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "re");
+	char line[1024], name[512];
+	bool found = false;
+
+	while (symbols && !found && fgets(line, sizeof(line), symbols))
+		found = sscanf(line, "%*x %*c %511s", name) == 1 && !strcmp(name, function);
+	if (symbols)
+		fclose(symbols);
+	return found;
+}
+
 int module_file(const char *name)
 {
 	char path[256];

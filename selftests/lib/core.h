@@ -38,6 +38,9 @@ bool iommufd_has_containers(void);
 bool has_iommufd(void);
 bool has_procfs(void);
 
+/* Whether the kernel itself has a function, for what nothing else shows.  Wants /proc. */
+bool kernel_has(const char *function);
+
 #define NO_GROUPS	"a kernel without VFIO_GROUP"
 #define NO_CONTAINERS	"a kernel without VFIO_CONTAINER"
 #define NO_IOMMUFD	"a kernel without IOMMUFD"
