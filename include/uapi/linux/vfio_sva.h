@@ -42,7 +42,8 @@
  *  -EFAULT	@arg cannot be read or written.
  *  -EINVAL	@argsz too small; unknown flags; reserved bits.  The device's file is not bound.
  *		The container has no IOMMU driver, or no groups.
- *  -EOPNOTSUPP	One of the reserved flags.  The device is emulated or has no IOMMU.
+ *  -EOPNOTSUPP	One of the reserved flags.  The device is emulated or has no IOMMU.  The IOMMU has
+ *		PASIDs, and its driver no SVA.
  *  -ENOTTY	The device's file was opened by way of its group: the container's ioctl serves.
  *		And on a VFIO core that does not know this ioctl.
  *  -EPERM	The device shares its IOMMU group with others, which cannot be kept from its PASIDs.
