@@ -10,27 +10,6 @@
 #include "iommufd.h"
 #include "way.h"
 
-static int open_cdev(const struct pci *pci, const void *token, const struct opened *with,
-		     struct opened *o)
-{
-	uint32_t pt;
-	int ret;
-
-	o->fd = cdev_open(pci);
-	if (o->fd < 0)
-		return o->fd;
-	ret = token ? cdev_bind_token(o->fd, o->space, token, &o->devid) :
-		      cdev_bind(o->fd, o->space, &o->devid);
-	if (ret)
-		return ret;
-	o->ioas = with ? with->ioas : 0;
-	ret = with ? 0 : ioas_alloc(o->space, &o->ioas);
-	if (ret)
-		return ret;
-	pt = o->ioas;
-	return cdev_attach(o->fd, &pt);
-}
-
 /* "ADDRESS vf_token=UUID", as vfio-pci reads it. */
 static void name_with_token(const struct pci *pci, const uint8_t *token, char *name, size_t size)
 {
@@ -44,33 +23,17 @@ static void name_with_token(const struct pci *pci, const uint8_t *token, char *n
 			      i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", token[i]);
 }
 
-static int open_legacy(const struct pci *pci, const void *token, const struct opened *with,
-		       struct opened *o)
+static int open_device(const struct pci *pci, const void *token, struct opened *o)
 {
 	char name[128];
-	int ret;
 
-	o->group = group_open(pci);
-	if (o->group < 0)
-		return o->group;
-	ret = group_set(o->group, o->space);
-	if (ret)
-		return ret;
-	if (o->way == WAY_CONTAINER && !with) {
-		ret = container_set_iommu(o->space, VFIO_TYPE1v2_IOMMU);
-		if (ret)
-			return ret;
-	}
 	name_with_token(pci, token, name, sizeof(name));
 	o->fd = group_device(o->group, name);
 	return o->fd < 0 ? o->fd : 0;
 }
 
-int way_open(enum way way, const struct pci *pci, const void *token, const struct opened *with,
-	     struct opened *o)
+int way_begin(enum way way, const struct pci *pci, const struct opened *with, struct opened *o)
 {
-	int ret;
-
 	*o = OPENED_NONE;
 	o->way = way;
 	if (with)
@@ -79,7 +42,60 @@ int way_open(enum way way, const struct pci *pci, const void *token, const struc
 		o->space = way == WAY_CONTAINER ? container_open() : iommufd_open();
 	if (o->space < 0)
 		return o->space;
-	ret = way == WAY_CDEV ? open_cdev(pci, token, with, o) : open_legacy(pci, token, with, o);
+	if (way == WAY_CDEV) {
+		o->fd = cdev_open(pci);
+		return o->fd < 0 ? o->fd : 0;
+	}
+	o->group = group_open(pci);
+	if (o->group < 0)
+		return o->group;
+	return way == WAY_GROUP ? group_set(o->group, o->space) : 0;
+}
+
+int way_claim(const struct pci *pci, const void *token, struct opened *o)
+{
+	switch (o->way) {
+	case WAY_CDEV:
+		return token ? cdev_bind_token(o->fd, o->space, token, &o->devid) :
+			       cdev_bind(o->fd, o->space, &o->devid);
+	case WAY_GROUP:
+		return open_device(pci, token, o);
+	default:
+		return group_set(o->group, o->space);
+	}
+}
+
+int way_finish(const struct pci *pci, const void *token, const struct opened *with,
+	       struct opened *o)
+{
+	uint32_t pt;
+	int ret;
+
+	switch (o->way) {
+	case WAY_CDEV:
+		o->ioas = with ? with->ioas : 0;
+		ret = with ? 0 : ioas_alloc(o->space, &o->ioas);
+		if (ret)
+			return ret;
+		pt = o->ioas;
+		return cdev_attach(o->fd, &pt);
+	case WAY_GROUP:
+		return 0;
+	default:
+		ret = with ? 0 : container_set_iommu(o->space, VFIO_TYPE1v2_IOMMU);
+		return ret ? ret : open_device(pci, token, o);
+	}
+}
+
+int way_open(enum way way, const struct pci *pci, const void *token, const struct opened *with,
+	     struct opened *o)
+{
+	int ret = way_begin(way, pci, with, o);
+
+	if (!ret)
+		ret = way_claim(pci, token, o);
+	if (!ret)
+		ret = way_finish(pci, token, with, o);
 	if (ret)
 		way_close(o);
 	return ret;
@@ -91,6 +107,15 @@ int way_open_vfio(enum way way, const struct pci *pci, struct opened *o)
 
 	*o = OPENED_NONE;
 	return ret ? ret : way_open(way, pci, NULL, NULL, o);
+}
+
+const char *way_lacks(enum way way)
+{
+	if (way != WAY_CONTAINER && !has_iommufd())
+		return NO_IOMMUFD;
+	if (way != WAY_CDEV && !has_groups())
+		return NO_GROUPS;
+	return way == WAY_CONTAINER && !has_containers() ? NO_CONTAINERS : NULL;
 }
 
 void *way_bar(struct opened *o)

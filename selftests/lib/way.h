@@ -35,6 +35,17 @@ int way_open(enum way way, const struct pci *pci, const void *token,
 	     const struct opened *with, struct opened *o);
 /* The same of a device that it gives to vfio-pci first. */
 int way_open_vfio(enum way way, const struct pci *pci, struct opened *o);
+/*
+ * The same in three steps, with what was opened so far in @o, whatever comes of it: all
+ * that can be done before, the one call that makes somebody the owner of the group's DMA,
+ * and what is left to do.  0 or -errno; the last two can be made again if they failed.
+ */
+int way_begin(enum way way, const struct pci *pci, const struct opened *with, struct opened *o);
+int way_claim(const struct pci *pci, const void *token, struct opened *o);
+int way_finish(const struct pci *pci, const void *token, const struct opened *with,
+	       struct opened *o);
+/* What the kernel has not got that this way needs, or NULL. */
+const char *way_lacks(enum way way);
 void way_close(struct opened *o);
 /* Maps BAR 0, until it is closed: a mapping keeps the device open.  NULL if that fails. */
 void *way_bar(struct opened *o);
