@@ -7,6 +7,7 @@
 
 #include "container.h"
 #include "core.h"
+#include "edu.h"
 #include "iommufd.h"
 #include "way.h"
 
@@ -144,4 +145,24 @@ int way_unmap(const struct opened *o, uint64_t iova, size_t size)
 {
 	return o->way == WAY_CDEV ? ioas_unmap(o->space, o->ioas, iova, size) :
 				    compat_unmap(o->space, iova, size);
+}
+
+#define PAGE 4096u
+#define IOVA 0x10000000ULL
+
+bool way_edu_works(const struct opened *o)
+{
+	char *page = pages_alloc(2 * PAGE);
+	volatile void *bar;
+	size_t size;
+	bool works;
+
+	bar = cdev_enable_dma(o->fd) ? NULL : cdev_map_bar(o->fd, 0, &size);
+	if (!bar || way_map(o, page, 2 * PAGE, IOVA))
+		return false;
+	memset(page, 0x77, PAGE);
+	works = edu_dma_in(bar, IOVA, PAGE) && edu_dma_out(bar, IOVA + PAGE, PAGE) &&
+		!memcmp(page, page + PAGE, PAGE);
+	return !munmap((void *)bar, size) && !way_unmap(o, IOVA, 2 * PAGE) &&
+	       !munmap(page, 2 * PAGE) && works;
 }

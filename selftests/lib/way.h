@@ -3,6 +3,7 @@
 #ifndef LIB_WAY_H
 #define LIB_WAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,5 +53,7 @@ void *way_bar(struct opened *o);
 /* Readable and writeable. */
 int way_map(const struct opened *o, void *va, size_t size, uint64_t iova);
 int way_unmap(const struct opened *o, uint64_t iova, size_t size);
+/* An edu reads and writes memory by it.  Nothing is left mapped. */
+bool way_edu_works(const struct opened *o);
 
 #endif
