@@ -212,6 +212,11 @@ MACHINES = {
         Device("shm0", "0000:05:00.0", "ivshmem-plain,bus=rp5,memdev=shm"),
         # A port that sleeps does not tell of errors.
     ], backends=("-object", "memory-backend-ram,id=shm,size=1M,share=on"), kernel="pcie_port_pm=off"),
+    # A root port that cannot keep apart what is behind it, nor itself from that: one group
+    "port": Kind("intel-legacy", [
+        Device("rp1", "0000:00:03.0", f"{PORT},addr=3.0,chassis=1,slot=1"),
+        Device("edu0", "0000:01:00.0", f"{EDU},bus=rp1"),
+    ], kernel="pci=config_acs=00000@0000:00:03.0"),
     "noiommu": Kind("none", [
         Device("testdev0", "0000:00:03.0", "iommu-testdev,addr=3.0"),
         Device("edu0", "0000:00:04.0", f"{EDU},addr=4.0"),

@@ -7,6 +7,7 @@
 
 #include "lib/edu.h"
 #include "lib/group.h"
+#include "lib/host.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/noiommu.h"
@@ -76,6 +77,26 @@ TEST_F(noiommu_group, status)
 	EXPECT_EQ(GROUP_VIABLE, group_flags(self->group));
 	EXPECT_EQ(-EINVAL, group_device(self->group, self->pci.bdf));
 	EXPECT_EQ(0, device_info(self->fd));
+}
+
+/*
+ * semantics: 91, 148.  Drivers of the host are kept from nothing: neither from another device,
+ * nor from this one when VFIO has let it go, which leaves it without a group.
+ */
+TEST_F(noiommu_group, host_driver)
+{
+	struct pci other;
+
+	if (module_load(HOST_MODULE) || pci_find_bare(EDU, 1, &other))
+		SKIP(return, "no module " HOST_MODULE ", or no second edu device");
+	ASSERT_EQ(0, group_set(self->group, self->iommufd));
+	self->fd = group_device(self->group, self->pci.bdf);
+	ASSERT_GE(self->fd, 0);
+	EXPECT_EQ(0, host_may_have(&other, HOST_PLAIN));
+	close_fd(&self->fd);
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(0, host_may_have(&self->pci, HOST_PLAIN));
+	EXPECT_EQ(0, module_unload(HOST_MODULE));
 }
 
 /* semantics: 147.  The iommufd is in a mode in which nothing is translated. */
