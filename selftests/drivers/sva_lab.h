@@ -33,7 +33,7 @@ struct sva_lab_args {
 /*
  * What is at address for a device to which root is given as a first-stage page table:
  * the physical address, in address; -EFAULT if nothing is, or nothing of user space;
- * -EINVAL for another table than the caller's.
+ * -EINVAL on hardware, for another table than the caller's.
  */
 #define SVA_LAB_WALK		SVA_LAB_DO(6)
 

@@ -112,14 +112,15 @@ int sva_lab_root(u64 *root)
 }
 
 /*
- * As an IOMMU walks, by physical addresses; but no other table than the caller's, none of
- * whose parts is freed while interrupts are off (get_user_pages_fast() relies on it, too).
+ * As an IOMMU walks, by physical addresses.  No part of the caller's table is freed while
+ * interrupts are off (get_user_pages_fast() relies on it, too); of another table that is the
+ * test's to see to, in a virtual machine that nobody will miss, and on hardware it is refused.
  */
 int sva_lab_walk(u64 root, u64 *address)
 {
-	u64 table = __pa(current->mm->pgd);
+	u64 table = root;
 
-	if (root != table)
+	if (root != __pa(current->mm->pgd) && !is_qemus_vtd())
 		return -EINVAL;
 	guard(irqsave)();
 	for (int level = TABLE_LEVELS - 1; level >= 0; level--) {

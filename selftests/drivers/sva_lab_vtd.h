@@ -12,7 +12,7 @@
 int sva_lab_make_capable(bool yes);
 /* Physical address of the caller's page table. */
 int sva_lab_root(u64 *root);
-/* From an address to a physical one, by the caller's page table, which must be at @root. */
+/* From an address to a physical one, by the page table at @root: on hardware, the caller's. */
 int sva_lab_walk(u64 root, u64 *address);
 #else
 static inline int sva_lab_make_capable(bool yes)
