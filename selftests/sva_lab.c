@@ -242,8 +242,6 @@ TEST_F(sva_lab, ownership)
 {
 	int pasid;
 
-	if (sva_table_goes(self->pci))
-		SKIP(return, TABLE_GOES);
 	pasid = sva_lab_bind(self->sva.lab, self->pci);
 	ASSERT_GT(pasid, 0);
 	EXPECT_EQ(-EBUSY, sva_lab_claim(self->sva.lab, self->pci));

@@ -131,8 +131,6 @@ TEST_F(sva_process, whatever_is_attached)
 	uint32_t pasid, pt;
 	int fd = self->s.fd;
 
-	if (sva_table_goes(self->pci))
-		SKIP(return, TABLE_GOES);
 	ASSERT_EQ(0, process_bind(fd, &pasid));
 	ASSERT_EQ(0, cdev_detach(fd));
 	EXPECT_TRUE(is_mine(self->sva.lab, self->pci, pasid));

@@ -29,13 +29,6 @@ struct sva_setup {
 #define NO_PROCESSES "the core in C does not bind processes"
 #define NOT_THE_LABORATORY "devices of the laboratory, which lack something"
 
-/*
- * AMD-Vi's driver of Linux 7.3 frees the table of PASIDs with what is attached for DMA without
- * one, whether they are in use or not, and goes on to use it: no test may detach that meanwhile.
- */
-#define TABLE_GOES "AMD-Vi's driver frees the PASIDs in use with the device's own table"
-bool sva_table_goes(const struct pci *pci);
-
 /* The first @max of them; how many there are. */
 int sva_find(struct pci *list, int max);
 /* Whether somebody has named them, and with that says that they can. */

@@ -38,22 +38,26 @@
  * A child of fork() inherits the file, but it is its parent's address space that is bound.  Another
  * process is bound by being given the file, and calling this itself.
  *
+ * Meanwhile VFIO_DEVICE_RESET of the device, and VFIO_DEVICE_PCI_HOT_RESET of its set, are -EBUSY.
+ *
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	@arg cannot be read or written.
  *  -EINVAL	@argsz too small; unknown flags; reserved bits.  The device's file is not bound.
  *		The container has no IOMMU driver, or no groups.
  *  -EOPNOTSUPP	One of the reserved flags.  The device is emulated or has no IOMMU.  The IOMMU has
- *		PASIDs, and its driver no SVA.
- *  -ENOTTY	The device's file was opened by way of its group: the container's ioctl serves.
+ *		PASIDs, and its driver no SVA, or, as AMD's, none that can be used here.
+ *  -ENOTTY	The device's file was opened by way of its group: if a container is set, its ioctl
+ *		serves.
  *		And on a VFIO core that does not know this ioctl.
  *  -EPERM	The device shares its IOMMU group with others, which cannot be kept from its PASIDs.
  *  -EEXIST	The address space is bound already.
- *  -EBUSY	The PASID is in use by an attached page table.  Or the processor ignores bits of
- *		the process's addresses (LAM), which the device would not.
+ *  -EBUSY	The PASID is in use by an attached page table.  Or a device is being reset.  Or
+ *		the processor ignores bits of the process's addresses (LAM), which the device would
+ *		not.
  *  -EOVERFLOW	The address space has a PASID, by another device, that this device cannot express.
  *  -ENOSPC	The device has no PASIDs, or none is left.
  *  -ENODEV	The IOMMU or the kernel has no SVA.
- *  -EINTR	A fatal signal came.
+ *  -EINTR	A signal came, whose handler was not installed with SA_RESTART.
  *  -ENOMEM	And other errnos of the IOMMU's driver: -EINVAL for a device without ATS, for one
  *		whose page requests are off, for an IOMMU without first-stage page tables.
  */
