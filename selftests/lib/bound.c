@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "bound.h"
+#include "core.h"
+#include "group.h"
 #include "sva.h"
 #include "sva_lab.h"
 
@@ -40,12 +45,15 @@ static _Noreturn void obey(int from, int to, int fd, int lab, const struct pci *
 		case BOUND_BIND:
 			ret = bind_itself(fd, lab, pci);
 			/* What only it can know: the table is its own. */
-			if (ret > 0 && lab >= 0 && !is_mine(lab, pci, ret))
+			if (ret > 0 && lab >= 0 && pci && !is_mine(lab, pci, ret))
 				ret = -EBADMSG;
 			answer(to, ret);
 			break;
 		case BOUND_UNBIND:
 			answer(to, fd < 0 ? sva_lab_unbind(lab, pci) : process_unbind(fd));
+			break;
+		case BOUND_ROOT:
+			answer(to, sva_lab_root(lab) >> 12);
 			break;
 		case BOUND_CLOSE:
 			answer(to, close(fd) ? -errno : 0);
@@ -85,33 +93,53 @@ int bound_call(struct bound_child *child, char what)
 	return ret;
 }
 
-int bound_start(struct bound_child *child, int fd, int lab, const struct pci *pci)
+int bound_fork(struct bound_child *child, int fd, int lab, const struct pci *pci, bool share)
 {
 	int to[2], from[2];
 
+	*child = (struct bound_child){ -1, -1, -1, { -1, -1 } };
 	if (pipe(to) || pipe(from))
 		return -errno;
-	child->pid = fork();
-	if (!child->pid) {
-		close(to[1]);
-		close(from[0]);
-		obey(to[0], from[1], fd, lab, pci);
-	}
-	close(to[0]);
-	close(from[1]);
 	child->to = to[1];
 	child->from = from[0];
-	return child->pid < 0 ? -ECHILD : bound_call(child, BOUND_BIND);
+	child->pid = share ? syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0) : fork();
+	if (!child->pid) {
+		if (share) {
+			/* The pipe does not end with the caller: it is open here, too. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+		} else {
+			close(to[1]);
+			close(from[0]);
+		}
+		obey(to[0], from[1], fd, lab, pci);
+	}
+	if (share) {
+		child->ends[0] = to[0];
+		child->ends[1] = from[1];
+	} else {
+		close(to[0]);
+		close(from[1]);
+	}
+	return child->pid < 0 ? -ECHILD : 0;
+}
+
+int bound_start(struct bound_child *child, int fd, int lab, const struct pci *pci)
+{
+	int ret = bound_fork(child, fd, lab, pci, false);
+
+	return ret ? ret : bound_call(child, BOUND_BIND);
 }
 
 static int join(struct bound_child *child)
 {
 	int status;
 
-	close(child->to);
-	close(child->from);
 	if (waitpid(child->pid, &status, 0) != child->pid)
 		return -errno;
+	close(child->to);
+	close(child->from);
+	close_fd(&child->ends[0]);
+	close_fd(&child->ends[1]);
 	if (WIFSIGNALED(status))
 		return WTERMSIG(status) == SIGKILL ? 0 : -EPROTO;
 	return WEXITSTATUS(status) ? -EPROTO : 0;

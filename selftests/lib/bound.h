@@ -15,14 +15,25 @@
 struct bound_child {
 	pid_t pid;
 	int to, from;
+	int ends[2];		/* the other ends of the pipes, if it shares them */
 };
 
-/* Its PASID, or what it was told instead; -EBADMSG if that is not its page table on @pci. */
+/*
+ * It is there, and not bound yet.  If it is told of @pci it sees that the entry is its own.
+ * One that shares the caller's descriptors has whatever file is @fd at the moment, and
+ * keeps none open that the caller closes.
+ */
+int bound_fork(struct bound_child *child, int fd, int lab, const struct pci *pci, bool share);
+/*
+ * The same with files of its own, and bound: its PASID, or what it was told instead;
+ * -EBADMSG if that is not its page table on @pci.
+ */
 int bound_start(struct bound_child *child, int fd, int lab, const struct pci *pci);
 /* It makes a call and says what came of it. */
 int bound_call(struct bound_child *child, char what);
 #define BOUND_BIND	'b'	/* its PASID, or -errno */
 #define BOUND_UNBIND	'u'
+#define BOUND_ROOT	'r'	/* the frame of its page table's root, by the laboratory */
 #define BOUND_CLOSE	'c'	/* its copy of the file */
 #define BOUND_EXEC	'x'	/* it becomes a new program, which keeps the file */
 #define BOUND_END	'e'

@@ -75,6 +75,29 @@ int pasid_entry(const struct pci *pci, uint32_t pasid, struct pasid_entry *entry
 	return ret || search.found ? ret : -ENOENT;
 }
 
+struct collection {
+	struct pasid_line *lines;
+	int n, max;
+};
+
+static bool collect(const struct line *line, void *arg)
+{
+	struct collection *c = arg;
+
+	/* In legacy mode there are none. */
+	if (line->pasid >= 0 && c->n < c->max)
+		c->lines[c->n++] = (struct pasid_line){ line->pasid, line->entry };
+	return c->n == c->max;
+}
+
+int pasid_lines(const struct pci *pci, struct pasid_line *lines, int max)
+{
+	struct collection c = { .lines = lines, .max = max };
+	int ret = each(pci, collect, &c);
+
+	return ret ? ret : c.n;
+}
+
 static bool count(const struct line *line, void *arg)
 {
 	*(int *)arg += line->pasid > 0;

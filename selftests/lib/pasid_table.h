@@ -25,6 +25,12 @@ struct pasid_entry {
 
 /* 0 if the device has an entry for @pasid, -ENOENT if it has none, other -errno. */
 int pasid_entry(const struct pci *pci, uint32_t pasid, struct pasid_entry *entry);
+/* All that the device has, 0 among them, up to @max; how many, or -errno. */
+struct pasid_line {
+	uint32_t pasid;
+	struct pasid_entry entry;
+};
+int pasid_lines(const struct pci *pci, struct pasid_line *lines, int max);
 /* How many PASIDs but 0, which are requests without one, have entries; or -errno. */
 int pasid_entries(const struct pci *pci);
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Operations in every order: all sequences of a length, each from the beginning; and one
+ * walk in which each sequence of a length occurs, whatever came before it.
+ */
+#ifndef LIB_ORDERS_H
+#define LIB_ORDERS_H
+
+#include <stdbool.h>
+
+struct orders {
+	const char *const *names;	/* of the operations */
+	int count;
+	void *arg;
+	/*
+	 * Does operation @op and compares what it says with what it must say; with @look, all
+	 * else that can be seen as well.  0, or -errno after it has printed what is wrong.
+	 */
+	int (*step)(void *arg, int op, bool look);
+	/* Undoes what is left, and sees that all is as in the beginning: 0, or as above. */
+	int (*undo)(void *arg);
+};
+
+/*
+ * Both return how many operations were done, or the -errno of the first that went wrong,
+ * after printing what led to it.  orders_all() looks once after each sequence, however
+ * often that is the beginning of another.
+ */
+long orders_all(const struct orders *orders, int length);
+long orders_walk(const struct orders *orders, int length);
+
+#endif
