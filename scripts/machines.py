@@ -136,8 +136,8 @@ SVA_DEVICES = [
     Device("prioff0", "0000:00:08.0", "vfio-user-pci,addr=8.0", "ats pri-without-pasid pasid msix"),
     Device("noats0", "0000:00:09.0", "vfio-user-pci,addr=9.0", "pasid msix"),
     Device("rp1", "0000:00:0a.0", "pcie-root-port,addr=a.0,chassis=1,slot=1"),
-    # It can be unplugged: QEMU 11.1 aborts when a device of a server with MSI-X is.
-    Device("svahot0", "0000:01:00.0", "vfio-user-pci,bus=rp1", "ats pri pasid"),
+    # It can be unplugged and plugged again: QEMU 11.1 aborts when a device of a server with MSI-X is.
+    Device("svahot0", "0000:01:00.0", "vfio-user-pci,bus=rp1", "ats pri pasid again"),
     # one bus, two groups: they are reset together
     Device("rp2", "0000:00:0b.0", f"{PORT},addr=b.0,chassis=2,slot=2"),
     Device("svabus0", "0000:02:00.0", "vfio-user-pci,bus=rp2,addr=0.0,multifunction=on", f"{SVA} acs"),

@@ -2,8 +2,8 @@
 """Processes beside QEMU that are devices of its, by the vfio-user protocol (selftests/device)."""
 
 import asyncio
-import json
 import os
+import signal
 import socket
 
 # Seconds that one may take to notice that QEMU is gone: a hang, not a measure.
@@ -14,13 +14,13 @@ def path(device, folder):
     return os.path.join(folder, f"{device.id}.sock")
 
 
-def argument(device, folder):
-    """QEMU's argument for a device that is served: addresses of sockets can be said in JSON alone."""
-    driver, *properties = device.args.split(",")
-    values = dict(p.split("=", 1) for p in properties)
+def properties(device, folder):
+    """QEMU's arguments for a device that is served, to be said in JSON: a socket's address cannot otherwise."""
+    driver, *words = device.args.split(",")
+    values = dict(w.split("=", 1) for w in words)
     values = {name: {"on": True, "off": False}.get(value, value) for name, value in values.items()}
-    return json.dumps({"driver": driver, "id": device.id, **values,
-                       "socket": {"type": "unix", "path": path(device, folder)}})
+    return {"driver": driver, "id": device.id, **values,
+            "socket": {"type": "unix", "path": path(device, folder)}}
 
 
 class Servers:
@@ -56,6 +56,10 @@ class Servers:
         """After QEMU's end: what they have to say, if they do not all end well and in silence."""
         found = []
         for device, process in self.processes.items():
+            # It would wait for the next.
+            again = "again" in device.features.split()
+            if again and process.returncode is None:
+                process.terminate()
             try:
                 await asyncio.wait_for(process.wait(), END)
                 status = f"status {process.returncode}"
@@ -63,6 +67,6 @@ class Servers:
                 status = "it does not end"
             with open(self._said(device), encoding="utf-8", errors="replace") as f:
                 said = f.read().strip()
-            if process.returncode != 0 or said:
+            if process.returncode != (-signal.SIGTERM if again else 0) or said:
                 found.append(f"the device {device.id}: {status}{': ' if said else ''}{said}")
         return "; ".join(found)

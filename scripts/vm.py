@@ -219,7 +219,7 @@ class Machine:
             command += ["-object", f"memory-backend-memfd,id=ram,size={self.memory},share=on",
                         "-machine", "memory-backend=ram"]
         for device in self.kind.devices:
-            command += ["-device", servers.argument(device, folder) if device.features else
+            command += ["-device", json.dumps(servers.properties(device, folder)) if device.features else
                         f"{device.args},id={device.id}"]
         return command + self.extra
 
@@ -239,6 +239,7 @@ class Machine:
             console = f"{self.log}.{os.getpid()}" if self.log else os.path.join(folder, "console")
             with open(os.path.join(folder, "initrd"), "wb") as f:
                 f.write(self.archive)
+            self.folder = folder
             command = self.command(folder, console, interactive)
             channels = {}
             for name in ("qmp", "requests", "output"):
@@ -373,6 +374,12 @@ class Machine:
             return {"error": {"class": "GenericError", "desc": f"not a request: {error}"}}
         if name == "x-wait-event":
             return await self._wait_event(arguments)
+        if name == "x-plug":
+            # {"id": ID}: a device that is served is plugged in as it was when the machine started.
+            device = next((d for d in self._served() if d.id == arguments.get("id")), None)
+            if not device:
+                return {"error": {"class": "DeviceNotFound", "desc": f"no device {arguments}"}}
+            name, arguments = "device_add", servers.properties(device, self.folder)
         try:
             return {"return": await self.qmp.execute(name, arguments)}
         except ExecuteError as error:

@@ -4,7 +4,6 @@
  * it; it is out when the guest has let it go.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 
@@ -23,20 +22,6 @@ FIXTURE(hotplug) {
 	char id[32], port[32], node[128], name[64];
 	int fd, iommufd, kmsg;
 };
-
-/* Waits until the device is in its slot, or is not. */
-static bool in_slot(const struct pci *pci, bool want)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci->bdf);
-	for (int ms = 0; ms < EVENT_MS; ms += 20) {
-		if (!access(path, F_OK) == want)
-			return true;
-		poll(NULL, 0, 20);
-	}
-	return false;
-}
 
 FIXTURE_SETUP(hotplug)
 {
@@ -90,7 +75,7 @@ TEST_F(hotplug, nobody_has_it)
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, qmp_unplug(self->id));
 		ASSERT_EQ(0, qmp_wait_deleted(self->id));
-		EXPECT_TRUE(in_slot(&self->pci, false));
+		EXPECT_TRUE(pci_in_slot(&self->pci, false));
 		EXPECT_EQ(-1, access(self->node, F_OK));
 		ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
 		ASSERT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
@@ -107,11 +92,11 @@ TEST_F(hotplug, unbound)
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	if (!core_is_rust()) {
 		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
-		EXPECT_TRUE(in_slot(&self->pci, true));
+		EXPECT_TRUE(pci_in_slot(&self->pci, true));
 		close_fd(&self->fd);
 	}
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
-	EXPECT_TRUE(in_slot(&self->pci, false));
+	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	if (core_is_rust()) {
 		EXPECT_EQ(-ENODEV, device_info(self->fd));
@@ -145,13 +130,13 @@ TEST_F(hotplug, bound)
 	EXPECT_EQ(0, device_info(self->fd));
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
-	EXPECT_TRUE(in_slot(&self->pci, true));
+	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	close_fd(&self->fd);
 	EXPECT_TRUE(edu_alive(bar));
-	EXPECT_TRUE(in_slot(&self->pci, true));
+	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	ASSERT_EQ(0, munmap((void *)bar, size));
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
-	EXPECT_TRUE(in_slot(&self->pci, false));
+	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	close(request);
 	ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
 }
@@ -168,7 +153,7 @@ TEST_F(hotplug, killed)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
-	EXPECT_TRUE(in_slot(&self->pci, false));
+	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
 }
 

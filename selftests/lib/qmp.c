@@ -116,3 +116,12 @@ int qmp_inject_error(const char *id, const char *error)
 	ret = qmp(command, answer, sizeof(answer));
 	return ret ? ret : strstr(answer, "\"OK id: ") ? 0 : -EINVAL;
 }
+
+int qmp_plug(const char *id)
+{
+	char command[128], answer[4096];
+
+	snprintf(command, sizeof(command), "{\"execute\": \"x-plug\", \"arguments\": {\"id\": \"%s\"}}",
+		 id);
+	return qmp(command, answer, sizeof(answer));
+}

@@ -362,6 +362,19 @@ int pci_await_vfio(const struct pci *pci)
 	return ret;
 }
 
+bool pci_in_slot(const struct pci *pci, bool want)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s", pci->bdf);
+	for (int ms = 0; ms < EVENT_MS; ms += 20) {
+		if (!access(path, F_OK) == want)
+			return true;
+		poll(NULL, 0, 20);
+	}
+	return false;
+}
+
 int pci_vfio_name(const struct pci *pci, char *buf, size_t size)
 {
 	char path[256];

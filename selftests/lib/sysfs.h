@@ -70,6 +70,8 @@ int pci_to_driver(const struct pci *pci, const char *name);
 int pci_to_vfio(const struct pci *pci);
 /* The same for a device that is being plugged in: waits until it can be had. */
 int pci_await_vfio(const struct pci *pci);
+/* Waits until the device is in its slot, or is not; false if it does not come to that. */
+bool pci_in_slot(const struct pci *pci, bool want);
 /* Takes the device off its driver, which stays off. */
 int pci_unbind(const struct pci *pci);
 /* "vfioN", the name under /dev/vfio/devices and /sys/class/vfio-dev. */

@@ -2,8 +2,8 @@
 //! vfio-device FEATURE...: a PCI Express device for one QEMU, by the vfio-user protocol.
 //!
 //! It has what no device has that QEMU emulates by itself: PASIDs, ATS, PRI.  Its standard input is the
-//! socket that QEMU connects to, listening already.  It ends when QEMU does, and what it complains of
-//! until then goes to standard error.
+//! socket that QEMU connects to, listening already.  It ends when QEMU does, or with the word `again`
+//! waits for the device to be plugged in once more.  What it complains of goes to standard error.
 
 mod config;
 mod device;
@@ -33,8 +33,10 @@ impl log::Log for Complaints {
     fn flush(&self) {}
 }
 
-fn features(words: impl Iterator<Item = String>) -> Result<Features, String> {
+/// What the device has, and whether it is served again.
+fn features(words: impl Iterator<Item = String>) -> Result<(Features, bool), String> {
     let mut features = Features::default();
+    let mut again = false;
     for word in words {
         match word.as_str() {
             "ats" => features.ats = true,
@@ -43,18 +45,19 @@ fn features(words: impl Iterator<Item = String>) -> Result<Features, String> {
             "pasid" => features.pasid = true,
             "acs" => features.acs = true,
             "msix" => features.msix = true,
+            "again" => again = true,
             _ => {
                 return Err(format!(
-                    "{word}: ats, pri, pri-without-pasid, pasid, acs or msix"
+                    "{word}: ats, pri, pri-without-pasid, pasid, acs, msix or again"
                 ))
             }
         }
     }
-    Ok(features)
+    Ok((features, again))
 }
 
 fn serve() -> Result<(), String> {
-    let features = features(std::env::args().skip(1))?;
+    let (features, again) = features(std::env::args().skip(1))?;
     let socket = io::stdin().as_fd().try_clone_to_owned();
     let socket = socket.map_err(|error| format!("no socket: {error}"))?;
     let server = Server::from_owned_fd(
@@ -63,9 +66,15 @@ fn serve() -> Result<(), String> {
         Device::interrupts(&features),
         Device::regions(),
     );
-    server
-        .run(&mut Device::new(features))
-        .map_err(|error| error.to_string())
+    loop {
+        // Each time a new device, of one connection.
+        server
+            .run(&mut Device::new(features))
+            .map_err(|error| error.to_string())?;
+        if !again {
+            return Ok(());
+        }
+    }
 }
 
 fn main() -> ExitCode {
