@@ -36,5 +36,11 @@ struct sva_lab_args {
  * -EINVAL on hardware, for another table than the caller's.
  */
 #define SVA_LAB_WALK		SVA_LAB_DO(6)
+/*
+ * Holds the lock of the device's group and returns when SVA_LAB_LET_GO says so, or with
+ * -ERESTARTSYS when the caller is killed: who wants the lock meanwhile waits.
+ */
+#define SVA_LAB_HOLD		SVA_LAB_DO(7)
+#define SVA_LAB_LET_GO		SVA_LAB_DO(8)
 
 #endif

@@ -26,6 +26,7 @@ struct bond {
 struct lab {
 	struct mutex lock;		/* of bonds, the last first */
 	struct list_head bonds;
+	struct completion let_go;
 };
 
 /* ---- bonds ---- */
@@ -85,6 +86,30 @@ static int end_bond_of(struct lab *lab, const struct sva_lab_args *args, bool sv
 	return -ENOENT;
 }
 
+/* ---- the lock of a group ---- */
+
+static int wait_in_group(struct device *dev, void *lab)
+{
+	return wait_for_completion_killable(&((struct lab *)lab)->let_go);
+}
+
+static int hold_group(struct lab *lab, const struct sva_lab_args *args)
+{
+	struct pci_dev *pdev __free(pci_dev_put) =
+		pci_get_domain_bus_and_slot(args->device >> 16, args->device >> 8 & 0xff,
+					    args->device & 0xff);
+	struct iommu_group *group;
+	int ret;
+
+	group = pdev ? iommu_group_get(&pdev->dev) : NULL;
+	if (!group)
+		return -ENXIO;
+	/* It calls with the lock held, for each device. */
+	ret = iommu_group_for_each_dev(group, lab, wait_in_group);
+	iommu_group_put(group);
+	return ret;
+}
+
 /* ---- /dev/sva-lab ---- */
 
 static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -114,6 +139,13 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case SVA_LAB_WALK:
 		ret = sva_lab_walk(args.root, &args.address);
 		break;
+	case SVA_LAB_HOLD:
+		ret = hold_group(lab, &args);
+		break;
+	case SVA_LAB_LET_GO:
+		complete(&lab->let_go);
+		ret = 0;
+		break;
 	default:
 		ret = -ENOTTY;
 	}
@@ -130,6 +162,7 @@ static int lab_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&lab->lock);
 	INIT_LIST_HEAD(&lab->bonds);
+	init_completion(&lab->let_go);
 	file->private_data = lab;
 	return 0;
 }

@@ -69,6 +69,16 @@ int sva_lab_release(int lab, const struct pci *pci)
 	return command(lab, SVA_LAB_RELEASE, pci, &(struct sva_lab_args){ 0 });
 }
 
+int sva_lab_hold(int lab, const struct pci *pci)
+{
+	return command(lab, SVA_LAB_HOLD, pci, &(struct sva_lab_args){ 0 });
+}
+
+int sva_lab_let_go(int lab)
+{
+	return xioctl(lab, SVA_LAB_LET_GO, &(struct sva_lab_args){ 0 });
+}
+
 uint64_t sva_lab_root(int lab)
 {
 	struct sva_lab_args args = { 0 };
