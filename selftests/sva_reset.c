@@ -230,9 +230,12 @@ TEST_F(sva_reset, signals)
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	churn.fd = s.fd;
 	ASSERT_EQ(0, worker_start(&w, bind_and_unbind, &churn));
-	while (atomic_load(&churn.done) < ROUNDS && !worker_ended(&w)) {
+	for (int done = 0; done < ROUNDS && !worker_ended(&w);) {
+		/* One at a time: a call that is begun anew must come to its end. */
 		pthread_kill(w.thread, SIGUSR1);
-		sched_yield();
+		while (atomic_load(&churn.done) == done && !worker_ended(&w))
+			sched_yield();
+		done = atomic_load(&churn.done);
 	}
 	atomic_store(&churn.stop, true);
 	EXPECT_EQ(0, worker_join(&w));

@@ -8,12 +8,21 @@
 /* What is printed of a walk that went wrong. */
 #define TOLD 12
 #define LENGTH_MAX 16
+/* A sign of life, for whoever takes a machine that says nothing for one that hangs. */
+#define SIGN_OF_LIFE 2000
 
 static void tell(const struct orders *o, const int *ops, int n)
 {
 	printf("# after:");
 	for (int i = 0; i < n; i++)
 		printf(" %s%s", o->names[ops[i]], i < n - 1 ? "," : "\n");
+}
+
+/* Done so far, with the one that comes next. */
+static void count(long *done)
+{
+	if (++*done % SIGN_OF_LIFE == 0)
+		fprintf(stderr, "# %ld operations\n", *done);
 }
 
 long orders_all(const struct orders *o, int length)
@@ -26,8 +35,10 @@ long orders_all(const struct orders *o, int length)
 	for (;;) {
 		int ret = 0, at;
 
-		for (at = 0; !ret && at < length; at++, done++)
+		for (at = 0; !ret && at < length; at++) {
+			count(&done);
 			ret = o->step(o->arg, ops[at], at >= fresh);
+		}
 		if (!ret)
 			ret = o->undo(o->arg);
 		if (ret) {
@@ -58,7 +69,7 @@ static void walk_step(struct walk *w, int op)
 	if (w->done < LENGTH_MAX)
 		w->first[w->done] = op;
 	w->last[w->done % TOLD] = op;
-	w->done++;
+	count(&w->done);
 	w->ret = w->orders->step(w->orders->arg, op, true);
 }
 
