@@ -230,23 +230,6 @@ TEST_F(bind_iommufd, token_not_needed)
 	EXPECT_EQ(0, bind_raw(self->fd, &bind));
 }
 
-static int set_token(int fd, const char *uuid)
-{
-	struct {
-		struct vfio_device_feature head;
-		char uuid[16];
-	} arg = {
-		.head = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_DEVICE_FEATURE_SET |
-				 VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
-		},
-	};
-
-	memcpy(arg.uuid, uuid, 16);
-	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
-}
-
 /*
  * semantics: 104.  A virtual function of a device that user space drives needs the
  * token of its user, and so does the device, as long as there are such functions.
@@ -265,7 +248,7 @@ TEST_F(bind_iommufd, token_needed)
 	ASSERT_EQ(0, pci_to_vfio(&igb));
 	ASSERT_EQ(0, sysfs_write(enable, "1"));
 	ASSERT_EQ(0, session_open(&igb, &s));
-	ASSERT_EQ(0, set_token(s.fd, right));
+	ASSERT_EQ(0, cdev_set_token(s.fd, right));
 	ASSERT_EQ(0, pci_attr_set(&igb, "sriov_numvfs", "1"));
 	ASSERT_EQ(0, pci_find(IGB_VF, 0, &vf));
 	ASSERT_EQ(0, pci_to_vfio(&vf));

@@ -140,22 +140,6 @@ TEST_F(sriov, token)
 	EXPECT_EQ(0, try(way, virtual, two, NULL));
 }
 
-static int set_token(int fd, const char *uuid)
-{
-	struct {
-		struct vfio_device_feature head;
-		char uuid[16];
-	} arg = {
-		.head = {
-			.argsz = sizeof(arg),
-			.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
-		},
-	};
-
-	memcpy(arg.uuid, uuid, sizeof(arg.uuid));
-	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
-}
-
 /* semantics: 104, 130, 143, 150.  The physical function's user may change it at any time. */
 TEST_F(sriov, token_by_feature)
 {
@@ -167,12 +151,12 @@ TEST_F(sriov, token_by_feature)
 	/* As long as nobody has said one, nobody knows it. */
 	EXPECT_EQ(-EACCES, try(way, virtual, NULL, NULL));
 	EXPECT_EQ(-EACCES, try(way, virtual, one, NULL));
-	ASSERT_EQ(0, set_token(self->pf.fd, one));
+	ASSERT_EQ(0, cdev_set_token(self->pf.fd, one));
 	ASSERT_EQ(0, try(way, virtual, one, &self->vf));
 	/* It is asked for when a device is opened, and not again. */
-	ASSERT_EQ(0, set_token(self->pf.fd, two));
+	ASSERT_EQ(0, cdev_set_token(self->pf.fd, two));
 	EXPECT_EQ(0, device_info(self->vf.fd));
-	EXPECT_EQ(-ENOTTY, set_token(self->vf.fd, one));
+	EXPECT_EQ(-ENOTTY, cdev_set_token(self->vf.fd, one));
 	way_close(&self->vf);
 	EXPECT_EQ(-EACCES, try(way, virtual, one, NULL));
 	EXPECT_EQ(-EACCES, try(way, virtual, NULL, NULL));
@@ -392,7 +376,7 @@ TEST_F(sriov, removal)
 	EXPECT_FALSE(worker_ended(&worker));
 	EXPECT_EQ(0, device_info(self->vf.fd));
 	EXPECT_EQ(0, device_info(self->pf.fd));
-	EXPECT_EQ(0, set_token(self->pf.fd, two));
+	EXPECT_EQ(0, cdev_set_token(self->pf.fd, two));
 	way_close(&self->vf);
 	EXPECT_EQ(0, worker_join(&worker));
 	EXPECT_EQ(-ENOENT, pci_virtual(&self->physical, 0, &self->virtual));

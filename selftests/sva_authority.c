@@ -23,7 +23,7 @@ FIXTURE_SETUP(sva_authority)
 	ASSERT_EQ(0, vm_open(&self->vm));
 	if (!core_is_rust()) {
 		EXPECT_EQ(-ENOTTY, process_bind(self->vm.fd[0], NULL));
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	}
 }
 

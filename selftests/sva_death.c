@@ -33,7 +33,7 @@ FIXTURE_SETUP(sva_death)
 	self->s = self->o = (struct session){ -1, -1 };
 	self->lab = -1;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	self->lab = sva_devices(&self->pci, &self->other);
 	if (no_sva_devices(self->lab))
 		SKIP(return, NO_SVA_DEVICES);
@@ -116,7 +116,7 @@ FIXTURE_SETUP(sva_memory)
 	self->s = (struct session){ -1, -1 };
 	self->lab = -1;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	self->lab = sva_devices(&self->pci, &self->other);
 	if (no_sva_devices(self->lab))
 		SKIP(return, NO_SVA_DEVICES);

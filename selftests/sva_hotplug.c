@@ -34,7 +34,7 @@ FIXTURE_SETUP(sva_hotplug)
 	self->box = BOXED_NONE;
 	self->lab = self->kmsg = -1;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	if (pci_find_at(SVADEV, true, &self->pci) ||
 	    qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))
 		SKIP(return, "no device with PASIDs behind a port");

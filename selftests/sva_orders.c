@@ -415,7 +415,7 @@ FIXTURE_SETUP(sva_orders)
 	self->machine = (struct machine){ -1, -1 };
 	self->machine_end = variant->machine_end;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	if (self->machine_end != NO_MACHINE) {
 		self->kvm = kvm_open();
 		if (self->kvm < 0)

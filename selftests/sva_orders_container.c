@@ -390,7 +390,7 @@ FIXTURE_SETUP(sva_orders_container)
 	self->machine = (struct machine){ -1, -1 };
 	self->machine_end = variant->machine_end;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
 	if (self->machine_end != NO_MACHINE) {

@@ -30,7 +30,7 @@ FIXTURE_SETUP(sva_reset)
 {
 	self->lab = -1;
 	if (!core_is_rust())
-		SKIP(return, "the core in C does not bind processes");
+		SKIP(return, NO_PROCESSES);
 	self->lab = sva_devices(&self->a, &self->b);
 	if (no_sva_devices(self->lab))
 		SKIP(return, NO_SVA_DEVICES);

@@ -96,6 +96,22 @@ int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid)
 			  devid);
 }
 
+int cdev_set_token(int fd, const void *uuid)
+{
+	struct {
+		struct vfio_device_feature head;
+		char uuid[16];
+	} arg = {
+		.head = {
+			.argsz = sizeof(arg),
+			.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		},
+	};
+
+	memcpy(arg.uuid, uuid, sizeof(arg.uuid));
+	return xioctl(fd, VFIO_DEVICE_FEATURE, &arg);
+}
+
 static int attach_flags(int fd, uint32_t flags, uint32_t pasid,
 			uint32_t *pt_id)
 {

@@ -27,6 +27,8 @@ struct bind_op {
 
 int cdev_bind_op(void *op);
 int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid);
+/* Of a physical function: the token that its virtual ones need from now on. */
+int cdev_set_token(int fd, const void *uuid);
 /* @pt_id goes in and comes out. */
 int cdev_attach(int fd, uint32_t *pt_id);
 int cdev_attach_pasid(int fd, uint32_t pasid, uint32_t *pt_id);

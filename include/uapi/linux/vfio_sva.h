@@ -47,8 +47,7 @@
  *  -EOPNOTSUPP	One of the reserved flags.  The device is emulated or has no IOMMU.  The IOMMU has
  *		PASIDs, and its driver no SVA, or, as AMD's, none that can be used here.
  *  -ENOTTY	The device's file was opened by way of its group: if a container is set, its ioctl
- *		serves.
- *		And on a VFIO core that does not know this ioctl.
+ *		serves.  And on a VFIO core that does not know this ioctl.
  *  -EPERM	The device shares its IOMMU group with others, which cannot be kept from its PASIDs.
  *  -EEXIST	The address space is bound already.
  *  -EBUSY	The PASID is in use by an attached page table.  Or a device is being reset.  Or

@@ -129,9 +129,7 @@ impl Device<Registered> {
             _guard: guard,
         }
     }
-}
 
-impl Device<Registered> {
     /// The core's states of all devices in the device's set.
     ///
     /// # Errors
