@@ -28,6 +28,7 @@ struct mm_struct;
 struct seq_file;
 
 extern bool vfio_noiommu;
+extern unsigned int vfio_max_bound_processes;
 
 bool vfio_helper_refcount_inc_not_zero(refcount_t *r);
 void vfio_helper_init_completion(struct completion *x);
@@ -41,6 +42,7 @@ void *vfio_helper_kvzalloc(size_t size);
 void vfio_helper_lockdep_assert_held(struct mutex *lock);
 void vfio_helper_runtime_resume_failed(struct device *dev, int err);
 struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
+struct workqueue_struct *vfio_helper_alloc_unbound_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
 /* Functions or stubs, as the kernel is configured. */

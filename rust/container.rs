@@ -13,7 +13,7 @@
 //! maps memory may take long.  What the last reference leaves behind is released by its drop.
 //!
 //! Locks: a group's, outside a container's, outside the table of drivers, outside the drivers' own;
-//! inside a container's is that of its processes too.
+//! The lock of its processes is not taken under a container's.
 
 mod processes;
 
@@ -27,7 +27,7 @@ use crate::{
             Device,
         },
     },
-    sva::BoundProcesses,
+    sva::{Apart, BoundProcesses},
     uapi::sva,
 };
 use kernel::{
@@ -178,6 +178,7 @@ impl Backend {
 pub(crate) struct ContainerAccess {
     backend: Arc<Backend>,
     member: Arc<Member>,
+    processes: Arc<BoundProcesses>,
 }
 
 impl ContainerAccess {
@@ -192,6 +193,15 @@ impl ContainerAccess {
     pub(crate) fn unregister_device(&self, device: &Device) {
         if let Some(driver) = self.backend.driver() {
             driver.unregister_device(device);
+        }
+    }
+
+    /// Keeps the processes that are bound to the container from the group's device, which is about to
+    /// be opened or closed.  None when there can be none.
+    pub(crate) fn part_from_processes(&self) -> Option<Apart> {
+        match self.member.kind {
+            GroupType::Iommu => Some(self.processes.part(&self.member.iommu_group)),
+            GroupType::Emulated | GroupType::NoIommu => None,
         }
     }
 
@@ -220,8 +230,6 @@ struct Inner {
     /// The latest last.
     members: KVec<Arc<Member>>,
     backend: Option<Arc<Backend>>,
-    /// The processes that the groups' devices may work for, while there is a backend.
-    processes: Arc<BoundProcesses>,
 }
 
 impl Inner {
@@ -229,14 +237,6 @@ impl Inner {
     fn noiommu(&self) -> Option<bool> {
         let member = self.members.first()?;
         Some(member.kind == GroupType::NoIommu)
-    }
-
-    /// Takes a group from its processes and its backend, as far as it is with them.
-    fn detach(&self, member: &Member) {
-        self.processes.remove(&member.iommu_group);
-        if let Some(backend) = &self.backend {
-            backend.detach(member);
-        }
     }
 
     /// Attaches all groups, the latest first, or none.
@@ -263,6 +263,8 @@ impl Inner {
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
+    /// The processes that the groups' devices may work for, while there is a backend.
+    processes: Arc<BoundProcesses>,
 }
 
 impl Container {
@@ -277,16 +279,16 @@ impl Container {
             inner <- new_mutex!(Inner {
                 members: KVec::new(),
                 backend: None,
-                processes,
             }),
+            processes,
         });
         // Accounted: how many are opened is up to user space.
         Arc::pin_init(container, GFP_KERNEL_ACCOUNT)
     }
 
     /// The processes that are bound to its groups' devices.
-    pub(crate) fn processes(&self) -> Arc<BoundProcesses> {
-        self.inner.lock().processes.clone()
+    pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
+        &self.processes
     }
 
     /// The backend that is chosen.
@@ -379,14 +381,14 @@ pub(crate) struct ContainerMembership {
 }
 
 impl ContainerMembership {
-    /// Puts a group into the container.  The caller holds the group's lock.
+    /// Puts a group into the container.
     ///
     /// # Errors
     ///
     /// In this order: `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO`; `EPERM` for
     /// a group with an IOMMU among those without, and the reverse; `EPERM` when DMA of the group
     /// is another's, `EBUSY` when a page table is attached to it; those of the backend, if one is
-    /// chosen; those of [`Inner::add_to_processes`]; `ENOMEM`.
+    /// chosen; those of [`BoundProcesses::join`]; `ENOMEM`.
     pub(crate) fn take(
         container: Arc<Container>,
         iommu_group: IommuGroup,
@@ -408,21 +410,20 @@ impl ContainerMembership {
         };
         if let Some(backend) = &inner.backend {
             backend.attach(&member)?;
-            inner
-                .add_to_processes(&member)
-                .inspect_err(|_| inner.detach(&member))?;
         }
         // There is room.
-        if let Err(e) = inner.members.push(member.clone(), GFP_KERNEL) {
-            inner.detach(&member);
-            return Err(e.into());
-        }
+        let pushed = inner.members.push(member.clone(), GFP_KERNEL);
         drop(inner);
-        Ok(Self {
+        // From here on the drop undoes it.
+        let membership = Self {
             container,
             member,
             owner,
-        })
+        };
+        pushed?;
+        let Member { iommu_group, kind } = &*membership.member;
+        membership.container.processes.join(iommu_group, *kind)?;
+        Ok(membership)
     }
 
     /// The way to memory, if a backend is chosen.
@@ -430,6 +431,7 @@ impl ContainerMembership {
         Some(ContainerAccess {
             backend: self.container.backend()?,
             member: self.member.clone(),
+            processes: self.container.processes.clone(),
         })
     }
 
@@ -441,17 +443,18 @@ impl ContainerMembership {
 
 impl Drop for ContainerMembership {
     fn drop(&mut self) {
+        // Not under the container's lock: page requests in flight are waited for.
+        self.container.processes.leave(&self.member.iommu_group);
         let mut inner = self.container.inner.lock();
-        inner.detach(&self.member);
+        if let Some(backend) = &inner.backend {
+            backend.detach(&self.member);
+        }
         drop(self.owner.take());
         inner
             .members
             .retain(|member| !core::ptr::eq(&raw const **member, &raw const *self.member));
         let last = match inner.members.is_empty() {
-            true => {
-                inner.processes.clear();
-                inner.backend.take()
-            }
+            true => inner.backend.take(),
             false => None,
         };
         drop(inner);

@@ -44,6 +44,7 @@ use crate::{
 };
 use gate::AccessGate;
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, sync::Arc, uaccess::UserPtr};
+pub(crate) use reset::GroupOf;
 
 /// What a file of a device carries.
 #[pin_data]
@@ -197,7 +198,7 @@ impl DeviceFile {
     ///
     /// Without access `EINVAL` or `ENODEV` for all but `VFIO_DEVICE_BIND_IOMMUFD`; `EIO` when
     /// the device cannot be resumed; those of the operation.
-    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
+    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr, group_of: GroupOf) -> Result<c_int> {
         if cmd == uapi::DEVICE_BIND_IOMMUFD {
             return match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
                 true => bind::bind(self, arg).map(|()| 0),
@@ -213,7 +214,9 @@ impl DeviceFile {
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
                 attach::detach(device, arg).map(|()| 0)
             }
-            uapi::DEVICE_RESET | uapi::DEVICE_PCI_HOT_RESET => reset::reset(device, cmd, arg),
+            uapi::DEVICE_RESET | uapi::DEVICE_PCI_HOT_RESET => {
+                reset::reset(self, device, cmd, arg, group_of)
+            }
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
             uapi::BIND_PROCESS => process::bind(self, device, arg).map(|()| 0),

@@ -101,11 +101,20 @@ enum Provided {
     Iommufd(ARef<Ctx>),
 }
 
+/// What a group's file has been given.
+enum Provision {
+    None,
+    /// It is being set or taken back, without the group's lock: both can wait for others, for the
+    /// mappings of a container and for page requests in flight among them.
+    Changing,
+    Set(Provided),
+}
+
 /// Who uses a group.  Both at once cannot be written down.
 enum Users {
     None,
     /// The group's file, perhaps with what its devices reach memory by.
-    GroupFile(Option<Provided>),
+    GroupFile(Provision),
     /// So many files of its devices, bound or about to be.
     Cdevs(NonZeroU32),
 }
@@ -224,7 +233,7 @@ impl Group {
         }
         match inner.users {
             Users::None => {
-                inner.users = Users::GroupFile(None);
+                inner.users = Users::GroupFile(Provision::None);
                 Ok(())
             }
             Users::GroupFile(_) => Err(Reason::GroupFileOpen.with(EBUSY)),
@@ -234,8 +243,15 @@ impl Group {
 
     /// The end of [`open`](Self::open).
     pub(crate) fn close(&self) {
-        // What is provided goes under the lock: whoever opens the group next finds it free.
-        self.inner.lock().users = Users::None;
+        let mut inner = self.inner.lock();
+        if let Users::GroupFile(provision @ Provision::Set(_)) = &mut inner.users {
+            let provided = core::mem::replace(provision, Provision::Changing);
+            drop(inner);
+            // The file is in use until this is done: whoever opens the group next finds it free.
+            drop(provided);
+            inner = self.inner.lock();
+        }
+        inner.users = Users::None;
     }
 
     /// What can be told of the group.
@@ -246,7 +262,7 @@ impl Group {
     pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
-        let provided = matches!(inner.users, Users::GroupFile(Some(_)));
+        let provided = matches!(inner.users, Users::GroupFile(Provision::Set(_)));
         Ok(Status {
             provided,
             viable: provided || !group.dma_owner_claimed(),
@@ -258,30 +274,51 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` when something is set; `ENODEV` when the last device has left;
-    /// those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL` when it
-    /// serves groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
+    /// In this order: `EINVAL` when something is set, or about to be; `ENODEV` when the last device
+    /// has left; those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL`
+    /// when it serves groups with an IOMMU and this one has none, or the other way round, and
+    /// `ENOMEM`; `ENODEV` when the last device leaves in the meantime.
     pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
-        let Users::GroupFile(provided @ None) = users else {
+        let Users::GroupFile(provision @ Provision::None) = users else {
             return Err(EINVAL);
         };
-        let iommu_group = iommu_group.as_ref().ok_or(ENODEV)?;
-        *provided = Some(match lookup()? {
-            Provider::Container(container) => Provided::Container {
-                place: ContainerMembership::take(container, iommu_group.clone(), self.kind)?,
+        let iommu_group = iommu_group.as_ref().ok_or(ENODEV)?.clone();
+        *provision = Provision::Changing;
+        drop(inner);
+
+        let provided = lookup().and_then(|provider| self.provide(provider, iommu_group));
+
+        let mut inner = self.inner.lock();
+        let revoked = inner.iommu_group.is_none();
+        let (provision, left, result) = match provided {
+            Ok(place @ Provided::Container { .. }) if revoked => {
+                (Provision::None, Some(place), Err(ENODEV))
+            }
+            Ok(provided) => (Provision::Set(provided), None, Ok(())),
+            Err(e) => (Provision::None, None, Err(e)),
+        };
+        inner.users = Users::GroupFile(provision);
+        drop(inner);
+        drop(left);
+        result
+    }
+
+    fn provide(&self, provider: Provider, iommu_group: IommuGroup) -> Result<Provided> {
+        match provider {
+            Provider::Container(container) => Ok(Provided::Container {
+                place: ContainerMembership::take(container, iommu_group, self.kind)?,
                 opens: 0,
-            },
+            }),
             Provider::Iommufd(ctx) => {
                 match self.is_noiommu() {
                     true => ctx.set_compat_noiommu()?,
                     false => ctx.create_compat_ioas()?,
                 }
-                Provided::Iommufd(ctx)
+                Ok(Provided::Iommufd(ctx))
             }
-        });
-        Ok(())
+        }
     }
 
     /// Takes back what is set.  Devices that are open by an iommufd stay so.
@@ -291,24 +328,25 @@ impl Group {
     /// `EINVAL` when nothing is set; `EBUSY` when a device is open by the container.
     pub(crate) fn unset(&self) -> Result {
         let mut inner = self.inner.lock();
-        let Users::GroupFile(provided) = &mut inner.users else {
+        let Users::GroupFile(provision) = &mut inner.users else {
             return Err(EINVAL);
         };
-        match provided {
-            None => Err(EINVAL),
-            Some(Provided::Container { opens, .. }) if *opens != 0 => Err(EBUSY),
-            Some(_) => {
-                *provided = None;
-                Ok(())
-            }
-        }
+        let provided = match provision {
+            Provision::None | Provision::Changing => return Err(EINVAL),
+            Provision::Set(Provided::Container { opens, .. }) if *opens != 0 => return Err(EBUSY),
+            Provision::Set(_) => core::mem::replace(provision, Provision::Changing),
+        };
+        drop(inner);
+        drop(provided);
+        self.inner.lock().users = Users::GroupFile(Provision::None);
+        Ok(())
     }
 
     /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
     /// set.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
-        let Users::GroupFile(Some(provided)) = &mut inner.users else {
+        let Users::GroupFile(Provision::Set(provided)) = &mut inner.users else {
             return None;
         };
         Some(match provided {
@@ -346,8 +384,8 @@ impl Group {
     /// The processes of its container, if it is in one.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
-            Users::GroupFile(Some(Provided::Container { place, .. })) => {
-                Some(place.container().processes())
+            Users::GroupFile(Provision::Set(Provided::Container { place, .. })) => {
+                Some(place.container().processes().clone())
             }
             _ => None,
         }
@@ -396,8 +434,10 @@ impl Group {
     fn revoke(&self) -> Revoked {
         let mut inner = self.inner.lock();
         let provided = match &mut inner.users {
-            Users::GroupFile(provided @ Some(Provided::Container { .. })) => provided.take(),
-            _ => None,
+            Users::GroupFile(provision @ Provision::Set(Provided::Container { .. })) => {
+                core::mem::replace(provision, Provision::None)
+            }
+            _ => Provision::None,
         };
         Revoked {
             _provided: provided,
@@ -409,7 +449,7 @@ impl Group {
 /// What a group had.  To be dropped without locks of ours: page requests that are on their way to
 /// processes of the container are waited for.
 struct Revoked {
-    _provided: Option<Provided>,
+    _provided: Provision,
     _iommu_group: Option<IommuGroup>,
 }
 
@@ -431,7 +471,8 @@ impl ContainerUse {
 impl Drop for ContainerUse {
     fn drop(&mut self) {
         let mut inner = self.group.inner.lock();
-        if let Users::GroupFile(Some(Provided::Container { opens, .. })) = &mut inner.users {
+        let users = &mut inner.users;
+        if let Users::GroupFile(Provision::Set(Provided::Container { opens, .. })) = users {
             *opens = opens.saturating_sub(1);
         }
     }

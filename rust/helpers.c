@@ -76,6 +76,11 @@ struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *n
 	return create_singlethread_workqueue(name);
 }
 
+struct workqueue_struct *vfio_helper_alloc_unbound_workqueue(const char *name)
+{
+	return alloc_workqueue("%s", WQ_UNBOUND, 0, name);
+}
+
 void vfio_helper_ida_init(struct ida *ida)
 {
 	ida_init(ida);

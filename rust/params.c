@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The module parameter and the modinfo that the module! macro cannot express: a parameter that
-// is writable in sysfs, the version, the softdep, what depends on the configuration.
+// The module parameters and the modinfo that the module! macro cannot express: parameters that
+// are writable in sysfs, the version, the softdep, what depends on the configuration.
 
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -14,6 +14,14 @@ bool vfio_noiommu __read_mostly;
 module_param_named(enable_unsafe_noiommu_mode, vfio_noiommu, bool, 0644);
 MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
 		 "Give devices without an IOMMU to user space: no isolation, no translation of DMA, no protection of the host, not for virtual machines. Needs CAP_SYS_RAWIO and taints the kernel. (default: false)");
+#endif
+
+/* Read live, once in each VFIO_BIND_PROCESS. */
+unsigned int vfio_max_bound_processes __read_mostly = 1024;
+#ifdef CONFIG_IOMMU_SVA
+module_param_named(max_bound_processes, vfio_max_bound_processes, uint, 0644);
+MODULE_PARM_DESC(max_bound_processes,
+		 "How many processes can be bound to one device's file, or to one container, at a time. (default: 1024)");
 #endif
 
 #ifdef CONFIG_VFIO_CONTAINER

@@ -4,31 +4,51 @@
 //!
 //! Without C counterpart; the ioctls are those of `include/uapi/linux/vfio_sva.h`.
 //!
-//! [`BoundProcesses`] are those of one device, which is open by a file of its own, or of the groups
-//! of a container: each is bound to all of the devices or to none.  Each bond keeps the address
-//! space's PASID from being given to another.
+//! [`BoundProcesses`] belong to one device's file, or to one container.  A process that is bound to a
+//! container has a bond with the device of each of its groups.  Each bond keeps the address space's
+//! PASID from being given to another address space.
 //!
-//! A bond ends when its process takes it back or ends itself, and with the file, before the driver
-//! stops the device and before DMA leaves the hands of user space: what the device still asks for
-//! by a PASID is refused from then on.  When an address space ends, the IOMMU's driver stops DMA to
-//! it at once, and the bonds are taken away from a work queue: their end must wait for what tells
-//! of the end.
+//! A process is bound until the first of these:
 //!
-//! A reset is what the two do not go together with.  While a device is reset the IOMMU core takes
-//! its PASIDs away and waits for page requests that are on their way.  The page may be one of the
-//! device's own registers, which vfio-pci gives to nobody until the reset is over.  And then the
-//! IOMMU core puts all PASIDs back, that of an address space that has ended meanwhile too.  So
-//! there is no reset, as far as the core is asked for it, while processes are bound, and the
-//! reverse ([`ResetHold`]).
+//! - the process unbinds itself;
+//! - its address space ends: the bonds end before the first page is freed, in the task that ends it;
+//! - the file, or the last group's place in the container, is given up: before the driver stops the
+//!   device and before DMA leaves the hands of user space;
+//! - `VFIO_DEVICE_RESET` or `VFIO_DEVICE_PCI_HOT_RESET` of a device that it is bound to.
 //!
-//! Locks: that of the processes, inside a group's and a container's, outside `mmap_lock` and the
-//! IOMMU core's; a page fault does not take it.  [`ENDED`] is a leaf.
+//! While a container's device is opened first or closed last, which resets it, the device is *apart*:
+//! bonds with it end before, and are made anew afterwards.
+//!
+//! # Resets and the IOMMU core
+//!
+//! To reset a device that has ATS, the IOMMU core takes all PASIDs off the device, waits for its page
+//! requests in flight, and puts all PASIDs that are bound back afterwards.  The core does not learn
+//! of each reset (configuration space, sysfs, AER), so there must never be a bond with an address
+//! space whose pages are being freed.  Hence a bond ends in the notifier of the address space's end,
+//! not later.  The exception is an address space that ends in a kernel thread: the thread may be
+//! the handler of a page request, for which the end of any bond would wait.  A work item ends those.
+//!
+//! # Locks
+//!
+//! From the outside in:
+//!
+//! - [`BoundProcesses::places`]: held over the making of bonds, and over all ends of bonds but those
+//!   of an address space that ends.
+//! - [`Process::bonds`]: one for each process; held over the end of its bonds, so that whoever finds
+//!   none there knows that none is left in the IOMMU.  Inside are the IOMMU core's locks and the
+//!   mmap lock of the process.
+//! - [`BoundProcesses::list`] and [`ENDED`]: leaves, held over nothing that waits.
+//!
+//! The IOMMU core's lock of all bonds is held over the wait for page requests.  So whoever makes or
+//! ends a bond may wait for any other end of a bond, but nobody else waits.
 
 use crate::{
     kapi::{
         iommu::IommuGroup,
         iommu_sva::Bond,
-        mmu_notifier::{Listener, Watch},
+        mmu_notifier::{Listener, Releaser, Watch},
+        module::max_bound_processes,
+        vfio::iommu_driver::GroupType,
         workqueue::OwnedQueue,
     },
     uapi::sva::{check_unbind, BindProcess},
@@ -38,22 +58,40 @@ use kernel::{
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex, new_work,
     prelude::*,
-    sync::{aref::ARef, global_lock, Arc, ArcBorrow, Mutex},
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::{
+        aref::ARef,
+        atomic::{ordering::Relaxed, Atomic},
+        global_lock, Arc, ArcBorrow, Mutex,
+    },
     uaccess::UserPtr,
     workqueue::{Work, WorkItem},
 };
 
 global_lock! {
-    /// Where bonds of address spaces that have ended are taken away; None before load and after
+    /// Where bonds of address spaces end that a kernel thread ended; None before load and after
     /// unload.
     pub(crate) unsafe(uninit) static ENDED: Mutex<Option<OwnedQueue>> = None;
 }
 
-/// A process's address space among those of one device or container.
+/// How many processes are bound, in all.
+static BOUND: Atomic<usize> = Atomic::new(0);
+
+/// Whether any process is bound to anything: a hint for calls that need not look further.
+pub(crate) fn is_used() -> bool {
+    BOUND.load(Relaxed) != 0
+}
+
+/// A process that is bound.
 #[pin_data]
 pub(crate) struct Process {
     among: Arc<BoundProcesses>,
+    /// Its key in the list, in the order in which processes were bound.
+    serial: u64,
     pasid: u32,
+    /// One for each device, but for those that are apart.
+    #[pin]
+    bonds: Mutex<KVec<Bond>>,
     #[pin]
     ended: Work<Process>,
 }
@@ -68,21 +106,44 @@ impl Process {
         self.pasid
     }
 
-    /// Ends its bonds, if they have not been before.
-    pub(crate) fn unbind(&self) {
-        // Under the lock: who ends all bonds finds none that is about to end.
-        let mut inner = self.among.inner.lock();
-        inner
-            .processes
-            .retain(|p| !core::ptr::eq(self, &raw const **p.watch.listener()));
+    /// Ends all of its bonds.  When this returns, none is left, whoever ended it.
+    fn end(&self) {
+        self.bonds.lock().clear();
+        let watch = self.among.list.lock().remove(self.serial);
+        drop(watch);
+    }
+
+    /// Undoes [`BoundProcesses::bind`].
+    fn unbind(&self) {
+        let _places = self.among.places.lock();
+        self.end();
+    }
+
+    /// Binds it to one more device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Bond::new`]; `ENOMEM`.
+    fn add(&self, group: &IommuGroup, mm: &MmWithUser) -> Result {
+        let mut bonds = self.bonds.lock();
+        Ok(bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Ends its bond with one device.
+    fn remove(&self, group: &IommuGroup) {
+        self.bonds.lock().retain(|bond| !bond.is_of(group));
     }
 }
 
 impl Listener for Process {
-    fn mm_released(this: ArcBorrow<'_, Self>) {
-        if let Some(queue) = ENDED.lock().as_ref() {
-            // Pending already is as good.
-            let _ = queue.queue().enqueue::<Arc<Self>, 0>(this.into());
+    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser) {
+        match releaser {
+            Releaser::Task => this.end(),
+            Releaser::KernelThread => {
+                if let Some(queue) = ENDED.lock().as_ref() {
+                    let _ = queue.queue().enqueue::<Arc<Self>, 0>(this.into());
+                }
+            }
         }
     }
 }
@@ -91,48 +152,55 @@ impl WorkItem for Process {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.unbind();
+        this.end();
     }
 }
 
-/// A process that is bound.  Dropped in the order of the fields, under the lock.
-struct BoundProcess {
-    watch: Watch<Process>,
-    bonds: KVec<Bond>,
+/// The processes that are bound, by their serial numbers.
+struct List {
+    processes: RBTree<u64, Watch<Process>>,
+    len: usize,
+    /// The serial number of the next.
+    next: u64,
 }
 
-impl BoundProcess {
-    fn is_of(&self, mm: &Mm) -> bool {
-        self.watch.mm().as_raw() == mm.as_raw()
+impl List {
+    fn of_mm(&self, mm: &Mm) -> Option<&Arc<Process>> {
+        let mut watches = self.processes.values();
+        Some(watches.find(|w| w.mm().as_raw() == mm.as_raw())?.listener())
     }
 
-    /// The address space, if it has users still.  Whoever turns out to be the last does not wait
-    /// for its end, which may take long.
-    fn mm(&self) -> Option<ARef<MmWithUserAsync>> {
-        let mm = self.watch.mm().mmget_not_zero()?;
-        Some(MmWithUser::into_mmput_async(mm))
+    fn insert(&mut self, room: RBTreeNodeReservation<u64, Watch<Process>>, watch: Watch<Process>) {
+        let serial = watch.listener().serial;
+        self.processes.insert(room.into_node(serial, watch));
+        self.len = self.len.saturating_add(1);
+        BOUND.fetch_add(1, Relaxed);
     }
-}
 
-struct Inner {
-    processes: KVec<BoundProcess>,
-    /// How many resets keep processes out.
-    resets: usize,
-}
-
-impl Inner {
-    fn remove_group(&mut self, group: &IommuGroup) {
-        for process in self.processes.iter_mut() {
-            process.bonds.retain(|bond| !bond.is_of(group));
-        }
+    fn remove(&mut self, serial: u64) -> Option<Watch<Process>> {
+        let watch = self.processes.remove(&serial)?;
+        self.len = self.len.saturating_sub(1);
+        BOUND.fetch_sub(1, Relaxed);
+        Some(watch)
     }
 }
 
-/// The processes that are bound to one device, or to the groups of one container.
+/// A device's place among those that a container's processes are bound to.
+struct Place {
+    group: IommuGroup,
+    kind: GroupType,
+    /// How many opens and closes of the device are in progress.
+    apart: u32,
+}
+
+/// The processes that are bound to one device's file, or to one container.
 #[pin_data]
 pub(crate) struct BoundProcesses {
+    /// The devices, of a container; none for a device's file, which has but one.
     #[pin]
-    inner: Mutex<Inner>,
+    places: Mutex<KVec<Place>>,
+    #[pin]
+    list: Mutex<List>,
 }
 
 impl BoundProcesses {
@@ -143,53 +211,84 @@ impl BoundProcesses {
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let processes = pin_init!(Self {
-            inner <- new_mutex!(
-                Inner {
-                    processes: KVec::new(),
-                    resets: 0,
+            places <- new_mutex!(KVec::new(), "BoundProcesses::places"),
+            list <- new_mutex!(
+                List {
+                    processes: RBTree::new(),
+                    len: 0,
+                    next: 0,
                 },
-                "BoundProcesses::inner"
+                "BoundProcesses::list"
             ),
         });
         Arc::pin_init(processes, GFP_KERNEL_ACCOUNT)
     }
 
-    /// Binds an address space to the devices of all `groups`.
+    /// Binds an address space to the device of `group`, for a device's file.
     ///
     /// # Errors
     ///
-    /// In this order: `EEXIST` (bound already); `EBUSY` (a device is being reset); those of
-    /// [`Bond::new`]; `EINVAL` (no groups); `ENOMEM`; those of [`Watch::begin`].  Whatever fails,
-    /// nothing is bound.
-    pub(crate) fn bind<'a>(
+    /// In this order: `EEXIST` (bound already); `ENOSPC` (as many as `max_bound_processes` are);
+    /// those of [`Bond::new`]; `ENOMEM`; those of [`Watch::begin`].  Whatever fails, nothing is bound.
+    pub(crate) fn bind(
+        self: &Arc<Self>,
+        mm: &MmWithUser,
+        group: &IommuGroup,
+    ) -> Result<Arc<Process>> {
+        let _places = self.places.lock();
+        self.bind_to(mm, core::iter::once(group))
+    }
+
+    /// Binds an address space to the devices of all places, for a container.
+    ///
+    /// # Errors
+    ///
+    /// In this order: `EINVAL` (no places); `EOPNOTSUPP` (a group without an IOMMU); `EBUSY` (a device
+    /// is being opened or closed); those of [`bind`](Self::bind).
+    pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
+        let places = self.places.lock();
+        check(&places)?;
+        if places.iter().any(|place| place.apart != 0) {
+            return Err(EBUSY);
+        }
+        self.bind_to(mm, places.iter().map(|place| &place.group))
+    }
+
+    /// The caller holds the lock of the places.
+    fn bind_to<'a>(
         self: &Arc<Self>,
         mm: &MmWithUser,
         groups: impl Iterator<Item = &'a IommuGroup>,
     ) -> Result<Arc<Process>> {
-        let mut inner = self.inner.lock();
-        if inner.processes.iter().any(|p| p.is_of(mm)) {
-            return Err(EEXIST);
-        }
-        if inner.resets != 0 {
-            return Err(EBUSY);
-        }
+        let serial = {
+            let mut list = self.list.lock();
+            if list.of_mm(mm).is_some() {
+                return Err(EEXIST);
+            }
+            if list.len >= max_bound_processes() as usize {
+                return Err(ENOSPC);
+            }
+            list.next = list.next.wrapping_add(1);
+            list.next
+        };
         let mut bonds = KVec::new();
         for group in groups {
             bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
         }
         let pasid = bonds.first().ok_or(EINVAL)?.pasid();
-        inner.processes.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let process = Arc::pin_init(
             pin_init!(Process {
                 among: self.clone(),
+                serial,
                 pasid,
+                bonds <- new_mutex!(bonds, "Process::bonds"),
                 ended <- new_work!("vfio_sva::ended"),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
         let watch = Watch::begin(process.clone(), mm)?;
-        let bound = BoundProcess { watch, bonds };
-        inner.processes.push(bound, GFP_KERNEL_ACCOUNT)?;
+        self.list.lock().insert(room, watch);
         Ok(process)
     }
 
@@ -199,83 +298,181 @@ impl BoundProcesses {
     ///
     /// `ENOENT` when the address space is not bound.
     pub(crate) fn unbind(&self, mm: &Mm) -> Result<u32> {
-        let mut inner = self.inner.lock();
-        let mut processes = inner.processes.iter();
-        let index = processes.position(|p| p.is_of(mm)).ok_or(ENOENT)?;
-        let ended = inner.processes.remove(index).map_err(|_| ENOENT)?;
-        Ok(ended.watch.listener().pasid)
+        let _places = self.places.lock();
+        self.unbind_from(mm)
     }
 
-    /// Binds all processes to the device of one more group.
+    /// Ends what [`bind_to_all`](Self::bind_to_all) began.
     ///
     /// # Errors
     ///
-    /// `EBUSY` (a device is being reset); those of [`Bond::new`] and `ENOMEM`, and then none is.
-    pub(crate) fn add(&self, group: &IommuGroup) -> Result {
-        let mut inner = self.inner.lock();
-        if inner.resets != 0 {
-            return Err(EBUSY);
+    /// `EOPNOTSUPP` (a group without an IOMMU); `ENOENT` when the address space is not bound.
+    pub(crate) fn unbind_from_all(&self, mm: &Mm) -> Result<u32> {
+        let places = self.places.lock();
+        match check(&places) {
+            // Without places nothing is bound.
+            Err(e) if e == EOPNOTSUPP => Err(e),
+            _ => self.unbind_from(mm),
         }
-        let result = inner.processes.iter_mut().try_for_each(|p| {
-            // One that has ended is about to be taken away.
-            let Some(mm) = p.mm() else {
-                return Ok(());
-            };
-            let bond = Bond::new(group, &mm)?;
-            Ok(p.bonds.push(bond, GFP_KERNEL_ACCOUNT)?)
-        });
-        if result.is_err() {
-            inner.remove_group(group);
-        }
-        result
     }
 
-    /// The end of [`add`](Self::add), and of what [`bind`](Self::bind) did for the group.
-    pub(crate) fn remove(&self, group: &IommuGroup) {
-        self.inner.lock().remove_group(group);
+    /// The caller holds the lock of the places.
+    fn unbind_from(&self, mm: &Mm) -> Result<u32> {
+        let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
+        process.end();
+        Ok(process.pasid)
+    }
+
+    /// Gives a container's group a place, and binds all processes to its device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of
+    /// [`Bond::new`].  Whatever fails, the group has no place.
+    pub(crate) fn join(&self, group: &IommuGroup, kind: GroupType) -> Result {
+        let mut places = self.places.lock();
+        places.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        match kind {
+            GroupType::Iommu => self.add_all(group)?,
+            _ if self.has_living() => return Err(EOPNOTSUPP),
+            _ => {}
+        }
+        let place = Place {
+            group: group.clone(),
+            kind,
+            apart: 0,
+        };
+        Ok(places.push(place, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Takes the place of a container's group, if it has one.  With the last, no process is bound any
+    /// more.
+    pub(crate) fn leave(&self, group: &IommuGroup) {
+        let mut places = self.places.lock();
+        places.retain(|place| place.group.as_raw() != group.as_raw());
+        match places.is_empty() {
+            true => self.for_each(|process, _| process.end()),
+            false => self.for_each(|process, _| process.remove(group)),
+        }
+    }
+
+    /// Ends the bonds with the device of a container's group until the result is dropped, which makes
+    /// them anew: the device is about to be opened or closed.  A process whose bond cannot be made
+    /// anew is not bound any more.
+    pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Apart {
+        let mut places = self.places.lock();
+        if let Some(place) = find(&mut places, group) {
+            if place.apart == 0 {
+                self.for_each(|process, _| process.remove(group));
+            }
+            place.apart = place.apart.saturating_add(1);
+        }
+        Apart {
+            from: self.clone(),
+            group: group.clone(),
+        }
+    }
+
+    /// Binds all processes to one more device, or none.  One whose address space has ended is left
+    /// out: its bonds are about to end.  The caller holds the lock of the places.
+    fn add_all(&self, group: &IommuGroup) -> Result {
+        let mut result = Ok(());
+        self.for_each(|process, mm| {
+            if let (Ok(()), Some(mm)) = (result, mm) {
+                result = process.add(group, mm);
+            }
+        });
+        result.inspect_err(|_| self.for_each(|process, _| process.remove(group)))
     }
 
     /// Whether there is one that has not ended.
-    pub(crate) fn has_living(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.processes.iter().any(|p| p.mm().is_some())
+    fn has_living(&self) -> bool {
+        let mut living = false;
+        self.for_each(|_, mm| living |= mm.is_some());
+        living
     }
 
     /// Ends all bonds.
-    pub(crate) fn clear(&self) {
-        self.inner.lock().processes.clear();
+    pub(crate) fn end_all(&self) {
+        if !is_used() {
+            return;
+        }
+        let _places = self.places.lock();
+        self.for_each(|process, _| process.end());
     }
 
-    /// Keeps processes out while a device is reset.  Bonds of processes that have ended end.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` when processes are bound.
-    pub(crate) fn hold_for_reset(self: &Arc<Self>) -> Result<ResetHold> {
-        let mut inner = self.inner.lock();
-        inner.processes.retain(|p| p.mm().is_some());
-        if !inner.processes.is_empty() {
-            return Err(EBUSY);
+    /// Calls `f` with each process, the latest last, and its address space, if that has users still.
+    /// Holds no lock over the call.
+    fn for_each(&self, mut f: impl FnMut(&Process, Option<&MmWithUser>)) {
+        let mut after = 0;
+        while let Some((process, mm)) = self.next(after) {
+            after = process.serial;
+            f(&process, mm.as_deref().map(|mm| &**mm));
         }
-        inner.resets = inner.resets.checked_add(1).ok_or(EBUSY)?;
-        Ok(ResetHold(self.clone()))
+    }
+
+    /// The next process after a serial number.  Who turns out to be the last user of the address
+    /// space does not wait for its end.
+    fn next(&self, after: u64) -> Option<(Arc<Process>, Option<ARef<MmWithUserAsync>>)> {
+        let list = self.list.lock();
+        let cursor = list.processes.cursor_lower_bound(&after.wrapping_add(1))?;
+        let watch = cursor.current().1;
+        let mm = watch.mm().mmget_not_zero();
+        Some((
+            watch.listener().clone(),
+            mm.map(MmWithUser::into_mmput_async),
+        ))
     }
 
     /// Calls `f` with the PASID of each process, the latest last.
     pub(crate) fn for_each_pasid(&self, mut f: impl FnMut(u32)) {
-        let inner = self.inner.lock();
-        let processes = inner.processes.iter();
-        processes.for_each(|p| f(p.watch.listener().pasid));
+        let list = self.list.lock();
+        list.processes.values().for_each(|w| f(w.listener().pasid));
     }
 }
 
-/// While this is, no process can be bound.
-pub(crate) struct ResetHold(Arc<BoundProcesses>);
+/// Whether processes can be bound to a container's devices.
+///
+/// # Errors
+///
+/// `EINVAL` when there are none; `EOPNOTSUPP` when one has no IOMMU.
+fn check(places: &[Place]) -> Result {
+    match places.iter().all(|place| place.kind == GroupType::Iommu) {
+        _ if places.is_empty() => Err(EINVAL),
+        true => Ok(()),
+        false => Err(EOPNOTSUPP),
+    }
+}
 
-impl Drop for ResetHold {
+fn find<'a>(places: &'a mut [Place], group: &IommuGroup) -> Option<&'a mut Place> {
+    let mut places = places.iter_mut();
+    places.find(|place| place.group.as_raw() == group.as_raw())
+}
+
+/// While this is, no process has a bond with the device of a container's group.
+pub(crate) struct Apart {
+    from: Arc<BoundProcesses>,
+    group: IommuGroup,
+}
+
+impl Drop for Apart {
     fn drop(&mut self) {
-        let mut inner = self.0.inner.lock();
-        inner.resets = inner.resets.saturating_sub(1);
+        let mut places = self.from.places.lock();
+        // It may have left in the meantime.
+        let Some(place) = find(&mut places, &self.group) else {
+            return;
+        };
+        place.apart = place.apart.saturating_sub(1);
+        if place.apart != 0 {
+            return;
+        }
+        self.from.for_each(|process, mm| {
+            if let Some(mm) = mm {
+                if process.add(&self.group, mm).is_err() {
+                    process.end();
+                }
+            }
+        });
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod bind;
 pub(crate) mod feature;
 pub(crate) mod group;
 pub(crate) mod region;
+pub(crate) mod reset;
 pub(crate) mod sva;
 
 use kernel::{ioctl::_IO, uaccess::UserPtr};
@@ -39,8 +40,8 @@ pub(crate) const DEVICE_BIND_IOMMUFD: u32 = io(18);
 pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: u32 = io(19);
 pub(crate) const DEVICE_DETACH_IOMMUFD_PT: u32 = io(20);
 
-pub(crate) const BIND_PROCESS: u32 = io(140);
-pub(crate) const UNBIND_PROCESS: u32 = io(141);
+pub(crate) const BIND_PROCESS: u32 = io(26);
+pub(crate) const UNBIND_PROCESS: u32 = io(27);
 
 /// The address of a field in a user's structure.
 fn field(arg: UserPtr, offset: usize) -> UserPtr {

@@ -66,6 +66,7 @@ use kapi::{
     debugfs::Dir,
     lock::{LoadPhase, Loaded},
     miscdevice::MiscDevice,
+    mmu_notifier::Synchronize,
     workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
@@ -93,6 +94,8 @@ struct Vfio {
     _group_class: Option<ClassRegistration>,
     _sets: Loaded<device::sets::SETS>,
     _ended: Loaded<sva::ENDED>,
+    /// Last: work items drop watches, too.
+    _watches: Synchronize,
 }
 
 impl kernel::Module for Vfio {
@@ -110,7 +113,7 @@ impl kernel::Module for Vfio {
             load.init(&virqfd::CLEANUP)?;
         }
 
-        let ended = OwnedQueue::new_single_threaded(c"vfio-sva")?;
+        let ended = OwnedQueue::new_unbound(c"vfio-sva")?;
         let ended = Loaded::new(&sva::ENDED, Some(ended));
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
@@ -146,6 +149,7 @@ impl kernel::Module for Vfio {
             _group_class: group_class,
             _sets: sets,
             _ended: ended,
+            _watches: Synchronize,
         })
     }
 }

@@ -17,6 +17,7 @@
 #include "lib/test.h"
 
 #define PARAMETER "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+#define MAX_BOUND "/sys/module/vfio/parameters/max_bound_processes"
 #define MESSAGE "VFIO - User Level meta-driver version: 0.3"
 
 #define EXPORT_PREFIX "__ksymtab_"
@@ -80,6 +81,7 @@ TEST(modinfo)
 	size_t size;
 	char *info;
 	bool release = false, container = has_containers();
+	int parameters = !access(PARAMETER, F_OK);
 
 	if (!image_read(module_file("vfio"), &image))
 		SKIP(return, "the module's file is not here");
@@ -98,12 +100,14 @@ TEST(modinfo)
 	EXPECT_GE(info_count(&image, "import_ns", "IOMMUFD"), 1);
 	EXPECT_EQ(has_iommufd(), info_count(&image, "import_ns", "IOMMUFD_VFIO") >= 1);
 	EXPECT_EQ(has_iommufd(), info_count(&image, "depends", "iommufd"));
-	if (!access(PARAMETER, F_OK)) {
-		EXPECT_EQ(1, info_count(&image, "parmtype",
-				     "enable_unsafe_noiommu_mode:bool"));
-		EXPECT_EQ(1, info_count(&image, "parm", NULL));
+	EXPECT_EQ(parameters, info_count(&image, "parmtype", "enable_unsafe_noiommu_mode:bool"));
+	/* D16.  A kernel without SVA has none. */
+	if (core_is_rust() && !access(MAX_BOUND, F_OK)) {
+		parameters++;
+		EXPECT_EQ(1, info_count(&image, "parmtype", "max_bound_processes:uint"));
 	}
-	EXPECT_EQ(!access(PARAMETER, F_OK), info_count(&image, "parmtype", NULL));
+	EXPECT_EQ(parameters, info_count(&image, "parmtype", NULL));
+	EXPECT_EQ(parameters, info_count(&image, "parm", NULL));
 	/* They belong to the container, and make user space load what has one. */
 	EXPECT_EQ(container, info_count(&image, "alias", "char-major-10-196"));
 	EXPECT_EQ(container, info_count(&image, "alias", "devname:vfio/vfio"));

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Address spaces that end while processes are bound, or that do not end though one who
- * used them does; and what becomes of their PASIDs until the bonds are taken away, which
- * is later.
+ * used them does.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -299,10 +297,10 @@ TEST_F(sva_death, leader_has_ended)
 	close(told[1]);
 }
 
-/* ---- the time between the end of a process and that of its bond ---- */
+/* ---- the end of a process waits for that of its bond ---- */
 
 struct device {
-	int fd, lab;
+	int lab;
 	const struct pci *pci;
 };
 
@@ -313,86 +311,37 @@ static int hold(void *arg)
 	return sva_lab_hold(d->lab, d->pci);
 }
 
-static int bind_to(void *arg)
-{
-	const struct device *d = arg;
-
-	return process_bind(d->fd, NULL);
-}
-
 /*
- * Keeps bonds of processes that have ended from being taken away, by a call that waits
- * for the lock of a group with the lock of the device's processes held.
+ * The IOMMU has the process's page table for as long as there is memory in it, and its PASID is
+ * nobody's until then: with the lock of the device's group held by another, the end of the bond
+ * waits, and so does the process; those who only look do not wait.
  */
-struct delay {
-	struct device device;
-	struct worker holder, caller;
-};
-
-static bool delay_begin(struct delay *d, int lab, int fd, const struct pci *pci)
+TEST_F(sva_death, memory_outlives_the_bond)
 {
-	d->device = (struct device){ fd, lab, pci };
-	return !worker_start(&d->holder, hold, &d->device) &&
-	       worker_sleeps_in(&d->holder, "iommu_group_for_each_dev") &&
-	       !worker_start(&d->caller, bind_to, &d->device) &&
-	       worker_sleeps_in(&d->caller, "iommu_group_for_each_dev");
-}
-
-/* What the caller was told: it binds this process. */
-static int delay_end(struct delay *d)
-{
-	int ret = sva_lab_let_go(d->device.lab), bound;
-
-	if (!ret)
-		ret = worker_join(&d->holder);
-	bound = worker_join(&d->caller);
-	return ret ? ret : bound;
-}
-
-#define LATER 16
-
-/*
- * Its bond is there, so its PASID is nobody's, though nothing else is left of it, and
- * though there are others to be had that ask for the first that is free.
- */
-TEST_F(sva_death, no_pasid_before_the_bond_ends)
-{
-	struct bound_child dead, later[LATER];
-	int its, given[LATER], again = 0;
-	struct delay delay;
+	struct device device = { self->lab, &self->pci };
+	struct bound_child dead;
+	struct worker holder, dying;
+	char line[32];
+	int its;
 
 	its = bound_start(&dead, self->s.fd, self->lab, &self->pci);
 	ASSERT_GT(its, 0);
-	ASSERT_TRUE(delay_begin(&delay, self->lab, self->s.fd, &self->pci));
-	ASSERT_EQ(0, bound_kill(&dead));
-	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
-	for (int i = 0; i < LATER; i++) {
-		given[i] = bound_start(&later[i], self->o.fd, self->lab, &self->other);
-		EXPECT_GT(given[i], 0);
-		EXPECT_NE(its, given[i]);
-		/* Nor those of others that end: theirs are behind it. */
-		for (int j = 0; j < i; j++)
-			EXPECT_NE(given[j], given[i]);
-		/* Odd ones go on, to be there together. */
-		if (i % 2 == 0)
-			EXPECT_EQ(0, bound_kill(&later[i]));
-	}
-	EXPECT_EQ(LATER / 2, pasid_entries(&self->other));
-	EXPECT_EQ(0, delay_end(&delay));
-	for (int i = 1; i < LATER; i += 2)
-		EXPECT_EQ(0, bound_kill(&later[i]));
+	snprintf(line, sizeof(line), "%d", its);
+	dying = (struct worker){ .tid = dead.pid };
+	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
+	ASSERT_EQ(0, kill(dead.pid, SIGKILL));
+	EXPECT_TRUE(worker_sleeps_in(&dying, "iommu_detach_device_pasid"));
+	EXPECT_EQ(0, entry_of(&self->pci, its));
+	/* Its file names it until then, and tells so at once, as others do. */
+	EXPECT_TRUE(processes_become(self->s.fd, line));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));
-	EXPECT_EQ(0, process_unbind(self->s.fd));
+	EXPECT_EQ(0, waitpid(dead.pid, NULL, WNOHANG));
+	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, worker_join(&holder));
+	EXPECT_EQ(0, bound_kill(&dead));
+	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
-	/* Now it is free, and the first: who asks gets it, as soon as the memory is gone. */
-	for (int ms = 0; ms < EVENT_MS && again != its; ms += 10) {
-		again = bound_start(&dead, self->o.fd, self->lab, &self->other);
-		ASSERT_GT(again, 0);
-		ASSERT_EQ(0, bound_kill(&dead));
-		EXPECT_TRUE(processes_become(self->o.fd, ""));
-		poll(NULL, 0, 10);
-	}
-	EXPECT_EQ(its, again);
 }
 
 #define AT_ONCE 6
@@ -477,33 +426,6 @@ TEST_F(sva_death, many)
 	TH_LOG("up to %d at once", most);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
-}
-
-/*
- * A reset puts into the IOMMU what was there before, but not the dead: bonds that are only
- * waiting for their end do not keep it from being made, and do not come back.
- */
-TEST_F(sva_death, reset_before_the_bond_ends)
-{
-	struct bound_child first, dead;
-	struct delay delay;
-	int its;
-
-	ASSERT_GT(bound_start(&first, self->o.fd, self->lab, &self->other), 0);
-	its = bound_start(&dead, self->s.fd, self->lab, &self->pci);
-	ASSERT_GT(its, 0);
-	EXPECT_EQ(-EBUSY, xioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
-	/* What is waited for of the other device, all wait for. */
-	ASSERT_TRUE(delay_begin(&delay, self->lab, self->o.fd, &self->other));
-	ASSERT_EQ(0, bound_kill(&first));
-	ASSERT_EQ(0, bound_kill(&dead));
-	EXPECT_FALSE(worker_ended(&delay.caller));
-	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
-	EXPECT_EQ(0, xioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->pci));
-	EXPECT_EQ(0, delay_end(&delay));
-	EXPECT_EQ(0, process_unbind(self->o.fd));
-	EXPECT_TRUE(processes_become(self->o.fd, ""));
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets and processes that are bound: one keeps the other out.  And signals, which may
- * come while a process is being bound.
+ * Resets that user space asks for end the bonds of what they reset.  And signals, which may come
+ * while a process is being bound.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,6 +20,7 @@
 #include "lib/test.h"
 
 #define ROUNDS 40
+#define NO_SET "no two such devices of two groups on one bus"
 
 FIXTURE(sva_reset) {
 	struct pci a, b;
@@ -51,87 +52,164 @@ static int reset(int fd)
 	return xioctl(fd, VFIO_DEVICE_RESET, NULL);
 }
 
-/* A device that works for a process is not reset, and what was refused did nothing. */
+/* A reset ends the bonds of the device, and the process can be bound again. */
 TEST_F(sva_reset, device)
 {
 	struct session s;
-	uint32_t pasid;
+	uint32_t pasid, again;
 	void *bar;
 
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	ASSERT_EQ(0, cdev_enable_dma(s.fd));
 	bar = cdev_map_bar(s.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
-	ASSERT_EQ(0, reset(s.fd));
-	ASSERT_EQ(0, cdev_enable_dma(s.fd));
 	svadev_write(bar, SVADEV_REG_SCRATCH, 0x5a5a0001);
 
 	ASSERT_EQ(0, process_bind(s.fd, &pasid));
-	EXPECT_EQ(-EBUSY, reset(s.fd));
-	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
-	EXPECT_EQ(0x5a5a0001, svadev_read(bar, SVADEV_REG_SCRATCH));
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
-	ASSERT_EQ(0, process_unbind(s.fd));
-	EXPECT_NE(-EBUSY, hot_reset_owned(s.fd));
 	EXPECT_EQ(0, reset(s.fd));
+	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_TRUE(processes_become(s.fd, ""));
+	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	ASSERT_EQ(0, cdev_enable_dma(s.fd));
 	EXPECT_EQ(0, svadev_read(bar, SVADEV_REG_SCRATCH));
-	/* And a reset leaves nothing that would keep a process out. */
-	EXPECT_EQ(0, process_bind(s.fd, &pasid));
+
+	ASSERT_EQ(0, process_bind(s.fd, &again));
+	EXPECT_EQ(pasid, again);
+	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
 	munmap(bar, SVADEV_BAR_SIZE);
 	session_close(&s);
 }
 
-/* One that a process is bound to by its container. */
+/* The process of another who holds the file is no veto: it learns of the reset by ENOENT. */
+TEST_F(sva_reset, of_another)
+{
+	struct bound_child child;
+	struct session s;
+	int pasid;
+
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	pasid = bound_start(&child, s.fd, self->lab, &self->a);
+	ASSERT_GT(pasid, 0);
+	EXPECT_EQ(0, reset(s.fd));
+	EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
+	EXPECT_EQ(-ENOENT, bound_call(&child, BOUND_UNBIND));
+	EXPECT_EQ(pasid, bound_call(&child, BOUND_BIND));
+	EXPECT_EQ(0, bound_call(&child, BOUND_UNBIND));
+	EXPECT_EQ(0, bound_end(&child));
+	session_close(&s);
+}
+
+/* In a container a process is bound to all devices or to none: the reset of one ends its bonds. */
 TEST_F(sva_reset, container)
 {
 	struct boxed box = BOXED_NONE, second = BOXED_NONE;
+	uint32_t pasid, again;
 
 	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+		SKIP(return, NO_CONTAINERS);
 	ASSERT_EQ(0, boxed_open(&self->a, &box));
 	ASSERT_EQ(0, boxed_join(&self->b, box.container, &second));
-	ASSERT_EQ(0, process_bind(box.container, NULL));
-	EXPECT_EQ(-EBUSY, reset(box.fd));
-	EXPECT_EQ(-EBUSY, reset(second.fd));
-	EXPECT_EQ(-EBUSY, hot_reset_owned(second.fd));
-	ASSERT_EQ(0, process_unbind(box.container));
-	EXPECT_EQ(0, reset(box.fd));
+	ASSERT_EQ(0, process_bind(box.container, &pasid));
 	EXPECT_EQ(0, reset(second.fd));
+	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_EQ(-ENOENT, process_unbind(box.container));
+	ASSERT_EQ(0, process_bind(box.container, &again));
+	EXPECT_EQ(pasid, again);
+	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	ASSERT_EQ(0, process_unbind(box.container));
 	close(second.fd);
 	close(second.group);
 	boxed_close(&box);
 }
 
-/* The set is reset together: a process that is bound to one of it keeps all from it. */
+/* Two devices of a set, each in a group of its own; false if there are none. */
+static bool find_set(struct pci *a, struct pci *b)
+{
+	return !pci_find_siblings(SVADEV, a, b) && a->group != b->group;
+}
+
+/* The set is reset together, and the bonds of all its devices end; of one reset alone, its own. */
 TEST_F(sva_reset, set)
 {
 	struct session s, other;
 	struct pci a, b;
 
-	if (pci_find_siblings(SVADEV, &a, &b) || a.group == b.group)
-		SKIP(return, "no two such devices of two groups on one bus");
+	if (!find_set(&a, &b))
+		SKIP(return, NO_SET);
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, session_open(&a, &s));
 	other = (struct session){ .fd = cdev_open(&b), .iommufd = -1 };
 	ASSERT_GE(other.fd, 0);
 	ASSERT_EQ(0, cdev_bind(other.fd, s.iommufd, NULL));
 	ASSERT_EQ(0, process_bind(other.fd, NULL));
-	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
-	EXPECT_EQ(-EBUSY, hot_reset_owned(other.fd));
-	/* The one alone can be reset by itself. */
-	EXPECT_EQ(-EBUSY, reset(other.fd));
 	EXPECT_EQ(0, reset(s.fd));
-	ASSERT_EQ(0, process_unbind(other.fd));
+	EXPECT_EQ(1, pasid_entries(&b));
+	ASSERT_EQ(0, process_bind(s.fd, NULL));
 	EXPECT_EQ(0, hot_reset_owned(s.fd));
-	EXPECT_EQ(0, process_bind(s.fd, NULL));
-	EXPECT_EQ(-EBUSY, hot_reset_owned(other.fd));
+	EXPECT_EQ(0, pasid_entries(&a));
+	EXPECT_EQ(0, pasid_entries(&b));
+	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
+	EXPECT_EQ(-ENOENT, process_unbind(other.fd));
 	close(other.fd);
-	EXPECT_EQ(-EBUSY, hot_reset_owned(s.fd));
 	session_close(&s);
 }
 
-/* Processes that have ended do not count, whether or not their bonds have been taken away. */
+/* By groups in two containers: the descriptors say whose devices are reset. */
+TEST_F(sva_reset, set_of_containers)
+{
+	struct boxed one = BOXED_NONE, two = BOXED_NONE;
+	struct pci a, b;
+
+	if (access(CONTAINER, F_OK))
+		SKIP(return, NO_CONTAINERS);
+	if (!find_set(&a, &b))
+		SKIP(return, NO_SET);
+	ASSERT_EQ(0, boxed_open(&a, &one));
+	ASSERT_EQ(0, boxed_open(&b, &two));
+	ASSERT_EQ(0, process_bind(one.container, NULL));
+	ASSERT_EQ(0, process_bind(two.container, NULL));
+	/* Not without the other group, nor with a file that is none, nor without any. */
+	EXPECT_EQ(-EINVAL, hot_reset(one.fd, 1, (int32_t[]){ one.group }));
+	EXPECT_EQ(-EINVAL, hot_reset(one.fd, 2, (int32_t[]){ one.group, two.container }));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(one.fd));
+	EXPECT_EQ(1, pasid_entries(&a));
+	EXPECT_EQ(1, pasid_entries(&b));
+	EXPECT_EQ(0, hot_reset(one.fd, 2, (int32_t[]){ one.group, two.group }));
+	EXPECT_EQ(0, pasid_entries(&a));
+	EXPECT_EQ(0, pasid_entries(&b));
+	EXPECT_EQ(-ENOENT, process_unbind(one.container));
+	EXPECT_EQ(-ENOENT, process_unbind(two.container));
+	boxed_close(&one);
+	boxed_close(&two);
+}
+
+/* A hot reset of a set that is not all the caller's is refused and ends nobody's bonds. */
+TEST_F(sva_reset, set_of_strangers)
+{
+	struct session s, stranger;
+	struct vfio_pci_hot_reset bad = { .argsz = sizeof(bad), .flags = 1 };
+	struct pci a, b;
+
+	if (!find_set(&a, &b))
+		SKIP(return, NO_SET);
+	ASSERT_EQ(0, session_open(&a, &s));
+	ASSERT_EQ(0, session_open(&b, &stranger));
+	ASSERT_EQ(0, process_bind(s.fd, NULL));
+	ASSERT_EQ(0, process_bind(stranger.fd, NULL));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
+	EXPECT_EQ(-EINVAL, xioctl(s.fd, VFIO_DEVICE_PCI_HOT_RESET, &bad));
+	EXPECT_EQ(-EFAULT, xioctl(s.fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+	EXPECT_EQ(1, pasid_entries(&a));
+	EXPECT_EQ(1, pasid_entries(&b));
+	EXPECT_EQ(0, process_unbind(s.fd));
+	EXPECT_EQ(0, process_unbind(stranger.fd));
+	session_close(&stranger);
+	session_close(&s);
+}
+
+/* A process that ends leaves nothing that a reset would put back. */
 TEST_F(sva_reset, after_death)
 {
 	struct session s;
@@ -142,8 +220,9 @@ TEST_F(sva_reset, after_death)
 		int pasid = bound_start(&child, s.fd, self->lab, &self->a);
 
 		ASSERT_GT(pasid, 0);
-		EXPECT_EQ(-EBUSY, reset(s.fd));
 		EXPECT_EQ(0, bound_kill(&child));
+		/* Nor does anything wait for a work queue. */
+		EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
 		ASSERT_EQ(0, reset(s.fd));
 		EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
 		EXPECT_TRUE(processes_become(s.fd, ""));
@@ -164,9 +243,12 @@ static int bind_and_unbind(void *arg)
 	while (!atomic_load(&c->stop)) {
 		int ret = process_bind(c->fd, NULL);
 
+		/* Refused in the middle of a reset, or ended by the next one. */
+		if (ret && ret != -EBUSY)
+			return ret;
 		if (!ret)
 			ret = process_unbind(c->fd);
-		if (ret && ret != -EBUSY)
+		if (ret && ret != -EBUSY && ret != -ENOENT)
 			return ret;
 		if (!ret)
 			atomic_fetch_add(&c->done, 1);
@@ -174,7 +256,7 @@ static int bind_and_unbind(void *arg)
 	return 0;
 }
 
-/* Both at once: each is done or refused, and of both some are done. */
+/* Both at once, of which each is done some time. */
 TEST_F(sva_reset, race)
 {
 	struct churn churn = {};

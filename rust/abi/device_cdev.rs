@@ -3,6 +3,7 @@
 //! `device_cdev.c` and the file operations of `vfio_main.c`: `/dev/vfio/devices/vfioX`, and what
 //! `VFIO_GROUP_GET_DEVICE_FD` gives.
 
+use super::group;
 use crate::{
     bindings,
     file::DeviceFile,
@@ -130,7 +131,7 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 /// Called by the VFS.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
     // SAFETY: The file is open with our operations.
-    let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg));
+    let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg), group::of_file);
     // CAST: Both widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }

@@ -15,7 +15,7 @@ use crate::{
     LocalModule,
 };
 use kernel::{
-    fs::File,
+    fs::{File, LocalFile},
     module::this_module,
     prelude::*,
     sync::{Arc, ArcBorrow},
@@ -110,6 +110,12 @@ pub(super) unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow
         core::ptr::eq((*file).f_op, FOPS.as_raw())
             .then(|| Arc::<Group>::borrow((*file).private_data))
     }
+}
+
+/// As [`group_of`], of a file that is held.
+pub(super) fn of_file(file: &LocalFile) -> Option<Arc<Group>> {
+    // SAFETY: The file is held.
+    unsafe { group_of(file.as_ptr()) }.map(Into::into)
 }
 
 /// # Safety

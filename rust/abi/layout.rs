@@ -35,6 +35,7 @@ same_layout!(uapi::feature::LoggingControl, vfio_device_feature_dma_logging_cont
 same_layout!(uapi::feature::LoggingRange, vfio_device_feature_dma_logging_range: iova, length);
 same_layout!(uapi::feature::LoggingReport, vfio_device_feature_dma_logging_report:
     iova, length, page_size, bitmap);
+same_layout!(uapi::reset::Layout, vfio_pci_hot_reset: argsz, flags, count);
 same_layout!(uapi::sva::BindLayout, vfio_bind_process: argsz, flags, pasid, __reserved);
 same_layout!(uapi::sva::UnbindLayout, vfio_unbind_process: argsz, flags);
 same_layout!(uapi::sva::Feature, vfio_device_feature_sva: flags, max_pasids);

@@ -13,7 +13,7 @@
 //! taken before.
 
 use crate::{
-    container::Container,
+    container::{Container, ContainerAccess},
     group::ContainerUse,
     kapi::{
         capability,
@@ -22,10 +22,12 @@ use crate::{
         module::ModuleRef,
         vfio::{
             ops::{Closing, Opened},
-            Device, Open, RegistrationRef, SetLocked,
+            set::DevSetGuard,
+            Device, Open, Registered, RegistrationRef, SetLocked,
         },
     },
     refusal::{Because, Reason, Refusal},
+    sva::Apart,
 };
 use kernel::{
     prelude::*,
@@ -111,6 +113,14 @@ impl OpenBackend {
         }
     }
 
+    /// The way to memory by a container that has a backend.
+    fn container_access(&self) -> Option<&ContainerAccess> {
+        match self {
+            Self::Container(open) => Some(open.usage.as_ref().ok()?.access()),
+            Self::Iommufd(_) | Self::NoIommu(_) => None,
+        }
+    }
+
     /// Attaches the address space that the ioctls of containers work on.
     ///
     /// # Errors
@@ -190,16 +200,24 @@ impl OpenDevice {
     }
 
     /// Opens the device by way of its group, for the first time or once more.  The first time, the
-    /// address space that an iommufd keeps for it is attached.
+    /// address space that an iommufd keeps for it is attached.  Takes the set's lock.
     ///
-    /// `first` is taken by a first open that succeeds, and else left to be dropped without the
-    /// lock.
+    /// `first` is taken by a first open that succeeds.
     ///
     /// # Errors
     ///
     /// `EINVAL` when it is open by another backend, where the C core mixes up the two; for a first
     /// open `EPERM` as for [`OpenBackend::permit`], and those of [`first`](Self::first).
     pub(crate) fn by_group(
+        device: &Device<Registered>,
+        first: &mut Option<FirstOpen>,
+    ) -> Result<Self, Refusal> {
+        let access = first.as_ref().and_then(|f| f.backend.container_access());
+        let (_apart, mut locked) = lock_apart(device, 0, access);
+        Self::by_group_locked(&mut locked, first)
+    }
+
+    fn by_group_locked(
         locked: &mut SetLocked<'_>,
         first: &mut Option<FirstOpen>,
     ) -> Result<Self, Refusal> {
@@ -300,14 +318,35 @@ impl OpenDevice {
 impl Drop for OpenDevice {
     fn drop(&mut self) {
         let (device, closing) = self.opened.closing();
-        // Before the driver resets the device, and not under the set's lock: page requests that are
-        // on their way are waited for.
-        device.state().processes().clear();
-        let mut locked = device.lock_set();
+        let state = device.state();
+        // Before the driver resets the device.
+        state.processes().end_all();
+        let access = state.container();
+        let (apart, mut locked) = lock_apart(device, 1, access.as_ref());
         let first = close(&mut locked, closing);
         drop(locked);
+        // While the group is still in its container.
+        drop(apart);
         drop(first);
     }
+}
+
+/// Takes the lock of a device's set.  If the device has `count` opens then, the next step resets it:
+/// until the first result is dropped, the processes of its container have no bonds with it.
+///
+/// Bonds do not end under the lock, for page requests in flight are waited for.
+fn lock_apart<'a>(
+    device: &'a Device<Registered>,
+    count: u32,
+    access: Option<&ContainerAccess>,
+) -> (Option<Apart>, DevSetGuard<'a>) {
+    let locked = device.lock_set();
+    let Some(access) = access.filter(|_| locked.open_count() == count) else {
+        return (None, locked);
+    };
+    drop(locked);
+    let apart = access.part_from_processes();
+    (apart, device.lock_set())
 }
 
 /// Closes.  The last close gives what the first open took, to be dropped without the lock.

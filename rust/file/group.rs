@@ -195,11 +195,7 @@ fn open_device(
     let backend = backend.because(Reason::NoContainer)?;
     // What KVM says later counts at the next first open.
     let mut first = Some(FirstOpen::new(backend, group.kvm().get()));
-    let mut locked = registration.lock_set();
-    let open = OpenDevice::by_group(&mut locked, &mut first);
-    drop(locked);
-    drop(first);
-    let open = Granted::Group(open?);
+    let open = Granted::Group(OpenDevice::by_group(registration, &mut first)?);
     file.held.set_bound();
     file.gate.open(open);
     Ok(file)

@@ -54,8 +54,7 @@ fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u3
     check(file)?;
     bind_caller(arg, |mm| {
         let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
-        let processes = file.state().processes();
-        processes.bind(mm, core::iter::once(&group))
+        file.state().processes().bind(mm, &group)
     })
 }
 

@@ -5,6 +5,7 @@
 use super::{
     device::as_raw,
     iommu::IommuGroup,
+    pm_runtime::Powered,
     restartable,
     vfio::{self, Open},
 };
@@ -13,11 +14,14 @@ use core::ptr::NonNull;
 use kernel::{device::Device, mm::MmWithUser, prelude::*, sync::aref::ARef};
 
 /// What lets a device use an address space, by the address space's PASID.  The address space, if
-/// not what is mapped in it, and its PASID are kept.  Ends when dropped.
+/// not what is mapped in it, and its PASID are kept; and the device is kept powered, for changes of
+/// mappings are told to it.  Ends when dropped.
 pub(crate) struct Bond {
     handle: NonNull<bindings::iommu_sva>,
     group: IommuGroup,
-    /// The bond does not keep it.
+    /// Dropped after the IOMMU core has forgotten the bond.
+    _power: Powered<ARef<Device>>,
+    /// The IOMMU core's bond does not keep it.
     _dev: ARef<Device>,
 }
 
@@ -34,8 +38,9 @@ impl Bond {
     ///
     /// In this order: `EPERM` when the group has more devices; `EOPNOTSUPP` behind an IOMMU whose
     /// driver [`loses_pasids`]; `ENOSPC` when its device has no PASIDs, be the address space's
-    /// known or not; those of `iommu_sva_bind_device()`, of which `vfio_sva.h` tells, with
-    /// `ERESTARTSYS` when a signal comes.
+    /// known or not; `EIO` when it cannot be resumed; those of `iommu_sva_bind_device()`, of which
+    /// `vfio_sva.h` tells, with `EBUSY` while the device is being reset and `ERESTARTSYS` when a
+    /// signal comes.
     pub(crate) fn new(group: &IommuGroup, mm: &MmWithUser) -> Result<Self> {
         let dev = group.sole_device().ok_or(EPERM)?;
         if loses_pasids(&dev) {
@@ -44,6 +49,7 @@ impl Bond {
         if pasids_of(&dev) == 0 {
             return Err(ENOSPC);
         }
+        let power = Powered::resume_and_get(dev.clone())?;
         // SAFETY: Both are valid, and the address space has users.
         let raw = unsafe { bindings::vfio_helper_iommu_sva_bind_device(as_raw(&dev), mm.as_raw()) };
         let handle =
@@ -51,6 +57,7 @@ impl Bond {
         Ok(Self {
             handle,
             group: group.clone(),
+            _power: power,
             _dev: dev,
         })
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! References on modules (`include/linux/module.h`) and the parameter of this one.
+//! References on modules (`include/linux/module.h`) and the parameters of this one.
 
 use crate::bindings;
 use kernel::prelude::*;
@@ -53,6 +53,14 @@ impl Drop for ModuleRef {
 pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
     // SAFETY: A plain `bool` of the module's own (params.c), written by the parameter code.
     unsafe { core::ptr::read_volatile(&raw const bindings::vfio_noiommu) }
+}
+
+/// The parameter `max_bound_processes`, as it is now.
+///
+/// It can change at any time: read it once for each decision.
+pub(crate) fn max_bound_processes() -> u32 {
+    // SAFETY: A plain `unsigned int` of the module's own (params.c), written by the parameter code.
+    unsafe { core::ptr::read_volatile(&raw const bindings::vfio_max_bound_processes) }
 }
 
 /// Prints an informational line without the module's name in front of it.

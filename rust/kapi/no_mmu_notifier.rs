@@ -10,10 +10,17 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 
-/// Someone who would be told.
+/// Who would end an address space.
+#[allow(dead_code)] // There is nobody who tells.
+pub(crate) enum Releaser {
+    Task,
+    KernelThread,
+}
+
+/// The one who would be told.
 pub(crate) trait Listener: Send + Sync + 'static {
     #[allow(dead_code)] // There is nobody who calls it.
-    fn mm_released(this: ArcBorrow<'_, Self>);
+    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 }
 
 /// Of which there is none.
@@ -35,3 +42,6 @@ impl<T: Listener> Watch<T> {
         match self.0 {}
     }
 }
+
+/// Nothing to wait for.
+pub(crate) struct Synchronize;

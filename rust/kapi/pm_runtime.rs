@@ -3,20 +3,21 @@
 //! Runtime power management (`include/linux/pm_runtime.h`).
 
 use crate::bindings;
+use core::ops::Deref;
 use kernel::{device::Device, prelude::*};
 
 /// Keeps a device powered; lets go, asynchronously, when dropped.
-pub(crate) struct Powered<'a>(Option<&'a Device>);
+pub(crate) struct Powered<D: Deref<Target = Device>>(Option<D>);
 
-impl<'a> Powered<'a> {
+impl<D: Deref<Target = Device>> Powered<D> {
     /// Resumes the device, if its driver does power management at all.
     ///
     /// # Errors
     ///
     /// `EIO` when the device could not be resumed; the reason is logged, rate-limited.
     #[inline]
-    pub(crate) fn resume_and_get(dev: &'a Device) -> Result<Self> {
-        let raw = super::device::as_raw(dev);
+    pub(crate) fn resume_and_get(dev: D) -> Result<Self> {
+        let raw = super::device::as_raw(&dev);
         // SAFETY: `dev` is valid; it is bound to the driver that has it open.
         let managed = unsafe { (*raw).driver.as_ref() }.is_some_and(|driver| !driver.pm.is_null());
         if !managed {
@@ -34,10 +35,10 @@ impl<'a> Powered<'a> {
     }
 }
 
-impl Drop for Powered<'_> {
+impl<D: Deref<Target = Device>> Drop for Powered<D> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(dev) = self.0 {
+        if let Some(dev) = &self.0 {
             // SAFETY: `dev` is valid; this puts what `resume_and_get()` got.
             unsafe { bindings::vfio_helper_pm_runtime_put(super::device::as_raw(dev)) }
         }

@@ -9,8 +9,8 @@ use kernel::{
     workqueue::{HasWork, Queue},
 };
 
-/// A work queue that executes one item at a time; drained and gone when dropped, which its own
-/// work must not do.
+/// A work queue of the module's own; drained and gone when dropped, which its own work must not
+/// do.
 pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: Work queues do their own locking.
@@ -19,6 +19,8 @@ unsafe impl Send for OwnedQueue {}
 unsafe impl Sync for OwnedQueue {}
 
 impl OwnedQueue {
+    /// One that executes one item at a time.
+    ///
     /// # Errors
     ///
     /// `ENOMEM`.
@@ -26,6 +28,17 @@ impl OwnedQueue {
         // SAFETY: `name` is a static string.
         let raw =
             unsafe { bindings::vfio_helper_create_singlethread_workqueue(name.as_char_ptr()) };
+        Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
+    }
+
+    /// One whose items do not wait for one another, on any processor.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_unbound(name: &'static CStr) -> Result<Self> {
+        // SAFETY: `name` is a static string.
+        let raw = unsafe { bindings::vfio_helper_alloc_unbound_workqueue(name.as_char_ptr()) };
         Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
     }
 

@@ -230,6 +230,8 @@ def unloads():
 
 # What modinfo says of ours in other words; see Documentation/differences-from-c.rst.
 OTHER_WORDS = {"filename", "intree", "srcversion", "parm"}
+# D16
+OUR_PARAMETERS = {"max_bound_processes": "(uint)"}
 
 
 # semantics: 2-5, 7.  The same fields as the kernel's own
@@ -248,8 +250,11 @@ def fields():
     equal("version", theirs["version"], {"0.3"})
     equal("alias", theirs["alias"], {"char-major-10-196", "devname:vfio/vfio"})
     for module in "vfio", THEIRS:
-        name, _, kind = said("modinfo", "-p", module).strip().partition(":")
-        equal("parameter", (name, kind.rsplit(" ", 1)[1]), ("enable_unsafe_noiommu_mode", "(bool)"))
+        lines = [line.partition(":") for line in said("modinfo", "-p", module).splitlines()]
+        wanted = {"enable_unsafe_noiommu_mode": "(bool)"}
+        if module == "vfio" and CORE == "rust":
+            wanted |= OUR_PARAMETERS
+        equal("parameters", {name: text.rsplit(" ", 1)[1] for name, _, text in lines}, wanted)
 
 
 # semantics: 3, 4.  By anybody

@@ -130,25 +130,30 @@ impl Device<Registered> {
         }
     }
 
-    /// The core's states of all devices in the device's set.
+    /// The core's states of all devices in the device's set, if `f` is true of each of them: its first
+    /// argument is this device, the second the other.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn states_of_set(&self) -> Result<KVec<Arc<State>>> {
+    pub(crate) fn states_of_set(
+        &self,
+        mut f: impl FnMut(&SetLocked<'_>, &SetLocked<'_>) -> bool,
+    ) -> Result<Option<KVec<Arc<State>>>> {
         let mut states = KVec::new();
-        let mut result = Ok(());
+        let mut result = Ok(true);
+        let own = SetLocked { device: self };
         let _guard = lock(self).lock();
         // SAFETY: The set's lock is held; a member is a device until it has left.
         unsafe {
             for_each_member((*self.as_raw()).dev_set, |member| {
-                let state = Device::<Normal>::from_raw(member).state();
-                result = states.push(state.into(), GFP_KERNEL);
-                result.is_ok()
+                let device = Device::<Normal>::from_raw(member);
+                let pushed = states.push(device.state().into(), GFP_KERNEL);
+                result = pushed.map(|()| f(&own, &SetLocked { device }));
+                matches!(result, Ok(true))
             })
         };
-        result?;
-        Ok(states)
+        Ok(result?.then_some(states))
     }
 }
 
@@ -225,6 +230,21 @@ impl<'a> SetLocked<'a> {
         let kvm = kvm.map_or(core::ptr::null_mut(), KvmRef::as_raw);
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).kvm = kvm }
+    }
+
+    /// Whether the device is bound to the same iommufd as `other`, or to none.
+    pub(crate) fn is_bound_as(&self, other: &SetLocked<'_>) -> bool {
+        #[cfg(CONFIG_IOMMUFD)]
+        {
+            let ctx =
+                |locked: &SetLocked<'_>| locked.iommufd_device().map(iommufd::BoundDevice::ctx);
+            ctx(self).is_none_or(|own| ctx(other) == Some(own))
+        }
+        #[cfg(not(CONFIG_IOMMUFD))]
+        {
+            let _ = other;
+            false
+        }
     }
 
     /// User space's choice of the second precopy format ends with the last close.

@@ -25,8 +25,8 @@ struct VfioUnbindProcess {
     flags: u32,
 }
 
-ioctl_io_nr!(VFIO_BIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 140);
-ioctl_io_nr!(VFIO_UNBIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 141);
+ioctl_io_nr!(VFIO_BIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 26);
+ioctl_io_nr!(VFIO_UNBIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 27);
 
 /// This process, bound to the devices of a file; until it is dropped.
 pub struct Bond<'a> {
