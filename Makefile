@@ -108,7 +108,7 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-layout check-exports check-patch check-semantics check-doc
+CHECKS := fmt-check clippy check-variants check-unsafe check-layout check-exports check-uapi check-patch check-semantics check-doc
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -170,6 +170,7 @@ help:
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's
+# help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
 # help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
