@@ -263,10 +263,13 @@ impl Group {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
         let provided = matches!(inner.users, Users::GroupFile(Provision::Set(_)));
-        Ok(Status {
-            provided,
-            viable: provided || !group.dma_owner_claimed(),
-        })
+        let viable = provided || {
+            let group = group.clone();
+            // The IOMMU core may hold its lock of the group over page requests in flight.
+            drop(inner);
+            !group.dma_owner_claimed()
+        };
+        Ok(Status { provided, viable })
     }
 
     /// Sets what the group's devices reach memory by.  An iommufd is prepared for the ioctls of

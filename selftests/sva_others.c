@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whose wait is nobody else's: the end of a bond can wait for page requests of the device as long as
+ * a page takes to come.  Here it waits for the lock of the device's group, which the laboratory
+ * holds.  And a hot reset whose argument does not come.
+ */
+#include <fcntl.h>
+
+#include "lib/bound.h"
+#include "lib/cdev.h"
+#include "lib/container.h"
+#include "lib/hot_reset.h"
+#include "lib/iommufd.h"
+#include "lib/pasid_table.h"
+#include "lib/sva.h"
+#include "lib/sva_lab.h"
+#include "lib/svadev.h"
+#include "lib/task.h"
+#include "lib/test.h"
+#include "lib/uffd.h"
+
+FIXTURE(sva_others) {
+	struct pci a, b;
+	int lab;
+};
+
+FIXTURE_SETUP(sva_others)
+{
+	/* A kernel without SVA has no such module; the core in C has no processes, and resets. */
+	self->lab = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->lab))
+		SKIP(return, NO_SVA_DEVICES);
+	ASSERT_GE(self->lab, 0);
+	ASSERT_EQ(0, pci_to_vfio(&self->a));
+	ASSERT_EQ(0, pci_to_vfio(&self->b));
+}
+
+FIXTURE_TEARDOWN(sva_others)
+{
+	if (self->lab < 0)
+		return;
+	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_EQ(0, pasid_entries(&self->b));
+	sva_lab_close(self->lab);
+}
+
+struct device {
+	int lab;
+	const struct pci *pci;
+};
+
+static int hold(void *arg)
+{
+	const struct device *d = arg;
+
+	return sva_lab_hold(d->lab, d->pci);
+}
+
+static int unset(void *arg)
+{
+	return group_unset(*(int *)arg);
+}
+
+static int unbind_driver(void *arg)
+{
+	return pci_unbind(arg);
+}
+
+/* All that somebody does with another device, in one task. */
+static int use(void *arg)
+{
+	const struct pci *pci = arg;
+	struct boxed box = BOXED_NONE;
+	struct session s;
+	char text[512];
+	int ret = session_open(pci, &s);
+
+	if (ret)
+		return ret;
+	snprintf(text, sizeof(text), "/proc/self/fdinfo/%d", s.fd);
+	ret = sysfs_read(text, text, sizeof(text));
+	session_close(&s);
+	if (ret < 0)
+		return ret;
+	ret = boxed_open(pci, &box);
+	boxed_close(&box);
+	if (ret)
+		return ret;
+	/* Registration and its end go by the table of groups. */
+	ret = pci_unbind(pci);
+	return ret ? ret : pci_to_vfio(pci);
+}
+
+/* Does it end by itself, and well? */
+static bool ends(struct worker *w)
+{
+	for (int ms = 0; ms < EVENT_MS && !worker_ended(w); ms += 10)
+		usleep(10000);
+	return worker_ended(w) && !worker_join(w);
+}
+
+/* A group that leaves its container, and then its driver, while the bond's end waits. */
+TEST_F(sva_others, leaving_group)
+{
+	struct device device = { self->lab, &self->a };
+	struct worker holder, leaver, remover, other;
+	struct boxed box = BOXED_NONE;
+
+	if (!core_is_rust())
+		SKIP(return, NO_PROCESSES);
+	if (access(CONTAINER, F_OK))
+		SKIP(return, NO_CONTAINERS);
+	ASSERT_EQ(0, boxed_open(&self->a, &box));
+	close_fd(&box.fd);
+	ASSERT_EQ(0, process_bind(box.container, NULL));
+	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
+	ASSERT_EQ(0, worker_start(&leaver, unset, &box.group));
+	ASSERT_TRUE(worker_sleeps_in(&leaver, "iommu_detach_device_pasid"));
+	/* Nothing is set any more, and the container's other calls do not wait. */
+	EXPECT_EQ(-EINVAL, group_unset(box.group));
+	EXPECT_EQ(-EINVAL, group_set(box.group, box.container));
+	EXPECT_LT(0, container_check(box.container, VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, worker_start(&remover, unbind_driver, &self->a));
+	EXPECT_TRUE(ends(&remover));
+	ASSERT_EQ(0, worker_start(&other, use, &self->b));
+	EXPECT_TRUE(ends(&other));
+	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, worker_join(&holder));
+	EXPECT_EQ(0, worker_join(&leaver));
+	boxed_close(&box);
+	EXPECT_EQ(0, pci_to_vfio(&self->a));
+}
+
+static int reset_often(void *arg)
+{
+	int fd = *(int *)arg, ret;
+
+	for (int i = 0; i < 20; i++) {
+		ret = xioctl(fd, VFIO_DEVICE_RESET, NULL);
+		/* The driver says so when somebody else has the device's lock. */
+		if (ret && ret != -EAGAIN)
+			return ret;
+	}
+	return 0;
+}
+
+/* On both cores: a group joins a container while a device of it is being reset. */
+TEST_F(sva_others, joining_group)
+{
+	struct boxed box = BOXED_NONE;
+	struct worker w;
+	int group, rounds = 0;
+
+	if (access(CONTAINER, F_OK))
+		SKIP(return, NO_CONTAINERS);
+	ASSERT_EQ(0, boxed_open(&self->a, &box));
+	group = group_open(&self->b);
+	ASSERT_GE(group, 0);
+	ASSERT_EQ(0, worker_start(&w, reset_often, &box.fd));
+	while (!worker_ended(&w)) {
+		ASSERT_EQ(0, group_set(group, box.container));
+		ASSERT_EQ(0, group_unset(group));
+		rounds++;
+	}
+	EXPECT_EQ(0, worker_join(&w));
+	TH_LOG("%d rounds", rounds);
+	close(group);
+	boxed_close(&box);
+}
+
+struct call {
+	int fd;
+	void *arg;
+};
+
+static int hot_reset_with(void *arg)
+{
+	const struct call *c = arg;
+
+	return xioctl(c->fd, VFIO_DEVICE_PCI_HOT_RESET, c->arg);
+}
+
+/* On both cores: a hot reset whose argument does not come holds nothing of anybody. */
+TEST_F(sva_others, hot_reset_that_waits)
+{
+	struct vfio_pci_hot_reset bad = { .argsz = sizeof(bad), .flags = 1 };
+	struct session s, stranger;
+	struct pci a, b;
+	struct stall stall;
+	struct worker w;
+	struct call call;
+	char page[4096] = { 0 };
+
+	if (pci_find_siblings(SVADEV, &a, &b) || a.group == b.group)
+		SKIP(return, "no two such devices of two groups on one bus");
+	ASSERT_EQ(0, pci_to_vfio(&b));
+	ASSERT_EQ(0, session_open(&a, &s));
+	if (core_is_rust())
+		ASSERT_EQ(0, process_bind(s.fd, NULL));
+	ASSERT_EQ(0, stall_open(&stall));
+	call = (struct call){ s.fd, stall.page };
+	ASSERT_EQ(0, worker_start(&w, hot_reset_with, &call));
+	ASSERT_EQ(0, stall_wait(&stall));
+	/* The other one's user opens, binds, binds itself, closes. */
+	ASSERT_EQ(0, session_open(&b, &stranger));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, process_bind(stranger.fd, NULL));
+		EXPECT_EQ(0, process_unbind(stranger.fd));
+	}
+	session_close(&stranger);
+	memcpy(page, &bad, sizeof(bad));
+	EXPECT_EQ(0, stall_release(&stall, page));
+	EXPECT_EQ(-EINVAL, worker_join(&w));
+	if (core_is_rust())
+		EXPECT_EQ(0, process_unbind(s.fd));
+	stall_close(&stall);
+	session_close(&s);
+}
+
+TEST_HARNESS_MAIN
