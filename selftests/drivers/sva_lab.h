@@ -43,4 +43,42 @@ struct sva_lab_args {
 #define SVA_LAB_HOLD		SVA_LAB_DO(7)
 #define SVA_LAB_LET_GO		SVA_LAB_DO(8)
 
+/*
+ * One transfer of the device, marked with a PASID (sva_lab_dma.c).  Both addresses are those
+ * of the PASID, or one is in the device itself, whose memory is then the caller's.
+ */
+enum sva_lab_dma_kind {
+	SVA_LAB_DMA_COPY = 1,
+	SVA_LAB_DMA_READ,	/* to is in the device */
+	SVA_LAB_DMA_WRITE,	/* from is in the device */
+};
+
+enum sva_lab_dma_result {
+	/* All of it was moved. */
+	SVA_LAB_DMA_DONE = 1,
+	/* The device sends no requests with a PASID: bus master, PASIDs or ATS are off. */
+	SVA_LAB_DMA_OFF,
+	/* The IOMMU has no entry for the device and the PASID. */
+	SVA_LAB_DMA_NO_ENTRY,
+	/* Nothing that can be read, or written, is at address. */
+	SVA_LAB_DMA_FAULT_READ,
+	SVA_LAB_DMA_FAULT_WRITE,
+};
+
+struct sva_lab_dma {
+	__u32 device;		/* as above */
+	__u32 pasid;
+	__u32 kind;
+	__u32 result;
+	__u64 from, to, size;
+	__u64 moved;		/* bytes, whatever the result */
+	__u64 address;		/* of a fault: the first byte that was not reached */
+};
+
+/*
+ * 0, and the result above.  -ENODEV on hardware, whose devices do DMA by themselves;
+ * -EOPNOTSUPP for an entry that is of neither stage alone; -EINTR for who is killed.
+ */
+#define SVA_LAB_DMA		_IOWR('S', 9, struct sva_lab_dma)
+
 #endif

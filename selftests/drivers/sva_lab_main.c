@@ -112,12 +112,27 @@ static int hold_group(struct lab *lab, const struct sva_lab_args *args)
 
 /* ---- /dev/sva-lab ---- */
 
+static int transfer(struct sva_lab_dma __user *arg)
+{
+	struct sva_lab_dma args;
+	int ret;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	ret = sva_lab_dma(&args);
+	if (!ret && copy_to_user(arg, &args, sizeof(args)))
+		ret = -EFAULT;
+	return ret;
+}
+
 static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct lab *lab = file->private_data;
 	struct sva_lab_args args;
 	int ret;
 
+	if (cmd == SVA_LAB_DMA)
+		return transfer((void __user *)arg);
 	if (copy_from_user(&args, (void __user *)arg, sizeof(args)))
 		return -EFAULT;
 	switch (cmd) {

@@ -22,8 +22,7 @@
 
 static bool is_capable;
 
-/* What VT-d's driver has of a device, or NULL. */
-static struct device_domain_info *vtd_of(struct device *dev)
+struct device_domain_info *sva_lab_vtd_of(struct device *dev)
 {
 	/* Its devices, and no other IOMMU's, are called dmar<n>. */
 	if (!dev->iommu || !dev->iommu->iommu_dev || !dev->iommu->iommu_dev->dev ||
@@ -48,7 +47,7 @@ static bool can_be_made_capable(const struct device_domain_info *info)
 }
 
 /* QEMU's tables have these names; those of a board have its vendor's. */
-static bool is_qemus_vtd(void)
+bool sva_lab_is_qemus_vtd(void)
 {
 	struct acpi_table_header *dmar;
 	bool is;
@@ -66,10 +65,10 @@ int sva_lab_make_capable(bool yes)
 	struct pci_dev *pdev = NULL;
 	int units = 0;
 
-	if (!is_qemus_vtd())
+	if (!sva_lab_is_qemus_vtd())
 		return -ENODEV;
 	for_each_pci_dev(pdev) {
-		struct device_domain_info *info = vtd_of(&pdev->dev);
+		struct device_domain_info *info = sva_lab_vtd_of(&pdev->dev);
 
 		if (!info || !can_be_made_capable(info))
 			continue;
@@ -120,7 +119,7 @@ int sva_lab_walk(u64 root, u64 *address)
 {
 	u64 table = root;
 
-	if (root != __pa(current->mm->pgd) && !is_qemus_vtd())
+	if (root != __pa(current->mm->pgd) && !sva_lab_is_qemus_vtd())
 		return -EINVAL;
 	guard(irqsave)();
 	for (int level = TABLE_LEVELS - 1; level >= 0; level--) {

@@ -7,13 +7,23 @@
 #include <linux/kconfig.h>
 #include <linux/types.h>
 
+struct device;
+struct device_domain_info;
+struct sva_lab_dma;
+
 #if IS_ENABLED(CONFIG_INTEL_IOMMU_SVM)
+/* Is the machine's VT-d emulated by QEMU? */
+bool sva_lab_is_qemus_vtd(void);
+/* What VT-d's driver has of a device, or NULL. */
+struct device_domain_info *sva_lab_vtd_of(struct device *dev);
 /* The lie, or its end; -ENODEV if there is no VT-d of QEMU's that can be lied about. */
 int sva_lab_make_capable(bool yes);
 /* Physical address of the caller's page table. */
 int sva_lab_root(u64 *root);
 /* From an address to a physical one, by the page table at @root: on hardware, the caller's. */
 int sva_lab_walk(u64 root, u64 *address);
+/* A transfer by a device (sva_lab_dma.c). */
+int sva_lab_dma(struct sva_lab_dma *args);
 #else
 static inline int sva_lab_make_capable(bool yes)
 {
@@ -28,6 +38,11 @@ static inline int sva_lab_root(u64 *root)
 static inline int sva_lab_walk(u64 root, u64 *address)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline int sva_lab_dma(struct sva_lab_dma *args)
+{
+	return -ENODEV;
 }
 #endif
 

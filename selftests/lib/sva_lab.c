@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "../drivers/sva_lab.h"
@@ -36,13 +37,18 @@ int sva_lab_capable(bool yes)
 	return ret == -ENOENT ? -ENODEV : ret;
 }
 
-static int command(int lab, unsigned long cmd, const struct pci *pci, struct sva_lab_args *args)
+uint32_t sva_lab_device(const struct pci *pci)
 {
 	unsigned int domain, bus, slot, function;
 
 	if (sscanf(pci->bdf, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
-		return -EINVAL;
-	args->device = domain << 16 | bus << 8 | slot << 3 | function;
+		abort();
+	return domain << 16 | bus << 8 | slot << 3 | function;
+}
+
+static int command(int lab, unsigned long cmd, const struct pci *pci, struct sva_lab_args *args)
+{
+	args->device = sva_lab_device(pci);
 	return xioctl(lab, cmd, args);
 }
 

@@ -20,6 +20,9 @@ void sva_lab_close(int lab);
  */
 int sva_lab_capable(bool yes);
 
+/* A device's number, as the module wants it. */
+uint32_t sva_lab_device(const struct pci *pci);
+
 /* Binds the caller's memory; the PASID, or -errno.  Bonds end with the file. */
 int sva_lab_bind(int lab, const struct pci *pci);
 int sva_lab_unbind(int lab, const struct pci *pci);
