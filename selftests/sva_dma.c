@@ -235,6 +235,8 @@ TEST_F(sva_dma, not_the_users)
 {
 	const uintptr_t addresses[] = {
 		0, 1ULL << 47, 1ULL << 62, -1ULL << 47, 0xffffffff81000000, -4096ULL,
+		/* More bits than are translated. */
+		(uintptr_t)self->page | 1ULL << 57, (uintptr_t)self->page | 1ULL << 63,
 		/* Where the kernel has the page, if it has not chosen another place. */
 		0xffff888000000000 + phys_of(self->page),
 	};

@@ -80,19 +80,12 @@ struct trail {
 
 /* ---- from the device to its page tables ---- */
 
-static bool is_memory(u64 address)
-{
-	unsigned long pfn = PHYS_PFN(address);
-
-	return pfn_valid(pfn) && (is_zero_pfn(pfn) || !PageReserved(pfn_to_page(pfn)));
-}
-
 /* The words of an entry in a table at a physical address, or NULL where there can be no table. */
 static u64 *slot_of(u64 table, unsigned int index, unsigned int bytes)
 {
 	u64 address = table + index * bytes;
 
-	return is_memory(address) ? phys_to_virt(address) : NULL;
+	return pfn_valid(PHYS_PFN(address)) ? phys_to_virt(address) : NULL;
 }
 
 static u64 *context_of(const struct engine *engine)
@@ -238,6 +231,14 @@ static bool mark(const struct stage *stage, const struct trail *trail, bool writ
 			return false;
 	}
 	return true;
+}
+
+/* Is it a page that can be used?  There are others: registers of devices, the kernel's own. */
+static bool is_memory(u64 address)
+{
+	unsigned long pfn = PHYS_PFN(address);
+
+	return pfn_valid(pfn) && (is_zero_pfn(pfn) || !PageReserved(pfn_to_page(pfn)));
 }
 
 /* A reference on the page, as get_user_pages_fast() takes one; NULL if it is being freed. */
