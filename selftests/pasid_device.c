@@ -5,16 +5,19 @@
  * for them, of any such device.
  */
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
+#include "lib/sva_dma.h"
 #include "lib/sva_lab.h"
 #include "lib/sva_setup.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
 
 #define PAGE 4096
+#define HUGE (2 << 20)
 #define IOVA 0x10000000ULL
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 
@@ -212,6 +215,69 @@ TEST_F(pasid_device, page_tables_by_pasid)
 	close(fd);
 	self->s.fd = -1;
 	EXPECT_EQ(0, pasid_entries(&self->pci));
+}
+
+/*
+ * semantics: 67, 68.  DMA with a PASID reaches what is mapped in the address space that is
+ * attached by it, as long as that is so; the engine is the laboratory's (lib/sva_dma.h).
+ */
+TEST_F(pasid_device, dma_by_pasid)
+{
+	const uint32_t pasid = self->pasids - 1;
+	struct dma dma = { .lab = sva_lab_open(), .pci = &self->pci, .pasid = pasid };
+	char *page = pages_alloc(PAGE), *fixed = pages_alloc(PAGE), *large = pages_reserve(HUGE, HUGE);
+	void *iova = (void *)IOVA, *high = (void *)(IOVA + HUGE);
+	int fd = self->s.fd, ifd = self->s.iommufd;
+	uint32_t hwpt, ioas, other, pt;
+
+	if (dma.lab < 0 || !has_dma(dma.lab, &self->pci)) {
+		sva_lab_close(dma.lab);
+		SKIP(return, NO_DMA);
+	}
+	madvise(large, HUGE, MADV_HUGEPAGE);
+	for (uint32_t i = 0; i < HUGE / 4; i++)
+		((uint32_t *)large)[i] = i;
+	ASSERT_EQ(0, cdev_enable_dma(fd));
+	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, self->s.ioas, IOMMU_HWPT_ALLOC_PASID, &hwpt));
+	ASSERT_EQ(0, ioas_alloc(ifd, &ioas));
+	ASSERT_EQ(0, hwpt_alloc(ifd, self->s.devid, ioas, IOMMU_HWPT_ALLOC_PASID, &other));
+	pt = hwpt;
+	ASSERT_EQ(0, cdev_attach(fd, &pt));
+	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, page, PAGE, IOVA));
+	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
+	pt = hwpt;
+	ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
+	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_write(&dma, iova, "x", 1));
+	EXPECT_EQ('x', page[0]);
+	/* Next to it nothing, until it is mapped. */
+	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE - 1, "yz", 2));
+	EXPECT_EQ(1, dma.moved);
+	EXPECT_EQ(IOVA + PAGE, dma.address);
+	EXPECT_EQ('y', page[PAGE - 1]);
+	ASSERT_EQ(0, ioas_map_readable(ifd, self->s.ioas, fixed, PAGE, IOVA + PAGE));
+	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE, "z", 1));
+	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_copy(&dma, iova, iova + PAGE, 1));
+	EXPECT_EQ(0, page[0]);
+	/* By a large entry of the page table, if the memory is one page. */
+	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, large, HUGE, IOVA + HUGE));
+	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_copy(&dma, high, high + HUGE / 2 + 4, HUGE / 4));
+	EXPECT_EQ(0, memcmp(large, large + HUGE / 2 + 4, HUGE / 4));
+	EXPECT_EQ(HUGE / 4 / 4, ((uint32_t *)large)[HUGE / 4 / 4]);
+	ASSERT_EQ(0, ioas_unmap(ifd, self->s.ioas, IOVA + HUGE, HUGE));
+	EXPECT_EQ(SVA_LAB_DMA_FAULT_READ, dma_copy(&dma, iova, high, 1));
+
+	/* Another address space, in which the same address is another page's. */
+	ASSERT_EQ(0, ioas_map(ifd, ioas, fixed, PAGE, IOVA));
+	pt = other;
+	ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
+	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_write(&dma, iova, "o", 1));
+	EXPECT_EQ(0, page[0]);
+	EXPECT_EQ('o', fixed[0]);
+	ASSERT_EQ(0, ioas_unmap(ifd, ioas, IOVA, PAGE));
+	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova, "x", 1));
+	ASSERT_EQ(0, cdev_detach_pasid(fd, pasid));
+	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
+	sva_lab_close(dma.lab);
 }
 
 /* An IOMMU without first-stage tables cannot use a process's. */

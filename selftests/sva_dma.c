@@ -80,10 +80,8 @@ FIXTURE_TEARDOWN(sva_dma)
 /* Memory that nobody has touched. */
 static char *untouched(size_t size)
 {
-	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = pages_reserve(size, PAGE);
 
-	if (p == MAP_FAILED)
-		abort();
 	/* A page at a time. */
 	madvise(p, size, MADV_NOHUGEPAGE);
 	return p;
@@ -572,19 +570,6 @@ TEST_F(sva_dma, accessed)
 
 /* ---- large pages ---- */
 
-static char *aligned(size_t size)
-{
-	char *p = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *start = (char *)(((uintptr_t)p + size - 1) / size * size);
-
-	if (p == MAP_FAILED)
-		abort();
-	if (start > p)
-		munmap(p, start - p);
-	munmap(start + size, p + size - start);
-	return start;
-}
-
 static void try_large(struct __test_metadata *_metadata, struct dma *dma, uint32_t *from, char *to)
 {
 	number_words(from, HUGE);
@@ -597,7 +582,7 @@ static void try_large(struct __test_metadata *_metadata, struct dma *dma, uint32
 
 TEST_F(sva_dma, transparent_huge_pages)
 {
-	char *from = aligned(HUGE), *to = aligned(HUGE);
+	char *from = pages_reserve(HUGE, HUGE), *to = pages_reserve(HUGE, HUGE);
 
 	ASSERT_EQ(0, process_bind(self->s.fd, &self->dma.pasid));
 	if (madvise(from, HUGE, MADV_HUGEPAGE) || madvise(to, HUGE, MADV_HUGEPAGE))
@@ -696,20 +681,6 @@ TEST_F(sva_dma, one_pasid_two_devices)
 	EXPECT_EQ(OFF, dma_write(&others, page, "y", 1));
 }
 
-static int map_readable(int iommufd, uint32_t ioas, void *va, uint64_t iova)
-{
-	struct iommu_ioas_map map = {
-		.size = sizeof(map),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
-		.ioas_id = ioas,
-		.user_va = (uintptr_t)va,
-		.length = PAGE,
-		.iova = iova,
-	};
-
-	return xioctl(iommufd, IOMMU_IOAS_MAP, &map);
-}
-
 /* PASIDs of an address space's page tables beside those of processes: each reaches its own. */
 TEST_F(sva_dma, user_managed_pasid)
 {
@@ -730,7 +701,7 @@ TEST_F(sva_dma, user_managed_pasid)
 	ASSERT_EQ(0, cdev_attach_pasid(s->fd, managed.pasid, &pt));
 	EXPECT_EQ(FAULT_WRITE, dma_write(&managed, iova, "x", 1));
 	ASSERT_EQ(0, ioas_map(s->iommufd, s->ioas, mapped, PAGE, IOVA));
-	ASSERT_EQ(0, map_readable(s->iommufd, s->ioas, fixed, IOVA + PAGE));
+	ASSERT_EQ(0, ioas_map_readable(s->iommufd, s->ioas, fixed, PAGE, IOVA + PAGE));
 
 	ASSERT_EQ(DONE, dma_write(&managed, iova, "x", 1));
 	EXPECT_EQ('x', mapped[0]);

@@ -194,6 +194,20 @@ void *pages_alloc(size_t size)
 	return p;
 }
 
+void *pages_reserve(size_t size, size_t align)
+{
+	char *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+	size_t before = -(uintptr_t)p % align;
+
+	if (p == MAP_FAILED)
+		abort();
+	if (before)
+		munmap(p, before);
+	munmap(p + before + size, align - before);
+	return p + before;
+}
+
 uint64_t phys_of(const void *p)
 {
 	uintptr_t page = getpagesize(), va = (uintptr_t)p;

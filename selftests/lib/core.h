@@ -58,6 +58,8 @@ int module_file(const char *name);
 
 /* Anonymous pages, zeroed and present. */
 void *pages_alloc(size_t size);
+/* The same at a multiple of @align, and none of them present yet. */
+void *pages_reserve(size_t size, size_t align);
 /* Physical address behind @p, or 0 if the kernel will not tell. */
 uint64_t phys_of(const void *p);
 

@@ -27,12 +27,11 @@ int ioas_alloc(int iommufd, uint32_t *id)
 	return ret;
 }
 
-int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
+static int map(int iommufd, uint32_t ioas, uint32_t rights, void *va, size_t size, uint64_t iova)
 {
 	struct iommu_ioas_map arg = {
 		.size = sizeof(arg),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | rights,
 		.ioas_id = ioas,
 		.user_va = (uintptr_t)va,
 		.length = size,
@@ -40,6 +39,17 @@ int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
 	};
 
 	return xioctl(iommufd, IOMMU_IOAS_MAP, &arg);
+}
+
+int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
+{
+	return map(iommufd, ioas, IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE, va, size,
+		   iova);
+}
+
+int ioas_map_readable(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
+{
+	return map(iommufd, ioas, IOMMU_IOAS_MAP_READABLE, va, size, iova);
 }
 
 int ioas_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start, uint64_t size,

@@ -13,6 +13,8 @@ int iommufd_destroy(int iommufd, uint32_t id);
 int ioas_alloc(int iommufd, uint32_t *id);
 /* Readable and writeable, at a fixed address. */
 int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova);
+/* Not writeable. */
+int ioas_map_readable(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova);
 /* The same of a file's contents, a dma-buf's for one. */
 int ioas_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start, uint64_t size,
 		  uint64_t iova);
