@@ -40,11 +40,16 @@ SUITES := \
 	test-dpdk \
 	test-modprobe
 
-.PHONY: demo $(SUITES) test-all shell bench
+.PHONY: demo demo-sva $(SUITES) test-all shell bench
 demo:
 	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
 	@$(S)/prepare base
 	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE)
+
+demo-sva:
+	@$(S)/prepare base
+	@$(CRATES)
+	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) demo_sva
 
 test:
 	@$(S)/prepare base
@@ -136,6 +141,7 @@ help:
 # help:   make                 build vfio.ko against the reference kernel and print its path
 # help:   make KDIR=TREE       ... against a kernel tree of your own, with your own tools (LLVM=1)
 # help:   make demo            a PCI device's whole life on the Rust core, in a VM, step by step
+# help:   make demo-sva        a process and a device share addresses, likewise
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,72 +19,14 @@
 #include "lib/core.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/steps.h"
 #include "lib/sysfs.h"
 #include "lib/testdev.h"
 
 #define IOVA	0x10000000ULL
 #define NOWHERE	0x20000000ULL
-
-static int steps, failures;
-
-/* One line: what was called, what came of it; @ok says if it had to. */
-static void __printf(3, 4)
-step(bool ok, const char *call, const char *fmt, ...)
-{
-	char result[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(result, sizeof(result), fmt, ap);
-	va_end(ap);
-	printf("%2d  %-44s %-40s %s\n", ++steps, call, result,
-	       ok ? "ok" : "WRONG");
-	fflush(stdout);
-	failures += !ok;
-}
-
-static const char *outcome(int ret)
-{
-	return ret < 0 ? strerrorname_np(-ret) ?: "?" : "success";
-}
-
-/* A step that must end with the value @want; a higher one is as good as 0. */
-static int expect(int want, int ret, const char *call)
-{
-	bool ok = want ? ret == want : ret >= 0;
-
-	if (ok && want)
-		step(ok, call, "refused: %s", outcome(ret));
-	else if (ok)
-		step(ok, call, "%s", outcome(ret));
-	else
-		step(ok, call, "%s, wanted %s", outcome(ret), outcome(want));
-	return ret;
-}
-
-static void __printf(1, 2) note(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("    ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n");
-	fflush(stdout);
-}
-
-static int verdict(void)
-{
-	if (failures)
-		printf("\nFAILED: %d of %d steps did not do what they must.\n",
-		       failures, steps);
-	else
-		printf("\nPASSED: all %d steps did what they must: the device was driven from user space,\n"
-		       "and its DMA went where the IOMMU let it go and nowhere else.\n",
-		       steps);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+#define MEANING	"the device was driven from user space,\n" \
+		"and its DMA went where the IOMMU let it go and nowhere else"
 
 /* The parts of the job share these. */
 static struct pci pci;
@@ -95,26 +36,6 @@ static uint32_t devid, ioas, pt;
 static uint32_t *page, *page2;
 static void *bar;
 static size_t bar_size;
-
-static void show_module(void)
-{
-	static const char * const stack[] = {
-		"iommufd", "vfio", "vfio_pci_core", "vfio_pci",
-	};
-	char text[64], list[256] = "";
-	int ret = 0;
-
-	for (size_t i = 0; i < sizeof(stack) / sizeof(*stack) && !ret; i++) {
-		ret = module_load(stack[i]);
-		snprintf(list + strlen(list), sizeof(list) - strlen(list),
-			 "%s%s", i ? " " : "", stack[i]);
-	}
-	expect(0, ret, "insert iommufd, vfio, vfio-pci-core, vfio-pci");
-	if (sysfs_read("/sys/module/vfio/version", text, sizeof(text)) < 0)
-		snprintf(text, sizeof(text), "?");
-	note("vfio.ko, version %s, the core written in %s", text,
-	     core_is_rust() ? "Rust" : "C");
-}
 
 static bool bring_up(void)
 {
@@ -259,9 +180,8 @@ static void attach_other(void)
 
 static void take_down(void)
 {
-	static const char * const stack[] = { "vfio_pci", "vfio_pci_core", "vfio" };
 	char call[128];
-	int gfd, ret = 0;
+	int gfd, ret;
 
 	expect(0, cdev_detach(fd), "DETACH_IOMMUFD_PT");
 	dma_stopped(IOVA, "DMA after that");
@@ -278,13 +198,7 @@ static void take_down(void)
 	if (!ret && !access(node, F_OK))
 		ret = -EEXIST;
 	expect(0, ret, "unbind from vfio-pci; the node is gone");
-	ret = 0;
-	module_unload("vfio_iommu_type1");
-	for (size_t i = 0; i < sizeof(stack) / sizeof(*stack) && !ret; i++)
-		ret = module_unload(stack[i]);
-	if (!ret && module_loaded("vfio"))
-		ret = -EEXIST;
-	expect(0, ret, "rmmod vfio-pci, vfio-pci-core, vfio");
+	remove_stack();
 }
 
 int main(void)
@@ -292,16 +206,16 @@ int main(void)
 	page = pages_alloc(getpagesize());
 	page2 = pages_alloc(getpagesize());
 
-	show_module();
+	insert_stack();
 	if (!bring_up())
-		return verdict();
+		return verdict(MEANING);
 	gates();
 	attach();
 	if (!bar)
-		return verdict();
+		return verdict(MEANING);
 	dma_arrives(IOVA, page, "DMA by the device to the mapped page");
 	dma_stopped(NOWHERE, "DMA to an IOVA that is not mapped");
 	attach_other();
 	take_down();
-	return verdict();
+	return verdict(MEANING);
 }
