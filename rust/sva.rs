@@ -26,7 +26,9 @@
 //! of each reset (configuration space, sysfs, AER), so there must never be a bond with an address
 //! space whose pages are being freed.  Hence a bond ends in the notifier of the address space's end,
 //! not later.  The exception is an address space that ends in a kernel thread: the thread may be
-//! the handler of a page request, for which the end of any bond would wait.  A work item ends those.
+//! the handler of a page request, for which the end of any bond would wait.  A work item ends those,
+//! after the IOMMU driver's own notifier, which takes the PASID off the devices: the two must not do
+//! that at once.
 //!
 //! # Locks
 //!
@@ -46,7 +48,7 @@ use crate::{
     kapi::{
         iommu::IommuGroup,
         iommu_sva::Bond,
-        mmu_notifier::{Listener, Releaser, Watch},
+        mmu_notifier::{self, Listener, Releaser, Watch},
         module::max_bound_processes,
         vfio::iommu_driver::GroupType,
         workqueue::OwnedQueue,
@@ -61,8 +63,10 @@ use kernel::{
     rbtree::{RBTree, RBTreeNodeReservation},
     sync::{
         aref::ARef,
-        atomic::{ordering::Relaxed, Atomic},
-        global_lock, Arc, ArcBorrow, Mutex,
+        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        global_lock,
+        lock::{mutex::MutexBackend, Guard},
+        Arc, ArcBorrow, Completion, Mutex,
     },
     uaccess::UserPtr,
     workqueue::{Work, WorkItem},
@@ -92,6 +96,11 @@ pub(crate) struct Process {
     /// One for each device, but for those that are apart.
     #[pin]
     bonds: Mutex<KVec<Bond>>,
+    /// Its address space has ended, and with it the bonds,
+    #[pin]
+    released: Completion,
+    /// unless it ended in a kernel thread; set before.
+    late: AtomicFlag,
     #[pin]
     ended: Work<Process>,
 }
@@ -106,17 +115,16 @@ impl Process {
         self.pasid
     }
 
-    /// Ends all of its bonds.  When this returns, none is left, whoever ended it.
-    fn end(&self) {
-        self.bonds.lock().clear();
-        let watch = self.among.list.lock().remove(self.serial);
-        drop(watch);
+    /// Ends all of its bonds.
+    fn end(&self, mm: Option<&MmWithUser>) {
+        self.lock_bonds(mm).clear();
+        self.forget();
     }
 
-    /// Undoes [`BoundProcesses::bind`].
-    fn unbind(&self) {
+    /// The same for a caller with the address space.
+    fn unbind(&self, mm: &MmWithUser) {
         let _places = self.among.places.lock();
-        self.end();
+        self.end(Some(mm));
     }
 
     /// Binds it to one more device.
@@ -130,16 +138,47 @@ impl Process {
     }
 
     /// Ends its bond with one device.
-    fn remove(&self, group: &IommuGroup) {
-        self.bonds.lock().retain(|bond| !bond.is_of(group));
+    fn remove(&self, group: &IommuGroup, mm: Option<&MmWithUser>) {
+        self.lock_bonds(mm).retain(|bond| !bond.is_of(group));
+    }
+
+    /// Takes it off the list.
+    fn forget(&self) {
+        let watch = self.among.list.lock().remove(self.serial);
+        drop(watch);
+    }
+
+    /// To end bonds.  The caller holds the address space, so that it does not end meanwhile, or it has
+    /// no users any more: then its end is waited for, and if that was in a kernel thread, also the
+    /// IOMMU driver's notifier and the page request that the thread handled.
+    fn lock_bonds(&self, mm: Option<&MmWithUser>) -> Guard<'_, KVec<Bond>, MutexBackend> {
+        if mm.is_some() {
+            return self.bonds.lock();
+        }
+        self.released.wait_for_completion();
+        let is_late = self.late.load(Relaxed);
+        if is_late {
+            mmu_notifier::synchronize();
+        }
+        let bonds = self.bonds.lock();
+        if is_late {
+            bonds.iter().for_each(Bond::wait_for_page_requests);
+        }
+        bonds
     }
 }
 
 impl Listener for Process {
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser) {
         match releaser {
-            Releaser::Task => this.end(),
+            Releaser::Task => {
+                this.bonds.lock().clear();
+                this.released.complete_all();
+                this.forget();
+            }
             Releaser::KernelThread => {
+                this.late.store(true, Relaxed);
+                this.released.complete_all();
                 if let Some(queue) = ENDED.lock().as_ref() {
                     let _ = queue.queue().enqueue::<Arc<Self>, 0>(this.into());
                 }
@@ -152,7 +191,7 @@ impl WorkItem for Process {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.end();
+        this.end(None);
     }
 }
 
@@ -283,6 +322,8 @@ impl BoundProcesses {
                 serial,
                 pasid,
                 bonds <- new_mutex!(bonds, "Process::bonds"),
+                released <- Completion::new(),
+                late: AtomicFlag::new(false),
                 ended <- new_work!("vfio_sva::ended"),
             }),
             GFP_KERNEL_ACCOUNT,
@@ -297,7 +338,7 @@ impl BoundProcesses {
     /// # Errors
     ///
     /// `ENOENT` when the address space is not bound.
-    pub(crate) fn unbind(&self, mm: &Mm) -> Result<u32> {
+    pub(crate) fn unbind(&self, mm: &MmWithUser) -> Result<u32> {
         let _places = self.places.lock();
         self.unbind_from(mm)
     }
@@ -307,7 +348,7 @@ impl BoundProcesses {
     /// # Errors
     ///
     /// `EOPNOTSUPP` (a group without an IOMMU); `ENOENT` when the address space is not bound.
-    pub(crate) fn unbind_from_all(&self, mm: &Mm) -> Result<u32> {
+    pub(crate) fn unbind_from_all(&self, mm: &MmWithUser) -> Result<u32> {
         let places = self.places.lock();
         match check(&places) {
             // Without places nothing is bound.
@@ -317,9 +358,9 @@ impl BoundProcesses {
     }
 
     /// The caller holds the lock of the places.
-    fn unbind_from(&self, mm: &Mm) -> Result<u32> {
+    fn unbind_from(&self, mm: &MmWithUser) -> Result<u32> {
         let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
-        process.end();
+        process.end(Some(mm));
         Ok(process.pasid)
     }
 
@@ -351,8 +392,8 @@ impl BoundProcesses {
         let mut places = self.places.lock();
         places.retain(|place| place.group.as_raw() != group.as_raw());
         match places.is_empty() {
-            true => self.for_each(|process, _| process.end()),
-            false => self.for_each(|process, _| process.remove(group)),
+            true => self.for_each(|process, mm| process.end(mm)),
+            false => self.for_each(|process, mm| process.remove(group, mm)),
         }
     }
 
@@ -363,7 +404,7 @@ impl BoundProcesses {
         let mut places = self.places.lock();
         if let Some(place) = find(&mut places, group) {
             if place.apart == 0 {
-                self.for_each(|process, _| process.remove(group));
+                self.for_each(|process, mm| process.remove(group, mm));
             }
             place.apart = place.apart.saturating_add(1);
         }
@@ -382,7 +423,7 @@ impl BoundProcesses {
                 result = process.add(group, mm);
             }
         });
-        result.inspect_err(|_| self.for_each(|process, _| process.remove(group)))
+        result.inspect_err(|_| self.for_each(|process, mm| process.remove(group, mm)))
     }
 
     /// Whether there is one that has not ended.
@@ -398,7 +439,7 @@ impl BoundProcesses {
             return;
         }
         let _places = self.places.lock();
-        self.for_each(|process, _| process.end());
+        self.for_each(|process, mm| process.end(mm));
     }
 
     /// Calls `f` with each process, the latest last, and its address space, if that has users still.
@@ -469,7 +510,7 @@ impl Drop for Apart {
         self.from.for_each(|process, mm| {
             if let Some(mm) = mm {
                 if process.add(&self.group, mm).is_err() {
-                    process.end();
+                    process.end(Some(mm));
                 }
             }
         });
@@ -489,9 +530,10 @@ pub(crate) fn bind_caller(
 ) -> Result<u32> {
     let arg = BindProcess::read(arg)?;
     let task = current!();
-    let process = bind(task.mm().ok_or(EINVAL)?)?;
+    let mm = task.mm().ok_or(EINVAL)?;
+    let process = bind(mm)?;
     arg.write_pasid(process.pasid())
-        .inspect_err(|_| process.unbind())?;
+        .inspect_err(|_| process.unbind(mm))?;
     Ok(process.pasid())
 }
 
@@ -502,7 +544,10 @@ pub(crate) fn bind_caller(
 ///
 /// In this order: those of [`check_unbind`]; `EINVAL` for a task without an address space; those of
 /// `unbind`.
-pub(crate) fn unbind_caller(arg: UserPtr, unbind: impl FnOnce(&Mm) -> Result<u32>) -> Result<u32> {
+pub(crate) fn unbind_caller(
+    arg: UserPtr,
+    unbind: impl FnOnce(&MmWithUser) -> Result<u32>,
+) -> Result<u32> {
     check_unbind(arg)?;
     let task = current!();
     unbind(task.mm().ok_or(EINVAL)?)

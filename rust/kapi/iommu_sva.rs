@@ -11,7 +11,12 @@ use super::{
 };
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{device::Device, mm::MmWithUser, prelude::*, sync::aref::ARef};
+use kernel::{
+    device::Device,
+    mm::MmWithUser,
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
 
 /// What lets a device use an address space, by the address space's PASID.  The address space, if
 /// not what is mapped in it, and its PASID are kept; and the device is kept powered, for changes of
@@ -22,7 +27,7 @@ pub(crate) struct Bond {
     /// Dropped after the IOMMU core has forgotten the bond.
     _power: Powered<ARef<Device>>,
     /// The IOMMU core's bond does not keep it.
-    _dev: ARef<Device>,
+    dev: ARef<Device>,
 }
 
 // SAFETY: The IOMMU core does its own locking, and a bond may be ended by any task.
@@ -58,7 +63,7 @@ impl Bond {
             handle,
             group: group.clone(),
             _power: power,
-            _dev: dev,
+            dev,
         })
     }
 
@@ -66,6 +71,30 @@ impl Bond {
     pub(crate) fn pasid(&self) -> u32 {
         // SAFETY: `self` is the bond.
         unsafe { bindings::vfio_helper_iommu_sva_get_pasid(self.handle.as_ptr()) }
+    }
+
+    /// Waits for the page requests that are being handled, of all devices behind the same IOMMU.
+    ///
+    /// The end of a bond does that, too, unless the address space has ended before: VT-d's driver
+    /// (7.3) has cleared the PASID's entry then, and takes that for a sign that nothing is in flight.
+    /// It would free a page request that is being handled.
+    pub(crate) fn wait_for_page_requests(&self) {
+        let queue = {
+            let _guard = rcu::read_lock();
+            with_iommu(&self.dev, |iommu| {
+                // SAFETY: The pointer is read once.  What it points to is freed after an RCU grace
+                // period, its queue with the IOMMU, which the device is behind.
+                unsafe {
+                    let param = (&raw const iommu.fault_param).read_volatile();
+                    param.as_ref().map(|param| (*param.queue).wq)
+                }
+            })
+            .flatten()
+        };
+        if let Some(queue) = queue {
+            // SAFETY: The queue is the IOMMU's, see above; the caller may sleep.
+            unsafe { bindings::__flush_workqueue(queue) }
+        }
     }
 
     /// Whether it is that of the group's device.

@@ -165,13 +165,18 @@ impl<T: Listener> Drop for Watch<T> {
     }
 }
 
+/// Waits until all notifiers, of whomever, have returned that have been told of an end by now.
+pub(crate) fn synchronize() {
+    // SAFETY: No requirements; the caller may sleep.
+    unsafe { bindings::mmu_notifier_synchronize() }
+}
+
 /// Waits, when dropped, until no notifier of a [`Watch`] is left that has been dropped: to be done
 /// before the module's code goes.
 pub(crate) struct Synchronize;
 
 impl Drop for Synchronize {
     fn drop(&mut self) {
-        // SAFETY: No requirements; the caller may sleep.
-        unsafe { bindings::mmu_notifier_synchronize() }
+        synchronize();
     }
 }

@@ -43,5 +43,8 @@ impl<T: Listener> Watch<T> {
     }
 }
 
-/// Nothing to wait for.
+/// There is nothing to wait for.
+pub(crate) fn synchronize() {}
+
+/// Nor here.
 pub(crate) struct Synchronize;

@@ -38,7 +38,8 @@ struct sva_lab_args {
 #define SVA_LAB_WALK		SVA_LAB_DO(6)
 /*
  * Holds the lock of the device's group and returns when SVA_LAB_LET_GO says so, or with
- * -ERESTARTSYS when the caller is killed: who wants the lock meanwhile waits.
+ * -ERESTARTSYS when the caller is killed: who wants the lock meanwhile waits.  SVA_LAB_LET_GO also
+ * lets go one who faults on a page that is mapped from this file: until then it does not come.
  */
 #define SVA_LAB_HOLD		SVA_LAB_DO(7)
 #define SVA_LAB_LET_GO		SVA_LAB_DO(8)

@@ -110,6 +110,28 @@ static int hold_group(struct lab *lab, const struct sva_lab_args *args)
 	return ret;
 }
 
+/* ---- a page that does not come ---- */
+
+/* Whoever faults on it waits, as for a file system that does not answer, and cannot be killed. */
+static vm_fault_t slow_fault(struct vm_fault *vmf)
+{
+	struct lab *lab = vmf->vma->vm_file->private_data;
+
+	wait_for_completion(&lab->let_go);
+	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return vmf->page ? 0 : VM_FAULT_OOM;
+}
+
+static const struct vm_operations_struct slow_ops = {
+	.fault = slow_fault,
+};
+
+static int lab_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &slow_ops;
+	return 0;
+}
+
 /* ---- /dev/sva-lab ---- */
 
 static int transfer(struct sva_lab_dma __user *arg)
@@ -199,6 +221,7 @@ static const struct file_operations lab_fops = {
 	.open = lab_open,
 	.release = lab_release,
 	.unlocked_ioctl = lab_ioctl,
+	.mmap = lab_mmap,
 };
 
 static struct miscdevice lab_node = {

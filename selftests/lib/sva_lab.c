@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/mman.h>
 
 #include "../drivers/sva_lab.h"
 #include "core.h"
@@ -83,6 +84,13 @@ int sva_lab_hold(int lab, const struct pci *pci)
 int sva_lab_let_go(int lab)
 {
 	return xioctl(lab, SVA_LAB_LET_GO, &(struct sva_lab_args){ 0 });
+}
+
+void *sva_lab_slow_page(int lab)
+{
+	void *p = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, lab, 0);
+
+	return p == MAP_FAILED ? NULL : p;
 }
 
 uint64_t sva_lab_root(int lab)

@@ -33,6 +33,8 @@ int sva_lab_release(int lab, const struct pci *pci);
 /* Holds the lock of the device's group until somebody says let go, by the same file. */
 int sva_lab_hold(int lab, const struct pci *pci);
 int sva_lab_let_go(int lab);
+/* A page of the caller's that does not come until then, or NULL. */
+void *sva_lab_slow_page(int lab);
 
 /* Physical address of the caller's page table, 0 if it cannot be had. */
 uint64_t sva_lab_root(int lab);
