@@ -12,8 +12,8 @@
 //! may take locks of its own that are held elsewhere around calls into the core, and an ioctl that
 //! maps memory may take long.  What the last reference leaves behind is released by its drop.
 //!
-//! Locks: a group's, outside a container's, outside the table of drivers, outside the drivers' own;
-//! The lock of its processes is not taken under a container's.
+//! Locks: a container's, outside the table of drivers and outside the drivers' own.  Neither a group's
+//! lock is held, nor that of the processes.
 
 mod processes;
 
@@ -27,7 +27,7 @@ use crate::{
             Device,
         },
     },
-    sva::{Apart, BoundProcesses},
+    sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
 };
 use kernel::{
@@ -200,9 +200,14 @@ impl ContainerAccess {
     /// be opened or closed.  None when there can be none.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
         match self.member.kind {
-            GroupType::Iommu => Some(self.processes.part(&self.member.iommu_group)),
+            GroupType::Iommu => self.processes.part(&self.member.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
+    }
+
+    /// Ends the bonds of the container's processes for the time of a reset.
+    pub(crate) fn begin_reset(&self) -> Resetting {
+        self.processes.begin_reset()
     }
 
     /// What pins and copies memory, and the group to do it for.

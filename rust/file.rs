@@ -214,9 +214,8 @@ impl DeviceFile {
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
                 attach::detach(device, arg).map(|()| 0)
             }
-            uapi::DEVICE_RESET | uapi::DEVICE_PCI_HOT_RESET => {
-                reset::reset(self, device, cmd, arg, group_of)
-            }
+            uapi::DEVICE_RESET => reset::reset(device, arg),
+            uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg, group_of),
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
             uapi::BIND_PROCESS => process::bind(self, device, arg).map(|()| 0),

@@ -119,6 +119,17 @@ enum Users {
     Cdevs(NonZeroU32),
 }
 
+impl Users {
+    /// Whether something is set for the group's file, and whether that is being changed.
+    fn provision(&self) -> (bool, bool) {
+        match self {
+            Self::GroupFile(Provision::Set(_)) => (true, false),
+            Self::GroupFile(Provision::Changing) => (false, true),
+            _ => (false, false),
+        }
+    }
+}
+
 struct Inner {
     /// None once the last device has left.
     iommu_group: Option<IommuGroup>,
@@ -136,6 +147,9 @@ pub(crate) struct Group {
     kvm: KvmSlot,
     /// Its minor; None on a kernel without nodes for groups.
     node: Option<Node>,
+    /// Held over a change of what its file has been given.
+    #[pin]
+    change: Mutex<()>,
     #[pin]
     inner: Mutex<Inner>,
     /// The devices that can be opened by it, the latest last.
@@ -167,10 +181,11 @@ impl Group {
             id,
             kvm <- KvmSlot::new(),
             node,
+            change <- new_mutex!((), "Group::change"),
             inner <- new_mutex!(Inner {
                 iommu_group,
                 users: Users::None,
-            }),
+            }, "Group::inner"),
             devices <- new_mutex!(KVec::new()),
             refusals <- RateLimit::new(c"refused opens of a group"),
         })
@@ -243,6 +258,7 @@ impl Group {
 
     /// The end of [`open`](Self::open).
     pub(crate) fn close(&self) {
+        let _change = self.change.lock();
         let mut inner = self.inner.lock();
         if let Users::GroupFile(provision @ Provision::Set(_)) = &mut inner.users {
             let provided = core::mem::replace(provision, Provision::Changing);
@@ -262,14 +278,23 @@ impl Group {
     pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
-        let provided = matches!(inner.users, Users::GroupFile(Provision::Set(_)));
-        let viable = provided || {
-            let group = group.clone();
-            // The IOMMU core may hold its lock of the group over page requests in flight.
-            drop(inner);
-            !group.dma_owner_claimed()
-        };
-        Ok(Status { provided, viable })
+        let (provided, changing) = inner.users.provision();
+        if provided || changing {
+            return Ok(Status {
+                provided,
+                viable: true,
+            });
+        }
+        let group = group.clone();
+        // The IOMMU core may hold its lock of the group over page requests in flight.
+        drop(inner);
+        let claimed = group.dma_owner_claimed();
+        // By the group's own user in the meantime?
+        let (provided, changing) = self.inner.lock().users.provision();
+        Ok(Status {
+            provided,
+            viable: provided || changing || !claimed,
+        })
     }
 
     /// Sets what the group's devices reach memory by.  An iommufd is prepared for the ioctls of
@@ -277,11 +302,11 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` when something is set, or about to be; `ENODEV` when the last device
-    /// has left; those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL`
-    /// when it serves groups with an IOMMU and this one has none, or the other way round, and
-    /// `ENOMEM`; `ENODEV` when the last device leaves in the meantime.
+    /// In this order: `EINVAL` when something is set; `ENODEV` when the last device has left;
+    /// those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL` when it
+    /// serves groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
     pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
+        let _change = self.change.lock();
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
         let Users::GroupFile(provision @ Provision::None) = users else {
@@ -293,18 +318,11 @@ impl Group {
 
         let provided = lookup().and_then(|provider| self.provide(provider, iommu_group));
 
-        let mut inner = self.inner.lock();
-        let revoked = inner.iommu_group.is_none();
-        let (provision, left, result) = match provided {
-            Ok(place @ Provided::Container { .. }) if revoked => {
-                (Provision::None, Some(place), Err(ENODEV))
-            }
-            Ok(provided) => (Provision::Set(provided), None, Ok(())),
-            Err(e) => (Provision::None, None, Err(e)),
+        let (provision, result) = match provided {
+            Ok(provided) => (Provision::Set(provided), Ok(())),
+            Err(e) => (Provision::None, Err(e)),
         };
-        inner.users = Users::GroupFile(provision);
-        drop(inner);
-        drop(left);
+        self.inner.lock().users = Users::GroupFile(provision);
         result
     }
 
@@ -330,6 +348,7 @@ impl Group {
     ///
     /// `EINVAL` when nothing is set; `EBUSY` when a device is open by the container.
     pub(crate) fn unset(&self) -> Result {
+        let _change = self.change.lock();
         let mut inner = self.inner.lock();
         let Users::GroupFile(provision) = &mut inner.users else {
             return Err(EINVAL);
@@ -431,29 +450,37 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Nothing can be done with the group any more: the last device leaves.  A container loses the
-    /// group, when the result is dropped; an iommufd stays until the file is closed, as in the C
-    /// core.
-    fn revoke(&self) -> Revoked {
-        let mut inner = self.inner.lock();
+    /// Nothing more can be done with the group: the last device leaves.  [`Revoked::finish`] is the rest.
+    fn revoke(self: &Arc<Self>) -> Revoked {
+        Revoked {
+            _iommu_group: self.inner.lock().iommu_group.take(),
+            group: self.clone(),
+        }
+    }
+}
+
+/// A group whose last device leaves.
+struct Revoked {
+    group: Arc<Group>,
+    _iommu_group: Option<IommuGroup>,
+}
+
+impl Revoked {
+    /// Takes the group from its container; an iommufd stays until the file is closed, as in the C core.
+    /// The caller holds no lock of ours: changes in progress are waited for, and page requests in
+    /// flight to processes of the container.
+    fn finish(self) {
+        let _change = self.group.change.lock();
+        let mut inner = self.group.inner.lock();
         let provided = match &mut inner.users {
             Users::GroupFile(provision @ Provision::Set(Provided::Container { .. })) => {
                 core::mem::replace(provision, Provision::None)
             }
             _ => Provision::None,
         };
-        Revoked {
-            _provided: provided,
-            _iommu_group: inner.iommu_group.take(),
-        }
+        drop(inner);
+        drop(provided);
     }
-}
-
-/// What a group had.  To be dropped without locks of ours: page requests that are on their way to
-/// processes of the container are waited for.
-struct Revoked {
-    _provided: Provision,
-    _iommu_group: Option<IommuGroup>,
 }
 
 /// A device's use of its group's container, from the first open to the last close.  It keeps the

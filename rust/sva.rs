@@ -51,16 +51,18 @@ use crate::{
         mmu_notifier::{self, Listener, Releaser, Watch},
         module::max_bound_processes,
         vfio::iommu_driver::GroupType,
-        workqueue::OwnedQueue,
+        workqueue::{flush_work, OwnedQueue},
     },
     uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{
-    current, impl_has_work,
+    current,
+    device::Device,
+    impl_has_work,
     mm::{Mm, MmWithUser, MmWithUserAsync},
     new_mutex, new_work,
     prelude::*,
-    rbtree::{RBTree, RBTreeNodeReservation},
+    rbtree::{RBTree, RBTreeNode, RBTreeNodeReservation},
     sync::{
         aref::ARef,
         atomic::{ordering::Relaxed, Atomic, AtomicFlag},
@@ -73,17 +75,65 @@ use kernel::{
 };
 
 global_lock! {
-    /// Where bonds of address spaces end that a kernel thread ended; None before load and after
-    /// unload.
-    pub(crate) unsafe(uninit) static ENDED: Mutex<Option<OwnedQueue>> = None;
+    /// What is left to do when processes are not bound any more; None before load and after unload.
+    pub(crate) unsafe(uninit) static ENDED: Mutex<Option<Ended>> = None;
 }
 
-/// How many processes are bound, in all.
+/// Watches by the serial numbers of processes.
+type Watches = RBTree<u64, Watch<Process>>;
+
+/// Work that nobody waits for: to end bonds of address spaces that a kernel thread ended, and to end
+/// watches, which waits for changes of mappings.
+pub(crate) struct Ended {
+    /// First: what is under way finds its watch.
+    queue: OwnedQueue,
+    watches: Watches,
+}
+
+impl Ended {
+    /// Nothing to do.
+    pub(crate) fn new(queue: OwnedQueue) -> Self {
+        Self {
+            queue,
+            watches: RBTree::new(),
+        }
+    }
+}
+
+/// How many processes are bound, or about to be, in all.
 static BOUND: Atomic<usize> = Atomic::new(0);
+
+/// The serial number of the last process that was bound.
+static SERIAL: Atomic<u64> = Atomic::new(0);
 
 /// Whether any process is bound to anything: a hint for calls that need not look further.
 pub(crate) fn is_used() -> bool {
     BOUND.load(Relaxed) != 0
+}
+
+/// One of [`BOUND`].
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        BOUND.fetch_add(1, Relaxed);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        BOUND.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Who keeps an address space from ending while bonds with it end.
+#[derive(Clone, Copy)]
+enum User<'a> {
+    /// The caller does.
+    Held(&'a MmWithUser),
+    /// Nobody: it has no users any more, and is about to end or has ended.
+    None,
 }
 
 /// A process that is bound.
@@ -93,20 +143,21 @@ pub(crate) struct Process {
     /// Its key in the list, in the order in which processes were bound.
     serial: u64,
     pasid: u32,
+    _counted: Counted,
     /// One for each device, but for those that are apart.
     #[pin]
     bonds: Mutex<KVec<Bond>>,
-    /// Its address space has ended, and with it the bonds,
+    /// Its address space has ended; and so have the bonds, unless it is `late`.
     #[pin]
     released: Completion,
-    /// unless it ended in a kernel thread; set before.
+    /// The address space has ended in a kernel thread.  Set before `released`.
     late: AtomicFlag,
     #[pin]
-    ended: Work<Process>,
+    work: Work<Process>,
 }
 
 impl_has_work! {
-    impl HasWork<Self> for Process { self.ended }
+    impl HasWork<Self> for Process { self.work }
 }
 
 impl Process {
@@ -115,16 +166,10 @@ impl Process {
         self.pasid
     }
 
-    /// Ends all of its bonds.
-    fn end(&self, mm: Option<&MmWithUser>) {
-        self.lock_bonds(mm).clear();
+    /// Ends all of its bonds.  None is left when this returns, whoever ended it.
+    fn end(self: ArcBorrow<'_, Self>, user: User<'_>) {
+        self.lock_bonds(user).clear();
         self.forget();
-    }
-
-    /// The same for a caller with the address space.
-    fn unbind(&self, mm: &MmWithUser) {
-        let _places = self.among.places.lock();
-        self.end(Some(mm));
     }
 
     /// Binds it to one more device.
@@ -137,22 +182,23 @@ impl Process {
         Ok(bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Ends its bond with one device.
-    fn remove(&self, group: &IommuGroup, mm: Option<&MmWithUser>) {
-        self.lock_bonds(mm).retain(|bond| !bond.is_of(group));
+    /// Ends its bond with the device of one group.
+    fn remove(&self, group: &IommuGroup, user: User<'_>) {
+        self.lock_bonds(user).retain(|bond| !bond.is_of(group));
     }
 
-    /// Takes it off the list.
-    fn forget(&self) {
-        let watch = self.among.list.lock().remove(self.serial);
-        drop(watch);
+    /// Whether it has a bond with the device.
+    fn is_bound_to(&self, dev: &Device) -> bool {
+        self.bonds.lock().iter().any(|bond| bond.is_with(dev))
     }
 
-    /// To end bonds.  The caller holds the address space, so that it does not end meanwhile, or it has
-    /// no users any more: then its end is waited for, and if that was in a kernel thread, also the
-    /// IOMMU driver's notifier and the page request that the thread handled.
-    fn lock_bonds(&self, mm: Option<&MmWithUser>) -> Guard<'_, KVec<Bond>, MutexBackend> {
-        if mm.is_some() {
+    /// To end bonds.
+    ///
+    /// The end of an address space without users is waited for: it ends the bonds.  If it was in a
+    /// kernel thread, it is the IOMMU driver's notifier that is waited for, and the page request that
+    /// the thread may have handled.
+    fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
+        if let User::Held(_) = user {
             return self.bonds.lock();
         }
         self.released.wait_for_completion();
@@ -165,6 +211,18 @@ impl Process {
             bonds.iter().for_each(Bond::wait_for_page_requests);
         }
         bonds
+    }
+
+    /// Takes it off the list, and leaves the end of its watch to a work item.
+    fn forget(self: ArcBorrow<'_, Self>) {
+        let Some(node) = self.among.list.lock().remove(self.serial) else {
+            return;
+        };
+        if let Some(ended) = ENDED.lock().as_mut() {
+            ended.watches.insert(node);
+            // It may be pending, which is as good.
+            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(self.into());
+        }
     }
 }
 
@@ -179,8 +237,9 @@ impl Listener for Process {
             Releaser::KernelThread => {
                 this.late.store(true, Relaxed);
                 this.released.complete_all();
-                if let Some(queue) = ENDED.lock().as_ref() {
-                    let _ = queue.queue().enqueue::<Arc<Self>, 0>(this.into());
+                if let Some(ended) = ENDED.lock().as_ref() {
+                    // As above.
+                    let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
                 }
             }
         }
@@ -191,16 +250,22 @@ impl WorkItem for Process {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.end(None);
+        let watch = match ENDED.lock().as_mut() {
+            Some(ended) => ended.watches.remove(&this.serial),
+            None => None,
+        };
+        match watch {
+            Some(watch) => drop(watch),
+            None if this.late.load(Relaxed) => this.as_arc_borrow().end(User::None),
+            None => {}
+        }
     }
 }
 
 /// The processes that are bound, by their serial numbers.
 struct List {
-    processes: RBTree<u64, Watch<Process>>,
+    processes: Watches,
     len: usize,
-    /// The serial number of the next.
-    next: u64,
 }
 
 impl List {
@@ -213,33 +278,68 @@ impl List {
         let serial = watch.listener().serial;
         self.processes.insert(room.into_node(serial, watch));
         self.len = self.len.saturating_add(1);
-        BOUND.fetch_add(1, Relaxed);
     }
 
-    fn remove(&mut self, serial: u64) -> Option<Watch<Process>> {
-        let watch = self.processes.remove(&serial)?;
+    fn remove(&mut self, serial: u64) -> Option<RBTreeNode<u64, Watch<Process>>> {
+        let node = self.processes.remove_node(&serial)?;
         self.len = self.len.saturating_sub(1);
-        BOUND.fetch_sub(1, Relaxed);
-        Some(watch)
+        Some(node)
     }
 }
 
 /// A device's place among those that a container's processes are bound to.
 struct Place {
+    id: u64,
     group: IommuGroup,
     kind: GroupType,
     /// How many opens and closes of the device are in progress.
     apart: u32,
+    /// Bonds are to be made anew.
+    is_missing: bool,
+}
+
+struct Places {
+    /// The groups of a container; none for a device's file, which has but one device.
+    list: KVec<Place>,
+    /// The id of the last.
+    last: u64,
+    /// How many resets are in progress.
+    resets: u32,
+}
+
+impl Places {
+    /// Whether processes can be bound to all devices of a container.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when there are none; `EOPNOTSUPP` when one has no IOMMU.
+    fn check(&self) -> Result {
+        match self.list.iter().all(|place| place.kind == GroupType::Iommu) {
+            _ if self.list.is_empty() => Err(EINVAL),
+            true => Ok(()),
+            false => Err(EOPNOTSUPP),
+        }
+    }
+
+    fn find(&mut self, is_wanted: impl Fn(&Place) -> bool) -> Option<&mut Place> {
+        self.list.iter_mut().find(|place| is_wanted(place))
+    }
 }
 
 /// The processes that are bound to one device's file, or to one container.
 #[pin_data]
 pub(crate) struct BoundProcesses {
-    /// The devices, of a container; none for a device's file, which has but one.
     #[pin]
-    places: Mutex<KVec<Place>>,
+    places: Mutex<Places>,
     #[pin]
     list: Mutex<List>,
+    /// Makes bonds anew.
+    #[pin]
+    work: Work<BoundProcesses>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for BoundProcesses { self.work }
 }
 
 impl BoundProcesses {
@@ -250,15 +350,22 @@ impl BoundProcesses {
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let processes = pin_init!(Self {
-            places <- new_mutex!(KVec::new(), "BoundProcesses::places"),
+            places <- new_mutex!(
+                Places {
+                    list: KVec::new(),
+                    last: 0,
+                    resets: 0,
+                },
+                "BoundProcesses::places"
+            ),
             list <- new_mutex!(
                 List {
                     processes: RBTree::new(),
                     len: 0,
-                    next: 0,
                 },
                 "BoundProcesses::list"
             ),
+            work <- new_work!("vfio_sva::anew"),
         });
         Arc::pin_init(processes, GFP_KERNEL_ACCOUNT)
     }
@@ -267,15 +374,16 @@ impl BoundProcesses {
     ///
     /// # Errors
     ///
-    /// In this order: `EEXIST` (bound already); `ENOSPC` (as many as `max_bound_processes` are);
-    /// those of [`Bond::new`]; `ENOMEM`; those of [`Watch::begin`].  Whatever fails, nothing is bound.
+    /// In this order: `EBUSY` (a reset is in progress); `EEXIST` (bound already); `ENOSPC` (as many as
+    /// `max_bound_processes` are); those of [`Bond::new`]; `ENOMEM`; those of [`Watch::begin`].
+    /// Whatever fails, nothing is bound.
     pub(crate) fn bind(
         self: &Arc<Self>,
         mm: &MmWithUser,
         group: &IommuGroup,
     ) -> Result<Arc<Process>> {
-        let _places = self.places.lock();
-        self.bind_to(mm, core::iter::once(group))
+        let places = self.places.lock();
+        self.bind_to(&places, mm, core::iter::once(group))
     }
 
     /// Binds an address space to the devices of all places, for a container.
@@ -286,30 +394,32 @@ impl BoundProcesses {
     /// is being opened or closed); those of [`bind`](Self::bind).
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         let places = self.places.lock();
-        check(&places)?;
-        if places.iter().any(|place| place.apart != 0) {
+        places.check()?;
+        if places.list.iter().any(|p| p.apart != 0 || p.is_missing) {
             return Err(EBUSY);
         }
-        self.bind_to(mm, places.iter().map(|place| &place.group))
+        self.bind_to(&places, mm, places.list.iter().map(|place| &place.group))
     }
 
-    /// The caller holds the lock of the places.
     fn bind_to<'a>(
         self: &Arc<Self>,
+        places: &Places,
         mm: &MmWithUser,
         groups: impl Iterator<Item = &'a IommuGroup>,
     ) -> Result<Arc<Process>> {
-        let serial = {
-            let mut list = self.list.lock();
+        if places.resets != 0 {
+            return Err(EBUSY);
+        }
+        {
+            let list = self.list.lock();
             if list.of_mm(mm).is_some() {
                 return Err(EEXIST);
             }
             if list.len >= max_bound_processes() as usize {
                 return Err(ENOSPC);
             }
-            list.next = list.next.wrapping_add(1);
-            list.next
-        };
+        }
+        let counted = Counted::new();
         let mut bonds = KVec::new();
         for group in groups {
             bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
@@ -319,12 +429,13 @@ impl BoundProcesses {
         let process = Arc::pin_init(
             pin_init!(Process {
                 among: self.clone(),
-                serial,
+                serial: SERIAL.fetch_add(1, Relaxed).wrapping_add(1),
                 pasid,
+                _counted: counted,
                 bonds <- new_mutex!(bonds, "Process::bonds"),
                 released <- Completion::new(),
                 late: AtomicFlag::new(false),
-                ended <- new_work!("vfio_sva::ended"),
+                work <- new_work!("vfio_sva::ended"),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -350,7 +461,7 @@ impl BoundProcesses {
     /// `EOPNOTSUPP` (a group without an IOMMU); `ENOENT` when the address space is not bound.
     pub(crate) fn unbind_from_all(&self, mm: &MmWithUser) -> Result<u32> {
         let places = self.places.lock();
-        match check(&places) {
+        match places.check() {
             // Without places nothing is bound.
             Err(e) if e == EOPNOTSUPP => Err(e),
             _ => self.unbind_from(mm),
@@ -360,8 +471,14 @@ impl BoundProcesses {
     /// The caller holds the lock of the places.
     fn unbind_from(&self, mm: &MmWithUser) -> Result<u32> {
         let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
-        process.end(Some(mm));
+        process.as_arc_borrow().end(User::Held(mm));
         Ok(process.pasid)
+    }
+
+    /// Undoes a bind of the caller's that has succeeded.
+    fn undo(&self, process: &Arc<Process>, mm: &MmWithUser) {
+        let _places = self.places.lock();
+        process.as_arc_borrow().end(User::Held(mm));
     }
 
     /// Gives a container's group a place, and binds all processes to its device.
@@ -372,64 +489,88 @@ impl BoundProcesses {
     /// [`Bond::new`].  Whatever fails, the group has no place.
     pub(crate) fn join(&self, group: &IommuGroup, kind: GroupType) -> Result {
         let mut places = self.places.lock();
-        places.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        places.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
         match kind {
             GroupType::Iommu => self.add_all(group)?,
             _ if self.has_living() => return Err(EOPNOTSUPP),
             _ => {}
         }
+        places.last = places.last.wrapping_add(1);
         let place = Place {
+            id: places.last,
             group: group.clone(),
             kind,
             apart: 0,
+            is_missing: false,
         };
-        Ok(places.push(place, GFP_KERNEL_ACCOUNT)?)
+        Ok(places.list.push(place, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Takes the place of a container's group, if it has one.  With the last, no process is bound any
     /// more.
     pub(crate) fn leave(&self, group: &IommuGroup) {
         let mut places = self.places.lock();
-        places.retain(|place| place.group.as_raw() != group.as_raw());
-        match places.is_empty() {
-            true => self.for_each(|process, mm| process.end(mm)),
-            false => self.for_each(|process, mm| process.remove(group, mm)),
+        places
+            .list
+            .retain(|place| place.group.as_raw() != group.as_raw());
+        match places.list.is_empty() {
+            true => self.for_each(|process, user| process.end(user)),
+            false => self.for_each(|process, user| process.remove(group, user)),
         }
+    }
+
+    /// Ends the bonds of all processes that are bound to a device, which leaves its group while others
+    /// stay: processes are bound to all devices or to none.
+    pub(crate) fn remove_device(&self, dev: &Device) {
+        let _places = self.places.lock();
+        self.for_each(|process, user| {
+            if process.is_bound_to(dev) {
+                process.end(user);
+            }
+        });
     }
 
     /// Ends the bonds with the device of a container's group until the result is dropped, which makes
     /// them anew: the device is about to be opened or closed.  A process whose bond cannot be made
     /// anew is not bound any more.
-    pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Apart {
+    pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Option<Apart> {
         let mut places = self.places.lock();
-        if let Some(place) = find(&mut places, group) {
-            if place.apart == 0 {
-                self.for_each(|process, mm| process.remove(group, mm));
-            }
-            place.apart = place.apart.saturating_add(1);
-        }
-        Apart {
+        let place = places.find(|place| place.group.as_raw() == group.as_raw())?;
+        place.apart = place.apart.saturating_add(1);
+        let id = place.id;
+        self.for_each(|process, user| process.remove(group, user));
+        drop(places);
+        Some(Apart {
             from: self.clone(),
-            group: group.clone(),
-        }
+            id,
+        })
     }
 
-    /// Binds all processes to one more device, or none.  One whose address space has ended is left
-    /// out: its bonds are about to end.  The caller holds the lock of the places.
+    /// Ends all bonds, and keeps processes from being bound until the result is dropped.
+    pub(crate) fn begin_reset(self: &Arc<Self>) -> Resetting {
+        let mut places = self.places.lock();
+        places.resets = places.resets.saturating_add(1);
+        self.for_each(|process, user| process.end(user));
+        drop(places);
+        Resetting(self.clone())
+    }
+
+    /// Binds all processes to one more device, or none.  One whose address space has no users any more
+    /// is left out: its bonds are about to end.  The caller holds the lock of the places.
     fn add_all(&self, group: &IommuGroup) -> Result {
         let mut result = Ok(());
-        self.for_each(|process, mm| {
-            if let (Ok(()), Some(mm)) = (result, mm) {
+        self.for_each(|process, user| {
+            if let (Ok(()), User::Held(mm)) = (result, user) {
                 result = process.add(group, mm);
             }
         });
-        result.inspect_err(|_| self.for_each(|process, mm| process.remove(group, mm)))
+        result.inspect_err(|_| self.for_each(|process, user| process.remove(group, user)))
     }
 
     /// Whether there is one that has not ended.
     fn has_living(&self) -> bool {
         let mut living = false;
-        self.for_each(|_, mm| living |= mm.is_some());
+        self.for_each(|_, user| living |= matches!(user, User::Held(_)));
         living
     }
 
@@ -439,16 +580,16 @@ impl BoundProcesses {
             return;
         }
         let _places = self.places.lock();
-        self.for_each(|process, mm| process.end(mm));
+        self.for_each(|process, user| process.end(user));
     }
 
-    /// Calls `f` with each process, the latest last, and its address space, if that has users still.
-    /// Holds no lock over the call.
-    fn for_each(&self, mut f: impl FnMut(&Process, Option<&MmWithUser>)) {
+    /// Calls `f` with each process, the latest last.  Does not hold the list's lock over the call.
+    fn for_each(&self, mut f: impl FnMut(ArcBorrow<'_, Process>, User<'_>)) {
         let mut after = 0;
         while let Some((process, mm)) = self.next(after) {
             after = process.serial;
-            f(&process, mm.as_deref().map(|mm| &**mm));
+            let user = mm.as_deref().map_or(User::None, |mm| User::Held(mm));
+            f(process.as_arc_borrow(), user);
         }
     }
 
@@ -472,48 +613,66 @@ impl BoundProcesses {
     }
 }
 
-/// Whether processes can be bound to a container's devices.
-///
-/// # Errors
-///
-/// `EINVAL` when there are none; `EOPNOTSUPP` when one has no IOMMU.
-fn check(places: &[Place]) -> Result {
-    match places.iter().all(|place| place.kind == GroupType::Iommu) {
-        _ if places.is_empty() => Err(EINVAL),
-        true => Ok(()),
-        false => Err(EOPNOTSUPP),
-    }
-}
+impl WorkItem for BoundProcesses {
+    type Pointer = Arc<Self>;
 
-fn find<'a>(places: &'a mut [Place], group: &IommuGroup) -> Option<&'a mut Place> {
-    let mut places = places.iter_mut();
-    places.find(|place| place.group.as_raw() == group.as_raw())
+    /// Makes bonds anew.  Not in the task that has opened or closed the device: a signal of that task's
+    /// would fail it.
+    fn run(this: Arc<Self>) {
+        let mut places = this.places.lock();
+        for place in places.list.iter_mut() {
+            if place.apart != 0 || !core::mem::take(&mut place.is_missing) {
+                continue;
+            }
+            this.for_each(|process, user| {
+                if let User::Held(mm) = user {
+                    if process.add(&place.group, mm).is_err() {
+                        process.end(user);
+                    }
+                }
+            });
+        }
+    }
 }
 
 /// While this is, no process has a bond with the device of a container's group.
 pub(crate) struct Apart {
     from: Arc<BoundProcesses>,
-    group: IommuGroup,
+    /// Of the place.
+    id: u64,
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
         let mut places = self.from.places.lock();
         // It may have left in the meantime.
-        let Some(place) = find(&mut places, &self.group) else {
+        let Some(place) = places.find(|place| place.id == self.id) else {
             return;
         };
         place.apart = place.apart.saturating_sub(1);
         if place.apart != 0 {
             return;
         }
-        self.from.for_each(|process, mm| {
-            if let Some(mm) = mm {
-                if process.add(&self.group, mm).is_err() {
-                    process.end(Some(mm));
-                }
-            }
-        });
+        place.is_missing = true;
+        drop(places);
+        if let Some(ended) = ENDED.lock().as_ref() {
+            // If it is pending it has not looked yet.
+            let _ = ended
+                .queue
+                .queue()
+                .enqueue::<Arc<BoundProcesses>, 0>(self.from.clone());
+        }
+        flush_work(&*self.from);
+    }
+}
+
+/// While this is, no process is bound, nor can be.
+pub(crate) struct Resetting(Arc<BoundProcesses>);
+
+impl Drop for Resetting {
+    fn drop(&mut self) {
+        let mut places = self.0.places.lock();
+        places.resets = places.resets.saturating_sub(1);
     }
 }
 
@@ -533,7 +692,7 @@ pub(crate) fn bind_caller(
     let mm = task.mm().ok_or(EINVAL)?;
     let process = bind(mm)?;
     arg.write_pasid(process.pasid())
-        .inspect_err(|_| process.unbind(mm))?;
+        .inspect_err(|_| process.among.undo(&process, mm))?;
     Ok(process.pasid())
 }
 

@@ -66,7 +66,6 @@ use kapi::{
     debugfs::Dir,
     lock::{LoadPhase, Loaded},
     miscdevice::MiscDevice,
-    mmu_notifier::Synchronize,
     workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
@@ -94,8 +93,6 @@ struct Vfio {
     _group_class: Option<ClassRegistration>,
     _sets: Loaded<device::sets::SETS>,
     _ended: Loaded<sva::ENDED>,
-    /// Last: work items drop watches, too.
-    _watches: Synchronize,
 }
 
 impl kernel::Module for Vfio {
@@ -113,7 +110,7 @@ impl kernel::Module for Vfio {
             load.init(&virqfd::CLEANUP)?;
         }
 
-        let ended = OwnedQueue::new_unbound(c"vfio-sva")?;
+        let ended = sva::Ended::new(OwnedQueue::new_unbound(c"vfio-sva")?);
         let ended = Loaded::new(&sva::ENDED, Some(ended));
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
@@ -149,7 +146,6 @@ impl kernel::Module for Vfio {
             _group_class: group_class,
             _sets: sets,
             _ended: ended,
-            _watches: Synchronize,
         })
     }
 }

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/kmsg.h"
 #include "lib/pasid_table.h"
@@ -163,6 +164,25 @@ TEST_F(sva_page_request, last_user)
 		EXPECT_TRUE(processes_become(self->s.fd, ""));
 		EXPECT_TRUE(processes_become(self->o.fd, ""));
 	}
+}
+
+/* Another process that ends meanwhile waits for the handler, which waits for nobody. */
+TEST_F(sva_page_request, last_user_and_another)
+{
+	struct bound_child child;
+	struct worker dying;
+	struct request r;
+
+	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.lab, self->pci), 0);
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, -1));
+	ASSERT_EQ(0, kill_and_reap(&r));
+	ASSERT_EQ(0, kill(child.pid, SIGKILL));
+	dying = (struct worker){ .tid = child.pid };
+	EXPECT_TRUE(worker_sleeps_in(&dying, "iopf_queue_flush_dev"));
+	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, let_go(&r));
+	EXPECT_EQ(0, bound_kill(&child));
+	EXPECT_EQ(0, pasid_entries(self->pci));
+	EXPECT_TRUE(processes_become(self->s.fd, ""));
 }
 
 static int reset(void *arg)

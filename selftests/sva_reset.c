@@ -209,6 +209,32 @@ TEST_F(sva_reset, set_of_strangers)
 	session_close(&s);
 }
 
+/* The same when the other device is in a container, whether or not it is open. */
+TEST_F(sva_reset, set_of_a_strangers_container)
+{
+	struct boxed box = BOXED_NONE;
+	struct session s;
+	struct pci a, b;
+
+	if (access(CONTAINER, F_OK))
+		SKIP(return, NO_CONTAINERS);
+	if (!find_set(&a, &b))
+		SKIP(return, NO_SET);
+	ASSERT_EQ(0, session_open(&a, &s));
+	ASSERT_EQ(0, boxed_open(&b, &box));
+	ASSERT_EQ(0, process_bind(s.fd, NULL));
+	ASSERT_EQ(0, process_bind(box.container, NULL));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
+	close_fd(&box.fd);
+	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
+	EXPECT_EQ(1, pasid_entries(&a));
+	EXPECT_EQ(1, pasid_entries(&b));
+	EXPECT_EQ(0, process_unbind(s.fd));
+	EXPECT_EQ(0, process_unbind(box.container));
+	boxed_close(&box);
+	session_close(&s);
+}
+
 /* A process that ends leaves nothing that a reset would put back. */
 TEST_F(sva_reset, after_death)
 {

@@ -5,15 +5,18 @@
 //! Without C counterpart; [`sva`](crate::sva) says why: the driver holds a lock over the reset that a
 //! page request in flight may wait for, and the IOMMU core waits for page requests in a reset.
 //!
-//! Locks: the set's, to find its devices; then those of each device's processes, one device after the
-//! other; none over the reset.  While no process is bound to anything, none at all.
+//! Locks: those of the device's processes.  For a hot reset while processes are bound: the set's, to find
+//! its devices, then those of each device's group and processes, one device after the other.  None
+//! over the reset.
 
 use super::{DeviceFile, Path};
+#[cfg(CONFIG_IOMMUFD)]
+use crate::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
-    kapi::vfio::{Device, Open},
-    sva,
+    kapi::vfio::{Device, Open, SetLocked},
+    sva::{self, Resetting},
     uapi::{self, reset::HotReset},
 };
 use kernel::{
@@ -26,57 +29,59 @@ use kernel::{
 /// The group whose file it is, if it is one: the C face knows.
 pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
-/// `VFIO_DEVICE_RESET` and `VFIO_DEVICE_PCI_HOT_RESET`.
+/// `VFIO_DEVICE_RESET`.
 ///
 /// # Errors
 ///
-/// The driver's; `ENOMEM` for the second while processes are bound.
-pub(super) fn reset(
+/// The driver's.
+pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
+    let state = device.state();
+    let _own = state.processes().begin_reset();
+    let _containers = state.container().map(|access| access.begin_reset());
+    device.ioctl(uapi::DEVICE_RESET, arg)
+}
+
+/// `VFIO_DEVICE_PCI_HOT_RESET`.
+///
+/// # Errors
+///
+/// The driver's; `ENOMEM` while processes are bound.
+pub(super) fn hot_reset(
     file: &DeviceFile,
     device: &Device<Open>,
-    cmd: u32,
     arg: UserPtr,
     group_of: GroupOf,
 ) -> Result<c_int> {
-    if sva::is_used() {
-        match cmd {
-            uapi::DEVICE_RESET => end_bonds(&device.state()),
-            _ => end_bonds_of_set(file, device, arg, group_of)?,
-        }
-    }
-    device.ioctl(cmd, arg)
-}
-
-/// Ends the bonds with the device: those of its own file, and those of its group's container.
-fn end_bonds(state: &State) {
-    state.processes().end_all();
-    if let Some(processes) = state.group().and_then(|group| group.processes()) {
-        processes.end_all();
-    }
+    let _resets = match sva::is_used() {
+        true => begin_reset_of_set(file, device, arg, group_of)?,
+        false => KVec::new(),
+    };
+    device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
 }
 
 /// Ends the bonds with all devices of the set, if all of them are the caller's, as far as the driver
 /// asks for that: what it is about to refuse ends nobody's bonds.
 ///
 /// The driver reads the argument again, and decides by what it reads then.
-fn end_bonds_of_set(
+fn begin_reset_of_set(
     file: &DeviceFile,
     device: &Device<Open>,
     arg: UserPtr,
     group_of: GroupOf,
-) -> Result {
+) -> Result<KVec<Resetting>> {
+    let mut resets = KVec::new();
     let Some(arg) = HotReset::read(arg) else {
-        return Ok(());
+        return Ok(resets);
     };
     let states = match (file.path, arg.count()) {
-        (Path::Cdev, 0) => device.states_of_set(|own, other| other.is_bound_as(own))?,
+        (Path::Cdev, 0) => device.states_of_set(is_owned_as)?,
         (Path::Group, 1..) => {
             let mut groups = KVec::new();
             for fd in arg.fds()? {
                 // CAST: A negative number is no open file either way.
                 let file = LocalFile::fget(fd as u32);
                 let Some(group) = file.ok().and_then(|file| group_of(&file)) else {
-                    return Ok(());
+                    return Ok(resets);
                 };
                 groups.push(group, GFP_KERNEL)?;
             }
@@ -85,8 +90,35 @@ fn end_bonds_of_set(
                 groups.iter().any(|group| state.is_in_group(group))
             })?
         }
-        _ => return Ok(()),
+        _ => None,
     };
-    states.iter().flatten().for_each(|state| end_bonds(state));
-    Ok(())
+    for state in states.iter().flatten() {
+        resets.push(state.processes().begin_reset(), GFP_KERNEL)?;
+        if let Some(processes) = state.group().and_then(|group| group.processes()) {
+            resets.push(processes.begin_reset(), GFP_KERNEL)?;
+        }
+    }
+    Ok(resets)
+}
+
+/// Whether a device is in the hands of the iommufd that `own`, a device of the same set, is bound to: the
+/// driver's rule.
+fn is_owned_as(own: &SetLocked<'_>, other: &SetLocked<'_>) -> bool {
+    #[cfg(CONFIG_IOMMUFD)]
+    {
+        let Some(bound) = own.iommufd_device() else {
+            return false;
+        };
+        let id = dev_id(
+            other.device(),
+            other.iommufd_device(),
+            Some(bound.ctx_ref()),
+        );
+        id.is_ok() || id == Err(ENOENT)
+    }
+    #[cfg(not(CONFIG_IOMMUFD))]
+    {
+        let _ = (own, other);
+        false
+    }
 }

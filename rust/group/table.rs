@@ -207,7 +207,7 @@ impl Entry {
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
             // Somebody may have it open by its number already.
             drop(unpublish(minor));
-            drop(group.revoke());
+            group.revoke().finish();
         })?;
         let entry = Self {
             group: group.clone(),
@@ -244,6 +244,11 @@ impl Drop for Membership {
         };
         entry.members.retain(|member| !same(member, &place.dev));
         if !entry.members.is_empty() {
+            drop(table);
+            // Bound before the others came: a process is bound to the device of a group that has one.
+            if let Some(processes) = self.group.processes() {
+                processes.remove_device(&place.dev);
+            }
             return;
         }
         if let Some(node) = &self.group.node {
@@ -253,6 +258,6 @@ impl Drop for Membership {
         // The node goes under the table's lock, so that the name is free for a successor.
         drop(groups.remove(&self.group.id));
         drop(table);
-        drop(revoked);
+        revoked.finish();
     }
 }

@@ -77,13 +77,14 @@ impl Bond {
     ///
     /// The end of a bond does that, too, unless the address space has ended before: VT-d's driver
     /// (7.3) has cleared the PASID's entry then, and takes that for a sign that nothing is in flight.
-    /// It would free a page request that is being handled.
+    /// It would free a page request that is being handled.  Requests that the IOMMU's own queue still
+    /// has are not waited for: VT-d's driver leaves them to the device, which must have stopped.
     pub(crate) fn wait_for_page_requests(&self) {
         let queue = {
             let _guard = rcu::read_lock();
             with_iommu(&self.dev, |iommu| {
                 // SAFETY: The pointer is read once.  What it points to is freed after an RCU grace
-                // period, its queue with the IOMMU, which the device is behind.
+                // period.  The queue is the IOMMU's, which the device stays behind while it has a bond.
                 unsafe {
                     let param = (&raw const iommu.fault_param).read_volatile();
                     param.as_ref().map(|param| (*param.queue).wq)
@@ -95,6 +96,11 @@ impl Bond {
             // SAFETY: The queue is the IOMMU's, see above; the caller may sleep.
             unsafe { bindings::__flush_workqueue(queue) }
         }
+    }
+
+    /// Whether it is with that device.
+    pub(crate) fn is_with(&self, dev: &Device) -> bool {
+        core::ptr::eq(&raw const *self.dev, dev)
     }
 
     /// Whether it is that of the group's device.

@@ -176,6 +176,12 @@ impl BoundDevice {
         unsafe { bindings::iommufd_device_to_ictx(self.0.as_ptr()) }
     }
 
+    /// The iommufd.
+    pub(crate) fn ctx_ref(&self) -> &Ctx {
+        // SAFETY: It is valid while `self` is bound.
+        unsafe { Ctx::from_raw(self.ctx()) }
+    }
+
     /// The id of the device in the iommufd, at least 1.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: `self` is bound.

@@ -4,10 +4,10 @@
 
 use super::restartable;
 use crate::bindings;
-use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     mm::{Mm, MmWithUser},
+    page::PAGE_SIZE,
     prelude::*,
     sync::{aref::ARef, Arc, ArcBorrow},
     task::Task,
@@ -17,8 +17,8 @@ use kernel::{
 /// Who ends an address space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Releaser {
-    /// A task, or the worker of the address space's own `mmput_async()`.  Neither is waited for
-    /// while page requests of devices are handled.
+    /// A task of user space, or the worker of the address space's own `mmput_async()`.  No handler of
+    /// page requests is one.
     Task,
     /// Another kernel thread, which may be the handler of a page request.
     KernelThread,
@@ -48,11 +48,12 @@ impl Releaser {
     }
 }
 
-/// The one who is told.  Its last reference may be dropped where sleeping is not allowed: an SRCU
-/// callback drops the notifier's.
+/// The one who is told.
 pub(crate) trait Listener: Send + Sync + 'static {
-    /// The address space has no users any more; its pages are freed after this returns.  May sleep,
-    /// and may drop the [`Watch`].  Called once at most.
+    /// The address space has no users any more; its pages are freed after this returns, and notifiers
+    /// of the older kind (`struct mmu_notifier`) are told afterwards.  May sleep: no lock of the
+    /// kernel's notifiers is held, nor their SRCU, for which other address spaces wait when they end.
+    /// Must not drop the [`Watch`].  Called once at most.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 }
 
@@ -62,58 +63,56 @@ pub(crate) trait Listener: Send + Sync + 'static {
 struct Registered<T> {
     /// First: the address of the one is that of the other.
     #[pin]
-    notifier: Opaque<bindings::mmu_notifier>,
+    notifier: Opaque<bindings::mmu_interval_notifier>,
     listener: Arc<T>,
     mm: ARef<Mm>,
 }
 
+// SAFETY: The kernel alone uses the notifier, under its own locks.
+unsafe impl<T: Send + Sync> Send for Registered<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Registered<T> {}
+
 impl<T: Listener> Registered<T> {
-    const OPS: &'static bindings::mmu_notifier_ops = &bindings::mmu_notifier_ops {
-        release: Some(Self::release),
-        free_notifier: Some(Self::free),
-        ..pin_init::zeroed()
-    };
+    const OPS: &'static bindings::mmu_interval_notifier_ops =
+        &bindings::mmu_interval_notifier_ops {
+            invalidate: Some(Self::invalidate),
+            ..pin_init::zeroed()
+        };
 
     /// # Safety
     ///
-    /// Called by the kernel, with the notifier of a [`Watch`].
-    unsafe extern "C" fn release(
-        notifier: *mut bindings::mmu_notifier,
-        mm: *mut bindings::mm_struct,
-    ) {
-        // SAFETY: It is the first field.  The kernel calls `free()` only after an SRCU grace period,
-        // and this runs in a read-side critical section: the object outlives the call, though the
-        // watch may be dropped in it.
-        let (this, releaser) = unsafe { (&*notifier.cast::<Self>(), Releaser::current(mm)) };
-        T::mm_released(this.listener.as_arc_borrow(), releaser);
-    }
-
-    /// # Safety
-    ///
-    /// Called by the kernel, once, after the watch of the notifier was dropped and nobody uses the
-    /// notifier any more.
-    unsafe extern "C" fn free(notifier: *mut bindings::mmu_notifier) {
-        // SAFETY: By the caller's promise; `Watch::begin()` made it from a box.
-        drop(unsafe { KBox::from_raw(notifier.cast::<Self>()) });
+    /// Called by the kernel, with the notifier of a [`Watch`] and a valid range.
+    unsafe extern "C" fn invalidate(
+        notifier: *mut bindings::mmu_interval_notifier,
+        range: *const bindings::mmu_notifier_range,
+        _sequence: c_ulong,
+    ) -> bool {
+        // SAFETY: By the caller's promise.
+        let (event, mm) = unsafe { ((*range).event, (*range).mm) };
+        if event == bindings::mmu_notifier_event_MMU_NOTIFY_RELEASE {
+            // SAFETY: It is the first field; the watch does not end before this returns.  The kernel
+            // holds the address space.
+            let (this, releaser) = unsafe { (&*notifier.cast::<Self>(), Releaser::current(mm)) };
+            T::mm_released(this.listener.as_arc_borrow(), releaser);
+        }
+        true
     }
 }
 
-/// While this is, its listener is told.  Dropping it waits for nothing: the listener may still be
-/// told when it returns, if the address space is ending.
+/// While this is, its listener is told.
 ///
 /// # Invariants
 ///
-/// Points to a box whose notifier is registered with `mm`; the kernel frees it after
-/// `mmu_notifier_put()`.
-pub(crate) struct Watch<T: Listener>(NonNull<Registered<T>>);
-
-// SAFETY: The kernel uses the notifier under its own locks; the other fields can be shared.
-unsafe impl<T: Listener> Send for Watch<T> {}
-// SAFETY: As above.
-unsafe impl<T: Listener> Sync for Watch<T> {}
+/// The notifier is registered with `mm`.
+pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
-    /// Begins to watch an address space.
+    /// The last page of all addresses, in which nothing is ever mapped: of changes the listener is not
+    /// told.
+    const START: usize = usize::MAX & !(PAGE_SIZE - 1);
+
+    /// Begins to watch an address space.  Waits for changes to its mappings in progress.
     ///
     /// # Errors
     ///
@@ -121,10 +120,7 @@ impl<T: Listener> Watch<T> {
     pub(crate) fn begin(listener: Arc<T>, mm: &MmWithUser) -> Result<Self> {
         let registered = KBox::pin_init(
             pin_init!(Registered {
-                notifier: Opaque::new(bindings::mmu_notifier {
-                    ops: Registered::<T>::OPS,
-                    ..pin_init::zeroed()
-                }),
+                notifier: Opaque::new(pin_init::zeroed()),
                 listener,
                 mm: (&**mm).into(),
             }),
@@ -132,51 +128,46 @@ impl<T: Listener> Watch<T> {
         )?;
         // SAFETY: The notifier is pinned and not registered; the address space has users.
         to_result(unsafe {
-            bindings::mmu_notifier_register(registered.notifier.get(), mm.as_raw())
+            bindings::mmu_interval_notifier_insert(
+                registered.notifier.get(),
+                mm.as_raw(),
+                Self::START,
+                PAGE_SIZE,
+                Registered::<T>::OPS,
+            )
         })
         .map_err(restartable)?;
-        // SAFETY: The box is moved as a pointer only: what is in it stays where it is.
-        let raw = KBox::into_raw(unsafe { Pin::into_inner_unchecked(registered) });
-        // INVARIANT: The notifier has been registered.
-        // SAFETY: A box is not NULL.
-        Ok(Self(unsafe { NonNull::new_unchecked(raw) }))
-    }
-
-    fn registered(&self) -> &Registered<T> {
-        // SAFETY: By the type's invariants.
-        unsafe { self.0.as_ref() }
+        // INVARIANT: It has been registered.
+        let watch = Self(registered);
+        // While a change is in progress the kernel keeps new notifiers aside, and would not tell them of
+        // the end.
+        // SAFETY: The notifier is registered; the caller may sleep.
+        unsafe { bindings::mmu_interval_read_begin(watch.0.notifier.get()) };
+        Ok(watch)
     }
 
     /// The one who is told.
     pub(crate) fn listener(&self) -> &Arc<T> {
-        &self.registered().listener
+        &self.0.listener
     }
 
     /// The address space.
     pub(crate) fn mm(&self) -> &Mm {
-        &self.registered().mm
+        &self.0.mm
     }
 }
 
 impl<T: Listener> Drop for Watch<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariants; registered once, put once.
-        unsafe { bindings::mmu_notifier_put(self.registered().notifier.get()) }
+        // SAFETY: By the type's invariants; the caller may sleep.  Waits for `invalidate()`, and for
+        // changes to the mappings in progress.
+        unsafe { bindings::mmu_interval_notifier_remove(self.0.notifier.get()) }
     }
 }
 
-/// Waits until all notifiers, of whomever, have returned that have been told of an end by now.
+/// Waits until all notifiers of the older kind, of whichever address space, have returned that are
+/// running now.
 pub(crate) fn synchronize() {
     // SAFETY: No requirements; the caller may sleep.
     unsafe { bindings::mmu_notifier_synchronize() }
-}
-
-/// Waits, when dropped, until no notifier of a [`Watch`] is left that has been dropped: to be done
-/// before the module's code goes.
-pub(crate) struct Synchronize;
-
-impl Drop for Synchronize {
-    fn drop(&mut self) {
-        synchronize();
-    }
 }

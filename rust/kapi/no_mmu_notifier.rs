@@ -45,6 +45,3 @@ impl<T: Listener> Watch<T> {
 
 /// There is nothing to wait for.
 pub(crate) fn synchronize() {}
-
-/// Nor here.
-pub(crate) struct Synchronize;

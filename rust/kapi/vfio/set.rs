@@ -121,7 +121,7 @@ pub(crate) fn leave(device: &Device) {
 impl Device<Registered> {
     /// Takes the lock of the device's set.
     ///
-    /// Order: inside the group's lock, outside iommufd's and the driver's.
+    /// Order: outside iommufd's and the driver's; the group's is not held.
     pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
         let guard = lock(self).lock();
         DevSetGuard {
@@ -142,8 +142,8 @@ impl Device<Registered> {
     ) -> Result<Option<KVec<Arc<State>>>> {
         let mut states = KVec::new();
         let mut result = Ok(true);
-        let own = SetLocked { device: self };
         let _guard = lock(self).lock();
+        let own = SetLocked { device: self };
         // SAFETY: The set's lock is held; a member is a device until it has left.
         unsafe {
             for_each_member((*self.as_raw()).dev_set, |member| {
@@ -230,21 +230,6 @@ impl<'a> SetLocked<'a> {
         let kvm = kvm.map_or(core::ptr::null_mut(), KvmRef::as_raw);
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).kvm = kvm }
-    }
-
-    /// Whether the device is bound to the same iommufd as `other`, or to none.
-    pub(crate) fn is_bound_as(&self, other: &SetLocked<'_>) -> bool {
-        #[cfg(CONFIG_IOMMUFD)]
-        {
-            let ctx =
-                |locked: &SetLocked<'_>| locked.iommufd_device().map(iommufd::BoundDevice::ctx);
-            ctx(self).is_none_or(|own| ctx(other) == Some(own))
-        }
-        #[cfg(not(CONFIG_IOMMUFD))]
-        {
-            let _ = other;
-            false
-        }
     }
 
     /// User space's choice of the second precopy format ends with the last close.
