@@ -313,6 +313,19 @@ TEST_F(sva_dma, after_close)
 	EXPECT_EQ('x', self->page[0]);
 }
 
+/* A reset of the device ends the bond, not what the device may do. */
+TEST_F(sva_dma, after_reset)
+{
+	ASSERT_EQ(0, process_bind(self->s.fd, &self->dma.pasid));
+	ASSERT_EQ(DONE, dma_write(&self->dma, self->page, "x", 1));
+	ASSERT_EQ(0, xioctl(self->s.fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(NO_ENTRY, dma_write(&self->dma, self->page, "y", 1));
+	EXPECT_EQ('x', self->page[0]);
+	ASSERT_EQ(0, process_bind(self->s.fd, &self->dma.pasid));
+	EXPECT_EQ(DONE, dma_write(&self->dma, self->page, "y", 1));
+	EXPECT_EQ('y', self->page[0]);
+}
+
 /* Of a process that has ended nothing is reached, though others hold its file, and its memory. */
 TEST_F(sva_dma, after_the_end)
 {
