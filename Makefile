@@ -31,6 +31,7 @@ module:
 SUITES := \
 	test \
 	test-debug \
+	test-mutants \
 	test-kernel \
 	test-viommu \
 	test-arm64 \
@@ -73,6 +74,11 @@ test-debug:
 	@$(S)/prepare base debug
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/test-debug $(TESTS)
+
+test-mutants:
+	@$(S)/prepare base
+	@$(CRATES)
+	@set -f; $(VM_ENTER) $(S)/test-mutants $(TESTS)
 
 test-kernel:
 	@$(S)/prepare base
@@ -151,6 +157,8 @@ help:
 # help:                          CFI or MODVERSIONS (a kernel more for each)
 # help:                          VARIANTS='nogroup cfi'  some of them
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
+# help:   make test-mutants    cores with a mistake in them, on which the tests must fail
+# help:                          TESTS='PATTERN...'  some mutants
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
 # help:                          TABLE=README.rst  renew the table there

@@ -16,6 +16,16 @@
 #include "core.h"
 #include "sysfs.h"
 
+int event_ms(void)
+{
+	static int ms;
+	const char *env = getenv("VFIO_EVENT_MS");
+
+	if (!ms)
+		ms = env ? atoi(env) : 120000;
+	return ms;
+}
+
 bool core_is_rust(void)
 {
 	static int rust = -1;

@@ -8,8 +8,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* How long an event that must come may take, in ms: a hang, not a measure. */
-#define EVENT_MS 120000
+/*
+ * How long an event that must come may take, in ms: a hang, not a measure.  VFIO_EVENT_MS in
+ * the environment is another limit, for cores on which events do not come.
+ */
+#define EVENT_MS event_ms()
+int event_ms(void);
 
 /*
  * True on the core in Rust: VFIO_CORE=rust in the environment or core=rust on
