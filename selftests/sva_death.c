@@ -299,18 +299,6 @@ TEST_F(sva_death, leader_has_ended)
 
 /* ---- the end of a process waits for that of its bond ---- */
 
-struct device {
-	int lab;
-	const struct pci *pci;
-};
-
-static int hold(void *arg)
-{
-	const struct device *d = arg;
-
-	return sva_lab_hold(d->lab, d->pci);
-}
-
 /*
  * The IOMMU has the process's page table for as long as there is memory in it, and its PASID is
  * nobody's until then: with the lock of the device's group held by another, the end of the bond
@@ -318,7 +306,7 @@ static int hold(void *arg)
  */
 TEST_F(sva_death, memory_outlives_the_bond)
 {
-	struct device device = { self->lab, &self->pci };
+	struct hold_op device = { self->lab, &self->pci };
 	struct bound_child dead;
 	struct worker holder, dying;
 	char line[32];
@@ -328,7 +316,7 @@ TEST_F(sva_death, memory_outlives_the_bond)
 	ASSERT_GT(its, 0);
 	snprintf(line, sizeof(line), "%d", its);
 	dying = (struct worker){ .tid = dead.pid };
-	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, kill(dead.pid, SIGKILL));
 	EXPECT_TRUE(worker_sleeps_in(&dying, "iommu_detach_device_pasid"));

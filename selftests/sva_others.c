@@ -44,18 +44,6 @@ FIXTURE_TEARDOWN(sva_others)
 	sva_lab_close(self->lab);
 }
 
-struct device {
-	int lab;
-	const struct pci *pci;
-};
-
-static int hold(void *arg)
-{
-	const struct device *d = arg;
-
-	return sva_lab_hold(d->lab, d->pci);
-}
-
 static int unset(void *arg)
 {
 	return group_unset(*(int *)arg);
@@ -102,7 +90,7 @@ static bool ends(struct worker *w)
 /* A group that leaves its container, and then its driver, while the bond's end waits. */
 TEST_F(sva_others, leaving_group)
 {
-	struct device device = { self->lab, &self->a };
+	struct hold_op device = { self->lab, &self->a };
 	struct worker holder, leaver, remover, other;
 	struct boxed box = BOXED_NONE;
 
@@ -113,7 +101,7 @@ TEST_F(sva_others, leaving_group)
 	ASSERT_EQ(0, boxed_open(&self->a, &box));
 	close_fd(&box.fd);
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&leaver, unset, &box.group));
 	ASSERT_TRUE(worker_sleeps_in(&leaver, "iommu_detach_device_pasid"));

@@ -115,14 +115,11 @@ TEST_F(sva_power, low_power_entry)
 
 static int set_state(int fd, uint16_t state)
 {
+	int at = config_find(fd, PCI_CAP_ID_PM);
 	uint16_t control;
-	uint8_t at, id;
 
-	if (config_read(fd, PCI_CAPABILITY_LIST, &at, 1) != 1)
-		return -EIO;
-	while (at && config_read(fd, at, &id, 1) == 1 && id != PCI_CAP_ID_PM)
-		if (config_read(fd, at + PCI_CAP_LIST_NEXT, &at, 1) != 1)
-			return -EIO;
+	if (at < 0)
+		return at;
 	at += PCI_PM_CTRL;
 	if (config_read(fd, at, &control, sizeof(control)) != sizeof(control))
 		return -EIO;

@@ -88,14 +88,11 @@ static int reset_by_sysfs(struct arena *a)
 static int reset_by_config(struct arena *a)
 {
 	int fd = a->box.fd >= 0 ? a->box.fd : a->s.fd;
-	uint8_t at, id;
+	int at = config_find(fd, PCI_CAP_ID_EXP);
 	uint16_t control;
 
-	if (config_read(fd, PCI_CAPABILITY_LIST, &at, 1) != 1)
-		return -EIO;
-	while (at && config_read(fd, at, &id, 1) == 1 && id != PCI_CAP_ID_EXP)
-		if (config_read(fd, at + PCI_CAP_LIST_NEXT, &at, 1) != 1)
-			return -EIO;
+	if (at < 0)
+		return at;
 	at += PCI_EXP_DEVCTL;
 	if (config_read(fd, at, &control, sizeof(control)) != sizeof(control))
 		return -EIO;

@@ -238,6 +238,25 @@ int config_write(int fd, uint32_t offset, const void *buf, size_t size)
 	return n < 0 ? -errno : n;
 }
 
+int config_find(int fd, uint8_t capability)
+{
+	uint8_t at = PCI_CAPABILITY_LIST, id;
+
+	/* No more than there is room for, so that a ring of them ends. */
+	for (int left = PCI_CFG_SPACE_SIZE / 4; left; left--) {
+		if (config_read(fd, at, &at, 1) != 1)
+			return -EIO;
+		if (!at)
+			break;
+		if (config_read(fd, at, &id, 1) != 1)
+			return -EIO;
+		if (id == capability)
+			return at;
+		at += PCI_CAP_LIST_NEXT;
+	}
+	return -ENOENT;
+}
+
 int cdev_enable_dma(int fd)
 {
 	uint16_t command;

@@ -47,6 +47,8 @@ bool bar_answers(const volatile void *at);
 int cdev_enable_dma(int fd);
 int config_read(int fd, uint32_t offset, void *buf, size_t size);
 int config_write(int fd, uint32_t offset, const void *buf, size_t size);
+/* Where a capability is, or -errno. */
+int config_find(int fd, uint8_t capability);
 /* Sends the interrupt index to @eventfds (NULL: switch it off). */
 int cdev_set_irqs(int fd, uint32_t index, uint32_t flags, uint32_t start,
 		  uint32_t count, const int32_t *eventfds);

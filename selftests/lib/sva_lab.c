@@ -81,6 +81,13 @@ int sva_lab_hold(int lab, const struct pci *pci)
 	return command(lab, SVA_LAB_HOLD, pci, &(struct sva_lab_args){ 0 });
 }
 
+int sva_lab_hold_op(void *op)
+{
+	const struct hold_op *o = op;
+
+	return sva_lab_hold(o->lab, o->pci);
+}
+
 int sva_lab_let_go(int lab)
 {
 	return xioctl(lab, SVA_LAB_LET_GO, &(struct sva_lab_args){ 0 });

@@ -32,6 +32,13 @@ int sva_lab_release(int lab, const struct pci *pci);
 
 /* Holds the lock of the device's group until somebody says let go, by the same file. */
 int sva_lab_hold(int lab, const struct pci *pci);
+/* The same with its arguments in one, for a task of its own. */
+struct hold_op {
+	int lab;
+	const struct pci *pci;
+};
+
+int sva_lab_hold_op(void *op);
 int sva_lab_let_go(int lab);
 /* A page of the caller's that does not come until then, or NULL. */
 void *sva_lab_slow_page(int lab);
