@@ -117,6 +117,15 @@ static int reset_by_bus(struct arena *a)
 	return hot_reset_owned(a->s.fd);
 }
 
+/* The whole bus, by its bridge. */
+static int reset_by_bridge(struct arena *a)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_subordinate", a->pci->port);
+	return sysfs_write(path, "1");
+}
+
 FIXTURE(sva_reaped) {
 	struct pci pci, other;
 	int lab, kmsg;
@@ -131,6 +140,7 @@ FIXTURE_VARIANT_ADD(sva_reaped, ioctl) { set_up_cdev, reset_by_ioctl };
 FIXTURE_VARIANT_ADD(sva_reaped, sysfs) { set_up_cdev, reset_by_sysfs };
 FIXTURE_VARIANT_ADD(sva_reaped, config) { set_up_cdev, reset_by_config };
 FIXTURE_VARIANT_ADD(sva_reaped, bus) { set_up_pair, reset_by_bus };
+FIXTURE_VARIANT_ADD(sva_reaped, bridge) { set_up_pair, reset_by_bridge };
 FIXTURE_VARIANT_ADD(sva_reaped, bus_config) { set_up_pair, reset_by_config };
 FIXTURE_VARIANT_ADD(sva_reaped, container_ioctl) { set_up_container, reset_by_ioctl };
 FIXTURE_VARIANT_ADD(sva_reaped, container_sysfs) { set_up_container, reset_by_sysfs };
