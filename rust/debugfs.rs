@@ -60,9 +60,9 @@ struct MigrationState;
 impl Show for MigrationState {
     /// # Errors
     ///
-    /// The driver's.
+    /// `EBUSY` while a device of the set is being opened, closed, attached; the driver's.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
-        let number = device.lock_set().migration_state()?;
+        let number = device.try_lock_set().ok_or(EBUSY)?.migration_state()?;
         let state = migration::State::ALL.get(number as usize);
         seq_print!(m, "{}\n", state.map_or("Invalid", |state| state.name()));
         Ok(())

@@ -31,6 +31,7 @@ OPERATIONS = {
     "attach": "ATTACH",
     "replace": "ATTACH (replace)",
     "detach": "DETACH",
+    "fdinfo": "fdinfo of a bound file",
     "group_open_close": "group open+close",
     "group_get_status": "group GET_STATUS",
 }

@@ -151,7 +151,8 @@ int main(int argc, char **argv)
 	};
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	uint32_t word;
-	int fd, ret = 0;
+	char fdinfo[64], text[1024];
+	int fd, info_fd, ret = 0;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: bench ADDRESS\n");
@@ -192,6 +193,10 @@ int main(int argc, char **argv)
 	OPERATION("replace", 12, ({ ret |= attach(fd, ioas[0]); MEASURE(12, ret |= attach(fd, ioas[1]));
 				    ret |= detach(fd); }));
 	OPERATION("detach", 13, ({ ret |= attach(fd, ioas[0]); MEASURE(13, ret |= detach(fd)); }));
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
+	info_fd = open(fdinfo, O_RDONLY | O_CLOEXEC);
+	OPERATION("fdinfo", 16, MEASURE(16, ret |= pread(info_fd, text, sizeof(text), 0) <= 0));
+	close(info_fd);
 	close(fd);
 
 	OPERATION("group_open_close", 14, MEASURE(14, close(open(group, O_RDWR | O_CLOEXEC))));

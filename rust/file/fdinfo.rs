@@ -5,11 +5,15 @@
 //! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
 //! process that was handed the file what it holds.
 //!
-//! Locks: none at entry; over the listing of PASIDs the set's, after it that of the processes.
+//! Locks: leaves alone (the link to the device, the PASIDs', the list of processes): whoever reads it
+//! does not wait for one who uses the device.
 
 use super::DeviceFile;
 use crate::{
-    kapi::{device::SysfsPath, vfio::SetLocked},
+    kapi::{
+        device::SysfsPath,
+        vfio::{Device, Registered},
+    },
     sva::BoundProcesses,
     uapi::attach::PASIDS,
 };
@@ -33,7 +37,7 @@ impl DeviceFile {
         // In none, without an IOMMU, by way of the group.
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
-            show_pasids(&opened.device().lock_set(), m);
+            show_pasids(opened.device(), m);
             show_processes(self.state().processes(), m);
         }
     }
@@ -52,8 +56,8 @@ fn show_processes(processes: &BoundProcesses, m: &SeqFile) {
 }
 
 /// The PASIDs that are attached, as ranges: `1-3,7`.  No line when there is none.
-fn show_pasids(locked: &SetLocked<'_>, m: &SeqFile) {
-    let next = |from| locked.next_pasid(from, *PASIDS.end());
+fn show_pasids(device: &Device<Registered>, m: &SeqFile) {
+    let next = |from| device.next_pasid(from, *PASIDS.end());
     let mut before = "vfio-pasids: ";
     let mut member = next(*PASIDS.start());
     while let Some(first) = member {

@@ -51,22 +51,18 @@ impl Ida {
 
     /// The smallest member from `min` to `max`.
     pub(crate) fn next(&self, min: u32, max: u32) -> Option<u32> {
-        let mut from = min;
-        while from <= max {
-            let found = self.find(from, max);
-            if found.is_some() {
-                return found;
-            }
-            // The C function does not look beyond the bitmap in which it finds no bit.
-            from = (from / BITMAP_BITS)
+        self.find(min, max).or_else(|| {
+            // The C function finds the next bitmap that has members, and does not look beyond it: that
+            // may be the one that `min` is in.  From the start of the one after that it finds a member.
+            let next = (min / BITMAP_BITS)
                 .checked_add(1)?
                 .checked_mul(BITMAP_BITS)?;
-        }
-        None
+            (next <= max).then(|| self.find(next, max)).flatten()
+        })
     }
 
-    /// The smallest member from `min` to `max`, if none or `min` shares its bitmap, or `min` is the
-    /// first of one.
+    /// The smallest member from `min` to `max`, unless only smaller ones are in the bitmap that `min` is
+    /// in.
     fn find(&self, min: u32, max: u32) -> Option<u32> {
         // SAFETY: `self` is initialised.
         let id = unsafe { bindings::ida_find_first_range(self.0.get(), min, max) };

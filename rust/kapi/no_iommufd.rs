@@ -3,7 +3,7 @@
 //! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
-use super::vfio::SetLocked;
+use super::vfio::{Device, Registered, SetLocked};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -99,7 +99,9 @@ impl SetLocked<'_> {
     pub(crate) fn has_pasid(&self, _pasid: u32) -> bool {
         false
     }
+}
 
+impl Device<Registered> {
     pub(crate) fn next_pasid(&self, _from: u32, _last: u32) -> Option<u32> {
         None
     }

@@ -130,6 +130,16 @@ impl Device<Registered> {
         }
     }
 
+    /// The same, if nobody has it: who only looks must not wait, for user memory may be pinned under the
+    /// lock, and hardware reset.
+    pub(crate) fn try_lock_set(&self) -> Option<DevSetGuard<'_>> {
+        let guard = lock(self).try_lock()?;
+        Some(DevSetGuard {
+            locked: SetLocked { device: self },
+            _guard: guard,
+        })
+    }
+
     /// The core's states of all devices in the device's set, if `f` is true of each of them: its first
     /// argument is this device, the second the other.
     ///
@@ -335,10 +345,15 @@ impl SetLocked<'_> {
     pub(crate) fn has_pasid(&self, pasid: u32) -> bool {
         self.pasids().contains(pasid)
     }
+}
 
-    /// The smallest such PASID in a range, its ends included.
+#[cfg(CONFIG_IOMMUFD)]
+impl Device<Registered> {
+    /// The smallest PASID in a range, its ends included, that has a page table attached.  Without the
+    /// set's lock, which is held over attachments: the answer may be of the past.
     pub(crate) fn next_pasid(&self, from: u32, last: u32) -> Option<u32> {
-        self.pasids().next(from, last)
+        // SAFETY: Initialised at allocation, and it does its own locking.
+        unsafe { Ida::from_raw(&raw mut (*self.as_raw()).pasids) }.next(from, last)
     }
 }
 
