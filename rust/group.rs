@@ -288,12 +288,17 @@ impl Group {
         let group = group.clone();
         // The IOMMU core may hold its lock of the group over page requests in flight.
         drop(inner);
-        let claimed = group.dma_owner_claimed();
+        if !group.dma_owner_claimed() {
+            return Ok(Status {
+                provided: false,
+                viable: true,
+            });
+        }
         // By the group's own user in the meantime?
         let (provided, changing) = self.inner.lock().users.provision();
         Ok(Status {
             provided,
-            viable: provided || changing || !claimed,
+            viable: provided || changing,
         })
     }
 
@@ -413,6 +418,15 @@ impl Group {
         }
     }
 
+    /// Ends what processes of its container have with a device that leaves while others stay: bound
+    /// before the others came, for a group must have one device only.
+    fn remove_from_processes(&self, dev: &kernel::device::Device) {
+        let _change = self.change.lock();
+        if let Some(processes) = self.processes() {
+            processes.remove_device(dev);
+        }
+    }
+
     /// Lets a device be opened by its name, until [`remove`](Self::remove).
     ///
     /// # Errors
@@ -450,7 +464,8 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Nothing more can be done with the group: the last device leaves.  [`Revoked::finish`] is the rest.
+    /// Nothing more can be done with the group: the last device leaves.  The drop of the result is the
+    /// rest.
     fn revoke(self: &Arc<Self>) -> Revoked {
         Revoked {
             _iommu_group: self.inner.lock().iommu_group.take(),
@@ -465,11 +480,10 @@ struct Revoked {
     _iommu_group: Option<IommuGroup>,
 }
 
-impl Revoked {
-    /// Takes the group from its container; an iommufd stays until the file is closed, as in the C core.
-    /// The caller holds no lock of ours: changes in progress are waited for, and page requests in
-    /// flight to processes of the container.
-    fn finish(self) {
+/// The group leaves its container; an iommufd stays until the file is closed, as in the C core.  To be
+/// dropped without locks of ours: changes in progress are waited for, and page requests in flight.
+impl Drop for Revoked {
+    fn drop(&mut self) {
         let _change = self.group.change.lock();
         let mut inner = self.group.inner.lock();
         let provided = match &mut inner.users {

@@ -25,10 +25,10 @@
 //! requests in flight, and puts all PASIDs that are bound back afterwards.  The core does not learn
 //! of each reset (configuration space, sysfs, AER), so there must never be a bond with an address
 //! space whose pages are being freed.  Hence a bond ends in the notifier of the address space's end,
-//! not later.  The exception is an address space that ends in a kernel thread: the thread may be
-//! the handler of a page request, for which the end of any bond would wait.  A work item ends those,
-//! after the IOMMU driver's own notifier, which takes the PASID off the devices: the two must not do
-//! that at once.
+//! not later.  The exception is an address space that ends in a task which may not wait
+//! ([`Releaser::Other`]), such as the handler of a page request.  A work item ends those bonds, after
+//! the IOMMU driver's own notifier, which takes the PASID off the devices: the two must not do that at
+//! once.
 //!
 //! # Locks
 //!
@@ -38,7 +38,7 @@
 //!   of an address space that ends.
 //! - [`Process::bonds`]: one for each process; held over the end of its bonds, so that whoever finds
 //!   none there knows that none is left in the IOMMU.  Inside are the IOMMU core's locks and the
-//!   mmap lock of the process.
+//!   mmap lock of the process.  (A new process gets its bonds before it is on the list.)
 //! - [`BoundProcesses::list`] and [`ENDED`]: leaves, held over nothing that waits.
 //!
 //! The IOMMU core's lock of all bonds is held over the wait for page requests.  So whoever makes or
@@ -81,8 +81,9 @@ global_lock! {
 
 /// Watches by the serial numbers of processes.
 type Watches = RBTree<u64, Watch<Process>>;
+type WatchNode = RBTreeNode<u64, Watch<Process>>;
 
-/// Work that nobody waits for: to end bonds of address spaces that a kernel thread ended, and to end
+/// Work that nobody waits for: to end bonds that could not end with the address space, and to end
 /// watches, which waits for changes of mappings.
 pub(crate) struct Ended {
     /// First: what is under way finds its watch.
@@ -142,7 +143,8 @@ pub(crate) struct Process {
     among: Arc<BoundProcesses>,
     /// Its key in the list, in the order in which processes were bound.
     serial: u64,
-    pasid: u32,
+    /// Known with the first bond.
+    pasid: Atomic<u32>,
     _counted: Counted,
     /// One for each device, but for those that are apart.
     #[pin]
@@ -150,7 +152,7 @@ pub(crate) struct Process {
     /// Its address space has ended; and so have the bonds, unless it is `late`.
     #[pin]
     released: Completion,
-    /// The address space has ended in a kernel thread.  Set before `released`.
+    /// The address space has ended in a task that may not wait.  Set before `released`.
     late: AtomicFlag,
     #[pin]
     work: Work<Process>,
@@ -163,7 +165,7 @@ impl_has_work! {
 impl Process {
     /// The address space's PASID.
     pub(crate) fn pasid(&self) -> u32 {
-        self.pasid
+        self.pasid.load(Relaxed)
     }
 
     /// Ends all of its bonds.  None is left when this returns, whoever ended it.
@@ -195,8 +197,8 @@ impl Process {
     /// To end bonds.
     ///
     /// The end of an address space without users is waited for: it ends the bonds.  If it was in a
-    /// kernel thread, it is the IOMMU driver's notifier that is waited for, and the page request that
-    /// the thread may have handled.
+    /// task that may not wait, it is the IOMMU driver's notifier that is waited for, and the page
+    /// request that the task may have handled.
     fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
         if let User::Held(_) = user {
             return self.bonds.lock();
@@ -215,9 +217,14 @@ impl Process {
 
     /// Takes it off the list, and leaves the end of its watch to a work item.
     fn forget(self: ArcBorrow<'_, Self>) {
-        let Some(node) = self.among.list.lock().remove(self.serial) else {
-            return;
-        };
+        let node = self.among.list.lock().remove(self.serial);
+        if let Some(node) = node {
+            self.end_watch(node);
+        }
+    }
+
+    /// Leaves the end of its watch to a work item.
+    fn end_watch(self: ArcBorrow<'_, Self>, node: WatchNode) {
         if let Some(ended) = ENDED.lock().as_mut() {
             ended.watches.insert(node);
             // It may be pending, which is as good.
@@ -234,14 +241,18 @@ impl Listener for Process {
                 this.released.complete_all();
                 this.forget();
             }
-            Releaser::KernelThread => {
-                this.late.store(true, Relaxed);
-                this.released.complete_all();
-                if let Some(ended) = ENDED.lock().as_ref() {
-                    // As above.
-                    let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
-                }
-            }
+            Releaser::Other => this.late.store(true, Relaxed),
+        }
+    }
+
+    fn mm_releasing(this: ArcBorrow<'_, Self>) {
+        if !this.late.load(Relaxed) {
+            return;
+        }
+        this.released.complete_all();
+        if let Some(ended) = ENDED.lock().as_ref() {
+            // As above.
+            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
         }
     }
 }
@@ -274,16 +285,81 @@ impl List {
         Some(watches.find(|w| w.mm().as_raw() == mm.as_raw())?.listener())
     }
 
-    fn insert(&mut self, room: RBTreeNodeReservation<u64, Watch<Process>>, watch: Watch<Process>) {
-        let serial = watch.listener().serial;
-        self.processes.insert(room.into_node(serial, watch));
+    fn insert(&mut self, node: WatchNode) {
+        self.processes.insert(node);
         self.len = self.len.saturating_add(1);
     }
 
-    fn remove(&mut self, serial: u64) -> Option<RBTreeNode<u64, Watch<Process>>> {
+    fn remove(&mut self, serial: u64) -> Option<WatchNode> {
         let node = self.processes.remove_node(&serial)?;
         self.len = self.len.saturating_sub(1);
         Some(node)
+    }
+}
+
+/// A process that is about to be bound: watched, and without bonds.
+struct NewProcess {
+    process: Arc<Process>,
+    /// None once it is on the list.
+    node: Option<WatchNode>,
+}
+
+impl NewProcess {
+    /// # Errors
+    ///
+    /// `ENOMEM`; those of [`Watch::begin`].
+    fn begin(among: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
+        let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let serial = SERIAL.fetch_add(1, Relaxed).wrapping_add(1);
+        let process = Arc::pin_init(
+            pin_init!(Process {
+                among: among.clone(),
+                serial,
+                pasid: Atomic::new(0),
+                _counted: Counted::new(),
+                bonds <- new_mutex!(KVec::new(), "Process::bonds"),
+                released <- Completion::new(),
+                late: AtomicFlag::new(false),
+                work <- new_work!("vfio_sva::ended"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let watch = Watch::begin(process.clone(), mm)?;
+        Ok(Self {
+            process,
+            node: Some(room.into_node(serial, watch)),
+        })
+    }
+
+    /// Binds it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Bond::new`]; `EINVAL` (to nothing); `ENOMEM`.
+    fn bind<'a>(
+        mut self,
+        mm: &MmWithUser,
+        groups: impl Iterator<Item = &'a IommuGroup>,
+    ) -> Result<Arc<Process>> {
+        let mut new = KVec::new();
+        for group in groups {
+            new.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
+        }
+        let pasid = new.first().ok_or(EINVAL)?.pasid();
+        self.process.pasid.store(pasid, Relaxed);
+        *self.process.bonds.lock() = new;
+        if let Some(node) = self.node.take() {
+            self.process.among.list.lock().insert(node);
+        }
+        Ok(self.process.clone())
+    }
+}
+
+impl Drop for NewProcess {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            self.process.as_arc_borrow().end_watch(node);
+        }
     }
 }
 
@@ -382,8 +458,11 @@ impl BoundProcesses {
         mm: &MmWithUser,
         group: &IommuGroup,
     ) -> Result<Arc<Process>> {
+        self.check(&self.places.lock(), mm)?;
+        let new = NewProcess::begin(self, mm)?;
         let places = self.places.lock();
-        self.bind_to(&places, mm, core::iter::once(group))
+        self.check(&places, mm)?;
+        new.bind(mm, core::iter::once(group))
     }
 
     /// Binds an address space to the devices of all places, for a container.
@@ -393,55 +472,35 @@ impl BoundProcesses {
     /// In this order: `EINVAL` (no places); `EOPNOTSUPP` (a group without an IOMMU); `EBUSY` (a device
     /// is being opened or closed); those of [`bind`](Self::bind).
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
+        self.check_all(&self.places.lock(), mm)?;
+        let new = NewProcess::begin(self, mm)?;
         let places = self.places.lock();
+        self.check_all(&places, mm)?;
+        new.bind(mm, places.list.iter().map(|place| &place.group))
+    }
+
+    /// Whether an address space can be bound, for a container.
+    fn check_all(&self, places: &Places, mm: &MmWithUser) -> Result {
         places.check()?;
         if places.list.iter().any(|p| p.apart != 0 || p.is_missing) {
             return Err(EBUSY);
         }
-        self.bind_to(&places, mm, places.list.iter().map(|place| &place.group))
+        self.check(places, mm)
     }
 
-    fn bind_to<'a>(
-        self: &Arc<Self>,
-        places: &Places,
-        mm: &MmWithUser,
-        groups: impl Iterator<Item = &'a IommuGroup>,
-    ) -> Result<Arc<Process>> {
+    /// Whether an address space can be bound.
+    fn check(&self, places: &Places, mm: &MmWithUser) -> Result {
         if places.resets != 0 {
             return Err(EBUSY);
         }
-        {
-            let list = self.list.lock();
-            if list.of_mm(mm).is_some() {
-                return Err(EEXIST);
-            }
-            if list.len >= max_bound_processes() as usize {
-                return Err(ENOSPC);
-            }
+        let list = self.list.lock();
+        if list.of_mm(mm).is_some() {
+            return Err(EEXIST);
         }
-        let counted = Counted::new();
-        let mut bonds = KVec::new();
-        for group in groups {
-            bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
+        match list.len < max_bound_processes() as usize {
+            true => Ok(()),
+            false => Err(ENOSPC),
         }
-        let pasid = bonds.first().ok_or(EINVAL)?.pasid();
-        let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-        let process = Arc::pin_init(
-            pin_init!(Process {
-                among: self.clone(),
-                serial: SERIAL.fetch_add(1, Relaxed).wrapping_add(1),
-                pasid,
-                _counted: counted,
-                bonds <- new_mutex!(bonds, "Process::bonds"),
-                released <- Completion::new(),
-                late: AtomicFlag::new(false),
-                work <- new_work!("vfio_sva::ended"),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        let watch = Watch::begin(process.clone(), mm)?;
-        self.list.lock().insert(room, watch);
-        Ok(process)
     }
 
     /// Ends what [`bind`](Self::bind) began.
@@ -472,7 +531,7 @@ impl BoundProcesses {
     fn unbind_from(&self, mm: &MmWithUser) -> Result<u32> {
         let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
         process.as_arc_borrow().end(User::Held(mm));
-        Ok(process.pasid)
+        Ok(process.pasid())
     }
 
     /// Undoes a bind of the caller's that has succeeded.
@@ -609,7 +668,9 @@ impl BoundProcesses {
     /// Calls `f` with the PASID of each process, the latest last.
     pub(crate) fn for_each_pasid(&self, mut f: impl FnMut(u32)) {
         let list = self.list.lock();
-        list.processes.values().for_each(|w| f(w.listener().pasid));
+        list.processes
+            .values()
+            .for_each(|w| f(w.listener().pasid()));
     }
 }
 

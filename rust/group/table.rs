@@ -8,7 +8,7 @@
 //! Locks: [`GROUPS`] is held over the making and removal of a group's class device, so that a group
 //! that comes back does not meet its own name.
 
-use super::{Backing, Group};
+use super::{Backing, Group, Revoked};
 use crate::{
     kapi::{
         cdev::CharRegion,
@@ -137,6 +137,8 @@ impl Group {
             dev: dev.into(),
             faked,
         });
+        // Dropped after the lock.
+        let mut revoked = None;
         let mut table = GROUPS.lock();
         let groups = table.as_mut().ok_or(ENODEV)?;
         if let Some(entry) = groups.get_mut(&id) {
@@ -150,7 +152,7 @@ impl Group {
             });
         }
         let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let (group, entry) = Entry::new(id, iommu_group, kind, dev)?;
+        let (group, entry) = Entry::new(id, iommu_group, kind, dev, &mut revoked)?;
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
     }
@@ -188,6 +190,7 @@ impl Entry {
         iommu_group: IommuGroup,
         kind: GroupType,
         member: &Device,
+        revoked: &mut Option<Revoked>,
     ) -> Result<(Arc<Group>, Self)> {
         let mut members = KVec::new();
         members.push(member.into(), GFP_KERNEL)?;
@@ -207,7 +210,7 @@ impl Entry {
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
             // Somebody may have it open by its number already.
             drop(unpublish(minor));
-            group.revoke().finish();
+            *revoked = Some(group.revoke());
         })?;
         let entry = Self {
             group: group.clone(),
@@ -245,10 +248,7 @@ impl Drop for Membership {
         entry.members.retain(|member| !same(member, &place.dev));
         if !entry.members.is_empty() {
             drop(table);
-            // Bound before the others came: a process is bound to the device of a group that has one.
-            if let Some(processes) = self.group.processes() {
-                processes.remove_device(&place.dev);
-            }
+            self.group.remove_from_processes(&place.dev);
             return;
         }
         if let Some(node) = &self.group.node {
@@ -258,6 +258,6 @@ impl Drop for Membership {
         // The node goes under the table's lock, so that the name is free for a successor.
         drop(groups.remove(&self.group.id));
         drop(table);
-        revoked.finish();
+        drop(revoked);
     }
 }

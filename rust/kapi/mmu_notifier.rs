@@ -17,22 +17,39 @@ use kernel::{
 /// Who ends an address space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Releaser {
-    /// A task of user space, or the worker of the address space's own `mmput_async()`.  No handler of
-    /// page requests is one.
+    /// A task that may wait for page requests and for locks of the IOMMU core.
     Task,
-    /// Another kernel thread, which may be the handler of a page request.
-    KernelThread,
+    /// A task that may not: it may be the handler of a page request, or hold such a lock.
+    Other,
 }
 
 impl Releaser {
+    /// The calling task.
+    ///
+    /// A task that exits or executes a program holds nothing, nor does the worker of the address
+    /// space's own `mmput_async()`.  Of others that drop the last reference, kernel threads may be
+    /// handlers of page requests.  A task of user space does so where it has looked at the memory of
+    /// another; the driver of arm64's SMMUv3 does it with the lock of the device's group held, when a
+    /// reset is over (`arm_smmu_sva_set_dev_pasid()`).
+    ///
     /// # Safety
     ///
     /// `mm` is valid.
     unsafe fn current(mm: *mut bindings::mm_struct) -> Self {
-        // SAFETY: The current task is valid, and the flag is constant.
-        let flags = unsafe { (*Task::current_raw()).flags };
+        let task = Task::current_raw();
+        // SAFETY: The current task is valid, and it alone changes these flags.
+        let (flags, in_exec) = unsafe {
+            (
+                (*task).flags,
+                bindings::task_struct::in_execve_raw(task) != 0,
+            )
+        };
         if flags & bindings::PF_KTHREAD == 0 {
-            return Self::Task;
+            let holds_nothing = flags & bindings::PF_EXITING != 0 || in_exec;
+            return match holds_nothing || cfg!(target_arch = "x86_64") {
+                true => Self::Task,
+                false => Self::Other,
+            };
         }
         // SAFETY: No requirements; `mm` is valid, and only the field's address is taken.
         let is_async = unsafe {
@@ -43,18 +60,23 @@ impl Releaser {
         };
         match is_async {
             true => Self::Task,
-            false => Self::KernelThread,
+            false => Self::Other,
         }
     }
 }
 
-/// The one who is told.
+/// The one who is told, in two steps.
 pub(crate) trait Listener: Send + Sync + 'static {
-    /// The address space has no users any more; its pages are freed after this returns, and notifiers
-    /// of the older kind (`struct mmu_notifier`) are told afterwards.  May sleep: no lock of the
-    /// kernel's notifiers is held, nor their SRCU, for which other address spaces wait when they end.
-    /// Must not drop the [`Watch`].  Called once at most.
+    /// The address space has no users any more; its pages are freed after this has returned and
+    /// notifiers of the older kind (`struct mmu_notifier`) have, an IOMMU driver's among them.  May
+    /// sleep: no lock of the kernel's notifiers is held, nor their SRCU, for which other address spaces
+    /// wait when they end.  Must not drop the [`Watch`].  Called once at most.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
+
+    /// Follows [`mm_released`](Self::mm_released), together with notifiers of the older kind: when
+    /// [`synchronize`] returns all of them have returned.  Must not wait, nor drop the [`Watch`].
+    /// May also be called, once more or at the watch's end, when nothing has happened.
+    fn mm_releasing(this: ArcBorrow<'_, Self>);
 }
 
 /// What is registered with an address space.
@@ -63,28 +85,35 @@ pub(crate) trait Listener: Send + Sync + 'static {
 struct Registered<T> {
     /// First: the address of the one is that of the other.
     #[pin]
-    notifier: Opaque<bindings::mmu_interval_notifier>,
+    interval: Opaque<bindings::mmu_interval_notifier>,
+    #[pin]
+    notifier: Opaque<bindings::mmu_notifier>,
     listener: Arc<T>,
     mm: ARef<Mm>,
 }
 
-// SAFETY: The kernel alone uses the notifier, under its own locks.
+// SAFETY: The kernel alone uses the notifiers, under its own locks.
 unsafe impl<T: Send + Sync> Send for Registered<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Registered<T> {}
 
 impl<T: Listener> Registered<T> {
-    const OPS: &'static bindings::mmu_interval_notifier_ops =
+    const INTERVAL_OPS: &'static bindings::mmu_interval_notifier_ops =
         &bindings::mmu_interval_notifier_ops {
             invalidate: Some(Self::invalidate),
             ..pin_init::zeroed()
         };
 
+    const OPS: &'static bindings::mmu_notifier_ops = &bindings::mmu_notifier_ops {
+        release: Some(Self::release),
+        ..pin_init::zeroed()
+    };
+
     /// # Safety
     ///
     /// Called by the kernel, with the notifier of a [`Watch`] and a valid range.
     unsafe extern "C" fn invalidate(
-        notifier: *mut bindings::mmu_interval_notifier,
+        interval: *mut bindings::mmu_interval_notifier,
         range: *const bindings::mmu_notifier_range,
         _sequence: c_ulong,
     ) -> bool {
@@ -93,10 +122,23 @@ impl<T: Listener> Registered<T> {
         if event == bindings::mmu_notifier_event_MMU_NOTIFY_RELEASE {
             // SAFETY: It is the first field; the watch does not end before this returns.  The kernel
             // holds the address space.
-            let (this, releaser) = unsafe { (&*notifier.cast::<Self>(), Releaser::current(mm)) };
+            let (this, releaser) = unsafe { (&*interval.cast::<Self>(), Releaser::current(mm)) };
             T::mm_released(this.listener.as_arc_borrow(), releaser);
         }
         true
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel, with the notifier of a [`Watch`].
+    unsafe extern "C" fn release(
+        notifier: *mut bindings::mmu_notifier,
+        _mm: *mut bindings::mm_struct,
+    ) {
+        let notifier: *mut Opaque<bindings::mmu_notifier> = notifier.cast();
+        // SAFETY: It is that field; the watch does not end before this returns.
+        let this = unsafe { &*kernel::container_of!(notifier, Self, notifier) };
+        T::mm_releasing(this.listener.as_arc_borrow());
     }
 }
 
@@ -104,7 +146,7 @@ impl<T: Listener> Registered<T> {
 ///
 /// # Invariants
 ///
-/// The notifier is registered with `mm`.
+/// Both notifiers are registered with `mm`.
 pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
@@ -120,29 +162,41 @@ impl<T: Listener> Watch<T> {
     pub(crate) fn begin(listener: Arc<T>, mm: &MmWithUser) -> Result<Self> {
         let registered = KBox::pin_init(
             pin_init!(Registered {
-                notifier: Opaque::new(pin_init::zeroed()),
+                interval: Opaque::new(pin_init::zeroed()),
+                notifier: Opaque::new(bindings::mmu_notifier {
+                    ops: Registered::<T>::OPS,
+                    ..pin_init::zeroed()
+                }),
                 listener,
                 mm: (&**mm).into(),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
+        let notifier = registered.notifier.get();
         // SAFETY: The notifier is pinned and not registered; the address space has users.
+        to_result(unsafe { bindings::mmu_notifier_register(notifier, mm.as_raw()) })
+            .map_err(restartable)?;
+        // SAFETY: As above.
         to_result(unsafe {
             bindings::mmu_interval_notifier_insert(
-                registered.notifier.get(),
+                registered.interval.get(),
                 mm.as_raw(),
                 Self::START,
                 PAGE_SIZE,
-                Registered::<T>::OPS,
+                Registered::<T>::INTERVAL_OPS,
             )
         })
-        .map_err(restartable)?;
-        // INVARIANT: It has been registered.
+        .map_err(restartable)
+        .inspect_err(|_| {
+            // SAFETY: It has been registered.
+            unsafe { bindings::mmu_notifier_unregister(notifier, mm.as_raw()) }
+        })?;
+        // INVARIANT: They have been registered.
         let watch = Self(registered);
         // While a change is in progress the kernel keeps new notifiers aside, and would not tell them of
         // the end.
         // SAFETY: The notifier is registered; the caller may sleep.
-        unsafe { bindings::mmu_interval_read_begin(watch.0.notifier.get()) };
+        unsafe { bindings::mmu_interval_read_begin(watch.0.interval.get()) };
         Ok(watch)
     }
 
@@ -159,9 +213,12 @@ impl<T: Listener> Watch<T> {
 
 impl<T: Listener> Drop for Watch<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariants; the caller may sleep.  Waits for `invalidate()`, and for
-        // changes to the mappings in progress.
-        unsafe { bindings::mmu_interval_notifier_remove(self.0.notifier.get()) }
+        // SAFETY: By the type's invariants; the caller may sleep.  Waits for the listener, for changes
+        // to the mappings in progress, and for an SRCU grace period.
+        unsafe {
+            bindings::mmu_interval_notifier_remove(self.0.interval.get());
+            bindings::mmu_notifier_unregister(self.0.notifier.get(), self.0.mm.as_raw());
+        }
     }
 }
 

@@ -14,13 +14,16 @@ use kernel::{
 #[allow(dead_code)] // There is nobody who tells.
 pub(crate) enum Releaser {
     Task,
-    KernelThread,
+    Other,
 }
 
 /// The one who would be told.
 pub(crate) trait Listener: Send + Sync + 'static {
     #[allow(dead_code)] // There is nobody who calls it.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
+
+    #[allow(dead_code)] // Likewise.
+    fn mm_releasing(this: ArcBorrow<'_, Self>);
 }
 
 /// Of which there is none.
