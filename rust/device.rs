@@ -73,6 +73,8 @@ impl Devices {
 /// What open needs to know of a registered device.
 pub(crate) struct Link {
     group: Arc<Group>,
+    /// Of its place among the group's devices.
+    key: u64,
 }
 
 impl Link {

@@ -37,6 +37,7 @@ use kernel::{
     fs::File,
     new_mutex,
     prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
     sync::{aref::ARef, Arc, ArcBorrow, Mutex},
 };
 use table::Node;
@@ -136,6 +137,13 @@ struct Inner {
     users: Users,
 }
 
+/// Devices of a group, by numbers that fall: the latest comes first.
+struct Devices {
+    states: RBTree<u64, Arc<State>>,
+    /// The number of the next.
+    next: u64,
+}
+
 /// A group of devices that VFIO drivers have registered.
 #[pin_data]
 pub(crate) struct Group {
@@ -152,9 +160,9 @@ pub(crate) struct Group {
     change: Mutex<()>,
     #[pin]
     inner: Mutex<Inner>,
-    /// The devices that can be opened by it, the latest last.
+    /// The devices that can be opened by it.
     #[pin]
-    devices: Mutex<KVec<Arc<State>>>,
+    devices: Mutex<Devices>,
     /// How often the log says that an open was refused.
     #[pin]
     refusals: RateLimit,
@@ -186,7 +194,10 @@ impl Group {
                 iommu_group,
                 users: Users::None,
             }, "Group::inner"),
-            devices <- new_mutex!(KVec::new()),
+            devices <- new_mutex!(Devices {
+                states: RBTree::new(),
+                next: u64::MAX,
+            }),
             refusals <- RateLimit::new(c"refused opens of a group"),
         })
     }
@@ -427,23 +438,23 @@ impl Group {
         }
     }
 
-    /// Lets a device be opened by its name, until [`remove`](Self::remove).
+    /// Lets a device be opened by its name, until [`remove`](Self::remove), which takes the result.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn add(&self, device: Arc<State>) -> Result {
-        Ok(self.devices.lock().push(device, GFP_KERNEL)?)
+    pub(crate) fn add(&self, device: Arc<State>) -> Result<u64> {
+        let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let mut devices = self.devices.lock();
+        let key = devices.next;
+        devices.next = key.wrapping_sub(1);
+        devices.states.insert(room.into_node(key, device));
+        Ok(key)
     }
 
     /// The end of [`add`](Self::add).
-    pub(crate) fn remove(&self, device: &State) {
-        let mut devices = self.devices.lock();
-        let index = devices
-            .iter()
-            .position(|d| core::ptr::eq(&raw const **d, device));
-        let removed = index.and_then(|index| devices.remove(index).ok());
-        drop(devices);
+    pub(crate) fn remove(&self, key: u64) {
+        let removed = self.devices.lock().states.remove(&key);
         drop(removed);
     }
 
@@ -453,7 +464,11 @@ impl Group {
     ///
     /// `ENODEV` when there is none; the errno of a driver that looks at the name.
     pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
-        for device in self.devices.lock().iter().rev() {
+        for device in self.devices.lock().states.values() {
+            // Most devices are another: that costs no reference.
+            if device.link().peek(|d| d.may_have_name(name)) != Some(true) {
+                continue;
+            }
             let Some((registration, epoch)) = device.link().current_registration() else {
                 continue;
             };

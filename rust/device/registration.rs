@@ -69,12 +69,12 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
-    group.add(device.state().into())?;
+    let key = group.add(device.state().into())?;
     if noiommu {
         taint(device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let first = publish(device, Link { group }, has_node);
+    let first = publish(device, Link { group, key }, has_node);
     if let Err(e) = announce(device, has_node) {
         // Somebody may have opened it by its number already.
         retract(device);
@@ -152,7 +152,7 @@ fn retract(device: &Device) {
         drop(devices.minors.retract(state.index));
     }
     if let Some(link) = state.link.sever() {
-        link.group().remove(&state);
+        link.group().remove(link.key);
     }
 }
 

@@ -74,8 +74,8 @@ impl Drop for Node {
 /// A group in the table.
 pub(crate) struct Entry {
     group: Arc<Group>,
-    /// The devices in it.
-    members: KVec<ARef<Device>>,
+    /// The devices in it, by their addresses.
+    members: RBTree<usize, ARef<Device>>,
     /// The class device with its node.
     _class_device: ClassDevice,
 }
@@ -145,7 +145,9 @@ impl Group {
             if warn_on!(entry.has(dev)) {
                 return Err(EINVAL);
             }
-            entry.members.push(dev.into(), GFP_KERNEL)?;
+            entry
+                .members
+                .try_create_and_insert(address(dev), dev.into(), GFP_KERNEL)?;
             return Ok(Membership {
                 group: entry.group.clone(),
                 place,
@@ -165,7 +167,7 @@ impl Group {
         own.is_none_or(|entry| {
             entry
                 .members
-                .iter()
+                .values()
                 .all(|dev| iommu::enforces_coherency(dev))
         })
     }
@@ -182,7 +184,7 @@ impl Group {
 
 impl Entry {
     fn has(&self, dev: &Device) -> bool {
-        self.members.iter().any(|member| same(member, dev))
+        self.members.get(&address(dev)).is_some()
     }
 
     fn new(
@@ -192,8 +194,8 @@ impl Entry {
         member: &Device,
         revoked: &mut Option<Revoked>,
     ) -> Result<(Arc<Group>, Self)> {
-        let mut members = KVec::new();
-        members.push(member.into(), GFP_KERNEL)?;
+        let mut members = RBTree::new();
+        members.try_create_and_insert(address(member), member.into(), GFP_KERNEL)?;
         let node = Node::take()?;
         let minor = node.0;
         let group = Group::new(Some(iommu_group), kind, Some(node));
@@ -221,9 +223,9 @@ impl Entry {
     }
 }
 
-/// Whether both are one device.
-fn same(a: &Device, b: &Device) -> bool {
-    core::ptr::eq(a, b)
+/// What tells a device from others while a reference is held.
+fn address(dev: &Device) -> usize {
+    core::ptr::from_ref(dev).addr()
 }
 
 /// Open does not find the group any more.  The result is to be dropped without the lock.
@@ -245,7 +247,7 @@ impl Drop for Membership {
         let Some(entry) = groups.get_mut(&self.group.id) else {
             return;
         };
-        entry.members.retain(|member| !same(member, &place.dev));
+        drop(entry.members.remove(&address(&place.dev)));
         if !entry.members.is_empty() {
             drop(table);
             self.group.remove_from_processes(&place.dev);

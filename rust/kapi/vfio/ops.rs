@@ -76,6 +76,13 @@ impl<Ctx> Device<Ctx> {
     }
 }
 
+impl Device {
+    /// Whether the name that user space gave may be the device's: what can be told without the driver.
+    pub(crate) fn may_have_name(&self, name: &UserString) -> bool {
+        self.ops().match_.is_some() || self.parent().name() == name.as_c_str()
+    }
+}
+
 impl Device<Registered> {
     /// Whether the name that user space gave, perhaps with options, is the device's.
     ///
