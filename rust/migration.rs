@@ -78,8 +78,10 @@ impl State {
 pub(crate) enum Refused {
     /// The device cannot be in the state that the driver says it is in.
     Current,
-    /// The device does not have the state that is asked for, or there is no way to it.
+    /// The device does not have the state that is asked for.
     New,
+    /// There is no way to it.
+    NoWay,
 }
 
 /// The first step of the way from one state to another, for a device with all states.
@@ -124,7 +126,7 @@ pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<St
     // Each step leads nearer to `new`, which the device has.
     while State::of_device(next as u32, capabilities).is_none() {
         if next == State::Error {
-            return Err(Refused::New);
+            return Err(Refused::NoWay);
         }
         next = step(next, new);
     }
@@ -197,7 +199,7 @@ mod tests {
         assert_eq!(next_state(1, 0, ALL), Err(Refused::New));
         assert_eq!(next_state(1, 8, ALL), Err(Refused::New));
         assert_eq!(next_state(1, 6, STOP_COPY | P2P), Err(Refused::New));
-        assert_eq!(next_state(3, 6, ALL), Err(Refused::New));
+        assert_eq!(next_state(3, 6, ALL), Err(Refused::NoWay));
         assert_eq!(next_state(1, 2, 0), Err(Refused::Current));
     }
 }

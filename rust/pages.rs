@@ -11,7 +11,7 @@
 
 use crate::{
     container,
-    kapi::{iommufd::Access, vfio::Device},
+    kapi::{iommufd::Access, panic::warn_on_once, vfio::Device},
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
@@ -103,7 +103,7 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
 ///
 /// # Errors
 ///
-/// `EINVAL` (nothing to copy; not open; open by nothing that has memory; an address that cannot
+/// `EINVAL` (nothing to copy; not open, which warns once; open by nothing that has memory; an address that cannot
 /// be); `ENOTTY` when the IOMMU driver of the container cannot; its errno, or iommufd's.
 pub(crate) fn rw(
     device: &Device,
@@ -112,7 +112,7 @@ pub(crate) fn rw(
     data: &mut [u8],
     write: bool,
 ) -> Result {
-    if data.is_empty() || warn_on!(!device.is_open_unlocked()) {
+    if data.is_empty() || warn_on_once!(!device.is_open_unlocked()) {
         return Err(EINVAL);
     }
     match access {

@@ -415,6 +415,10 @@ unsafe extern "C" fn vfio_mig_get_next_state(
         }
         Err(refused) => {
             warn_on!(refused == migration::Refused::Current);
+            if refused == migration::Refused::NoWay {
+                // As the C core leaves it; SAFETY: By the caller's promise.
+                unsafe { *next_fsm = migration::State::Error as u32 };
+            }
             EINVAL.to_errno()
         }
     }

@@ -2,6 +2,7 @@
 
 //! Trees of address ranges (`include/linux/interval_tree.h`).
 
+use super::panic::warn_on_once;
 use crate::bindings;
 use kernel::prelude::*;
 
@@ -80,7 +81,7 @@ pub(crate) unsafe fn combine(root: *mut Root, count: u32, wanted: u32) {
     for _ in wanted..count {
         // SAFETY: By the caller's promise.
         let Some((left, right)) = (unsafe { closest(root) }) else {
-            kernel::warn_on!(true);
+            warn_on_once!(true);
             return;
         };
         // SAFETY: Both are in the tree.
@@ -97,7 +98,7 @@ unsafe fn combine_all(root: *mut Root) {
     // SAFETY: By the caller's promise; `first` stays in the tree while others are merged into it.
     unsafe {
         let first = bindings::interval_tree_iter_first(root, 0, usize::MAX);
-        if kernel::warn_on!(first.is_null()) {
+        if warn_on_once!(first.is_null()) {
             return;
         }
         loop {
