@@ -178,7 +178,7 @@ TEST_F(sva_elsewhere, example)
 	ASSERT_NE(NULL, out);
 	ASSERT_NE(NULL, fgets(line, sizeof(line), out));
 	EXPECT_EQ(BY_CORE(1, 0), WEXITSTATUS(pclose(out))) TH_LOG("%s", line);
-	EXPECT_EQ(0, strncmp(line, BY_CORE("sva_example: no shared addresses", "PASID "), 6));
+	EXPECT_EQ(0, strncmp(line, BY_CORE("sva_example: bind process", "PASID "), 6));
 }
 
 TEST_HARNESS_MAIN

@@ -8,7 +8,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_sva.h>
 
-/* How a device is told where to work, and to stop, is its own. */
+/* Starting and stopping DMA is specific to the device. */
 static void submit(uint32_t pasid, void *buffer, size_t size)
 {
 	printf("PASID %u: %zu bytes at %p\n", pasid, size, buffer);
@@ -34,13 +34,13 @@ int main(int argc, char **argv)
 	if (device < 0 || bind.iommufd < 0)
 		err(1, "open");
 	if (ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		err(1, "the device is not to be had");
+		err(1, "bind to iommufd");
 
 	if (ioctl(device, VFIO_BIND_PROCESS, &process))
-		err(1, "no shared addresses");
+		err(1, "bind process");
 	submit(process.pasid, buffer, sizeof(buffer));
 	drain(process.pasid);
-	/* Nothing of the device's is under way any more. */
+	/* No DMA with the PASID is in flight. */
 	if (ioctl(device, VFIO_UNBIND_PROCESS, &unbind))
 		err(1, "unbind");
 	return 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * Shared virtual addressing with VFIO.  A process binds its address space to a device.  The device
- * then reads and writes the memory of the process by the process's own virtual addresses: DMA that
- * carries the PASID of the address space is translated by the CPU page tables of the process.
+ * then accesses the memory of the process with the virtual addresses of the process: the IOMMU
+ * translates DMA that carries the PASID of the address space with the CPU page tables of the
+ * process.
  *
- * Documentation/sva.rst describes the model, the hardware that is needed, and gives examples.
+ * Documentation/sva.rst describes the model, lists the required hardware, and has examples.
  */
 #ifndef _UAPI_LINUX_VFIO_SVA_H
 #define _UAPI_LINUX_VFIO_SVA_H
@@ -23,59 +24,76 @@
  * Bind the address space of the caller.
  *
  * On a device file that is bound to an iommufd, this binds the address space to the device.
- * On a container with an IOMMU driver, it binds the address space to the devices of all groups in
- * the container, or to none of them.  A group that is added later is bound to all address spaces,
- * or is refused.
+ *
+ * On a container with an IOMMU driver, this binds the address space to the devices of all groups in
+ * the container.  If one bind fails, the address space is bound to none of them.  When a group is
+ * added later, its device is bound to all bound address spaces, or VFIO_GROUP_SET_CONTAINER fails.
  *
  * @argsz:	Size of this structure, filled in by the caller.
- * @flags:	Must be 0.  The flags below are reserved for binding another process.
+ * @flags:	Must be 0.  VFIO_BIND_PROCESS_PID and VFIO_BIND_PROCESS_PIDFD are reserved for
+ *		binding another process.
  * @pasid:	Output: the PASID of the address space.  An address space has one PASID, which is
  *		the same for each device that it is bound to.
  * @__reserved:	Must be 0.
  *
  * The address space stays bound until one of these events:
  *
- *  1. VFIO_UNBIND_PROCESS by the process, on the same file.
+ *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
  *  2. The end of the address space: exit of its last user, or execve().
  *  3. The last close of the device file.
- *  4. In a container: the last group leaves.  A group that leaves earlier takes its own device
- *     with it, and the address space stays bound to the other devices.
- *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.
- *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set with such a device, by a caller who owns all devices
- *     of the set.
+ *  4. In a container: the last group leaves the container.  When another group leaves, the address
+ *     space is unbound from the device of that group only.
+ *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
+ *     unbound even if the driver then fails the reset.
+ *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set that includes such a device, if the caller owns all
+ *     devices of the set.  The address space stays bound if the reset is refused for its argument
+ *     or for the ownership.
+ *  7. In a container: after the first open or the last close of a device, the address space cannot
+ *     be bound to that device again.
+ *  8. In a container: a device to which the address space is bound is removed from a group that
+ *     still has other devices.
  *
- * After 5 and 6 the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT then, by which the
- * process can tell.  In a container, the reset of one device unbinds the process from all devices.
+ * In a container, each of the events 5 to 8 unbinds the address space from all devices of the
+ * container.  Afterwards the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT if the
+ * address space is not bound.
  *
- * A container's device that nobody has open is bound too.  The first open and the last close of the
- * device reset it.  The address space is not bound to the device meanwhile, and bound again afterwards.
+ * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS returns
+ * -EBUSY.
  *
- * A child of fork() inherits the file, but has an address space of its own, which is not bound.
- * Another process binds itself: it is given the file and calls VFIO_BIND_PROCESS.
+ * The devices of a container that are not open are bound as well.  The first open and the last
+ * close of a device reset the device.  The address space is unbound from the device before the
+ * reset and bound to it again afterwards.
+ *
+ * A child of fork() inherits the file.  Its address space is a new one, which is not bound.  To
+ * bind another process, pass the file to that process: it calls VFIO_BIND_PROCESS itself.
  *
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	@arg cannot be read or written.
- *  -EINVAL	@argsz is too small; unknown flags; @__reserved is not 0.  The device file is not bound
- *		to an iommufd.  The container has no IOMMU driver, or no groups.
- *  -EOPNOTSUPP	One of the reserved flags.  The device is emulated, or has no IOMMU.  The IOMMU has
- *		PASIDs, but its driver has no SVA, or one that cannot be used (AMD-Vi).
- *  -ENOTTY	The device file was opened through its group: use the container.  Also on a VFIO core
- *		without this ioctl.
+ *  -EINVAL	One of these: @argsz is too small; @flags has unknown flags; @__reserved is not 0;
+ *		the device file is not bound to an iommufd; the container has no IOMMU driver or no
+ *		groups.
+ *		VT-d also returns it if the device has no ATS, if the page requests of the device
+ *		are disabled, and if the IOMMU has no first-stage page tables.
+ *  -EOPNOTSUPP	One of these: a reserved flag is set; the device is emulated or has no IOMMU; the
+ *		IOMMU driver does not implement SVA; the IOMMU is an SMMUv3 that does not support
+ *		SVA; the IOMMU is AMD-Vi, whose driver cannot be used (Documentation/sva.rst).
+ *  -ENODEV	One of these: the kernel is built without SVA; VT-d does not support SVA.
+ *  -ENOTTY	The device file was opened through its group: use the container instead.  A VFIO
+ *		core without this ioctl returns -ENOTTY, too.
  *  -EPERM	The device shares its IOMMU group with other devices.
- *  -EEXIST	The address space is bound already.
- *  -EBUSY	A page table is attached to this PASID of the device.  Or the device is being reset,
- *		or in a container being opened or closed: try again.  Or the process uses linear
- *		address masking (LAM).
+ *  -EEXIST	The address space is already bound.
+ *  -EBUSY	Temporary, the call can be repeated: a device is being reset; or, in a container,
+ *		the first open or the last close of a device is in progress.
+ *		Not temporary: a page table is attached to this PASID of the device; or the process
+ *		has enabled linear address masking (LAM) without ARCH_FORCE_TAGGED_SVA.
  *  -EOVERFLOW	The address space has a PASID which is too large for this device.
- *  -ENOSPC	As many address spaces are bound by this file as the module parameter
- *		max_bound_processes allows.  The device has no PASIDs.  No PASID is left.
- *  -ENODEV	The IOMMU or the kernel has no SVA.
+ *  -ENOSPC	One of these: the number of processes that this file binds has reached the module
+ *		parameter max_bound_processes; the device has no PASIDs; no PASID is free.
  *  -EIO	The device cannot be resumed from a low-power state.
- *  -EINTR	A signal arrived whose handler was installed without SA_RESTART.
- *  -ENOMEM	No memory.
+ *  -EINTR	A signal was pending.  With SA_RESTART the kernel restarts the call instead.
+ *  -ENOMEM	Out of memory.
  *
- * The IOMMU driver can return other errnos: VT-d's returns -EINVAL for a device without ATS, for one
- * whose page requests are disabled, and for an IOMMU without first-stage page tables.
+ * The IOMMU driver can return other errnos.
  */
 struct vfio_bind_process {
 	__u32	argsz;
@@ -92,19 +110,23 @@ struct vfio_bind_process {
  * VFIO_UNBIND_PROCESS - _IOW(VFIO_TYPE, VFIO_BASE + 27, struct vfio_unbind_process)
  *
  * Unbind the address space of the caller from the device, or from all devices of the container.
- * When this returns, the IOMMU has no entry for the PASID.  Later DMA with the PASID faults: stop
- * the device's use of the PASID before.
+ * When this returns, none of these devices has an entry for the PASID in its PASID table.  Later
+ * DMA with the PASID faults.  Stop DMA with the PASID before calling this.
+ *
+ * The address space stays bound to the devices to which other files bind it.
  *
  * @argsz:	Size of this structure, filled in by the caller.
  * @flags:	Must be 0.
  *
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	@arg cannot be read.
- *  -EINVAL	@argsz is too small; unknown flags.  The device file is not bound to an iommufd.  The
- *		container has no IOMMU driver.
+ *  -EINVAL	One of these: @argsz is too small; @flags is not 0; the device file is not bound to
+ *		an iommufd; the container has no IOMMU driver.
  *  -EOPNOTSUPP	The device is emulated, or has no IOMMU.
  *  -ENOTTY	As for VFIO_BIND_PROCESS.
- *  -ENOENT	The address space is not bound, or not any more.
+ *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound
+ *		it.
+ *  -EIO	The device cannot be resumed from a low-power state.
  */
 struct vfio_unbind_process {
 	__u32	argsz;
@@ -116,12 +138,14 @@ struct vfio_unbind_process {
 /*
  * VFIO_DEVICE_FEATURE_SVA - whether the two ioctls are available on a device file
  *
- * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if they are, and -ENOTTY if they
- * are not.  VFIO_DEVICE_FEATURE_GET returns this structure:
+ * The device file must be bound to an iommufd.
+ *
+ * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the ioctls are available, and
+ * -ENOTTY if they are not.  VFIO_DEVICE_FEATURE_GET returns this structure:
  *
  * @flags:	0.
- * @max_pasids:	The PASIDs of the device are smaller than this number; 0 if it has none.  A device
- *		with PASIDs may still be refused by VFIO_BIND_PROCESS.
+ * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device has no
+ *		PASIDs.  VFIO_BIND_PROCESS can fail for a device that has PASIDs.
  */
 #define VFIO_DEVICE_FEATURE_SVA	0xff00
 
@@ -133,8 +157,8 @@ struct vfio_device_feature_sva {
 /*
  * VFIO_SVA - whether the two ioctls are available on a container
  *
- * VFIO_CHECK_EXTENSION returns 1 for this extension if they are, with and without an IOMMU driver,
- * and 0 if they are not.
+ * VFIO_CHECK_EXTENSION returns 1 for this extension if the ioctls are available, before and after
+ * VFIO_SET_IOMMU, and 0 if they are not.
  */
 #define VFIO_SVA	0xff00
 

@@ -28,15 +28,15 @@ struct VfioUnbindProcess {
 ioctl_io_nr!(VFIO_BIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 26);
 ioctl_io_nr!(VFIO_UNBIND_PROCESS, VFIO_TYPE.into(), VFIO_BASE + 27);
 
-/// This process, bound to the devices of a file; until it is dropped.
+/// Binds the process; dropping it unbinds.
 pub struct Bond<'a> {
     file: &'a File,
-    /// What the device marks its DMA with.
+    /// PASID for DMA requests.
     pub pasid: u32,
 }
 
 impl<'a> Bond<'a> {
-    /// Of a device's file that is bound to an iommufd, or of a container's.
+    /// `file` is a device file that is bound to an iommufd, or a container.
     pub fn new(file: &'a File) -> io::Result<Self> {
         let mut arg = VfioBindProcess {
             argsz: size_of::<VfioBindProcess>() as u32,
@@ -54,7 +54,7 @@ impl<'a> Bond<'a> {
 }
 
 impl Drop for Bond<'_> {
-    /// The device has been stopped: what it still asks for faults.
+    /// DMA with the PASID must have been stopped; later DMA faults.
     fn drop(&mut self) {
         let arg = VfioUnbindProcess {
             argsz: size_of::<VfioUnbindProcess>() as u32,
