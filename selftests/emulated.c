@@ -441,7 +441,7 @@ TEST_F(emulated, dma_rw)
 	const uint64_t end = IOVA + PAGES * PAGE;
 	static char data[PAGES * PAGE + 1];
 	char *bytes = (char *)self->words;
-	int fd;
+	int log, fd;
 
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	fd = open_bound(0, self->iommufd);
@@ -486,6 +486,16 @@ TEST_F(emulated, dma_rw)
 	EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, PAGES * PAGE));
 	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
 	close(fd);
+
+	/* Of one that is not open the kernel warns once a boot, which may have been before. */
+	kmsg_expect_warning(true, NULL);
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, data, 8));
+	log = kmsg_open();
+	ASSERT_GE(log, 0);
+	EXPECT_EQ(-EINVAL, testdrv_rw(self->drv, 0, 0, IOVA, data, 8));
+	EXPECT_FALSE(kmsg_warned(log));
+	close(log);
+	kmsg_expect_warning(false, NULL);
 }
 
 /* semantics: 32, 33, 96.  Devices of one set: counted together, locked together. */
