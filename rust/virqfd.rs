@@ -21,7 +21,7 @@ use kernel::{
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
         barrier::{smp_mb, Full},
-        global_lock, Arc, ArcBorrow,
+        global_lock, Arc, ArcBorrow, Completion,
     },
     workqueue::{Work, WorkItem},
 };
@@ -43,6 +43,9 @@ pub(crate) struct Virqfd {
     cleanup: Arc<OwnedQueue>,
     /// Set when the slot is ours: a signal that comes earlier is found by looking afterwards.
     armed: AtomicFlag,
+    /// That has been looked for: until then the end waits.
+    #[pin]
+    looked: Completion,
     #[pin]
     subscription: Subscription<Virqfd>,
     #[pin]
@@ -102,6 +105,7 @@ impl WorkItem<SHUTDOWN> for Virqfd {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
+        this.looked.wait_for_completion();
         this.subscription.end();
         flush_work::<Self, INJECT>(&this);
     }
@@ -139,6 +143,7 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
             slot,
             cleanup,
             armed: AtomicFlag::new(false),
+            looked <- Completion::new(),
             subscription <- Subscription::new(eventfd),
             shutdown <- new_work!("vfio_virqfd::shutdown"),
             inject <- new_work!("vfio_virqfd::inject"),
@@ -163,6 +168,7 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
     if eventfd.is_signalled() {
         Virqfd::trigger(virqfd.as_arc_borrow());
     }
+    virqfd.looked.complete_all();
     Ok(())
 }
 

@@ -165,6 +165,42 @@ TEST_F(virqfd, waits)
 	close(event);
 }
 
+static int enable_pending(void *arg)
+{
+	struct command *c = arg;
+
+	/* Without the thread, which the C core would start from memory that it has freed. */
+	return enable(c->drv, TESTDRV_WITH_HANDLER | TESTDRV_HANDLED, c->cmd);
+}
+
+/* defect: B28.  An end in the middle of an enable that has found an event waits for the handler. */
+TEST_F(virqfd, ended_while_enabled)
+{
+	struct command arg = { self->drv, eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC) };
+	struct command end = { self->drv, TESTDRV_DISABLE };
+	struct worker enabler, ender;
+
+	testdrv_calls(self->drv, &self->calls);
+	testdrv_cmd(self->drv, TESTDRV_HOLD, 0, 0, TESTDRV_HOLD_HANDLER, 0);
+	ASSERT_EQ(0, worker_start(&enabler, enable_pending, &arg));
+	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_WAIT, 0, 0, TESTDRV_HANDLER, 1));
+	ASSERT_EQ(0, worker_start(&ender, command, &end));
+	if (core_is_rust()) {
+		EXPECT_TRUE(worker_sleeps_in(&ender, "flush_workqueue"));
+		EXPECT_FALSE(worker_ended(&ender));
+	} else {
+		/* The handler is running still. */
+		EXPECT_EQ(0, worker_join(&ender));
+		EXPECT_FALSE(worker_ended(&enabler));
+	}
+	testdrv_cmd(self->drv, TESTDRV_HOLD, 0, 0, 0, 0);
+	EXPECT_EQ(0, worker_join(&enabler));
+	if (core_is_rust())
+		EXPECT_EQ(0, worker_join(&ender));
+	EXPECT_EQ(0, enabled(self->drv));
+	close(arg.cmd);
+}
+
 struct disabler {
 	int drv;
 	bool stop;

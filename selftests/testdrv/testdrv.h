@@ -127,8 +127,13 @@ struct testdrv_args {
 #define TESTDRV_HANDLED		(1 << 2)	/* the thread is not wanted */
 #define TESTDRV_DISABLE		TESTDRV_DO(31)
 #define TESTDRV_FLUSH		TESTDRV_DO(32)
-/* The thread function waits from now on (a: 1) or no more (a: 0). */
+/*
+ * The thread function waits from now on (a: TESTDRV_HOLD_THREAD), or the handler that is called for an
+ * event which was there before (TESTDRV_HOLD_HANDLER), or neither any more (0).
+ */
 #define TESTDRV_HOLD		TESTDRV_DO(33)
+#define TESTDRV_HOLD_THREAD	1
+#define TESTDRV_HOLD_HANDLER	2
 /* Is the slot of the virqfd in use? */
 #define TESTDRV_ENABLED		TESTDRV_DO(34)
 

@@ -52,7 +52,7 @@ struct slot {
 	u64 page_size;
 	struct virqfd *virqfd;
 	bool handled;
-	bool hold;
+	int hold;
 	struct mutex pins_lock;		/* of the list */
 	struct list_head pins;
 };
@@ -639,6 +639,9 @@ static int td_handler(void *opaque, void *data)
 	struct slot *slot = opaque;
 
 	note(slot, TESTDRV_HANDLER, (uintptr_t)data, irqs_disabled());
+	/* In the call that enables it, it may sleep. */
+	if (preemptible())
+		wait_event(log_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_HANDLER);
 	return !slot->handled;
 }
 
@@ -647,7 +650,7 @@ static void td_thread(void *opaque, void *data)
 	struct slot *slot = opaque;
 
 	note(slot, TESTDRV_THREAD, (uintptr_t)data, irqs_disabled());
-	wait_event(log_wait, !READ_ONCE(slot->hold));
+	wait_event(log_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_THREAD);
 }
 
 static int td_enable(struct slot *slot, struct testdrv_args *args)
