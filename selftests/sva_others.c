@@ -19,6 +19,8 @@
 #include "lib/test.h"
 #include "lib/uffd.h"
 
+#define NO_SET "no two such devices of two groups on one bus"
+
 FIXTURE(sva_others) {
 	struct pci a, b;
 	int lab;
@@ -122,6 +124,45 @@ TEST_F(sva_others, leaving_group)
 	EXPECT_EQ(0, pci_to_vfio(&self->a));
 }
 
+static int close_it(void *arg)
+{
+	return close(*(int *)arg);
+}
+
+/* The last close of a container's device: while the bond's end waits, the device's set does not. */
+TEST_F(sva_others, closing_device)
+{
+	struct worker holder, closer, other;
+	struct boxed box = BOXED_NONE;
+	struct device device;
+	struct pci a, b;
+
+	if (!core_is_rust())
+		SKIP(return, NO_PROCESSES);
+	if (access(CONTAINER, F_OK))
+		SKIP(return, NO_CONTAINERS);
+	if (pci_find_siblings(SVADEV, &a, &b) || a.group == b.group)
+		SKIP(return, NO_SET);
+	ASSERT_EQ(0, pci_to_vfio(&b));
+	ASSERT_EQ(0, boxed_open(&a, &box));
+	ASSERT_EQ(0, process_bind(box.container, NULL));
+	device = (struct device){ self->lab, &a };
+	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
+	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
+	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_detach_device_pasid"));
+	ASSERT_EQ(0, worker_start(&other, use, &b));
+	EXPECT_TRUE(ends(&other));
+	EXPECT_FALSE(worker_ended(&closer));
+	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, worker_join(&holder));
+	EXPECT_EQ(0, worker_join(&closer));
+	box.fd = -1;
+	EXPECT_EQ(1, pasid_entries(&a));
+	EXPECT_EQ(0, process_unbind(box.container));
+	boxed_close(&box);
+}
+
 static int reset_often(void *arg)
 {
 	int fd = *(int *)arg, ret;
@@ -183,7 +224,7 @@ TEST_F(sva_others, hot_reset_that_waits)
 	char page[4096] = { 0 };
 
 	if (pci_find_siblings(SVADEV, &a, &b) || a.group == b.group)
-		SKIP(return, "no two such devices of two groups on one bus");
+		SKIP(return, NO_SET);
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, session_open(&a, &s));
 	if (core_is_rust())
