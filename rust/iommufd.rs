@@ -30,6 +30,10 @@ pub(crate) fn physical_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32
 pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
     while let Some(pasid) = locked.pasids().first() {
         physical_pasid_detach(locked, pasid);
+        if locked.iommufd_device().is_none() {
+            // It has no PASIDs then, and there is nothing to detach them from.
+            break;
+        }
     }
     physical_detach(locked);
     drop(locked.set_iommufd_device(None));

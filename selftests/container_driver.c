@@ -309,6 +309,25 @@ TEST_F(container_driver, devices)
 	EXPECT_CALLS("0.unregister(vfio-testdrv.0,1)");
 }
 
+/*
+ * semantics: 51, 166.  Until the driver of the container has forgotten the device, it can ask the
+ * device's driver to unpin.
+ */
+TEST_F(container_driver, unpin_while_unregistered)
+{
+	int fd;
+
+	ASSERT_EQ(0, group_set(self->group[0], self->container));
+	ASSERT_EQ(0, container_set_iommu(self->container, OWN));
+	fd = group_device(self->group[0], TESTDRV_DEVICE);
+	ASSERT_GE(fd, 0);
+	calls();
+	ASSERT_EQ(0, set("unpin_late", "1"));
+	close(fd);
+	EXPECT_CALLS("0.unregister(vfio-testdrv.0,1) 0.unpin(1000,1)");
+	EXPECT_EQ(0, set("unpin_late", "0"));
+}
+
 static int pin(int drv, uint64_t iova, int n)
 {
 	return testdrv_cmd(drv, TESTDRV_PIN, 0, TESTDRV_PIN_WRITE, iova, n);

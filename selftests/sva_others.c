@@ -134,7 +134,7 @@ TEST_F(sva_others, closing_device)
 {
 	struct worker holder, closer, other;
 	struct boxed box = BOXED_NONE;
-	struct device device;
+	struct hold_op device;
 	struct pci a, b;
 
 	if (!core_is_rust())
@@ -146,8 +146,8 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, boxed_open(&a, &box));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	device = (struct device){ self->lab, &a };
-	ASSERT_EQ(0, worker_start(&holder, hold, &device));
+	device = (struct hold_op){ self->lab, &a };
+	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_detach_device_pasid"));

@@ -106,9 +106,12 @@ impl OpenBackend {
             Self::NoIommu(_) => {}
             Self::Container(_) => {
                 let device = locked.device();
-                if let Some(access) = device.state().set_container(None) {
+                let state = device.state();
+                // Until then the driver can unpin, which may be asked of it.
+                if let Some(access) = state.container() {
                     access.unregister_device(device);
                 }
+                drop(state.set_container(None));
             }
         }
     }

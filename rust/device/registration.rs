@@ -59,11 +59,12 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
     };
     let noiommu = backing.is_noiommu();
     let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(device.parent());
+
+    // It refuses a device that is registered already, of which nothing has been changed so far.
+    let membership = Group::join(device.parent(), backing)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
     device.set_noiommu(noiommu_cdev);
     device.set_name(prefix, device.state().index)?;
-
-    let membership = Group::join(device.parent(), backing)?;
     if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }

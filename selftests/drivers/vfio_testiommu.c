@@ -39,6 +39,9 @@ static int attach_error;
 module_param(attach_error, int, 0600);
 static int attach_good;
 module_param(attach_good, int, 0600);
+/* Has the device's driver unpin while the device is unregistered, as an unmap in that moment would. */
+static bool unpin_late;
+module_param(unpin_late, bool, 0600);
 static bool hold;
 static int held;
 module_param(held, int, 0400);
@@ -173,6 +176,8 @@ static void td_register(void *data, struct vfio_device *vdev)
 static void td_unregister(void *data, struct vfio_device *vdev)
 {
 	note("%s.unregister(%s,%u)", who(data), dev_name(vdev->dev), vdev->open_count);
+	if (unpin_late)
+		vfio_unpin_pages(vdev, PAGE_SIZE, 1);
 }
 
 static int td_rw(void *data, dma_addr_t iova, void *buffer, size_t count, bool write)
