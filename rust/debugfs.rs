@@ -62,7 +62,8 @@ impl Show for MigrationState {
     ///
     /// `EBUSY` while a device of the set is being opened, closed, attached; the driver's.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
-        let number = device.try_lock_set().ok_or(EBUSY)?.migration_state()?;
+        let mut guard = device.try_lock_set().ok_or(EBUSY)?;
+        let number = guard.locked().migration_state()?;
         let state = migration::State::ALL.get(number as usize);
         seq_print!(m, "{}\n", state.map_or("Invalid", |state| state.name()));
         Ok(())

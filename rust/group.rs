@@ -22,7 +22,7 @@ use crate::{
     kapi::{
         capability,
         device::has_iommu,
-        iommu::IommuGroup,
+        iommu::{enforces_coherency, IommuGroup},
         iommufd::Ctx,
         kvm::KvmSlot,
         ratelimit::RateLimit,
@@ -456,6 +456,17 @@ impl Group {
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.devices.lock().states.remove(&key);
         drop(removed);
+    }
+
+    /// Whether the IOMMU makes all DMA of the group's devices coherent, whatever they ask for.  A device
+    /// that is being unregistered does not count.
+    pub(crate) fn enforces_coherency(&self) -> bool {
+        let devices = self.devices.lock();
+        let mut states = devices.states.values();
+        states.all(|device| {
+            let enforces = device.link().peek(|d| enforces_coherency(d.parent()));
+            enforces.unwrap_or(true)
+        })
     }
 
     /// The device that goes by a name; the latest is asked first.

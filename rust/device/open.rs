@@ -216,8 +216,8 @@ impl OpenDevice {
         first: &mut Option<FirstOpen>,
     ) -> Result<Self, Refusal> {
         let access = first.as_ref().and_then(|f| f.backend.container_access());
-        let (_apart, mut locked) = lock_apart(device, 0, access);
-        Self::by_group_locked(&mut locked, first)
+        let (_apart, mut guard) = lock_apart(device, 0, access);
+        Self::by_group_locked(&mut guard.locked(), first)
     }
 
     fn by_group_locked(
@@ -325,9 +325,9 @@ impl Drop for OpenDevice {
         // Before the driver resets the device.
         state.processes().end_all();
         let access = state.container();
-        let (apart, mut locked) = lock_apart(device, 1, access.as_ref());
-        let first = close(&mut locked, closing);
-        drop(locked);
+        let (apart, mut guard) = lock_apart(device, 1, access.as_ref());
+        let first = close(&mut guard.locked(), closing);
+        drop(guard);
         // While the group is still in its container.
         drop(apart);
         drop(first);
@@ -343,11 +343,11 @@ fn lock_apart<'a>(
     count: u32,
     access: Option<&ContainerAccess>,
 ) -> (Option<Apart>, DevSetGuard<'a>) {
-    let locked = device.lock_set();
-    let Some(access) = access.filter(|_| locked.open_count() == count) else {
-        return (None, locked);
+    let mut guard = device.lock_set();
+    let Some(access) = access.filter(|_| guard.locked().open_count() == count) else {
+        return (None, guard);
     };
-    drop(locked);
+    drop(guard);
     let apart = access.part_from_processes();
     (apart, device.lock_set())
 }

@@ -50,20 +50,21 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
 fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
     let state = device.state();
 
-    let mut locked = device.lock_set();
+    let mut guard = device.lock_set();
+    let mut locked = guard.locked();
     let fresh = !is_attached(&locked, arg.target);
     let pt_id = match arg.target {
         Target::Rid => locked.attach_ioas(arg.pt_id)?,
         Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, arg.pt_id)?,
     };
     let generation = state.count_attach();
-    drop(locked);
+    drop(guard);
 
     let written = arg.write_pt_id(pt_id);
     if written.is_err() && fresh {
-        let mut locked = device.lock_set();
+        let mut guard = device.lock_set();
         if state.attach_generation() == generation {
-            detach_target(&mut locked, arg.target);
+            detach_target(&mut guard.locked(), arg.target);
             state.count_attach();
         }
     }
@@ -78,8 +79,8 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
 pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
     let target = Detach::read(arg, device.has_pasid_detach()).map(|arg| arg.target);
     if let Ok(target) = target {
-        let mut locked = device.lock_set();
-        detach_target(&mut locked, target);
+        let mut guard = device.lock_set();
+        detach_target(&mut guard.locked(), target);
         device.state().count_attach();
     }
     if trace::detach::enabled() {

@@ -82,7 +82,8 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     // Dropped after the lock, if the device does not take it.
     let mut first;
 
-    let mut locked = registration.lock_set();
+    let mut guard = registration.lock_set();
+    let mut locked = guard.locked();
     // Bound by another thread in the meantime.
     if file.gate.pass().is_some() {
         return Err(Reason::BoundAlready.with(EINVAL));
@@ -91,7 +92,7 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
     first = Some(FirstOpen::new(OpenBackend::Iommufd(ctx), kvm));
     let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
-    drop(locked);
+    drop(guard);
 
     let bound = BoundFile {
         open,

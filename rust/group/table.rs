@@ -13,7 +13,7 @@ use crate::{
     kapi::{
         cdev::CharRegion,
         class::{Class, ClassDevice},
-        iommu::{self, IommuGroup},
+        iommu::IommuGroup,
         vfio::iommu_driver::GroupType,
     },
     minors::Minors,
@@ -157,19 +157,6 @@ impl Group {
         let (group, entry) = Entry::new(id, iommu_group, kind, dev, &mut revoked)?;
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
-    }
-
-    /// Whether the IOMMU makes all DMA of the group's devices coherent, whatever they ask for.
-    pub(crate) fn enforces_coherency(&self) -> bool {
-        let table = GROUPS.lock();
-        let entry = table.as_ref().and_then(|groups| groups.get(&self.id));
-        let own = entry.filter(|entry| core::ptr::eq(&raw const *entry.group, self));
-        own.is_none_or(|entry| {
-            entry
-                .members
-                .values()
-                .all(|dev| iommu::enforces_coherency(dev))
-        })
     }
 
     /// The group whose node has a minor.

@@ -7,7 +7,7 @@
 
 use super::{Device, FirstOpen, Normal, Registered};
 use crate::{bindings, device::State, kapi::kvm::KvmRef};
-use core::{cell::UnsafeCell, ops::Deref, ops::DerefMut, ptr::NonNull};
+use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
     prelude::*,
     static_lock_class,
@@ -123,20 +123,18 @@ impl Device<Registered> {
     ///
     /// Order: outside iommufd's and the driver's; the group's is not held.
     pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
-        let guard = lock(self).lock();
         DevSetGuard {
-            locked: SetLocked { device: self },
-            _guard: guard,
+            device: self,
+            _guard: lock(self).lock(),
         }
     }
 
     /// The same, if nobody has it: who only looks must not wait, for user memory may be pinned under the
     /// lock, and hardware reset.
     pub(crate) fn try_lock_set(&self) -> Option<DevSetGuard<'_>> {
-        let guard = lock(self).try_lock()?;
         Some(DevSetGuard {
-            locked: SetLocked { device: self },
-            _guard: guard,
+            device: self,
+            _guard: lock(self).try_lock()?,
         })
     }
 
@@ -169,21 +167,17 @@ impl Device<Registered> {
 
 /// The set's lock, held.
 pub(crate) struct DevSetGuard<'a> {
-    locked: SetLocked<'a>,
+    device: &'a Device,
     _guard: Guard<'a, (), MutexBackend>,
 }
 
-impl<'a> Deref for DevSetGuard<'a> {
-    type Target = SetLocked<'a>;
-
-    fn deref(&self) -> &SetLocked<'a> {
-        &self.locked
-    }
-}
-
-impl<'a> DerefMut for DevSetGuard<'a> {
-    fn deref_mut(&mut self) -> &mut SetLocked<'a> {
-        &mut self.locked
+impl DevSetGuard<'_> {
+    /// The proof.  It borrows the guard: were it part of it, two guards could change theirs, and one be
+    /// dropped.
+    pub(crate) fn locked(&mut self) -> SetLocked<'_> {
+        SetLocked {
+            device: self.device,
+        }
     }
 }
 
