@@ -84,8 +84,9 @@ impl DeviceFile {
         let (epoch, kind) = state.link().with(kind).ok_or(ENODEV)?;
         if kind == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
-            state.with_parent(epoch, |dev| refusal.tell("open", state.refusals(), dev));
-            return Err(refusal.errno());
+            return Err(refusal.told("open", state.refusals(), |tell| {
+                state.with_parent(epoch, tell);
+            }));
         }
         Self::new(state, epoch, kind, Path::Cdev)
     }

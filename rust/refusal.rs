@@ -114,23 +114,36 @@ impl Refusal {
         self.errno
     }
 
-    /// Says in the log why `what` was refused to the calling process, if there is a reason and it
-    /// has not been said too often.  Called without locks: the console may be slow.
-    #[cold]
-    pub(crate) fn tell(&self, what: &str, limit: &RateLimit, dev: &Device) {
-        if let Some(reason) = self.reason.filter(|_| limit.permits()) {
-            dev_info!(
-                dev,
-                "{} by {} refused: {} ({})\n",
-                what,
-                TaskId::process(),
-                reason,
-                self.errno.to_errno()
-            );
+    /// The errno, after the log was told why `what` was refused to the calling process, if there is a
+    /// reason and it has not been told too often.  Only then `with_dev` is called, to find the device.
+    /// Called without locks: the console may be slow.
+    pub(crate) fn told(
+        self,
+        what: &str,
+        limit: &RateLimit,
+        with_dev: impl FnOnce(&dyn Fn(&Device)),
+    ) -> Error {
+        if let Some(reason) = self.reason {
+            if limit.permits() {
+                with_dev(&|dev| self.tell(what, reason, dev));
+            }
         }
+        self.errno
     }
 
-    /// As [`tell`](Self::tell), of a group.
+    #[cold]
+    fn tell(&self, what: &str, reason: Reason, dev: &Device) {
+        dev_info!(
+            dev,
+            "{} by {} refused: {} ({})\n",
+            what,
+            TaskId::process(),
+            reason,
+            self.errno.to_errno()
+        );
+    }
+
+    /// As [`told`](Self::told), of a group.
     #[cold]
     pub(crate) fn tell_of_group(&self, what: &str, limit: &RateLimit, group: i32) {
         if let Some(reason) = self.reason.filter(|_| limit.permits()) {

@@ -51,8 +51,9 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let mut iommufd = -1;
     let result = try_bind(file, arg, &mut iommufd);
     let result = result.map_err(|refusal| {
-        file.with_parent(|dev| refusal.tell("bind", file.state().refusals(), dev));
-        refusal.errno()
+        refusal.told("bind", file.state().refusals(), |tell| {
+            file.with_parent(tell);
+        })
     });
     if trace::bind::enabled() {
         let opened = file.gate.opened().filter(|_| result.is_ok());

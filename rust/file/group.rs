@@ -163,8 +163,7 @@ fn install_device(
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
     let opened = open_device(group, group_file, registration, epoch).map_err(|refusal| {
         let state = registration.state();
-        refusal.tell("open", state.refusals(), registration.parent());
-        refusal.errno()
+        refusal.told("open", state.refusals(), |tell| tell(registration.parent()))
     })?;
     let opened = (files.make)(opened)?;
     if group.is_noiommu() {
