@@ -302,6 +302,10 @@ TEST_F(sva_reset, race)
 			break;
 		}
 		resets += !ret;
+		/* A process can be bound between two resets, and must come to it. */
+		for (int done = atomic_load(&churn.done);
+		     done == atomic_load(&churn.done) && !worker_ended(&w);)
+			sched_yield();
 	}
 	atomic_store(&churn.stop, true);
 	EXPECT_EQ(0, worker_join(&w));
