@@ -829,7 +829,7 @@ TEST_F(sva_dma, fork_in_flight)
 	ASSERT_EQ(0, process_bind(self->s.fd, &self->dma.pasid));
 	flow.dma = self->dma;
 	ASSERT_EQ(0, worker_start(&w, count, &flow));
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 200; i++) {
 		pid_t pid = fork();
 
 		if (!pid) {

@@ -49,9 +49,10 @@
 #define SM_PASIDS		BIT_ULL(3)
 #define SM_PAGE_REQUESTS	BIT_ULL(4)
 
-/* How often a page is asked for before it is missing. */
-#define PAGE_REQUESTS	4
+/* How often a page is asked for that nobody answers for at once: a handler in user space. */
+#define UNANSWERED	4
 #define REQUEST_GROUPS	512
+#define RESPONSE_CODE	QI_PGRP_RESP_CODE(0xf)
 
 /* Who makes the requests. */
 struct engine {
@@ -250,9 +251,14 @@ static struct folio *hold(u64 address)
 	return folio_try_get(folio) ? folio : NULL;
 }
 
+static int fault(bool write)
+{
+	return write ? SVA_LAB_DMA_FAULT_WRITE : SVA_LAB_DMA_FAULT_READ;
+}
+
 /*
- * One request, within a page: all of it, or nothing.  0; a result of the transfer; -EAGAIN
- * if the tables changed meanwhile.
+ * One request, within a page: all of it, or nothing.  0; a result of the transfer; -ENOENT for
+ * a page that is missing; -EAGAIN if the tables changed meanwhile.
  */
 static int request(struct engine *engine, u64 address, unsigned int size, bool write)
 {
@@ -270,8 +276,10 @@ static int request(struct engine *engine, u64 address, unsigned int size, bool w
 		ret = stage_of(engine, &stage);
 		if (ret)
 			return ret;
-		if (!walk(&stage, address, write, &trail) || !is_memory(trail.result))
-			return write ? SVA_LAB_DMA_FAULT_WRITE : SVA_LAB_DMA_FAULT_READ;
+		if (!walk(&stage, address, write, &trail))
+			return -ENOENT;
+		if (!is_memory(trail.result))
+			return fault(write);
 		folio = hold(trail.result);
 		if (!folio)
 			return -EAGAIN;
@@ -294,6 +302,7 @@ struct page_request {
 	struct engine *engine;
 	u64 address;
 	bool write;
+	u32 group;
 	bool sent;
 	struct iommu_fault_param *param;
 };
@@ -331,7 +340,6 @@ static bool has_page_requests(const struct engine *engine)
  */
 static int send(struct device *dev, void *arg)
 {
-	static atomic_t group;
 	struct page_request *r = arg;
 	struct engine *engine = r->engine;
 	struct iopf_fault event = {
@@ -341,7 +349,7 @@ static int send(struct device *dev, void *arg)
 				.flags = IOMMU_FAULT_PAGE_REQUEST_PASID_VALID |
 					 IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE,
 				.pasid = engine->pasid,
-				.grpid = (u32)atomic_inc_return(&group) % REQUEST_GROUPS,
+				.grpid = r->group,
 				.perm = r->write ? IOMMU_FAULT_PERM_WRITE : IOMMU_FAULT_PERM_READ,
 				.addr = r->address & PAGE_MASK,
 			},
@@ -355,14 +363,42 @@ static int send(struct device *dev, void *arg)
 	return 0;
 }
 
-/* Asks for the page that a request has missed, and waits for the answer; false if nobody does. */
-static bool request_page(struct engine *engine, u64 address, bool write)
+/*
+ * The response that the kernel has queued for the device: 0 is success; -ENOENT if there is none.
+ * The queue remembers fewer responses than there are groups, so none is taken for another's.
+ */
+static int response_to(const struct page_request *r)
 {
-	struct page_request r = { .engine = engine, .address = address, .write = write };
+	const struct engine *engine = r->engine;
+	struct q_inval *qi = engine->iommu->qi;
+	const struct qi_desc *desc = qi->desc;
+	u64 want = QI_PGRP_PASID(engine->pasid) | QI_PGRP_DID(pci_dev_id(engine->pdev)) |
+		   QI_PGRP_PASID_P(1) | QI_PGRP_RESP_TYPE;
+
+	guard(raw_spinlock_irqsave)(&qi->q_lock);
+	for (int i = 0; i < QI_LENGTH; i++)
+		if ((desc[i].qw0 & ~RESPONSE_CODE) == want && desc[i].qw1 == QI_PGRP_IDX(r->group))
+			return FIELD_GET(RESPONSE_CODE, desc[i].qw0);
+	return -ENOENT;
+}
+
+/*
+ * Asks for the page that a request has missed, and waits for the handler: the response, or
+ * -ENODEV if nobody was asked.
+ */
+static int request_page(struct engine *engine, u64 address, bool write)
+{
+	static atomic_t last_group;
+	struct page_request r = {
+		.engine = engine,
+		.address = address,
+		.write = write,
+		.group = (u32)atomic_inc_return(&last_group) % REQUEST_GROUPS,
+	};
 	struct iommu_group *group = iommu_group_get(&engine->pdev->dev);
 
 	if (!group)
-		return false;
+		return -ENODEV;
 	iommu_group_for_each_dev(group, &r, send);
 	iommu_group_put(group);
 	/* What iopf_queue_flush_dev() does, which wants the handler to stay. */
@@ -370,7 +406,7 @@ static bool request_page(struct engine *engine, u64 address, bool write)
 		flush_workqueue(r.param->queue->wq);
 	if (r.param)
 		put_fault_param(r.param);
-	return r.sent;
+	return r.sent ? response_to(&r) : -ENODEV;
 }
 
 /* ---- transfers ---- */
@@ -390,23 +426,29 @@ static bool is_on(struct pci_dev *pdev)
 	       pasid & PCI_PASID_CTRL_ENABLE;
 }
 
-/* The same as request(), with pages that are not there yet. */
+/*
+ * The same as request(), with pages that are not there yet.  A page that came may be gone again
+ * before it is reached (a fork takes the right to write): it is asked for as often as it comes.
+ */
 static int reach(struct engine *engine, u64 address, unsigned int size, bool write)
 {
-	int ret, left = PAGE_REQUESTS;
+	int ret, unanswered = 0;
 
 	while (true) {
 		if (!is_on(engine->pdev))
 			return SVA_LAB_DMA_OFF;
 		ret = request(engine, address, size, write);
-		if (ret != -EAGAIN && ret != SVA_LAB_DMA_FAULT_READ && ret != SVA_LAB_DMA_FAULT_WRITE)
+		if (ret != -EAGAIN && ret != -ENOENT)
 			return ret;
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (ret == -EAGAIN)
+		if (ret == -EAGAIN) {
 			cond_resched();
-		else if (!left-- || !request_page(engine, address, write))
-			return ret;
+			continue;
+		}
+		ret = request_page(engine, address, write);
+		if (ret == -ENOENT ? ++unanswered > UNANSWERED : ret)
+			return fault(write);
 	}
 }
 
