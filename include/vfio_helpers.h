@@ -18,6 +18,7 @@
 
 #include "vfio_container.h"
 
+struct cdev;
 struct dentry;
 struct device;
 struct file;
@@ -44,6 +45,7 @@ void vfio_helper_runtime_resume_failed(struct device *dev, int err);
 struct workqueue_struct *vfio_helper_create_singlethread_workqueue(const char *name);
 struct workqueue_struct *vfio_helper_alloc_unbound_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
+struct cdev *vfio_helper_inode_cdev(const struct inode *inode);
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
 /* Functions or stubs, as the kernel is configured. */
 struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t length,

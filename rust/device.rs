@@ -10,7 +10,10 @@
 //! holds one, and unregistration waits for them.  A file that is not bound holds neither: it keeps
 //! the [`State`], whose link to the device unregistration cuts.
 //!
-//! Locks: [`DEVICES`] protects the minors and is a leaf.
+//! The number of a device is its minor and the `X` of `vfioX`.  It stays taken while files of the
+//! device are open, though the device has gone: the files' `st_rdev` names no other device.
+//!
+//! Locks: [`DEVICES`] protects the numbers and is a leaf.
 
 pub(crate) mod holders;
 pub(crate) mod open;
@@ -22,7 +25,7 @@ use crate::{
     debugfs::DeviceDir,
     group::{Group, Membership},
     kapi::{
-        cdev::CharRegion,
+        cdev::{Cdev, CharRegion},
         debugfs,
         fs::PseudoInode,
         ratelimit::RateLimit,
@@ -41,29 +44,39 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{ordering::Relaxed, Atomic},
-        global_lock, Arc, Mutex, SpinLock,
+        global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
     },
 };
 use open::FirstOpen;
 
 global_lock! {
-    /// The minors of the range `vfio-dev`; None before load and after unload.
+    /// The numbers of devices; None before load and after unload.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
-/// The range of device nodes and the devices that are registered in it.
+/// How many numbers of devices that are gone are kept for their files.  The files are as many as
+/// users like; the numbers are not.
+const KEPT_NUMBERS: u32 = 1024;
+
+/// The numbers of devices, and where devices are shown.
 pub(crate) struct Devices {
-    minors: Minors<State>,
+    minors: Minors,
+    /// How many are [`Number`]s of devices that are gone.
+    kept: u32,
     debugfs: Option<Arc<debugfs::Dir>>,
-    region: Option<CharRegion>,
+    region: Option<CharRegion<State>>,
 }
 
 impl Devices {
     /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`), `debugfs`
     /// on one without VFIO's debugging aids.
-    pub(crate) fn new(region: Option<CharRegion>, debugfs: Option<Arc<debugfs::Dir>>) -> Self {
+    pub(crate) fn new(
+        region: Option<CharRegion<State>>,
+        debugfs: Option<Arc<debugfs::Dir>>,
+    ) -> Self {
         Self {
             minors: Minors::new(),
+            kept: 0,
             region,
             debugfs,
         }
@@ -86,6 +99,8 @@ impl Link {
 /// What a registration holds, undone by unregistration.
 struct Registration {
     first: RegistrationRef,
+    /// None for a device without a node.
+    cdev: Option<Cdev<State>>,
     debugfs: Option<DeviceDir>,
 }
 
@@ -93,7 +108,7 @@ struct Registration {
 /// longer than the device exists.
 #[pin_data]
 pub(crate) struct State {
-    index: u32,
+    number: Number,
     inode: PseudoInode,
     /// Counts attachments and detachments; changed under the set's lock.
     attach_generation: Atomic<u64>,
@@ -121,9 +136,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(index: u32, inode: PseudoInode, processes: Arc<BoundProcesses>) -> impl PinInit<Self> {
+    fn new(
+        number: Number,
+        inode: PseudoInode,
+        processes: Arc<BoundProcesses>,
+    ) -> impl PinInit<Self> {
         pin_init!(Self {
-            index,
+            number,
             inode,
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
@@ -144,7 +163,7 @@ impl State {
 
     /// Its number: the minor, and the `X` of `vfioX`.
     pub(crate) fn index(&self) -> u32 {
-        self.index
+        self.number.minor
     }
 
     /// The limit of what the log says of refusals.
@@ -210,61 +229,89 @@ impl State {
     pub(crate) fn attach_generation(&self) -> u64 {
         self.attach_generation.load(Relaxed)
     }
-
-    /// The state of the device that is registered under a minor.
-    ///
-    /// # Errors
-    ///
-    /// `ENXIO` when there is no device; `ENODEV` when it is not, or no longer, registered.
-    pub(crate) fn by_minor(minor: u32) -> Result<Arc<Self>> {
-        DEVICES.lock().as_ref().ok_or(ENXIO)?.minors.get(minor)
-    }
 }
 
-/// A minor taken for a device that is being made; given back when dropped.
-struct Index(u32);
+/// For whom a number is taken.
+enum Taken {
+    ForDevice,
+    /// The device is gone.
+    ForFiles,
+    /// It has been given back.
+    No,
+}
 
-impl Index {
+/// The number of a device, taken until the device is gone and its files are closed.
+struct Number {
+    minor: u32,
+    taken: GlobalLockedBy<Taken, DEVICES>,
+}
+
+impl Number {
     fn take() -> Result<Self> {
-        Ok(Self(DEVICES.lock().as_mut().ok_or(ENODEV)?.minors.take()?))
+        Ok(Self {
+            minor: DEVICES.lock().as_mut().ok_or(ENODEV)?.minors.take()?,
+            taken: GlobalLockedBy::new(Taken::ForDevice),
+        })
+    }
+
+    /// The device is gone: its files keep the number, unless there are none, or too many are kept.
+    fn leave_to_files(&self, has_files: bool) {
+        let mut guard = DEVICES.lock();
+        let Some(devices) = guard.as_mut() else {
+            return;
+        };
+        let taken = if has_files && devices.kept < KEPT_NUMBERS {
+            devices.kept += 1;
+            Taken::ForFiles
+        } else {
+            devices.minors.give_back(self.minor);
+            Taken::No
+        };
+        *self.taken.as_mut(&mut guard) = taken;
     }
 }
 
-impl Drop for Index {
+impl Drop for Number {
     fn drop(&mut self) {
-        if let Some(devices) = DEVICES.lock().as_mut() {
-            devices.minors.give_back(self.0);
+        let mut guard = DEVICES.lock();
+        let Some(devices) = guard.as_mut() else {
+            return;
+        };
+        match self.taken.get_mut() {
+            Taken::ForDevice => {}
+            Taken::ForFiles => devices.kept = devices.kept.saturating_sub(1),
+            Taken::No => return,
         }
+        devices.minors.give_back(self.minor);
     }
 }
 
 /// Makes a device of zeroed memory.
 ///
-/// Order: index, inode, the driver's `init`; the caller makes it a counted object.
+/// Order: number, inode, the driver's `init`; the caller makes it a counted object.
 ///
 /// # Errors
 ///
 /// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
 pub(crate) fn make(memory: DeviceMemory) -> Result<NewDevice> {
-    let index = Index::take()?;
-    let state = State::new(index.0, PseudoInode::new()?, BoundProcesses::new()?);
+    let number = Number::take()?;
+    let minor = number.minor;
+    let state = State::new(number, PseudoInode::new()?, BoundProcesses::new()?);
     let state = Arc::pin_init(state, GFP_KERNEL)?;
-    let mut device = memory.into_device(index.0, state);
+    let mut device = memory.into_device(minor, state);
     if let Err(e) = device.driver_init() {
         sets::release(device.as_device());
         return Err(e);
     }
-    // The device's until its release.
-    core::mem::forget(index);
     Ok(device)
 }
 
 /// The end of a device: its last reference is gone.
 ///
-/// Order: the set, the index, the driver's `release`, the inode, the memory.
+/// Order: the set, the number, the driver's `release`, the inode, the memory.
 pub(crate) fn release(mut device: NewDevice) {
     sets::release(device.as_device());
-    let index = device.as_device().state().index;
-    drop(Index(index));
+    let state = device.as_device().state();
+    state.number.leave_to_files(!state.holders.is_empty());
     device.driver_release();
 }

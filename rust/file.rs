@@ -64,22 +64,21 @@ pub(crate) struct DeviceFile {
 }
 
 impl DeviceFile {
-    /// Opens the device that is registered under `minor`, without access.
+    /// Opens the device, without access.
     ///
     /// # Errors
     ///
-    /// In this order: `ENXIO` (no device); `ENODEV` (not registered any more); `EPERM` (no IOMMU,
-    /// and the caller lacks `CAP_SYS_RAWIO`); `ENOMEM`.
-    pub(crate) fn open(minor: u32) -> Result<Pin<KBox<Self>>> {
-        let result = Self::open_cdev(minor);
+    /// In this order: `ENODEV` (not registered any more); `EPERM` (no IOMMU, and the caller lacks
+    /// `CAP_SYS_RAWIO`); `ENOMEM`.
+    pub(crate) fn open(state: &Arc<State>) -> Result<Pin<KBox<Self>>> {
+        let result = Self::open_cdev(state.clone());
         if trace::open::enabled() {
-            trace_open(minor, &result);
+            trace_open(state, &result);
         }
         result
     }
 
-    fn open_cdev(minor: u32) -> Result<Pin<KBox<Self>>> {
-        let state = State::by_minor(minor)?;
+    fn open_cdev(state: Arc<State>) -> Result<Pin<KBox<Self>>> {
         let kind = |link: &Link| link.group().kind();
         let (epoch, kind) = state.link().with(kind).ok_or(ENODEV)?;
         if kind == GroupType::NoIommu && !capability::sys_rawio() {
@@ -88,7 +87,12 @@ impl DeviceFile {
                 state.with_parent(epoch, tell);
             }));
         }
-        Self::new(state, epoch, kind, Path::Cdev)
+        let file = Self::new(state, epoch, kind, Path::Cdev)?;
+        // Once the device is gone, no file comes any more: its number may be given back.
+        match file.is_connected() {
+            true => Ok(file),
+            false => Err(ENODEV),
+        }
     }
 
     /// A file without access.
@@ -267,17 +271,18 @@ fn errno_of<T>(result: &Result<T>) -> c_int {
 
 /// The event of an open of a device's node.
 #[cold]
-fn trace_open(minor: u32, result: &Result<Pin<KBox<DeviceFile>>>) {
+fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
     let errno = errno_of(result);
-    let record = |dev: &CStr| trace::open::record(minor as c_int, dev, false, errno);
-    // On failure the device may be gone, or never have been.
+    // CAST: A minor has 20 bits.
+    let minor = state.index() as c_int;
+    let record = |dev: &CStr| trace::open::record(minor, dev, false, errno);
+    // On failure the device may be gone.
     let told = match result {
         Ok(file) => file.with_parent(|dev| record(dev.name())),
-        Err(_) => State::by_minor(minor).ok().and_then(|state| {
-            let (device, _) = state.link().current_registration()?;
-            record(device.parent().name());
-            Some(())
-        }),
+        Err(_) => state
+            .link()
+            .current_registration()
+            .map(|(device, _)| record(device.parent().name())),
     };
     if told.is_none() {
         record(c"");

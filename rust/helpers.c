@@ -4,6 +4,7 @@
 #include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/fs.h>
 #include <linux/iommu.h>
 #include <linux/iova_bitmap.h>
 #include <linux/lockdep.h>
@@ -54,6 +55,11 @@ void vfio_helper_init_waitqueue_func_entry(struct wait_queue_entry *wait, wait_q
 void vfio_helper_init_poll_funcptr(poll_table *pt, poll_queue_proc qproc)
 {
 	init_poll_funcptr(pt, qproc);
+}
+
+struct cdev *vfio_helper_inode_cdev(const struct inode *inode)
+{
+	return inode->i_cdev;
 }
 
 void *vfio_helper_kvzalloc(size_t size)

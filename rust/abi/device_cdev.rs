@@ -6,8 +6,9 @@
 use super::group;
 use crate::{
     bindings,
+    device::State,
     file::DeviceFile,
-    kapi::cdev::{self, FileOperations},
+    kapi::cdev::{Cdev, FileOperations},
     LocalModule,
 };
 use core::ptr::NonNull;
@@ -102,8 +103,8 @@ pub(super) unsafe fn from_file<'a>(file: *mut bindings::file) -> Option<&'a Devi
 ///
 /// Called by the VFS.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `inode` is valid.
-    match DeviceFile::open(unsafe { cdev::minor(inode) }) {
+    // SAFETY: The inode is of a device in the range that has these operations.
+    match DeviceFile::open(unsafe { Cdev::<State>::opened(inode) }) {
         Ok(opened) => {
             // SAFETY: `file` is being opened: it is ours.  The mapping belongs to an inode that
             // what is stored in `private_data` keeps until the file's release.

@@ -8,7 +8,7 @@ use crate::{
     file::group as file,
     group::Group,
     kapi::{
-        cdev::{self, FileOperations},
+        cdev::{Cdev, FileOperations},
         class::{node_name, Class},
         vfio::Device,
     },
@@ -61,15 +61,12 @@ unsafe extern "C" fn devnode(
 ///
 /// Called by the VFS.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `inode` is valid.
-    match file::open(unsafe { cdev::minor(inode) }) {
-        Ok(group) => {
-            // SAFETY: `file` is being opened: it is ours.
-            unsafe { (*file).private_data = group.into_foreign() };
-            0
-        }
-        Err(e) => e.to_errno(),
-    }
+    // SAFETY: The inode is of a group in the range that has these operations.
+    let group = unsafe { Cdev::<Group>::opened(inode) };
+    crate::kapi::to_int(file::open(group).map(|()| {
+        // SAFETY: `file` is being opened: it is ours.
+        unsafe { (*file).private_data = group.clone().into_foreign() };
+    }))
 }
 
 /// # Safety

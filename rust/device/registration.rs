@@ -13,6 +13,7 @@ use crate::{
     debugfs::DeviceDir,
     group::{Backing, Group},
     kapi::{
+        cdev::{Cdev, DevT},
         completion::Wait,
         debugfs::Dir,
         device::has_iommu,
@@ -64,28 +65,34 @@ pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
     let membership = Group::join(device.parent(), backing)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
     device.set_noiommu(noiommu_cdev);
-    device.set_name(prefix, device.state().index)?;
+    device.set_name(prefix, device.state().index())?;
     if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
+    // It leads to a device that is not there yet.
+    let (devt, cdev) = make_node(device, has_node)?;
     let key = group.add(device.state().into())?;
     if noiommu {
         taint(device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let first = publish(device, Link { group, key }, has_node);
-    if let Err(e) = announce(device, has_node) {
+    let first = publish(device, Link { group, key });
+    if let Err(e) = device.add(devt) {
         // Somebody may have opened it by its number already.
-        retract(device);
+        retract(device, cdev);
         end(device, first);
         return Err(e);
     }
 
     let debugfs = debugfs_root().map(|root| DeviceDir::new(device, &root));
     device.set_debug_root(debugfs.as_ref().map(DeviceDir::dir));
-    *device.state().registration.lock() = Some(Registration { first, debugfs });
+    *device.state().registration.lock() = Some(Registration {
+        first,
+        cdev,
+        debugfs,
+    });
     Ok(())
 }
 
@@ -94,7 +101,7 @@ pub(crate) fn unregister(device: &Owner<'_>) {
     let Some(registration) = device.state().registration.lock().take() else {
         return;
     };
-    retract(device);
+    retract(device, registration.cdev);
     // Before the class device goes: some entries hang on its managed resources.
     device.set_debug_root(None);
     drop(registration.debugfs);
@@ -134,36 +141,33 @@ fn taint(device: &Device, cdev: bool) {
     }
 }
 
-/// Lets open find the device, and references on its registration be taken.
-fn publish(device: &Owner<'_>, link: Link, has_node: bool) -> RegistrationRef {
+/// Makes the character device, if the device is to have a node: the first result is the node's
+/// number, or 0.
+fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State>>)> {
+    let devices = DEVICES.lock();
+    let region = devices.as_ref().and_then(|d| d.region.as_ref());
+    let Some(region) = region.filter(|_| has_node) else {
+        return Ok((0, None));
+    };
     let state: Arc<State> = device.state().into();
+    let minor = state.index();
+    Ok((region.devt(minor), Some(region.add(minor, state)?)))
+}
+
+/// Lets files reach the device, and references on its registration be taken.
+fn publish(device: &Owner<'_>, link: Link) -> RegistrationRef {
     let first = device.start_registration();
     device.connect(link);
-    let index = state.index;
-    if let Some(devices) = DEVICES.lock().as_mut().filter(|_| has_node) {
-        devices.minors.publish(index, state);
-    }
     first
 }
 
-/// The counterpart of [`publish`]: no more opens, and files that are not bound lose the device.
-fn retract(device: &Device) {
-    let state = device.state();
-    if let Some(devices) = DEVICES.lock().as_mut() {
-        drop(devices.minors.retract(state.index));
-    }
-    if let Some(link) = state.link.sever() {
+/// The counterpart of [`make_node`] and [`publish`]: no more opens, and files that are not bound lose
+/// the device.
+fn retract(device: &Device, cdev: Option<Cdev<State>>) {
+    drop(cdev);
+    if let Some(link) = device.state().link.sever() {
         link.group().remove(link.key);
     }
-}
-
-/// Makes the class device, its node and its uevent.
-fn announce(device: &Owner<'_>, has_node: bool) -> Result {
-    let devt = match DEVICES.lock().as_ref().and_then(|d| d.region.as_ref()) {
-        Some(region) if has_node => region.devt(device.state().index),
-        _ => 0,
-    };
-    device.add(devt)
 }
 
 fn debugfs_root() -> Option<Arc<Dir>> {

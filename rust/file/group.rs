@@ -43,19 +43,17 @@ pub(crate) struct Files {
     pub(crate) container: fn(&LocalFile) -> Option<Arc<Container>>,
 }
 
-/// Opens the group that has the minor; [`release`] is its end.
+/// Opens the group; [`release`] is its end.
 ///
 /// # Errors
 ///
-/// In this order: `ENXIO` (no such group); `ENODEV` (its last device has left); `EPERM` (no IOMMU,
-/// and the caller lacks `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound).
-pub(crate) fn open(minor: u32) -> Result<Arc<Group>> {
-    let group = Group::by_minor(minor)?;
+/// In this order: `ENODEV` (its last device has left); `EPERM` (no IOMMU, and the caller lacks
+/// `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound).
+pub(crate) fn open(group: &Group) -> Result {
     group.open(capability::sys_rawio).map_err(|refusal| {
         refusal.tell_of_group("open", group.refusals(), group.id());
         refusal.errno()
-    })?;
-    Ok(group)
+    })
 }
 
 /// The end of a file that [`open`] opened.  Devices that were opened by it stay open.

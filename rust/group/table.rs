@@ -11,7 +11,7 @@
 use super::{Backing, Group, Revoked};
 use crate::{
     kapi::{
-        cdev::CharRegion,
+        cdev::{Cdev, CharRegion},
         class::{Class, ClassDevice},
         iommu::IommuGroup,
         vfio::iommu_driver::GroupType,
@@ -37,15 +37,15 @@ global_lock! {
     pub(crate) unsafe(uninit) static NODES: Mutex<Option<Nodes>> = None;
 }
 
-/// The range of group nodes and the groups in it.
+/// The range of group nodes.
 pub(crate) struct Nodes {
-    minors: Minors<Group>,
-    region: CharRegion,
+    minors: Minors,
+    region: CharRegion<Group>,
     class: &'static Class,
 }
 
 impl Nodes {
-    pub(crate) fn new(region: CharRegion, class: &'static Class) -> Self {
+    pub(crate) fn new(region: CharRegion<Group>, class: &'static Class) -> Self {
         Self {
             minors: Minors::new(),
             region,
@@ -76,6 +76,8 @@ pub(crate) struct Entry {
     group: Arc<Group>,
     /// The devices in it, by their addresses.
     members: RBTree<usize, ARef<Device>>,
+    /// Before the class device, so that a node that is still there leads nowhere.
+    _cdev: Cdev<Group>,
     /// The class device with its node.
     _class_device: ClassDevice,
 }
@@ -158,15 +160,6 @@ impl Group {
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
     }
-
-    /// The group whose node has a minor.
-    ///
-    /// # Errors
-    ///
-    /// `ENXIO` when there is none; `ENODEV` when its last device has left.
-    pub(crate) fn by_minor(minor: u32) -> Result<Arc<Self>> {
-        NODES.lock().as_ref().ok_or(ENXIO)?.minors.get(minor)
-    }
 }
 
 impl Entry {
@@ -188,22 +181,22 @@ impl Entry {
         let group = Group::new(Some(iommu_group), kind, Some(node));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
-        // Found before it is announced: whoever reacts to the uevent can open it.
-        let (class, devt) = {
-            let mut guard = NODES.lock();
-            let nodes = guard.as_mut().ok_or(ENODEV)?;
-            nodes.minors.publish(minor, group.clone());
-            (nodes.class, nodes.region.devt(minor))
+        // Before it is announced: whoever reacts to the uevent can open it.
+        let (class, devt, cdev) = {
+            let guard = NODES.lock();
+            let nodes = guard.as_ref().ok_or(ENODEV)?;
+            let cdev = nodes.region.add(minor, group.clone())?;
+            (nodes.class, nodes.region.devt(minor), cdev)
         };
         let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
             // Somebody may have it open by its number already.
-            drop(unpublish(minor));
             *revoked = Some(group.revoke());
         })?;
         let entry = Self {
             group: group.clone(),
             members,
+            _cdev: cdev,
             _class_device: class_device,
         };
         Ok((group, entry))
@@ -213,14 +206,6 @@ impl Entry {
 /// What tells a device from others while a reference is held.
 fn address(dev: &Device) -> usize {
     core::ptr::from_ref(dev).addr()
-}
-
-/// Open does not find the group any more.  The result is to be dropped without the lock.
-fn unpublish(minor: u32) -> Option<Arc<Group>> {
-    let mut guard = NODES.lock();
-    let published = guard.as_mut()?.minors.retract(minor);
-    drop(guard);
-    published
 }
 
 impl Drop for Membership {
@@ -239,9 +224,6 @@ impl Drop for Membership {
             drop(table);
             self.group.remove_from_processes(&place.dev);
             return;
-        }
-        if let Some(node) = &self.group.node {
-            drop(unpublish(node.0));
         }
         let revoked = self.group.revoke();
         // The node goes under the table's lock, so that the name is free for a successor.

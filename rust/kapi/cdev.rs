@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A range of character devices with one set of file operations (`include/linux/cdev.h`).
+//! Character devices (`include/linux/cdev.h`).
 //!
-//! One `struct cdev`, owned by the module, covers the whole range; which object a minor stands
-//! for is looked up at open.  An open file therefore pins the module and nothing else, where a
-//! cdev inside an object would pin that object until after the file's release.
+//! A `struct cdev` outlives its removal: inodes that were opened through it lead to it until the
+//! last of their files is closed.  A [`Cdev`] therefore owns a reference on the object that it
+//! stands for, and nothing that belongs to a driver.
 
 use crate::bindings;
-use core::ptr::NonNull;
-use kernel::{error::to_result, prelude::*};
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{error::to_result, prelude::*, sync::Arc};
 
 /// Number of minors of a range: all that a major has.
 pub(crate) const MINORS: u32 = 1 << MINORBITS;
 const MINORBITS: u32 = 20;
 
-/// The file operations of a range, as a static.
+/// A device number, or 0 for none.
+pub(crate) type DevT = bindings::dev_t;
+
+/// File operations, as a static.
 #[repr(transparent)]
 pub(crate) struct FileOperations(bindings::file_operations);
 
@@ -34,69 +37,147 @@ impl FileOperations {
     }
 }
 
-/// A registered range with its cdev; gone when dropped.
-pub(crate) struct CharRegion {
-    cdev: NonNull<bindings::cdev>,
-    devt: bindings::dev_t,
+/// A range of device numbers: all minors of one major, for devices with the same operations that
+/// stand for `T`s.  Given back when dropped.
+pub(crate) struct CharRegion<T> {
+    first: DevT,
+    fops: &'static FileOperations,
+    _stands_for: PhantomData<fn(T)>,
 }
 
-// SAFETY: The char device core does its own locking.
-unsafe impl Send for CharRegion {}
-// SAFETY: As above.
-unsafe impl Sync for CharRegion {}
-
-impl CharRegion {
-    /// Takes a major of its own, shown as `name` in /proc/devices.
+impl<T: Send + Sync> CharRegion<T> {
+    /// Takes a major, shown as `name` in /proc/devices.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, `EBUSY` when no major is left.
     pub(crate) fn register(name: &'static CStr, fops: &'static FileOperations) -> Result<Self> {
-        let mut devt = 0;
-        // SAFETY: `devt` is written, `name` is static.
+        let mut first = 0;
+        // SAFETY: `first` is written, `name` is static.
         to_result(unsafe {
-            bindings::alloc_chrdev_region(&mut devt, 0, MINORS, name.as_char_ptr())
+            bindings::alloc_chrdev_region(&mut first, 0, MINORS, name.as_char_ptr())
         })?;
-        // SAFETY: No requirements.
-        let Some(cdev) = NonNull::new(unsafe { bindings::cdev_alloc() }) else {
-            // SAFETY: The region was registered above.
-            unsafe { bindings::unregister_chrdev_region(devt, MINORS) };
-            return Err(ENOMEM);
-        };
-        let region = Self { cdev, devt };
-        // SAFETY: The cdev is new and not yet visible; `fops` is static.
-        unsafe {
-            (*cdev.as_ptr()).ops = fops.as_raw();
-            (*cdev.as_ptr()).owner = fops.0.owner;
-        }
-        // SAFETY: The cdev is set up, the region is ours.  When this fails, the drop of `region`
-        // puts the cdev, for which `cdev_del()` is right as well.
-        to_result(unsafe { bindings::cdev_add(cdev.as_ptr(), devt, MINORS) })?;
-        Ok(region)
+        Ok(Self {
+            first,
+            fops,
+            _stands_for: PhantomData,
+        })
     }
 
     /// The device number of a minor.
-    pub(crate) fn devt(&self, minor: u32) -> bindings::dev_t {
-        self.devt | minor
+    pub(crate) fn devt(&self, minor: u32) -> DevT {
+        self.first | minor
+    }
+
+    /// Adds a device that stands for `object`: from now on it can be opened.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn add(&self, minor: u32, object: Arc<T>) -> Result<Cdev<T>> {
+        Cdev::add(self.fops, self.devt(minor), object)
     }
 }
 
-impl Drop for CharRegion {
+impl<T> Drop for CharRegion<T> {
     fn drop(&mut self) {
-        // SAFETY: `register()` made both.
+        // SAFETY: `register()` took the range.
+        unsafe { bindings::unregister_chrdev_region(self.first, MINORS) }
+    }
+}
+
+/// A character device that stands for a `T`.  When it is dropped, opens of inodes that have not
+/// been opened before fail with `ENXIO`.  Inodes that have open files still lead to the `T`.
+///
+/// # Invariants
+///
+/// Points to a [`Shared`] whose cdev has been added, and has not been deleted.
+pub(crate) struct Cdev<T>(NonNull<Shared<T>>);
+
+// SAFETY: The char device core does its own locking; the object may be used by any task.
+unsafe impl<T: Send + Sync> Send for Cdev<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Cdev<T> {}
+
+/// What lives as long as the cdev has references: it is the parent of the cdev, which has no
+/// release function of its user's.
+#[repr(C)]
+struct Shared<T> {
+    cdev: bindings::cdev,
+    parent: bindings::kobject,
+    object: Arc<T>,
+}
+
+impl<T: Send + Sync> Cdev<T> {
+    fn add(fops: &'static FileOperations, devt: DevT, object: Arc<T>) -> Result<Self> {
+        let shared = KBox::new(
+            Shared {
+                cdev: bindings::cdev::default(),
+                parent: bindings::kobject::default(),
+                object,
+            },
+            GFP_KERNEL,
+        )?;
+        let raw = KBox::into_raw(shared);
+        // SAFETY: `raw` is ours and is freed by the release of `parent` alone.  The cdev is new;
+        // `fops` is static.  An added cdev has a reference on its parent.
         unsafe {
-            bindings::cdev_del(self.cdev.as_ptr());
-            bindings::unregister_chrdev_region(self.devt, MINORS);
+            let (cdev, parent) = (&raw mut (*raw).cdev, &raw mut (*raw).parent);
+            bindings::kobject_init(parent, &raw const Type::<T>::KTYPE.0);
+            bindings::cdev_init(cdev, fops.as_raw());
+            (*cdev).owner = fops.0.owner;
+            bindings::cdev_set_parent(cdev, parent);
+            let added = to_result(bindings::cdev_add(cdev, devt, 1));
+            bindings::kobject_put(parent);
+            added?;
+            // INVARIANT: It has been added.
+            Ok(Self(NonNull::new_unchecked(raw)))
         }
     }
 }
 
-/// The minor of a device node's inode.
-///
-/// # Safety
-///
-/// `inode` must be valid.
-pub(crate) unsafe fn minor(inode: *const bindings::inode) -> u32 {
-    // SAFETY: By the caller's promise; `i_rdev` does not change.
-    unsafe { (*inode).i_rdev & (MINORS - 1) }
+impl<T> Cdev<T> {
+    /// The object of the device that is being opened.
+    ///
+    /// # Safety
+    ///
+    /// Called by the `open` of the file operations of a [`CharRegion<T>`], with its inode, and for
+    /// `'a` within it.
+    pub(crate) unsafe fn opened<'a>(inode: *const bindings::inode) -> &'a Arc<T> {
+        // SAFETY: By the caller's promise; the VFS holds a reference on the cdev.
+        unsafe {
+            let cdev = bindings::vfio_helper_inode_cdev(inode);
+            let shared: *mut Shared<T> = kernel::container_of!(cdev, Shared<T>, cdev);
+            &(*shared).object
+        }
+    }
+}
+
+impl<T> Drop for Cdev<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariants.
+        unsafe { bindings::cdev_del(&raw mut (*self.0.as_ptr()).cdev) }
+    }
+}
+
+struct KobjType(bindings::kobj_type);
+
+struct Type<T>(PhantomData<T>);
+
+impl<T> Type<T> {
+    const KTYPE: &'static KobjType = &KobjType(bindings::kobj_type {
+        release: Some(Self::release),
+        ..pin_init::zeroed()
+    });
+
+    /// # Safety
+    ///
+    /// Called with the `parent` of a [`Shared`] whose last reference is gone.
+    unsafe extern "C" fn release(parent: *mut bindings::kobject) {
+        // SAFETY: By the caller's promise; `Cdev::add()` made it of a box.
+        unsafe {
+            let shared: *mut Shared<T> = kernel::container_of!(parent, Shared<T>, parent);
+            drop(KBox::from_raw(shared));
+        }
+    }
 }

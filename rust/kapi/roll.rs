@@ -53,6 +53,11 @@ impl<T: Copy> Roll<T> {
         })
     }
 
+    /// Whether nobody is on it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.lock().first.is_none()
+    }
+
     /// Calls `f` with each value, the oldest member's first, under the lock of the list.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&T)) {
         let ends = self.ends.lock();
