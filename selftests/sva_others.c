@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "lib/bound.h"
+#include "lib/calls.h"
 #include "lib/cdev.h"
 #include "lib/container.h"
 #include "lib/hot_reset.h"
@@ -247,6 +248,80 @@ TEST_F(sva_others, hot_reset_that_waits)
 		EXPECT_EQ(0, process_unbind(s.fd));
 	stall_close(&stall);
 	session_close(&s);
+}
+
+struct map_op {
+	int iommufd;
+	uint32_t ioas;
+	struct stall *stall;
+};
+
+static int map(void *arg)
+{
+	const struct map_op *op = arg;
+
+	return ioas_map(op->iommufd, op->ioas, op->stall->page, op->stall->size, 0x100000);
+}
+
+struct attach_op {
+	int fd;
+	uint32_t pt;
+};
+
+static int attach(void *arg)
+{
+	struct attach_op *op = arg;
+
+	return cdev_attach(op->fd, &op->pt);
+}
+
+/*
+ * On both cores: to an emulated device's driver the number of a hot reset is any other's.  It does
+ * not wait for the lock of the device's set, which is held over an attach that waits.
+ */
+TEST_F(sva_others, hot_reset_of_another_kind)
+{
+	struct vfio_pci_hot_reset args = { .argsz = sizeof(args) };
+	static const char page[4096];
+	struct worker mapper, attacher, w;
+	struct attach_op attach_op;
+	struct map_op map_op;
+	int calls = calls_open();
+	struct stall stall;
+	struct session s;
+	struct call call;
+	int fd;
+
+	if (calls == -ENOENT)
+		SKIP(return, NO_CALLS);
+	ASSERT_GE(calls, 0);
+	ASSERT_EQ(0, session_open(&self->a, &s));
+	if (core_is_rust())
+		ASSERT_EQ(0, process_bind(s.fd, NULL));
+	ASSERT_EQ(0, calls_emulated(calls, 0, 0));
+	fd = calls_cdev(0);
+	ASSERT_EQ(0, cdev_bind(fd, s.iommufd, NULL));
+	ASSERT_EQ(0, stall_open(&stall));
+	map_op = (struct map_op){ s.iommufd, s.ioas, &stall };
+	ASSERT_EQ(0, worker_start(&mapper, map, &map_op));
+	ASSERT_EQ(0, stall_wait(&stall));
+	attach_op = (struct attach_op){ fd, s.ioas };
+	ASSERT_EQ(0, worker_start(&attacher, attach, &attach_op));
+	ASSERT_TRUE(worker_sleeps_in(&attacher, "iopt_add_access"));
+	call = (struct call){ fd, &args };
+	ASSERT_EQ(0, worker_start(&w, hot_reset_with, &call));
+	for (int ms = 0; ms < EVENT_MS && !worker_ended(&w); ms += 10)
+		usleep(10000);
+	EXPECT_TRUE(worker_ended(&w));
+	EXPECT_FALSE(worker_ended(&attacher));
+	EXPECT_EQ(0, stall_release(&stall, page));
+	EXPECT_EQ(0, worker_join(&mapper));
+	EXPECT_EQ(0, worker_join(&attacher));
+	EXPECT_EQ(-ENOTTY, worker_join(&w));
+	close(fd);
+	session_close(&s);
+	stall_close(&stall);
+	EXPECT_EQ(0, calls_close(calls));
 }
 
 TEST_HARNESS_MAIN

@@ -5,9 +5,9 @@
 //! Without C counterpart; [`sva`](crate::sva) says why: the driver holds a lock over the reset that a
 //! page request in flight may wait for, and the IOMMU core waits for page requests in a reset.
 //!
-//! Locks: those of the device's processes.  For a hot reset while processes are bound: the set's, to find
-//! its devices, then those of each device's group and processes, one device after the other.  None
-//! over the reset.
+//! Locks: for a device that has PASIDs those of its processes; a reset of any other device takes none.
+//! For a hot reset while processes are bound: the set's, to find its devices, then those of each
+//! device's group and processes, one device after the other.  None over the reset.
 
 use super::{DeviceFile, Path};
 #[cfg(CONFIG_IOMMUFD)]
@@ -15,7 +15,10 @@ use crate::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
-    kapi::vfio::{Device, Open, SetLocked},
+    kapi::{
+        iommu_sva::max_pasids,
+        vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
+    },
     sva::{self, Resetting},
     uapi::{self, reset::HotReset},
 };
@@ -29,15 +32,22 @@ use kernel::{
 /// The group whose file it is, if it is one: the C face knows.
 pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
+/// Whether a process can be bound to the device.
+fn can_have_bonds(device: &Device<Open>) -> bool {
+    max_pasids(device) != 0
+}
+
 /// `VFIO_DEVICE_RESET`.
 ///
 /// # Errors
 ///
 /// The driver's.
 pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
-    let state = device.state();
-    let _own = state.processes().begin_reset();
-    let _containers = state.container().map(|access| access.begin_reset());
+    let _resets = can_have_bonds(device).then(|| {
+        let state = device.state();
+        let own = state.processes().begin_reset();
+        (own, state.container().map(|access| access.begin_reset()))
+    });
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
@@ -45,14 +55,17 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
 ///
 /// # Errors
 ///
-/// The driver's; `ENOMEM` while processes are bound.
+/// The driver's; `ENOMEM` while processes are bound, and for a device that has PASIDs.
 pub(super) fn hot_reset(
     file: &DeviceFile,
     device: &Device<Open>,
     arg: UserPtr,
     group_of: GroupOf,
 ) -> Result<c_int> {
-    let _resets = match sva::is_used() {
+    // An emulated device resets no others, and its driver may know the number as another ioctl's.
+    let concerns_bonds =
+        file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device));
+    let _resets = match concerns_bonds {
         true => begin_reset_of_set(file, device, arg, group_of)?,
         false => KVec::new(),
     };
