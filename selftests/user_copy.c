@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User memory that takes its time.  A page that stalls one call must stall no
+ * User memory that takes its time.  An argument that stalls one call must stall no
  * other: not on the same device, not on a sibling in its device set.  The core in C
- * touches user memory under the set's lock, and there the others wait.
+ * reads and writes arguments under the set's lock, and there the others wait.  Memory that
+ * is mapped for DMA is pinned under that lock on both cores.
  *
  * That a page which is not there is -EFAULT, each test of a call says for itself.
  */
@@ -296,6 +297,43 @@ TEST(attachment_in_between)
 	EXPECT_EQ(TESTDEV_PATTERN, page[0]);
 	close(stall.fd);
 	session_close(&s);
+}
+
+/*
+ * semantics: 182, 185.  The same on both cores: an attach pins what is mapped, under the set's lock,
+ * for which a sibling's BIND waits.  Who only looks, or opens, does not.
+ */
+TEST_F(user_copy, pinning)
+{
+	static const char page[4096];
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+	struct attach_call call = { self->fd_a, &attach };
+	char path[64], text[1024];
+	int fd;
+
+	ASSERT_EQ(0, do_bind(&self->call));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &attach.pt_id));
+	ASSERT_EQ(0, stall_open(&self->stall));
+	ASSERT_EQ(0, ioas_map(self->iommufd, attach.pt_id, self->stall.page, self->stall.size, IOVA));
+	ASSERT_EQ(0, worker_start(&self->first, do_attach, &call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
+	EXPECT_TRUE(worker_sleeps_in(&self->second, "[vfio]"));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", i ? self->fd_b : self->fd_a);
+		EXPECT_GT(sysfs_read(path, text, sizeof(text)), 0);
+	}
+	EXPECT_EQ(0, device_info(self->fd_a));
+	fd = cdev_open(&self->b);
+	EXPECT_GE(fd, 0);
+	close(fd);
+	EXPECT_FALSE(worker_ended(&self->first));
+	EXPECT_FALSE(worker_ended(&self->second));
+	ASSERT_EQ(0, stall_release(&self->stall, page));
+	EXPECT_EQ(0, worker_join(&self->first));
+	EXPECT_EQ(0, worker_join(&self->second));
+	EXPECT_EQ(0, device_info(self->fd_b));
+	stall_close(&self->stall);
 }
 
 TEST_HARNESS_MAIN

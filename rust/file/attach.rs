@@ -4,7 +4,8 @@
 //!
 //! C counterpart: `vfio_df_ioctl_attach_pt()` and `vfio_df_ioctl_detach_pt()`.
 //!
-//! Locks: the set's, over the driver's callback and over nothing of user memory.
+//! Locks: the set's, over the driver's callback, which may pin the user's memory, and
+//! not over the argument.
 
 use super::errno_of;
 use crate::{

@@ -4,8 +4,8 @@
 //!
 //! C counterpart: `vfio_df_ioctl_bind_iommufd()` and `vfio_df_unbind_iommufd()`.
 //!
-//! Locks: the group's, which is dropped before the set's is taken.  No user memory is touched
-//! under either, for a page that does not come would stop every device of the set.
+//! Locks: the group's, which is dropped before the set's is taken.  The argument is read and written
+//! under neither, for a page that does not come would stop every device of the set.
 
 use super::{errno_of, gate::Granted, DeviceFile};
 use crate::{

@@ -53,7 +53,7 @@ pub(crate) struct BindIommufd {
 }
 
 impl BindIommufd {
-    /// Reads the argument, and the token, so that no user memory is touched under a lock.
+    /// Reads the argument, and the token, so that a lock is not held over either.
     ///
     /// # Errors
     ///
