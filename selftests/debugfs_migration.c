@@ -5,8 +5,10 @@
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
 #include "lib/sysfs.h"
+#include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
+#include "lib/uffd.h"
 
 #define ROOT "/sys/kernel/debug/vfio"
 #define DEVICE ROOT "/vfio-testdrv.0"
@@ -120,6 +122,72 @@ TEST_F(debugfs_migration, state)
 	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
+}
+
+struct map_op {
+	int iommufd;
+	uint32_t ioas;
+	struct stall *stall;
+};
+
+static int map(void *arg)
+{
+	const struct map_op *op = arg;
+
+	return ioas_map(op->iommufd, op->ioas, op->stall->page, op->stall->size, 0x100000);
+}
+
+struct attach_op {
+	int fd;
+	uint32_t pt;
+};
+
+static int attach(void *arg)
+{
+	struct attach_op *op = arg;
+
+	return cdev_attach(op->fd, &op->pt);
+}
+
+/*
+ * semantics: 180; defect: B22.  While the device is attached the state cannot be had: a reader does
+ * not wait for the lock, which is held over an attach that waits for user memory.
+ */
+TEST_F(debugfs_migration, state_while_attached)
+{
+	static const char page[4096];
+	struct worker mapper, attacher;
+	struct attach_op attach_op;
+	struct map_op map_op;
+	struct stall stall;
+	struct session s;
+	struct pci pci;
+	char text[128];
+	int ret;
+
+	if (pci_find(EDU, 0, &pci))
+		SKIP(return, "no edu device");
+	ASSERT_EQ(0, session_open(&pci, &s));
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	attach_op = (struct attach_op){ testdrv_cdev(0), s.ioas };
+	ASSERT_EQ(0, cdev_bind(attach_op.fd, s.iommufd, NULL));
+	ASSERT_EQ(0, stall_open(&stall));
+	map_op = (struct map_op){ s.iommufd, s.ioas, &stall };
+	ASSERT_EQ(0, worker_start(&mapper, map, &map_op));
+	ASSERT_EQ(0, stall_wait(&stall));
+	ASSERT_EQ(0, worker_start(&attacher, attach, &attach_op));
+	ASSERT_TRUE(worker_sleeps_in(&attacher, "iopt_add_access"));
+	ret = sysfs_read(STATE, text, sizeof(text));
+	EXPECT_EQ(BY_CORE(0, -EBUSY), ret < 0 ? ret : 0);
+	EXPECT_GT(sysfs_read(FEATURES, text, sizeof(text)), 0);
+	EXPECT_FALSE(worker_ended(&attacher));
+	EXPECT_EQ(0, stall_release(&stall, page));
+	EXPECT_EQ(0, worker_join(&mapper));
+	EXPECT_EQ(0, worker_join(&attacher));
+	EXPECT_GT(sysfs_read(STATE, text, sizeof(text)), 0);
+	close(attach_op.fd);
+	session_close(&s);
+	stall_close(&stall);
 }
 
 /* semantics: 179, 180.  A file that is open when the device goes is empty then. */
