@@ -499,8 +499,11 @@ TEST_F(cdev_lifecycle, quiet)
 		close(group_open(&self->pci));
 	}
 	for (int i = 0; i < 2; i++) {
-		EXPECT_FALSE(kmsg_wait(log[i], words[i], 0, line, sizeof(line))) {
-			TH_LOG("%s", line);
+		/* iommufd warns where the IOMMU does not isolate interrupts. */
+		while (kmsg_wait(log[i], words[i], 0, line, sizeof(line))) {
+			bool known = strstr(line, "MSI interrupts are not secure");
+
+			EXPECT_TRUE(known) TH_LOG("%s", line);
 		}
 		close(log[i]);
 	}

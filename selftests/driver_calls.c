@@ -261,6 +261,9 @@ static bool iommu_enforces(void)
 {
 	char text[32];
 
+	/* AMD's does always, VT-d if it has snoop control. */
+	if (!access("/sys/class/iommu/ivhd0", F_OK))
+		return true;
 	return sysfs_read("/sys/class/iommu/dmar0/intel-iommu/ecap", text, sizeof(text)) > 0 &&
 	       strtoull(text, NULL, 16) & 1 << 7;
 }
