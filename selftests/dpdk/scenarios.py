@@ -188,6 +188,7 @@ async def unbind():
             await testpmd.start()
             await testpmd.forward(PACKETS)
             await devices[1].unbind()
+            await testpmd.wait_detached()
             check(len(await testpmd.links()) == 1, "testpmd has kept the port")
             await testpmd.quit()
         devices[1].give_to("vfio-pci")

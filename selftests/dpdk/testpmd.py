@@ -136,6 +136,24 @@ class Testpmd:
         check(len(before) == 2, f"it forwards for {len(before)} ports")
         await in_time(wait(), COMMAND, f"{packets} packets")
 
+    def _works(self):
+        """Its worker does not sleep: it polls the ports."""
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/stat", encoding="ascii") as f:
+                name, rest = f.read().rsplit(")", 1)
+            if name.endswith("(dpdk-worker1"):
+                return rest.split()[0] == "R"
+        return False
+
+    async def wait_detached(self):
+        """Waits until it has given up a device and forwards for the others again.  It does both in a thread of
+        its own: a worker that is started after "quit" has stopped them all never ends."""
+        async def wait():
+            while "Now total ports is" not in self.said or not self._works():
+                await asyncio.sleep(0.1)
+                await self.links()
+        await in_time(wait(), COMMAND, "a device detached")
+
     async def stop(self):
         """Ends the forwarding, which must not have lost a packet: with so few under way, no ring overflows."""
         await self.ask("stop")
