@@ -219,6 +219,59 @@ TEST_F(noiommu_container, privilege)
 	EXPECT_EQ(-EPERM, without_rawio(op_device, self));
 }
 
+static int op_open(void *arg)
+{
+	noiommu_container_t *self = arg;
+
+	return open_node(self->path);
+}
+
+static int set_of(int group, void *arg)
+{
+	noiommu_container_t *self = arg;
+
+	return group_set(group, self->container);
+}
+
+static int device_of(int group, void *arg)
+{
+	noiommu_container_t *self = arg;
+	int fd = group_device(group, self->pci.bdf);
+
+	return fd < 0 ? fd : device_info(fd);
+}
+
+/*
+ * semantics: 144, 148, 150, 187, 194.  The group's file in the hands of a process without the
+ * capability, by a socket: no more can be done with it than with a copy by fork.
+ */
+TEST_F(noiommu_container, privilege_of_a_passed_file)
+{
+	EXPECT_EQ(-EPERM, without_rawio(op_open, self));
+	EXPECT_EQ(-EPERM, passed_without_rawio(self->group, set_of, self));
+	EXPECT_EQ(-EINVAL, group_unset(self->group));
+	ASSERT_EQ(0, op_set(self));
+	EXPECT_EQ(-EINVAL, passed_without_rawio(self->group, set_of, self));
+	EXPECT_EQ(-EINVAL, passed_without_rawio(self->group, device_of, self));
+	ASSERT_EQ(0, op_set_iommu(self));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-EPERM, passed_without_rawio(self->group, device_of, self));
+		EXPECT_EQ(-EPERM, without_rawio(op_device, self));
+		EXPECT_FALSE(logged(self->log, OPENED));
+		self->fd = group_device(self->group, self->pci.bdf);
+		ASSERT_GE(self->fd, 0);
+		EXPECT_TRUE(logged(self->log, OPENED));
+		/* A further file of an open device is no matter of privilege. */
+		EXPECT_EQ(0, passed_without_rawio(self->group, device_of, self));
+		EXPECT_TRUE(logged(self->log, OPENED));
+		close_fd(&self->fd);
+	}
+	close_fd(&self->group);
+	EXPECT_EQ(-EPERM, without_rawio(op_open, self));
+	self->group = open_node(self->path);
+	EXPECT_GE(self->group, 0);
+}
+
 /* semantics: 7.  The parameter is for new ones: what is there goes on. */
 TEST_F(noiommu_container, parameter_off)
 {

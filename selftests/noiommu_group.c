@@ -307,6 +307,82 @@ TEST_F(noiommu_group, capability)
 	EXPECT_EQ(-EPERM, without_rawio(open_device, &o));
 }
 
+static int open_node_at(void *path)
+{
+	return open_node(path);
+}
+
+static int status_of(int group, void *arg)
+{
+	return group_flags(group);
+}
+
+static int device_of(int group, void *arg)
+{
+	struct opening o = { group, arg };
+
+	return open_device(&o);
+}
+
+/*
+ * semantics: 144, 187.  The group's node asks each time: at the first open, at the second one, which
+ * it has no room for, at one after a close, and while a device is bound.
+ */
+TEST_F(noiommu_group, capability_of_the_node)
+{
+	int cdev;
+
+	/* Open: the capability is asked for first. */
+	EXPECT_EQ(-EPERM, without_rawio(open_node_at, self->path));
+	EXPECT_EQ(-EBUSY, open_node(self->path));
+	close_fd(&self->group);
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-EPERM, without_rawio(open_node_at, self->path));
+		/* What was refused is not open. */
+		self->group = open_node(self->path);
+		ASSERT_GE(self->group, 0);
+		EXPECT_EQ(-EPERM, without_rawio(open_node_at, self->path));
+		close_fd(&self->group);
+	}
+	cdev = cdev_open(&self->pci);
+	ASSERT_GE(cdev, 0);
+	ASSERT_EQ(0, cdev_bind(cdev, self->iommufd, NULL));
+	EXPECT_EQ(-EPERM, without_rawio(open_node_at, self->path));
+	EXPECT_EQ(-EBUSY, open_node(self->path));
+	close(cdev);
+	EXPECT_EQ(-EPERM, without_rawio(open_node_at, self->path));
+	self->group = open_node(self->path);
+	EXPECT_GE(self->group, 0);
+}
+
+/*
+ * semantics: 150, 187, 194; defect: B16.  The group's file in the hands of a process without the
+ * capability, by fork and by a socket: it can ask, and not open the device for the first time.
+ */
+TEST_F(noiommu_group, capability_of_a_passed_file)
+{
+	struct opening o = { self->group, self->pci.bdf };
+
+	EXPECT_EQ(GROUP_VIABLE, passed_without_rawio(self->group, status_of, NULL));
+	EXPECT_EQ(-EINVAL, passed_without_rawio(self->group, device_of, self->pci.bdf));
+	ASSERT_EQ(0, group_set(self->group, self->iommufd));
+	EXPECT_EQ(GROUP_SET, passed_without_rawio(self->group, status_of, NULL));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-EPERM, passed_without_rawio(self->group, device_of, self->pci.bdf));
+		EXPECT_EQ(-EPERM, without_rawio(open_device, &o));
+		EXPECT_FALSE(logged(self->log, OPENED));
+		self->fd = group_device(self->group, self->pci.bdf);
+		ASSERT_GE(self->fd, 0);
+		EXPECT_TRUE(logged(self->log, OPENED));
+		/* A further file of an open device is no matter of privilege. */
+		EXPECT_EQ(0, passed_without_rawio(self->group, device_of, self->pci.bdf));
+		EXPECT_EQ(0, without_rawio(open_device, &o));
+		EXPECT_TRUE(logged(self->log, OPENED));
+		EXPECT_TRUE(logged(self->log, OPENED));
+		close_fd(&self->fd);
+	}
+}
+
 /* semantics: 150.  Who counts on translation does not get the device. */
 TEST_F(noiommu_group, address_space)
 {

@@ -8,6 +8,7 @@
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/idr.h>
 #include <linux/iommufd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -35,6 +36,7 @@ struct slot {
 	bool registered;
 	int references;			/* on its registration, that commands took */
 	int set;			/* its number, 0: none that others can join */
+	int fail[CALLS_FAILS];
 	struct calls_seen seen[CALLS_WHENS];
 };
 
@@ -77,6 +79,37 @@ static u32 set_devices(struct vfio_device_set *set)
 	return n;
 }
 
+static u32 fields_of(struct vfio_device *vdev)
+{
+	u32 fields = 0;
+
+	if (vdev->kvm)
+		fields |= CALLS_KVM;
+	if (vdev->open_count)
+		fields |= CALLS_OPEN_COUNT;
+	if (vdev->cdev_opened)
+		fields |= CALLS_CDEV;
+	if (vdev->iommufd_access)
+		fields |= CALLS_ACCESS;
+#if IS_ENABLED(CONFIG_IOMMUFD)
+	if (vdev->iommufd_attached)
+		fields |= CALLS_ATTACHED;
+	if (vdev->iommufd_device)
+		fields |= CALLS_IDEV;
+	if (!ida_is_empty(&vdev->pasids))
+		fields |= CALLS_PASIDS;
+#endif
+	if (vdev->precopy_info_v2)
+		fields |= CALLS_PRECOPY;
+	if (vdev->inode)
+		fields |= CALLS_INODE;
+	if (vdev->noiommu)
+		fields |= CALLS_BARE;
+	if (!IS_ERR_OR_NULL(vdev->debug_root))
+		fields |= CALLS_DEBUG_ROOT;
+	return fields;
+}
+
 static void look(struct slot *slot, struct vfio_device *vdev, enum calls_when when)
 {
 	struct calls *calls = container_of(vdev, struct calls, vdev);
@@ -89,6 +122,7 @@ static void look(struct slot *slot, struct vfio_device *vdev, enum calls_when wh
 		.open_count = vdev->open_count,
 		.pm_usage = atomic_read(&vdev->dev->power.usage_count),
 		.pm_resumes = resumes,
+		.fields = fields_of(vdev),
 	};
 	if (vdev->dev == slot->parent && vdev->ops == &slot->ops)
 		seen->what |= CALLS_OWN_DEV;
@@ -164,15 +198,46 @@ static void calls_release(struct vfio_device *vdev)
 	vfio_put_device(probe);
 }
 
+static struct slot *slot_of(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct calls, vdev)->slot;
+}
+
+#if IS_ENABLED(CONFIG_IOMMUFD)
+static int calls_bind(struct vfio_device *vdev, struct iommufd_ctx *ictx, u32 *id)
+{
+	struct slot *slot = slot_of(vdev);
+
+	if (slot->fail[CALLS_FAIL_BIND])
+		return -slot->fail[CALLS_FAIL_BIND];
+	return slot->flags & CALLS_PHYSICAL ? vfio_iommufd_physical_bind(vdev, ictx, id) :
+					      vfio_iommufd_emulated_bind(vdev, ictx, id);
+}
+
+static int calls_attach(struct vfio_device *vdev, u32 *pt_id)
+{
+	struct slot *slot = slot_of(vdev);
+
+	if (slot->fail[CALLS_FAIL_ATTACH])
+		return -slot->fail[CALLS_FAIL_ATTACH];
+	return slot->flags & CALLS_PHYSICAL ? vfio_iommufd_physical_attach_ioas(vdev, pt_id) :
+					      vfio_iommufd_emulated_attach_ioas(vdev, pt_id);
+}
+#else
+/* Who binds and attaches is iommufd. */
+#define calls_bind	NULL
+#define calls_attach	NULL
+#endif
+
 static int calls_open(struct vfio_device *vdev)
 {
-	look(container_of(vdev, struct calls, vdev)->slot, vdev, CALLS_IN_OPEN);
-	return 0;
+	look(slot_of(vdev), vdev, CALLS_IN_OPEN);
+	return -slot_of(vdev)->fail[CALLS_FAIL_OPEN];
 }
 
 static void calls_close(struct vfio_device *vdev)
 {
-	look(container_of(vdev, struct calls, vdev)->slot, vdev, CALLS_IN_CLOSE);
+	look(slot_of(vdev), vdev, CALLS_IN_CLOSE);
 }
 
 /* These need no power: a test sees whether the core gave them some. */
@@ -183,7 +248,7 @@ static ssize_t calls_read(struct vfio_device *vdev, char __user *buf, size_t cou
 
 static long calls_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
-	look(container_of(vdev, struct calls, vdev)->slot, vdev, CALLS_IN_IOCTL);
+	look(slot_of(vdev), vdev, CALLS_IN_IOCTL);
 	return -ENOTTY;
 }
 
@@ -191,14 +256,37 @@ static const struct vfio_device_ops emulated_ops = {
 	.name = "vfio-calls",
 	.init = calls_init,
 	.release = calls_release,
-	.bind_iommufd = vfio_iommufd_emulated_bind,
+	.bind_iommufd = calls_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
-	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
+	.attach_ioas = calls_attach,
 	.detach_ioas = vfio_iommufd_emulated_detach_ioas,
 	.open_device = calls_open,
 	.close_device = calls_close,
 	.read = calls_read,
 	.ioctl = calls_ioctl,
+};
+
+static struct file *calls_set_state(struct vfio_device *vdev, enum vfio_device_mig_state state)
+{
+	return ERR_PTR(-EINVAL);
+}
+
+static int calls_get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
+{
+	*state = VFIO_DEVICE_STATE_RUNNING;
+	return 0;
+}
+
+static int calls_data_size(struct vfio_device *vdev, unsigned long *length)
+{
+	*length = 0;
+	return 0;
+}
+
+static const struct vfio_migration_ops mig_ops = {
+	.migration_set_state = calls_set_state,
+	.migration_get_state = calls_get_state,
+	.migration_get_data_size = calls_data_size,
 };
 
 /* ---- its life ---- */
@@ -220,9 +308,7 @@ static int do_alloc(struct slot *slot, struct calls_args *args)
 		.init_error = args->b,
 	};
 	if (args->flags & CALLS_PHYSICAL) {
-		slot->ops.bind_iommufd = vfio_iommufd_physical_bind;
 		slot->ops.unbind_iommufd = vfio_iommufd_physical_unbind;
-		slot->ops.attach_ioas = vfio_iommufd_physical_attach_ioas;
 		slot->ops.detach_ioas = vfio_iommufd_physical_detach_ioas;
 		slot->ops.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas;
 		slot->ops.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas;
@@ -241,6 +327,10 @@ static int do_alloc(struct slot *slot, struct calls_args *args)
 	if (IS_ERR(vdev))
 		return PTR_ERR(vdev);
 	slot->calls = container_of(vdev, struct calls, vdev);
+	if (args->flags & CALLS_WITH_MIG) {
+		vdev->mig_ops = &mig_ops;
+		vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY;
+	}
 	return 0;
 }
 
@@ -587,6 +677,11 @@ static int do_device(unsigned int cmd, struct slot *slot, struct calls_args *arg
 		return do_dev_id(slot, args);
 	case CALLS_OP:
 		return do_op(slot, args);
+	case CALLS_FAIL:
+		if (args->a >= CALLS_FAILS)
+			return -ENXIO;
+		slot->fail[args->a] = args->b;
+		return 0;
 	}
 	return -ENOTTY;
 }

@@ -39,6 +39,7 @@ struct calls_args {
 #define CALLS_NO_UNBIND		(1 << 4)
 #define CALLS_NO_ATTACH		(1 << 5)
 #define CALLS_NO_DETACH		(1 << 6)
+#define CALLS_WITH_MIG		(1 << 7)	/* it can migrate, with pre-copy */
 /* vfio_assign_device_set(); a: the set, 0: NULL. */
 #define CALLS_ASSIGN_SET	CALLS_DO(2)
 #define CALLS_REGISTER		CALLS_DO(3)
@@ -68,6 +69,19 @@ enum calls_when {
 #define CALLS_IN_SET		(1 << 8)	/* a sibling's set has it (in release) */
 #define CALLS_LOCKED		(1 << 9)	/* the set's lock is held */
 
+/* Fields of the structure that are not 0, or not empty. */
+#define CALLS_KVM		(1 << 0)
+#define CALLS_OPEN_COUNT	(1 << 1)
+#define CALLS_CDEV		(1 << 2)	/* cdev_opened */
+#define CALLS_ATTACHED		(1 << 3)	/* iommufd_attached */
+#define CALLS_IDEV		(1 << 4)	/* iommufd_device */
+#define CALLS_ACCESS		(1 << 5)	/* iommufd_access */
+#define CALLS_PRECOPY		(1 << 6)	/* precopy_info_v2 */
+#define CALLS_PASIDS		(1 << 7)
+#define CALLS_INODE		(1 << 8)
+#define CALLS_BARE		(1 << 9)	/* noiommu */
+#define CALLS_DEBUG_ROOT	(1 << 10)
+
 struct calls_seen {
 	__u32 what;
 	__u32 index;
@@ -77,6 +91,7 @@ struct calls_seen {
 	__u32 free_index;	/* the next device would get (in release) */
 	__s32 pm_usage;		/* of the parent */
 	__u32 pm_resumes;	/* by its driver, so far */
+	__u32 fields;
 	__u64 magic;		/* of the inode's file system */
 	char fs[16];
 	char name[32];		/* of the class device */
@@ -126,6 +141,9 @@ enum {
 #define CALLS_PM		CALLS_DO(15)
 /* register_chrdev_region(major a, minor b), and back: is it free? */
 #define CALLS_REGION		CALLS_DO(16)
+/* Callback a of the device returns the errno -b from now on. */
+#define CALLS_FAIL		CALLS_DO(18)
+enum { CALLS_FAIL_BIND, CALLS_FAIL_OPEN, CALLS_FAIL_ATTACH, CALLS_FAILS };
 /* Puts parent a into an IOMMU group, though it has no IOMMU, or (flags 0) takes it out. */
 #define CALLS_GROUP		CALLS_DO(17)
 

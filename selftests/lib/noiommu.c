@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,6 +66,47 @@ int without_rawio(int (*fn)(void *arg), void *arg)
 	int ret = task_start(&task, drop_and_call, &call);
 
 	return ret ? ret : task_join(&task);
+}
+
+struct passed {
+	int fd, sock;
+	int (*fn)(int fd, void *arg);
+	void *arg;
+};
+
+static int receive_and_call(void *arg)
+{
+	const struct passed *p = arg;
+	int ret = drop_rawio(), fd;
+
+	/* The one that the fork made. */
+	close(p->fd);
+	if (ret)
+		return ret;
+	fd = fd_receive(p->sock);
+	return fd < 0 ? fd : p->fn(fd, p->arg);
+}
+
+int passed_without_rawio(int fd, int (*fn)(int fd, void *arg), void *arg)
+{
+	int sock[2], ret;
+	struct passed p;
+	struct task task;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock))
+		return -errno;
+	p = (struct passed){ fd, sock[1], fn, arg };
+	ret = task_start(&task, receive_and_call, &p);
+	if (!ret) {
+		ret = fd_send(sock[0], fd);
+		/* Without the file it ends with an error. */
+		close(sock[0]);
+		ret = task_join(&task) ?: ret;
+	} else {
+		close(sock[0]);
+	}
+	close(sock[1]);
+	return ret;
 }
 
 bool logged(int log, const char *what)

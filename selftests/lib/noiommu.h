@@ -21,6 +21,11 @@ void noiommu_group_path(const struct pci *pci, char *buf, size_t size);
 int drop_rawio(void);
 /* Runs @fn(@arg) in a child that has not got CAP_SYS_RAWIO. */
 int without_rawio(int (*fn)(void *arg), void *arg);
+/*
+ * Passes @fd over a socket to a process that has not got CAP_SYS_RAWIO and no other copy of it, and
+ * runs @fn there, with that process's number of the file.
+ */
+int passed_without_rawio(int fd, int (*fn)(int fd, void *arg), void *arg);
 /* Has a line with @what come since the last time? */
 bool logged(int log, const char *what);
 
