@@ -32,6 +32,7 @@ SUITES := \
 	test \
 	test-debug \
 	test-mutants \
+	test-costs \
 	test-kernel \
 	test-viommu \
 	test-arm64 \
@@ -79,6 +80,10 @@ test-mutants:
 	@$(S)/prepare base
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/test-mutants $(TESTS)
+
+test-costs:
+	@$(S)/prepare base
+	@set -f; $(VM_ENTER) $(S)/test-costs --cores $(CORES) $(TESTS)
 
 test-kernel:
 	@$(S)/prepare base
@@ -159,6 +164,8 @@ help:
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants
+# help:   make test-costs      what operations cost, in guest instructions, ours against C, has bounds
+# help:                          TESTS='PATTERN...'  some operations
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
 # help:                          TABLE=README.rst  renew the table there

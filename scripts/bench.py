@@ -37,16 +37,16 @@ OPERATIONS = {
 }
 
 
-def build():
-    """The guest's program and QEMU's plugin."""
+def build(name):
+    """A program of the guest, and QEMU's plugin."""
     kernel = vm.kernel_build("base")
     out = os.path.join(vm.TOP, "build", "bench")
     os.makedirs(out, exist_ok=True)
     vm.output("gcc", "-O2", "-Wall", "-Werror", "-static", "-D_GNU_SOURCE", "-isystem", f"{kernel}/usr/include",
-              os.path.join(vm.TOP, "selftests/bench.c"), "-o", f"{out}/bench")
+              os.path.join(vm.TOP, "selftests", f"{name}.c"), "-o", f"{out}/{name}")
     vm.output("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
               os.path.join(vm.TOP, "scripts/count-plugin.c"), "-o", f"{out}/count-plugin.so")
-    return f"{out}/bench", f"{out}/count-plugin.so"
+    return f"{out}/{name}", f"{out}/count-plugin.so"
 
 
 def sections(module):
@@ -60,33 +60,35 @@ def sections(module):
     return stays, int(text), int(data), int(bss)
 
 
-def measure(core, program, plugin):
-    """name -> (whole, inside vfio.ko), and the sizes of the module."""
+def measure(core, name, run, *, machine="default", programs=()):
+    """Runs a program of build() by the lines RUN; operation -> (whole, inside vfio.ko), a list of rounds each, and
+    the sizes of the module."""
+    program, plugin = build(name)
     rust = vm.rust_module("base") if core == "rust" else None
     module = rust or os.path.join(vm.kernel_build("base"), "drivers/vfio/vfio.ko")
     sizes = sections(module)
-    counts_file = os.path.join(vm.TOP, "build", "bench", f"counts-{core}")
-    job = ("ins_vfio\nbind_vfio $EDU0\ngrep '^vfio ' /proc/modules\nrun bench /opt/bench $EDU0\n")
-    archive = vm.base_archive("base", rust) + vm.job_archive(job, programs=[("opt/bench", program)])
+    counts_file = os.path.join(vm.TOP, "build", "bench", f"{name}-{core}")
+    job = f"ins_vfio\ngrep '^vfio ' /proc/modules\n{run}"
+    archive = vm.base_archive("base", rust)
+    archive += vm.job_archive(job, machine, programs=[(f"opt/{name}", program), *programs])
     result = vm.Machine(
-        archive, core=core, cpus=1, accel="tcg", cpu="max,la57=off,-rdrand,-rdseed",
-        log=vm.console_log(f"base-{core}-bench"),
+        archive, core=core, machine=machine, cpus=1, accel="tcg", cpu="max,la57=off,-rdrand,-rdseed",
+        log=vm.console_log(f"base-{core}-{name}"),
         arguments="norandmaps nokaslr random.trust_cpu=off",
         extra=["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm",
                "-plugin", f"{plugin},out={counts_file}"]).run()
-    if result.reason or result.status("bench") or klog.scan(result.console, core):
+    if result.reason or result.status(name) or klog.scan(result.console, core):
         print("\n".join(result.console.splitlines()[-20:] + result.lines), file=sys.stderr)
-        raise vm.Failure(f"bench on {core}: {result.reason or 'failed'}")
+        raise vm.Failure(f"{name} on {core}: {result.reason or 'failed'}")
     base = next(int(line.split()[5], 16) for line in result.lines if line.startswith("vfio "))
     pages = range(base, base + sizes[0] + 4095 & ~4095, 4096)
     inside = count_inside(counts_file, pages)
     figures = {}
     for line in result.lines:
-        words = line.split()
-        if words and words[0] in OPERATIONS:
-            number = int(words[1])
-            rounds = [int(w) for w in words[2:]]
-            figures[words[0]] = (statistics.median_low(rounds), statistics.median_low(inside[number][-len(rounds):]))
+        match = re.match(r"(\w+) (\d+)((?: \d+)+)$", line)
+        if match:
+            rounds = [int(w) for w in match[3].split()]
+            figures[match[1]] = rounds, inside[int(match[2])][-len(rounds):]
     return figures, sizes[1:]
 
 
@@ -109,12 +111,17 @@ def count_inside(path, pages):
     return counts
 
 
+def medians(result, name):
+    """What an operation costs: (whole, inside vfio.ko)."""
+    return tuple(statistics.median_low(rounds) for rounds in result[0][name])
+
+
 def main():
     parser = argparse.ArgumentParser(description="measures the operations of both cores")
     parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
     options = parser.parse_args()
-    program, plugin = build()
-    results = {core: measure(core, program, plugin) for core in options.cores}
+    run = "bind_vfio $EDU0\nrun bench /opt/bench $EDU0\n"
+    results = {core: measure(core, "bench", run) for core in options.cores}
     both = len(results) == 2
     print("Guest instructions per operation on edu under vfio-pci: the whole system call, and the part in vfio.ko\n")
     head = f"{'operation':40}" + "".join(f"{core + ' whole':>12}{'inside':>9}" for core in results)
@@ -122,10 +129,10 @@ def main():
     for name, title in OPERATIONS.items():
         row, ratio = f"{title:40}", ""
         for core in results:
-            whole, inside = results[core][0][name]
+            whole, inside = medians(results[core], name)
             row += f"{whole:12}{inside:9}"
         if both:
-            (c, c_inside), (ours, ours_inside) = results["c"][0][name], results["rust"][0][name]
+            (c, c_inside), (ours, ours_inside) = (medians(results[core], name) for core in ("c", "rust"))
             ratio = f"{ours / c:12.3f}" + (f"{ours_inside / c_inside:9.2f}" if c_inside else f"{'':9}")
         print((row + ratio).rstrip())
     print(f"\n{'size of vfio.ko':40}" + "".join(f"{core:>12}" for core in results))

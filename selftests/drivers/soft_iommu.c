@@ -2,7 +2,8 @@
 /*
  * An IOMMU of one device, neither of which exists: what a real one cannot be asked to
  * lack, this one lacks when a test says so.  The device is a platform device that the
- * driver of vfio_calls.ko takes.
+ * driver of vfio_calls.ko takes.  And a crowd of other such devices, all in one group,
+ * which the driver of vfio_bare.ko takes.
  *
  * For machines without another IOMMU: it is offered all devices of which no firmware
  * says whose they are, as the first of its kind is.
@@ -20,6 +21,9 @@ module_param(coherent, bool, 0644);
 module_param(enforces, bool, 0644);
 
 static struct platform_device *hardware, *client;
+/* As many of them as there are, from the first on. */
+static struct platform_device *crowd[1024];
+static unsigned int crowded;
 static struct iommu_device iommu;
 
 static int soft_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old)
@@ -50,14 +54,23 @@ static bool soft_capable(struct device *dev, enum iommu_cap cap)
 
 static struct iommu_device *soft_probe(struct device *dev)
 {
-	return client && dev == &client->dev ? &iommu : ERR_PTR(-ENODEV);
+	bool ours = client && dev == &client->dev;
+
+	ours |= crowded < ARRAY_SIZE(crowd) && crowd[crowded] && dev == &crowd[crowded]->dev;
+	return ours ? &iommu : ERR_PTR(-ENODEV);
+}
+
+static struct iommu_group *soft_group(struct device *dev)
+{
+	return client && dev == &client->dev ? generic_device_group(dev) :
+					       generic_single_device_group(dev);
 }
 
 static const struct iommu_ops soft_ops = {
 	.owner = THIS_MODULE,
 	.capable = soft_capable,
 	.probe_device = soft_probe,
-	.device_group = generic_device_group,
+	.device_group = soft_group,
 	.default_domain = &identity_domain,
 	.identity_domain = &identity_domain,
 	.blocked_domain = &blocked_domain,
@@ -114,6 +127,38 @@ static const struct kernel_param_ops present_ops = {
 };
 module_param_cb(present, &present_ops, NULL, 0200);
 
+/* How many are in the crowd: they come and go at its end. */
+static int set_crowd(const char *value, const struct kernel_param *param)
+{
+	unsigned int wanted;
+	int ret = kstrtouint(value, 0, &wanted);
+
+	if (ret || wanted > ARRAY_SIZE(crowd))
+		return ret ? ret : -EINVAL;
+	while (crowded > wanted)
+		platform_device_unregister(crowd[--crowded]);
+	while (crowded < wanted) {
+		struct platform_device *next = platform_device_alloc("vfio-bare", crowded);
+
+		/* Found by soft_probe(). */
+		crowd[crowded] = next;
+		ret = next ? platform_device_add(next) : -ENOMEM;
+		if (ret) {
+			crowd[crowded] = NULL;
+			platform_device_put(next);
+			return ret;
+		}
+		crowded++;
+	}
+	return 0;
+}
+
+static const struct kernel_param_ops crowd_ops = {
+	.set = set_crowd,
+	.get = param_get_uint,
+};
+module_param_cb(crowd, &crowd_ops, &crowded, 0644);
+
 static int __init soft_init(void)
 {
 	struct platform_device_info info = {
@@ -140,6 +185,8 @@ module_init(soft_init);
 
 static void __exit soft_exit(void)
 {
+	while (crowded)
+		platform_device_unregister(crowd[--crowded]);
 	iommu_device_unregister(&iommu);
 	iommu_device_sysfs_remove(&iommu);
 	platform_device_unregister(hardware);
