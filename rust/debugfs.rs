@@ -5,10 +5,10 @@
 //! C counterpart: `debugfs.c`; the file `holders` is ours.
 //!
 //! Locks: the set's, over the driver's callback; that of the list of files, over the printing of
-//! `holders`.
+//! the files in `holders`.
 
 use crate::{
-    device::State,
+    device::{holders::RefsLine, State},
     kapi::{
         debugfs::{self, Dir, DirOf},
         vfio::{debugfs::Show, Device, Owner, Registered},
@@ -45,12 +45,13 @@ impl DeviceDir {
     }
 }
 
-/// `holders`: who has the device's files.
+/// `holders`: who has the device's files, and what its driver holds.
 struct Holders;
 
 impl debugfs::Show<State> for Holders {
     fn show(state: &State, m: &SeqFile) {
         state.for_each_holder(|holder| seq_print!(m, "{}\n", holder));
+        RefsLine::all(&state.driver_refs().tally()).for_each(|line| seq_print!(m, "{}\n", line));
     }
 }
 

@@ -15,6 +15,7 @@
 //!
 //! Locks: [`DEVICES`] protects the numbers and is a leaf.
 
+pub(crate) mod driver_refs;
 pub(crate) mod holders;
 pub(crate) mod open;
 pub(crate) mod registration;
@@ -38,6 +39,7 @@ use crate::{
     minors::Minors,
     sva::BoundProcesses,
 };
+use driver_refs::DriverRefs;
 use holders::Holder;
 use kernel::{
     new_mutex, new_spinlock,
@@ -124,6 +126,9 @@ pub(crate) struct State {
     /// Its open files.
     #[pin]
     holders: Roll<Holder>,
+    /// The references on its registration that its driver holds.
+    #[pin]
+    driver_refs: DriverRefs,
     /// Its way to memory while it is open by a container, for the driver's calls, which hold no
     /// lock of ours.
     #[pin]
@@ -150,6 +155,7 @@ impl State {
             refusals <- RateLimit::new(c"refused opens and binds"),
             processes,
             holders <- Roll::new(),
+            driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
             registration <- new_mutex!(None),
@@ -189,6 +195,11 @@ impl State {
     /// The processes whose address spaces it may use while it is bound.
     pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
         &self.processes
+    }
+
+    /// The references on its registration that its driver holds.
+    pub(crate) fn driver_refs(&self) -> &DriverRefs {
+        &self.driver_refs
     }
 
     /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).

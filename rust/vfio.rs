@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`bindings`] | generated from the tree that is built against |
 //! | [`kapi`] | safe wrappers of what the kernel crate lacks |
-//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`] | arguments of ioctls; pure logic |
+//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | arguments of ioctls; pure logic |
 //! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
 //! | [`file`] | what user space does with it |
 //! | [`abi`] | the C face: file operations and exported functions |
@@ -54,6 +54,8 @@ mod ranges;
 mod refusal;
 #[deny(unsafe_code)]
 mod sva;
+#[deny(unsafe_code)]
+mod tally;
 #[deny(unsafe_code)]
 mod uapi;
 #[cfg(CONFIG_VFIO_VIRQFD)]

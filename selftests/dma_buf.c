@@ -13,6 +13,7 @@
 
 #include "lib/cdev.h"
 #include "lib/hot_reset.h"
+#include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/power.h"
@@ -459,6 +460,69 @@ TEST_F(dma_buf, driver_waits)
 	close(late);
 	close(kmsg);
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+}
+
+/*
+ * semantics: 35, 36, 87, 88; D9, D12.  No file is open any more, but a handle on the dma-buf keeps
+ * it, and that the device: who waits learns of whom.
+ */
+TEST_F(dma_buf, kept_by_a_handle)
+{
+	int kmsg = kmsg_open(), buf = export(self->u.fd, 0, PAGE), handle;
+	char path[64], line[1024], want[128];
+	struct task task;
+
+	ASSERT_GE(buf, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", buf);
+	handle = open(path, O_PATH | O_CLOEXEC);
+	ASSERT_GE(handle, 0);
+	close(buf);
+	munmap((void *)self->p.memory, BAR_SIZE);
+	self->p.memory = NULL;
+	way_close(&self->u);
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
+	ASSERT_TRUE(kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	if (has_debugfs()) {
+		EXPECT_STREQ(BY_CORE("none", reference_line(getpid(), "dma-buf", "1", 1,
+							    own_name())), holders(&self->pci));
+	}
+	ASSERT_TRUE(unbind_says_who(&task, kmsg, line, sizeof(line)));
+	snprintf(want, sizeof(want), " until device is released by a dma-buf of \"%s\" (%d)",
+		 own_name(), getpid());
+	EXPECT_EQ(core_is_rust(), !!strstr(line, want)) TH_LOG("%s", line);
+	EXPECT_FALSE(task_ended(&task, 0));
+	close(handle);
+	EXPECT_EQ(0, task_join(&task));
+	close(kmsg);
+	EXPECT_EQ(0, pci_to_vfio(&self->pci));
+}
+
+/* D12.  Those that are open are listed, a process's together; the last close ends them all. */
+TEST_F(dma_buf, holders)
+{
+	const bool cdev = variant->way == WAY_CDEV;
+	int bufs[3];
+	char want[256];
+
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
+	for (int i = 0; i < 3; i++) {
+		bufs[i] = export(self->u.fd, i * PAGE, PAGE);
+		ASSERT_GE(bufs[i], 0);
+	}
+	/* One that fails leaves nothing. */
+	EXPECT_EQ(-EINVAL, export(self->u.fd, BAR_SIZE, PAGE));
+	close(bufs[2]);
+	snprintf(want, sizeof(want), "%s\n%s",
+		 holder_line(getpid(), cdev ? "cdev" : "group", true, own_name()),
+		 reference_line(getpid(), "dma-buf", "2", 2, own_name()));
+	EXPECT_STREQ(BY_CORE("none", want), holders(&self->pci));
+	munmap((void *)self->p.memory, BAR_SIZE);
+	self->p.memory = NULL;
+	way_close(&self->u);
+	EXPECT_STREQ(BY_CORE("none", ""), holders(&self->pci));
+	close(bufs[0]);
+	close(bufs[1]);
 }
 
 /* semantics: 35, 197.  The memory's user is killed: another process has the dma-buf still. */

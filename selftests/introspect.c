@@ -211,11 +211,6 @@ TEST_F(introspect, fdinfo_emulated)
 	EXPECT_EQ(0, testdrv_close(drv));
 }
 
-static bool has_debugfs(void)
-{
-	return !access(VFIO_DEBUGFS, F_OK);
-}
-
 /* Every open file of the device with its process, in the order of their opening. */
 TEST_F(introspect, holders)
 {

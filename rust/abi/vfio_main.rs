@@ -160,9 +160,12 @@ unsafe extern "C" fn vfio_find_device_in_devset(
 #[no_mangle]
 unsafe extern "C" fn vfio_device_try_get_registration(device: *mut bindings::vfio_device) -> bool {
     // SAFETY: By the caller's promise.
-    RegistrationRef::try_get(unsafe { Device::from_raw(device) })
-        .map(RegistrationRef::into_foreign)
-        .is_some()
+    let Some(registration) = RegistrationRef::try_get(unsafe { Device::from_raw(device) }) else {
+        return false;
+    };
+    registration.state().driver_refs().taken();
+    registration.into_foreign();
+    true
 }
 
 /// # Safety
@@ -171,7 +174,10 @@ unsafe extern "C" fn vfio_device_try_get_registration(device: *mut bindings::vfi
 #[no_mangle]
 unsafe extern "C" fn vfio_device_put_registration(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    drop(unsafe { RegistrationRef::from_foreign(Device::from_raw(device)) })
+    let registration = unsafe { RegistrationRef::from_foreign(Device::from_raw(device)) };
+    // Before the device may go.
+    registration.state().driver_refs().put();
+    drop(registration);
 }
 
 /// # Safety

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The open files of a device and who has them, for those who wait for the device.
+//! Who keeps a device, for those who wait for it: its open files, and the references of its driver.
 //!
 //! The C core has no counterpart: its message names the task that waits only.
 //!
-//! Locks: the list's, a leaf.
+//! Locks: the list's and that of the driver's references, one after the other; leaves.
 
-use super::{open::Path, State};
-use crate::kapi::{
-    roll::{HasRoll, Member, Roll},
-    sched::TaskId,
-    vfio::severable::Epoch,
+use super::{driver_refs::Maker, open::Path, State};
+use crate::{
+    kapi::{
+        roll::{HasRoll, Member, Roll},
+        sched::TaskId,
+        vfio::severable::Epoch,
+    },
+    tally::{Share, Tally},
 };
 use kernel::{fmt, prelude::*};
 
@@ -72,14 +75,17 @@ impl State {
 
     /// Who keeps the device now.  A copy, for a message is formatted with interrupts off, where no
     /// lock may be waited for.
-    pub(crate) fn keepers(&self) -> Names {
-        let mut names = Names::default();
+    pub(crate) fn keepers(&self) -> Keepers {
+        let mut files = Names::default();
         self.holders.for_each(|holder| {
             if holder.bound {
-                names.add(holder.task);
+                files.add(holder.task);
             }
         });
-        names
+        Keepers {
+            files,
+            refs: self.driver_refs.tally(),
+        }
     }
 }
 
@@ -97,12 +103,46 @@ impl fmt::Display for Holder {
     }
 }
 
+/// A line of the file `holders` that is of references of the driver.
+pub(crate) struct RefsLine {
+    share: Share<Maker>,
+    total: u32,
+}
+
+impl RefsLine {
+    /// The lines of all that there are.
+    pub(crate) fn all(refs: &Tally<Maker>) -> impl Iterator<Item = Self> + '_ {
+        let total = refs.left();
+        refs.shares().map(move |share| Self { share, total })
+    }
+}
+
+/// Formats as the line, which begins as that of a file does.
+impl fmt::Display for RefsLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Share { maker, least, most } = self.share;
+        let (pid, kind) = match maker {
+            Some(maker) => (maker.task.pid(), maker.kind.name()),
+            None => (0, "unknown"),
+        };
+        f.write_fmt(fmt!("pid={} access={} bound=yes refs=", pid, kind))?;
+        if least != most {
+            f.write_fmt(fmt!("{}-", least))?;
+        }
+        f.write_fmt(fmt!("{} total={} comm=", most, self.total))?;
+        match maker {
+            Some(maker) => f.write_fmt(fmt!("{}", maker.task.name())),
+            None => f.write_str("?"),
+        }
+    }
+}
+
 /// How many processes a message names.
 const NAMED: usize = 8;
 
-/// The processes that keep a device at one moment.
+/// The processes that have files of a device.
 #[derive(Default)]
-pub(crate) struct Names {
+struct Names {
     named: [Option<TaskId>; NAMED],
     more: usize,
 }
@@ -121,10 +161,13 @@ impl Names {
         }
         self.more = self.more.saturating_add(1);
     }
+
+    fn is_empty(&self) -> bool {
+        self.named.iter().all(Option::is_none)
+    }
 }
 
-/// Formats as `"comm" (pid), "comm" (pid) and 3 more files`, or as `an unknown holder`: users in
-/// the kernel, such as exported dma-bufs, have no name.
+/// Formats as `"comm" (pid), "comm" (pid) and 3 more files`.
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -132,10 +175,50 @@ impl fmt::Display for Names {
             f.write_fmt(fmt!("{}{}", separator, task))?;
             separator = ", ";
         }
-        match (separator, self.more) {
-            ("", _) => f.write_str("an unknown holder"),
-            (_, 0) => Ok(()),
-            (_, more) => f.write_fmt(fmt!(" and {} more files", more)),
+        match self.more {
+            0 => Ok(()),
+            more => f.write_fmt(fmt!(" and {} more files", more)),
         }
+    }
+}
+
+/// What keeps a device at one moment.
+pub(crate) struct Keepers {
+    files: Names,
+    refs: Tally<Maker>,
+}
+
+/// Formats as the processes that have files, then the references of the driver:
+/// `"comm" (pid), a dma-buf of "comm" (pid)`; where bounds are all that is known of these, it is
+/// `one of: ` or `3 of: ` and what there was before.  As `an unknown holder` if a reference has
+/// just been taken, or is just being put.
+impl fmt::Display for Keepers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (files, refs) = (!self.files.is_empty(), self.refs.left());
+        match (files, refs) {
+            (false, 0) => return f.write_str("an unknown holder"),
+            (false, _) => {}
+            (true, 0) => return f.write_fmt(fmt!("{}", self.files)),
+            (true, _) => f.write_fmt(fmt!("{}, ", self.files))?,
+        }
+        match (self.refs.is_exact(), refs) {
+            (true, _) => {}
+            (false, 1) => f.write_str("one of: ")?,
+            (false, left) => f.write_fmt(fmt!("{} of: ", left))?,
+        }
+        let mut separator = "";
+        for share in self.refs.shares() {
+            f.write_str(separator)?;
+            separator = ", ";
+            match (share.maker, share.most) {
+                (Some(Maker { kind, task }), 1) => f.write_fmt(fmt!("{} {}", kind.one(), task)),
+                (Some(Maker { kind, task }), most) => {
+                    f.write_fmt(fmt!("{} {} {}", most, kind.several(), task))
+                }
+                (None, 1) => f.write_str("one more reference"),
+                (None, most) => f.write_fmt(fmt!("{} more references", most)),
+            }?;
+        }
+        Ok(())
     }
 }

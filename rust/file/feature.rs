@@ -29,6 +29,11 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) ->
         feature::DMA_LOGGING_STOP => logging::stop(device, &arg).map(|()| 0),
         feature::DMA_LOGGING_REPORT => logging::report(device, &arg).map(|()| 0),
         feature::SVA => process::feature(file, device, &arg).map(|()| 0),
+        feature::DMA_BUF => {
+            let state = device.state();
+            let _exporting = state.driver_refs().exporting();
+            device.device_feature(arg.flags(), arg.data, arg.size)
+        }
         _ => device.device_feature(arg.flags(), arg.data, arg.size),
     }
 }

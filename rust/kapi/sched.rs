@@ -13,6 +13,12 @@ pub(crate) fn has_mm() -> bool {
     !unsafe { (*Task::current_raw()).mm }.is_null()
 }
 
+/// The calling thread's id, that of the initial namespace; no other thread has it while this one
+/// lives.
+pub(crate) fn thread_id() -> i32 {
+    kernel::current!().pid()
+}
+
 /// Name and id of a task or process at one moment, for messages.  The id is that of the initial
 /// namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]

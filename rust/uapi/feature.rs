@@ -22,6 +22,8 @@ pub(crate) const DMA_LOGGING_START: u32 = 6;
 pub(crate) const DMA_LOGGING_STOP: u32 = 7;
 pub(crate) const DMA_LOGGING_REPORT: u32 = 8;
 pub(crate) const MIG_DATA_SIZE: u32 = 9;
+/// The driver's, which takes a reference on the registration for it.
+pub(crate) const DMA_BUF: u32 = 11;
 pub(crate) const MIG_PRECOPY_INFO_V2: u32 = 12;
 /// Ours: `VFIO_DEVICE_FEATURE_SVA`.
 pub(crate) const SVA: u32 = 0xff00;

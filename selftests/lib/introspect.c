@@ -45,16 +45,38 @@ const char *holders(const struct pci *pci)
 	return sysfs_read(path, text, sizeof(text)) < 0 ? "none" : text;
 }
 
+/* As many lines as one comparison may need. */
+static char lines[16][128];
+
+static char *next_line(void)
+{
+	static unsigned int next;
+
+	return lines[next++ % 16];
+}
+
 const char *holder_line(pid_t pid, const char *path, bool bound, const char *comm)
 {
-	/* As many as one comparison may need. */
-	static char lines[16][128];
-	static unsigned int next;
-	char *line = lines[next++ % 16];
+	char *line = next_line();
 
 	snprintf(line, sizeof(*lines), "pid=%d access=%s bound=%s comm=%s", pid, path,
 		 bound ? "yes" : "no", comm);
 	return line;
+}
+
+const char *reference_line(pid_t pid, const char *kind, const char *refs, int total,
+			   const char *comm)
+{
+	char *line = next_line();
+
+	snprintf(line, sizeof(*lines), "pid=%d access=%s bound=yes refs=%s total=%d comm=%s", pid,
+		 kind, refs, total, comm);
+	return line;
+}
+
+bool has_debugfs(void)
+{
+	return !access(VFIO_DEBUGFS, F_OK);
 }
 
 const char *own_name(void)

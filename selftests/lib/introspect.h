@@ -20,6 +20,13 @@ const char *core_lines_of(const char *sysfs, const char *ours);
 const char *holders(const struct pci *pci);
 /* The line of a file that the process @pid, called @comm, has. */
 const char *holder_line(pid_t pid, const char *path, bool bound, const char *comm);
+/*
+ * The line of references of the device's driver, which a process made it take: @kind "driver" or
+ * "dma-buf", @refs how many, all of them @total.
+ */
+const char *reference_line(pid_t pid, const char *kind, const char *refs, int total,
+			   const char *comm);
+bool has_debugfs(void);
 /* What the calling process is called. */
 const char *own_name(void);
 

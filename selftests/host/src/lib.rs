@@ -13,5 +13,7 @@ mod irqs;
 mod migration;
 #[path = "../../../rust/ranges.rs"]
 mod ranges;
+#[path = "../../../rust/tally.rs"]
+mod tally;
 
 mod irqs_grid;

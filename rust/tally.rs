@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Who made what is left, of things that do not say whose they were when they go: pure logic.
+//!
+//! The number that is left is exact.  Of each maker there is a lower and an upper bound.  The
+//! bounds meet until a thing goes while several makers have some, and again when none is left.
+
+/// How many makers are told apart.
+const MAKERS: usize = 8;
+
+/// The things that are left, by maker.
+///
+/// # Invariants
+///
+/// No maker has more left than its bound, and no bound is above `left`.  The bounds together are
+/// `left` at least.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally<T> {
+    left: u32,
+    /// Makers with upper bounds; each maker is there once.
+    makers: [Option<(T, u32)>; MAKERS],
+    /// The upper bound of those who found no place.
+    others: u32,
+}
+
+/// What one maker has left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Share<T> {
+    /// None: one or several for whom there was no place.
+    pub(crate) maker: Option<T>,
+    pub(crate) least: u32,
+    pub(crate) most: u32,
+}
+
+impl<T: Copy + PartialEq> Tally<T> {
+    /// Nothing.
+    pub(crate) fn new() -> Self {
+        // INVARIANT: Nobody has made anything.
+        Self {
+            left: 0,
+            makers: [None; MAKERS],
+            others: 0,
+        }
+    }
+
+    /// One more has been made.
+    pub(crate) fn made(&mut self, by: T) {
+        // INVARIANT: The bound of the maker grows with `left`.
+        self.left = self.left.saturating_add(1);
+        let bound = self.bound_of(by);
+        *bound = bound.saturating_add(1);
+    }
+
+    /// The upper bound of a maker, who gets a place if one is free.
+    fn bound_of(&mut self, maker: T) -> &mut u32 {
+        let is = |slot: &Option<(T, u32)>| slot.is_some_and(|(other, _)| other == maker);
+        let place = self.makers.iter().position(is);
+        let place = place.or_else(|| self.makers.iter().position(Option::is_none));
+        match place.and_then(|place| self.makers.get_mut(place)) {
+            Some(slot) => &mut slot.get_or_insert((maker, 0)).1,
+            None => &mut self.others,
+        }
+    }
+
+    /// One has gone.
+    pub(crate) fn gone(&mut self) {
+        let left = self.left.saturating_sub(1);
+        if left == 0 {
+            *self = Self::new();
+            return;
+        }
+        // INVARIANT: Any maker may be the one who has one less.
+        self.left = left;
+        for (_, bound) in self.makers.iter_mut().flatten() {
+            *bound = left.min(*bound);
+        }
+        self.others = left.min(self.others);
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Whether the bounds meet.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.bounds() == u64::from(self.left)
+    }
+
+    /// The upper bounds together.
+    fn bounds(&self) -> u64 {
+        let others = u64::from(self.others);
+        let makers = self.makers.iter().flatten();
+        makers.fold(others, |sum, (_, bound)| {
+            sum.saturating_add(u64::from(*bound))
+        })
+    }
+
+    /// What each maker has left, in the order in which they got their places, the others last.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = Share<T>> + '_ {
+        let bounds = self.bounds();
+        let share = move |maker, most: u32| {
+            // What the others cannot have.
+            let least = u64::from(self.left).saturating_sub(bounds.saturating_sub(u64::from(most)));
+            Share {
+                maker,
+                // CAST: It is not above `left`.
+                least: least as u32,
+                most,
+            }
+        };
+        let makers = self.makers.iter().flatten();
+        makers
+            .map(move |(maker, bound)| share(Some(*maker), *bound))
+            .chain((self.others != 0).then(|| share(None, self.others)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(tally: &Tally<char>) -> Vec<(Option<char>, u32, u32)> {
+        let shares = tally.shares();
+        shares.map(|s| (s.maker, s.least, s.most)).collect()
+    }
+
+    fn of(makers: &str) -> Tally<char> {
+        let mut tally = Tally::new();
+        makers.chars().for_each(|maker| tally.made(maker));
+        tally
+    }
+
+    #[test]
+    fn nothing_goes_yet() {
+        let tally = of("abacb");
+        assert_eq!(tally.left(), 5);
+        assert!(tally.is_exact());
+        let want = [(Some('a'), 2, 2), (Some('b'), 2, 2), (Some('c'), 1, 1)];
+        assert_eq!(shares(&tally), want);
+        assert!(of("").is_exact());
+        assert_eq!(shares(&of("")), []);
+    }
+
+    #[test]
+    fn of_one_maker_all_is_known() {
+        let mut tally = of("aaa");
+        tally.gone();
+        assert!(tally.is_exact());
+        assert_eq!(shares(&tally), [(Some('a'), 2, 2)]);
+    }
+
+    #[test]
+    fn of_several_makers_bounds_are_known() {
+        let mut tally = of("aaaab");
+        tally.gone();
+        assert_eq!(tally.left(), 4);
+        assert!(!tally.is_exact());
+        assert_eq!(shares(&tally), [(Some('a'), 3, 4), (Some('b'), 0, 1)]);
+        tally.made('b');
+        assert_eq!(shares(&tally), [(Some('a'), 3, 4), (Some('b'), 1, 2)]);
+        (0..4).for_each(|_| tally.gone());
+        assert_eq!(shares(&tally), [(Some('a'), 0, 1), (Some('b'), 0, 1)]);
+        // With the last one all is known again.
+        tally.gone();
+        assert_eq!(shares(&tally), []);
+        tally.made('b');
+        assert!(tally.is_exact());
+        assert_eq!(shares(&tally), [(Some('b'), 1, 1)]);
+    }
+
+    #[test]
+    fn those_without_a_place_are_counted() {
+        let mut tally = of("abcdefghijaij");
+        assert_eq!(tally.left(), 13);
+        assert!(tally.is_exact());
+        let all = shares(&tally);
+        assert_eq!(all.first(), Some(&(Some('a'), 2, 2)));
+        assert_eq!(all.last(), Some(&(None, 4, 4)));
+        assert_eq!(all.len(), 9);
+        (0..10).for_each(|_| tally.gone());
+        assert_eq!(shares(&tally).last(), Some(&(None, 0, 3)));
+        (0..3).for_each(|_| tally.gone());
+        assert_eq!(shares(&tally), []);
+        tally.made('j');
+        assert_eq!(shares(&tally), [(Some('j'), 1, 1)]);
+    }
+
+    /// One that goes though none is left, which is somebody's mistake.
+    #[test]
+    fn more_go_than_there_were() {
+        let mut tally = of("a");
+        tally.gone();
+        tally.gone();
+        assert_eq!(tally.left(), 0);
+        tally.made('b');
+        assert_eq!(shares(&tally), [(Some('b'), 1, 1)]);
+    }
+
+    /// Whatever happens, what is true is within the bounds.
+    #[test]
+    fn the_truth_is_within_the_bounds() {
+        let (mut tally, mut truth, mut random) = (Tally::new(), Vec::new(), 1u32);
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (choice, maker) = (random >> 8, random >> 20 & 15);
+            if choice & 64 != 0 && truth.len() < 20 {
+                tally.made(maker);
+                truth.push(maker);
+            } else if !truth.is_empty() {
+                tally.gone();
+                truth.swap_remove(choice as usize % truth.len());
+            }
+            assert_eq!(tally.left() as usize, truth.len());
+            let named: Vec<_> = tally.shares().filter_map(|s| s.maker).collect();
+            for share in tally.shares() {
+                let has = truth.iter().filter(|maker| match share.maker {
+                    Some(share) => **maker == share,
+                    None => !named.contains(maker),
+                });
+                let has = has.count() as u32;
+                assert!((share.least..=share.most).contains(&has), "{share:?} {has}");
+            }
+            let exact = tally.shares().all(|s| s.least == s.most);
+            assert_eq!(tally.is_exact(), exact);
+        }
+    }
+}
