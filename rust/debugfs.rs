@@ -50,7 +50,7 @@ struct Holders;
 
 impl debugfs::Show<State> for Holders {
     fn show(state: &State, m: &SeqFile) {
-        state.for_each_holder(|holder| seq_print!(m, "{}\n", holder));
+        state.for_each_holder(|holder| seq_print!(m, "{}\n", holder.line(state)));
         RefsLine::all(&state.driver_refs().tally()).for_each(|line| seq_print!(m, "{}\n", line));
     }
 }

@@ -45,7 +45,7 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, Atomic},
+        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
         global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
     },
 };
@@ -112,6 +112,9 @@ struct Registration {
 pub(crate) struct State {
     number: Number,
     inode: PseudoInode,
+    /// It is open, and holds a virtual machine; changed under the set's lock, and read without, by
+    /// those who show it.
+    machine: AtomicFlag,
     /// Counts attachments and detachments; changed under the set's lock.
     attach_generation: Atomic<u64>,
     #[pin]
@@ -149,6 +152,7 @@ impl State {
         pin_init!(Self {
             number,
             inode,
+            machine: AtomicFlag::new(false),
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
             first_open: SetProtected::new(),
@@ -229,6 +233,16 @@ impl State {
         membership
             .as_ref()
             .is_some_and(|m| core::ptr::eq(&raw const **m.group(), group))
+    }
+
+    /// Whether it is open and holds a virtual machine, which the next moment may change.
+    pub(crate) fn has_machine(&self) -> bool {
+        self.machine.load(Relaxed)
+    }
+
+    /// Sets that.  The caller holds the set's lock.
+    fn set_machine(&self, machine: bool) {
+        self.machine.store(machine, Relaxed);
     }
 
     /// Counts a change of what is attached.  The caller holds the set's lock.

@@ -147,6 +147,12 @@ impl DeviceFile {
         &self.kvm
     }
 
+    /// KVM has added the file to one of its devices, which holds it now, or takes it from one: the
+    /// same machine does so once, whichever machine is noted.
+    pub(crate) fn count_kvm(&self, added: bool) {
+        self.held.count_kvm(added);
+    }
+
     /// Looks at the device's parent, of a file that is bound or not.  None when there is no device
     /// any more.
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "lib/group.h"
+#include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"
 #include "lib/sysfs.h"
@@ -220,6 +221,39 @@ TEST_F(group_kvm, group_gone)
 	EXPECT_EQ(0, machine_add(&self->o.vm, self->group));
 	close_fd(&self->group);
 	EXPECT_EQ(0, observer_references(&self->o));
+}
+
+static bool says(int fd, const char *line)
+{
+	return strstr(core_lines(fd), line);
+}
+
+/* D11.  Each file of a device that holds the machine of its group says so; the group's file holds none. */
+TEST_F(group_kvm, shown)
+{
+	int other;
+
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->group));
+	EXPECT_STREQ("", core_lines(self->group));
+	self->fd = group_device(self->group, TESTDRV_DEVICE);
+	ASSERT_GE(self->fd, 0);
+	other = group_device(self->group, TESTDRV_DEVICE);
+	ASSERT_GE(other, 0);
+	EXPECT_EQ(core_is_rust(), says(self->fd, "\nvfio-kvm-machine: held\n"));
+	EXPECT_EQ(core_is_rust(), says(other, "\nvfio-kvm-machine: held\n"));
+	EXPECT_FALSE(says(other, "vfio-kvm-devices"));
+	ASSERT_EQ(0, machine_add(&self->o.vm, other));
+	EXPECT_EQ(core_is_rust(), says(other, "\nvfio-kvm-devices: 1\n"));
+	EXPECT_FALSE(says(self->fd, "vfio-kvm-devices"));
+	/* The group's machine stays until the last close. */
+	machine_close(&self->o.vm);
+	EXPECT_FALSE(says(other, "vfio-kvm-devices"));
+	close(other);
+	EXPECT_EQ(core_is_rust(), says(self->fd, "\nvfio-kvm-machine: held\n"));
+	close_fd(&self->fd);
+	self->fd = group_device(self->group, TESTDRV_DEVICE);
+	ASSERT_GE(self->fd, 0);
+	EXPECT_FALSE(says(self->fd, "vfio-kvm"));
 }
 
 TEST_HARNESS_MAIN

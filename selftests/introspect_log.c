@@ -9,6 +9,7 @@
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/kvm.h"
 #include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -250,6 +251,35 @@ TEST_F(introspect_log, waits_for_many)
 	close_fd(&self->fd);
 	close(by.group);
 	EXPECT_EQ(0, task_join(&task));
+}
+
+/* defect: B23 (D9).  A file that was closed, and that KVM holds. */
+TEST_F(introspect_log, waits_for_kvm)
+{
+	int kvm = kvm_open();
+	char line[1024], want[128];
+	struct machine machine;
+	struct task task;
+
+	if (kvm < 0)
+		SKIP(return, "no KVM here");
+	ASSERT_EQ(0, machine_open(kvm, &machine));
+	ASSERT_EQ(0, machine_add(&machine, self->fd));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	close_fd(&self->fd);
+	ASSERT_TRUE(waits_for(&task, &self->pci, self->kmsg, line, sizeof(line)));
+	snprintf(want, sizeof(want), " until device is released by \"%s\" (%d) and KVM", own_name(),
+		 getpid());
+	EXPECT_EQ(core_is_rust(), !!strstr(line, want)) TH_LOG("%s", line);
+	if (has_debugfs()) {
+		EXPECT_STREQ(BY_CORE("none", holder_line_kvm(getpid(), "cdev", true, 1, true,
+							     own_name())), holders(&self->pci));
+	}
+	EXPECT_FALSE(task_ended(&task, 0));
+	machine_close(&machine);
+	EXPECT_EQ(0, task_join(&task));
+	close(kvm);
+	EXPECT_EQ(0, kvm_unload());
 }
 
 TEST_HARNESS_MAIN

@@ -4,10 +4,15 @@
  * told of the machine when the file is bound, which keeps the machine until the close.
  */
 #include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "lib/cdev.h"
 #include "lib/group.h"
+#include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"
 #include "lib/sysfs.h"
@@ -358,6 +363,132 @@ TEST_F(kvm_file, device_gone)
 	EXPECT_EQ(-EINVAL, machine_add(&self->o.vm, self->fd));
 	EXPECT_EQ(0, observer_references(&self->o));
 	close(other);
+}
+
+/* What fdinfo and "holders" say of a file of the device that is bound or not. */
+static bool shown(int fd, bool bound, int kvm_devices, bool machine, pid_t pid)
+{
+	static const struct pci parent = { .bdf = TESTDRV_DEVICE };
+	const char *found, *want;
+	char lines[256], *line;
+
+	snprintf(lines, sizeof(lines), "vfio-type: emulated\nvfio-access: cdev\nvfio-bound: %s\n",
+		 bound ? "yes" : "no");
+	line = lines + strlen(lines);
+	if (kvm_devices)
+		line += sprintf(line, "vfio-kvm-devices: %d\n", kvm_devices);
+	if (machine)
+		line += sprintf(line, "vfio-kvm-machine: held\n");
+	if (!bound)
+		line[-1] = '\0';
+	found = core_lines(fd);
+	want = core_lines_of("/sys/devices/platform/" TESTDRV_DEVICE, lines);
+	/* Of one that is bound another line follows. */
+	if (core_is_rust() && bound ? !!strncmp(want, found, strlen(want)) : !!strcmp(want, found)) {
+		printf("# %s\n# is not: %s\n", found, want);
+		return false;
+	}
+	if (strstr(found + strlen(want), "vfio-kvm"))
+		return false;
+	if (!has_debugfs())
+		return true;
+	found = holders(&parent);
+	want = BY_CORE("none", holder_line_kvm(pid, "cdev", bound, kvm_devices, machine,
+					       own_name()));
+	if (!strcmp(want, found))
+		return true;
+	printf("# %s\n# is not: %s\n", found, want);
+	return false;
+}
+
+/* D11, D12.  A file says which KVM devices hold it, and whether its device holds a machine. */
+TEST_F(kvm_file, shown)
+{
+	const pid_t pid = getpid();
+	struct machine second;
+
+	ASSERT_EQ(0, machine_open(self->o.kvm, &second));
+	EXPECT_TRUE(shown(self->fd, false, 0, false, pid));
+	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
+	EXPECT_TRUE(shown(self->fd, false, 1, false, pid));
+	ASSERT_EQ(-EEXIST, machine_add(&self->o.vm, self->fd));
+	ASSERT_EQ(0, machine_add(&second, self->fd));
+	EXPECT_TRUE(shown(self->fd, false, 2, false, pid));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_TRUE(shown(self->fd, true, 2, true, pid));
+	/* B25: none is noted any more, and the first holds the file still. */
+	ASSERT_EQ(0, machine_del(&second, self->fd));
+	EXPECT_TRUE(shown(self->fd, true, 1, true, pid));
+	machine_close(&self->o.vm);
+	EXPECT_TRUE(shown(self->fd, true, 0, true, pid));
+	close_fd(&self->fd);
+
+	/* One that is added too late has its device hold nothing, and one that failed neither. */
+	self->fd = testdrv_cdev(0);
+	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, machine_add(&second, self->fd));
+	EXPECT_TRUE(shown(self->fd, true, 1, false, pid));
+	ASSERT_EQ(0, machine_del(&second, self->fd));
+	EXPECT_TRUE(shown(self->fd, true, 0, false, pid));
+	close_fd(&self->fd);
+	self->fd = testdrv_cdev(0);
+	ASSERT_EQ(0, machine_add(&second, self->fd));
+	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
+	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	EXPECT_TRUE(shown(self->fd, false, 1, false, pid));
+	machine_close(&second);
+	EXPECT_TRUE(shown(self->fd, false, 0, false, pid));
+}
+
+/* Is there a machine that the process has made?  KVM shows each in debugfs. */
+static bool machine_of(pid_t pid)
+{
+	char pattern[64];
+	glob_t found = {};
+	int ret;
+
+	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/kvm/%d-*", pid);
+	ret = glob(pattern, 0, NULL, &found);
+	globfree(&found);
+	return !ret;
+}
+
+/*
+ * D11, D12.  Whoever made machine and file has died; who was handed the file keeps the machine, and
+ * can see it.
+ */
+TEST_F(kvm_file, kept_by_a_helper)
+{
+	int ends[2], fd;
+	pid_t pid;
+
+	close_fd(&self->fd);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+	pid = fork();
+	if (!pid) {
+		struct machine vm;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd = testdrv_cdev(0);
+		if (machine_open(self->o.kvm, &vm) || machine_add(&vm, fd) ||
+		    cdev_bind(fd, self->iommufd, NULL) || fd_send(ends[1], fd))
+			_exit(1);
+		pause();
+	}
+	close(ends[1]);
+	fd = fd_receive(ends[0]);
+	ASSERT_GE(fd, 0);
+	EXPECT_TRUE(shown(fd, true, 1, true, pid));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_TRUE(shown(fd, true, 0, true, pid));
+	EXPECT_EQ(1, observer_references(&self->o));
+	EXPECT_EQ(!access("/sys/kernel/debug/kvm", F_OK), machine_of(pid));
+	close(fd);
+	EXPECT_EQ(0, observer_references(&self->o));
+	EXPECT_FALSE(machine_of(pid));
+	close(ends[0]);
 }
 
 TEST_HARNESS_MAIN

@@ -397,6 +397,7 @@ unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bind
         }
         if let Some(file) = device_cdev::from_file(file) {
             file.kvm().set(kvm);
+            file.count_kvm(!kvm.is_null());
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Holder {
     path: Path,
     /// It has access, and keeps the device.
     bound: bool,
+    /// How many devices of KVM hold it, each of another machine.
+    kvm_devices: u32,
     epoch: Epoch,
 }
 
@@ -46,12 +48,36 @@ impl Holder {
             task: TaskId::process(),
             path,
             bound: false,
+            kvm_devices: 0,
             epoch,
+        }
+    }
+
+    /// How many devices of KVM (`KVM_DEV_TYPE_VFIO`) the file has been added to, which hold it.
+    pub(crate) fn kvm_devices(&self) -> u32 {
+        self.kvm_devices
+    }
+
+    /// The line of the file `holders`.  A file that is bound has part in what the device holds.
+    pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
+        HolderLine {
+            holder: self,
+            machine: self.bound && state.has_machine(),
         }
     }
 }
 
 impl Held {
+    /// KVM has added the file to one of its devices, or taken it from one.
+    pub(crate) fn count_kvm(&self, added: bool) {
+        self.update(|holder| {
+            holder.kvm_devices = match added {
+                true => holder.kvm_devices.saturating_add(1),
+                false => holder.kvm_devices.saturating_sub(1),
+            }
+        });
+    }
+
     /// The calling process has bound the file.
     pub(crate) fn set_bound(&self) {
         let task = TaskId::process();
@@ -79,7 +105,7 @@ impl State {
         let mut files = Names::default();
         self.holders.for_each(|holder| {
             if holder.bound {
-                files.add(holder.task);
+                files.add(holder.task, holder.kvm_devices != 0);
             }
         });
         Keepers {
@@ -89,16 +115,24 @@ impl State {
     }
 }
 
-/// Formats as the line of the file `holders`.  The name, in which anything may be, comes last.
-impl fmt::Display for Holder {
+/// A line of the file `holders` that is of a file.
+pub(crate) struct HolderLine<'a> {
+    holder: &'a Holder,
+    machine: bool,
+}
+
+/// Formats as the line.  The name, in which anything may be, comes last.
+impl fmt::Display for HolderLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bound = if self.bound { "yes" } else { "no" };
+        let yes_or_no = |yes| if yes { "yes" } else { "no" };
         f.write_fmt(fmt!(
-            "pid={} access={} bound={} comm={}",
-            self.task.pid(),
-            self.path.name(),
-            bound,
-            self.task.name(),
+            "pid={} access={} bound={} kvm-devices={} machine={} comm={}",
+            self.holder.task.pid(),
+            self.holder.path.name(),
+            yes_or_no(self.holder.bound),
+            self.holder.kvm_devices,
+            yes_or_no(self.machine),
+            self.holder.task.name(),
         ))
     }
 }
@@ -143,20 +177,18 @@ const NAMED: usize = 8;
 /// The processes that have files of a device.
 #[derive(Default)]
 struct Names {
-    named: [Option<TaskId>; NAMED],
+    /// Each with whether KVM holds a file of it too.
+    named: [Option<(TaskId, bool)>; NAMED],
     more: usize,
 }
 
 impl Names {
-    fn add(&mut self, task: TaskId) {
+    fn add(&mut self, task: TaskId, kvm: bool) {
         for slot in &mut self.named {
-            match slot {
-                Some(other) if *other == task => return,
-                Some(_) => {}
-                None => {
-                    *slot = Some(task);
-                    return;
-                }
+            let (other, its_kvm) = slot.get_or_insert((task, false));
+            if *other == task {
+                *its_kvm |= kvm;
+                return;
             }
         }
         self.more = self.more.saturating_add(1);
@@ -167,12 +199,13 @@ impl Names {
     }
 }
 
-/// Formats as `"comm" (pid), "comm" (pid) and 3 more files`.
+/// Formats as `"comm" (pid), "comm" (pid) and KVM and 3 more files`.
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for task in self.named.iter().flatten() {
-            f.write_fmt(fmt!("{}{}", separator, task))?;
+        for (task, kvm) in self.named.iter().flatten() {
+            let kvm = if *kvm { " and KVM" } else { "" };
+            f.write_fmt(fmt!("{}{}{}", separator, task, kvm))?;
             separator = ", ";
         }
         match self.more {

@@ -266,6 +266,7 @@ impl OpenDevice {
             Ok(open) => {
                 *devid = open.devid;
                 *module = Some(driver);
+                locked.device().state().set_machine(kvm.is_some());
                 locked.set_first_open(first.take());
                 locked.set_cdev_opened(path == Path::Cdev);
             }
@@ -366,6 +367,7 @@ fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> Option<FirstOpen> 
         drop(first.module.take());
     }
     locked.set_kvm(None);
+    locked.device().state().set_machine(false);
     locked.set_cdev_opened(false);
     locked.set_open_count(0);
     first

@@ -5,8 +5,8 @@
 //! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
 //! process that was handed the file what it holds.
 //!
-//! Locks: leaves alone (the link to the device, the PASIDs', the list of processes): whoever reads it
-//! does not wait for one who uses the device.
+//! Locks: leaves alone (the link to the device, the PASIDs', the lists of files and of processes):
+//! whoever reads it does not wait for one who uses the device.
 
 use super::DeviceFile;
 use crate::{
@@ -34,6 +34,13 @@ impl DeviceFile {
             "vfio-bound: {}\n",
             if opened.is_some() { "yes" } else { "no" }
         );
+        match self.held.get().kvm_devices() {
+            0 => {}
+            devices => seq_print!(m, "vfio-kvm-devices: {}\n", devices),
+        }
+        if opened.is_some() && self.state().has_machine() {
+            seq_print!(m, "vfio-kvm-machine: held\n");
+        }
         // In none, without an IOMMU, by way of the group.
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());

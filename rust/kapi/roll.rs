@@ -135,6 +135,13 @@ impl<O, T: Copy> Member<O, T> {
         f(unsafe { &mut (*self.node.get()).value });
     }
 
+    /// The value at this moment.
+    pub(crate) fn get(&self) -> T {
+        let _ends = self.roll().ends.lock();
+        // SAFETY: By the type's invariants, under the lock.
+        unsafe { (*self.node.get()).value }
+    }
+
     fn roll(&self) -> &Roll<T> {
         // SAFETY: By the type's invariants.
         unsafe { self.roll.as_ref() }

@@ -57,10 +57,17 @@ static char *next_line(void)
 
 const char *holder_line(pid_t pid, const char *path, bool bound, const char *comm)
 {
+	return holder_line_kvm(pid, path, bound, 0, false, comm);
+}
+
+const char *holder_line_kvm(pid_t pid, const char *path, bool bound, int kvm_devices,
+			    bool machine, const char *comm)
+{
 	char *line = next_line();
 
-	snprintf(line, sizeof(*lines), "pid=%d access=%s bound=%s comm=%s", pid, path,
-		 bound ? "yes" : "no", comm);
+	snprintf(line, sizeof(*lines),
+		 "pid=%d access=%s bound=%s kvm-devices=%d machine=%s comm=%s", pid, path,
+		 bound ? "yes" : "no", kvm_devices, machine ? "yes" : "no", comm);
 	return line;
 }
 

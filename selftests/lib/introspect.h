@@ -20,6 +20,9 @@ const char *core_lines_of(const char *sysfs, const char *ours);
 const char *holders(const struct pci *pci);
 /* The line of a file that the process @pid, called @comm, has. */
 const char *holder_line(pid_t pid, const char *path, bool bound, const char *comm);
+/* ... that as many KVM devices hold, of a device that holds a machine or not. */
+const char *holder_line_kvm(pid_t pid, const char *path, bool bound, int kvm_devices,
+			    bool machine, const char *comm);
 /*
  * The line of references of the device's driver, which a process made it take: @kind "driver" or
  * "dma-buf", @refs how many, all of them @total.
