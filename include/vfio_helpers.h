@@ -8,6 +8,7 @@
 
 #include <linux/fs_context.h>
 #include <linux/idr.h>
+#include <linux/iommufd.h>
 #include <linux/iova_bitmap.h>
 #include <linux/poll.h>
 #include <linux/ratelimit_types.h>
@@ -69,5 +70,14 @@ int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iomm
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);
 struct file *vfio_helper_migration_set_state(struct vfio_device *device,
 					     enum vfio_device_mig_state state);
+
+/*
+ * The operations of an emulated device's access.  bindgen gives no constant for their bit-field; the
+ * function is Rust's (kapi/iommufd.rs).
+ */
+#if IS_ENABLED(CONFIG_IOMMUFD)
+extern const struct iommufd_access_ops vfio_access_ops;
+void vfio_access_unmap(void *data, unsigned long iova, unsigned long length);
+#endif
 
 #endif

@@ -6,6 +6,7 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/iova_bitmap.h>
 #include <linux/lockdep.h>
 #include <linux/pm_runtime.h>
@@ -172,3 +173,10 @@ struct file *vfio_helper_migration_set_state(struct vfio_device *device,
 {
 	return device->mig_ops->migration_set_state(device, state);
 }
+
+#if IS_ENABLED(CONFIG_IOMMUFD)
+const struct iommufd_access_ops vfio_access_ops = {
+	.needs_pin_pages = 1,
+	.unmap = vfio_access_unmap,
+};
+#endif

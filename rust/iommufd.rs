@@ -10,7 +10,7 @@
 
 use crate::kapi::{
     iommu::IommuGroup,
-    iommufd::{Access, BoundDevice, Ctx, NO_PASID},
+    iommufd::{BoundDevice, Ctx, NO_PASID},
     vfio::{Device, SetLocked},
 };
 use kernel::{prelude::*, warn_on};
@@ -21,9 +21,7 @@ use kernel::{prelude::*, warn_on};
 ///
 /// Those of `iommufd_device_bind()`.
 pub(crate) fn physical_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32> {
-    let (bound, id) = BoundDevice::bind(ctx, locked.device().parent())?;
-    locked.set_iommufd_device(Some(bound));
-    Ok(id)
+    locked.bind_device(ctx)
 }
 
 /// Detaches everything and unbinds the device.
@@ -36,7 +34,7 @@ pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
         }
     }
     physical_detach(locked);
-    drop(locked.set_iommufd_device(None));
+    locked.unbind_device();
 }
 
 /// Attaches a page table, or replaces the one that is; the result is the id of the one in use.
@@ -113,7 +111,7 @@ pub(crate) fn dev_id(
     bound: Option<&BoundDevice>,
     ctx: Option<&Ctx>,
 ) -> Result<u32> {
-    if bound.map(BoundDevice::ctx) == ctx.map(Ctx::as_raw) {
+    if bound.map(|b| b.ctx().as_raw()) == ctx.map(Ctx::as_raw) {
         return bound.map(BoundDevice::id).ok_or(EINVAL);
     }
     let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
@@ -129,9 +127,7 @@ pub(crate) fn dev_id(
 ///
 /// `ENOMEM`.
 pub(crate) fn emulated_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32> {
-    let (access, id) = Access::create(ctx, locked.device())?;
-    locked.set_iommufd_access(Some(access));
-    Ok(id)
+    locked.create_access(ctx)
 }
 
 /// Ends the access, if there is one.
@@ -140,7 +136,7 @@ pub(crate) fn emulated_unbind(locked: &mut SetLocked<'_>) {
     if locked.is_attached() {
         emulated_detach(locked);
     }
-    drop(locked.set_iommufd_access(None));
+    locked.destroy_access();
 }
 
 /// Attaches an address space, or replaces the one that is.

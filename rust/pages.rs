@@ -11,7 +11,11 @@
 
 use crate::{
     container,
-    kapi::{iommufd::Access, panic::warn_on_once, vfio::Device},
+    kapi::{
+        iommufd::Access,
+        panic::warn_on_once,
+        vfio::{buffer::DriverBuffer, Device},
+    },
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
@@ -109,7 +113,7 @@ pub(crate) fn rw(
     device: &Device,
     access: Option<&Access>,
     iova: u64,
-    data: &mut [u8],
+    data: DriverBuffer<'_>,
     write: bool,
 ) -> Result {
     if data.is_empty() || warn_on_once!(!device.is_open_unlocked()) {

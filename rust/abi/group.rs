@@ -23,6 +23,12 @@ use kernel::{
     uaccess::UserPtr,
 };
 
+#[cfg(CONFIG_SPAPR_TCE_IOMMU)]
+compile_error!(
+    "CONFIG_SPAPR_TCE_IOMMU is on: KVM would ask for the IOMMU group of a file, which \
+     vfio_file_iommu_group() of this module does not tell, and fail to attach its tables"
+);
+
 #[cfg(CONFIG_VFIO_GROUP)]
 super::check_prototypes!(vfio_file_has_dev, vfio_file_iommu_group, vfio_file_is_group);
 
@@ -138,7 +144,7 @@ unsafe extern "C" fn vfio_file_has_dev(
     group.is_some_and(|group| device.state().is_in_group(&group))
 }
 
-/// Only KVM on PowerPC asks, whose IOMMU this module does not serve.
+/// Only KVM on PowerPC asks, whose IOMMU this module does not serve: it does not build there.
 ///
 /// # Safety
 ///

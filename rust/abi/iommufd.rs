@@ -41,7 +41,7 @@ unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
 /// The caller keeps the device from being unbound for `'a`.
 unsafe fn bound<'a>(vdev: *mut bindings::vfio_device) -> Option<&'a BoundDevice> {
     // SAFETY: By the caller's promise.
-    unsafe { BoundDevice::borrow(&raw const (*vdev).iommufd_device) }
+    unsafe { BoundDevice::from_raw((*vdev).iommufd_device) }
 }
 
 /// # Safety
@@ -52,7 +52,7 @@ unsafe extern "C" fn vfio_iommufd_device_ictx(
     vdev: *mut bindings::vfio_device,
 ) -> *mut bindings::iommufd_ctx {
     // SAFETY: By the caller's promise.
-    unsafe { bound(vdev) }.map_or(core::ptr::null_mut(), BoundDevice::ctx)
+    unsafe { bound(vdev) }.map_or(core::ptr::null_mut(), |bound| bound.ctx().as_raw())
 }
 
 /// # Safety

@@ -18,8 +18,8 @@ use crate::{
         iommufd::Access,
         to_int,
         vfio::{
-            from_class_device, ops::InfoCaps, set, Device, DeviceMemory, NewDevice, Owner,
-            RegistrationRef,
+            buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
+            NewDevice, Owner, RegistrationRef,
         },
     },
     migration,
@@ -191,9 +191,9 @@ unsafe extern "C" fn vfio_info_cap_add(
     version: u16,
 ) -> *mut bindings::vfio_info_cap_header {
     // SAFETY: By the caller's promise.
-    let caps = unsafe { InfoCaps::from_raw(caps) };
+    let caps = unsafe { Chain::from_raw(caps) };
     match cap_add(caps, size, id, version) {
-        Ok(room) => room.as_mut_ptr().cast(),
+        Ok(room) => room.cast(),
         Err(e) => e.to_ptr(),
     }
 }
@@ -203,11 +203,11 @@ unsafe extern "C" fn vfio_info_cap_add(
 /// # Errors
 ///
 /// `ENOMEM`, and the chain is empty then.
-fn cap_add(caps: &mut InfoCaps, size: usize, id: u16, version: u16) -> Result<&mut [u8]> {
+fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
     let at = caps.bytes().len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
     info_cap::link(caps.bytes(), at, id, version).ok_or(EINVAL)?;
-    caps.bytes().get_mut(at..).ok_or(EINVAL)
+    caps.room(at).ok_or(EINVAL)
 }
 
 /// # Safety
@@ -220,12 +220,15 @@ unsafe extern "C" fn vfio_info_add_capability(
     size: usize,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let (caps, id, version) = unsafe { (InfoCaps::from_raw(caps), (*cap).id, (*cap).version) };
-    // SAFETY: By the caller's promise.
-    let cap = unsafe { core::slice::from_raw_parts(cap.cast::<u8>(), size) };
+    let (caps, id, version) = unsafe { (Chain::from_raw(caps), (*cap).id, (*cap).version) };
     to_int(cap_add(caps, size, id, version).map(|room| {
-        let body = room.iter_mut().zip(cap).skip(info_cap::HEADER_SIZE);
-        body.for_each(|(to, from)| *to = *from);
+        let body = size.saturating_sub(info_cap::HEADER_SIZE);
+        // SAFETY: By the caller's promise; there is room for as much.  Bytes between the fields of the
+        // driver's structure need not have been written.
+        unsafe {
+            let from = cap.cast::<u8>().add(info_cap::HEADER_SIZE);
+            core::ptr::copy_nonoverlapping(from, room.add(info_cap::HEADER_SIZE), body);
+        }
     }))
 }
 
@@ -236,7 +239,7 @@ unsafe extern "C" fn vfio_info_add_capability(
 unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, offset: usize) {
     warn_on!(offset % size_of::<u64>() != 0);
     // SAFETY: By the caller's promise.
-    let caps = unsafe { InfoCaps::from_raw(caps) };
+    let mut caps = unsafe { Chain::from_raw(caps) };
     if let Ok(offset) = u32::try_from(offset) {
         info_cap::shift(caps.bytes(), offset);
     }
@@ -252,14 +255,15 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
     max_irq_type: c_int,
     data_size: *mut usize,
 ) -> c_int {
-    // SAFETY: By the caller's promise.
-    let hdr = unsafe { &*hdr };
-    let set = irqs::IrqSet {
-        argsz: hdr.argsz,
-        flags: hdr.flags,
-        index: hdr.index,
-        start: hdr.start,
-        count: hdr.count,
+    // SAFETY: By the caller's promise.  Each field is read once, and no reference is made.
+    let set = unsafe {
+        irqs::IrqSet {
+            argsz: (*hdr).argsz,
+            flags: (*hdr).flags,
+            index: (*hdr).index,
+            start: (*hdr).start,
+            count: (*hdr).count,
+        }
     };
     let result = irqs::data_size(set, num_irqs, max_irq_type);
     if let Err(irqs::Refused::Head) = result {
@@ -283,7 +287,7 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
 /// Called by drivers that keep the device from being closed for `'a`.
 unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
     // SAFETY: By the caller's promise.
-    unsafe { Access::borrow(&raw const (*device).iommufd_access) }
+    unsafe { Access::from_raw((*device).iommufd_access) }
 }
 
 /// # Safety
@@ -344,14 +348,12 @@ unsafe extern "C" fn vfio_dma_rw(
     len: usize,
     write: bool,
 ) -> c_int {
-    if data.is_null() {
-        return EINVAL.to_errno();
-    }
     // SAFETY: By the caller's promise.
-    let (vdev, access, data) = unsafe {
-        let data = core::slice::from_raw_parts_mut(data.cast::<u8>(), len);
-        (Device::from_raw(device), access(device), data)
+    let Some(data) = (unsafe { DriverBuffer::from_raw(data, len) }) else {
+        return EINVAL.to_errno();
     };
+    // SAFETY: By the caller's promise.
+    let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
     to_int(pages::rw(vdev, access, iova, data, write))
 }
 

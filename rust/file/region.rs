@@ -6,10 +6,7 @@
 
 use crate::{
     info_cap,
-    kapi::vfio::{
-        ops::{InfoCaps, RegionInfo},
-        Device, Open,
-    },
+    kapi::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
     uapi::region::{GetRegionInfo, Layout, FLAG_CAPS},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -28,9 +25,10 @@ pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
     let mut arg = GetRegionInfo::read(arg)?;
     let mut caps = InfoCaps::new();
     let mut info = RegionInfo::from(arg.info);
-    device.region_info(&mut info, &mut caps)?;
+    device.region_info(&mut info, &caps)?;
     arg.info = info.into();
 
+    let mut caps = caps.as_chain();
     let caps = caps.bytes();
     if !caps.is_empty() {
         let head = size_of::<Layout>();

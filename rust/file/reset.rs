@@ -122,11 +122,7 @@ fn is_owned_as(own: &SetLocked<'_>, other: &SetLocked<'_>) -> bool {
         let Some(bound) = own.iommufd_device() else {
             return false;
         };
-        let id = dev_id(
-            other.device(),
-            other.iommufd_device(),
-            Some(bound.ctx_ref()),
-        );
+        let id = dev_id(other.device(), other.iommufd_device(), Some(bound.ctx()));
         id.is_ok() || id == Err(ENOENT)
     }
     #[cfg(not(CONFIG_IOMMUFD))]

@@ -47,11 +47,14 @@ impl RangeTree {
             last,
             ..Node::default()
         };
+        let index = self.nodes.len();
         // INVARIANT: Within its capacity the vector does not move.
         self.nodes.push_within_capacity(node).map_err(|_| EINVAL)?;
-        if let Some(node) = self.nodes.last_mut() {
-            // SAFETY: The node is in no tree and lives as long as this one.
-            unsafe { bindings::interval_tree_insert(node, &mut self.root) };
+        // SAFETY: The node is in no tree and lives as long as this one.  No reference to a node is
+        // made, for the tree keeps pointers to all of them.
+        unsafe {
+            let node = self.nodes.as_mut_ptr().add(index);
+            bindings::interval_tree_insert(node, &mut self.root);
         }
         Ok(())
     }

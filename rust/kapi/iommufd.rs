@@ -2,6 +2,7 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
+use super::vfio::buffer::DriverBuffer;
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -119,10 +120,12 @@ impl Ctx {
     }
 }
 
-/// A device bound to an iommufd: DMA of its group belongs to that iommufd.  Unbound when dropped,
-/// with nothing attached any more.
+/// A device bound to an iommufd: `struct iommufd_device`.  DMA of its group belongs to that iommufd.
+///
+/// It is seen under the lock of the device's set, or where a driver keeps the device from being
+/// unbound; [`SetLocked`](super::vfio::SetLocked) makes and ends it.
 #[repr(transparent)]
-pub(crate) struct BoundDevice(NonNull<bindings::iommufd_device>);
+pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
 impl BoundDevice {
     /// Binds `dev`; also gives its id.
@@ -131,13 +134,42 @@ impl BoundDevice {
     ///
     /// `EINVAL` without coherent DMA; `EPERM` when the group is another's or interrupts are not
     /// isolated; `EBUSY`, `ENODEV`, `ENOMEM`.
-    pub(crate) fn bind(ctx: &Ctx, dev: &Device) -> Result<(Self, u32)> {
+    ///
+    /// # Safety
+    ///
+    /// The result is ended by [`unbind`](Self::unbind) while `dev` is there.
+    pub(super) unsafe fn bind(
+        ctx: &Ctx,
+        dev: &Device,
+    ) -> Result<(NonNull<bindings::iommufd_device>, u32)> {
         let mut id = 0;
         // SAFETY: `ctx` and `dev` are valid; iommufd takes the references that it needs.
         let raw = kernel::error::from_err_ptr(unsafe {
             bindings::iommufd_device_bind(ctx.as_raw(), super::device::as_raw(dev), &mut id)
         })?;
-        Ok((Self(NonNull::new(raw).ok_or(ENODEV)?), id))
+        Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
+    }
+
+    /// The end of [`bind`](Self::bind).
+    ///
+    /// # Safety
+    ///
+    /// `bind()` made it, nothing is attached to it, and nobody uses it any more.
+    pub(super) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
+        // SAFETY: By the caller's promise.
+        unsafe { bindings::iommufd_device_unbind(raw.as_ptr()) }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is NULL, or bound for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommufd_device) -> Option<&'a Self> {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { raw.cast::<Self>().as_ref() }
+    }
+
+    fn as_raw(&self) -> *mut bindings::iommufd_device {
+        self.0.get()
     }
 
     /// Attaches a page table or address space; the result is the id of the page table in use.
@@ -148,7 +180,7 @@ impl BoundDevice {
     pub(crate) fn attach(&self, pasid: u32, pt_id: u32) -> Result<u32> {
         let mut pt_id = pt_id;
         // SAFETY: `self` is bound.
-        to_result(unsafe { bindings::iommufd_device_attach(self.0.as_ptr(), pasid, &mut pt_id) })?;
+        to_result(unsafe { bindings::iommufd_device_attach(self.as_raw(), pasid, &mut pt_id) })?;
         Ok(pt_id)
     }
 
@@ -160,95 +192,59 @@ impl BoundDevice {
     pub(crate) fn replace(&self, pasid: u32, pt_id: u32) -> Result<u32> {
         let mut pt_id = pt_id;
         // SAFETY: `self` is bound.
-        to_result(unsafe { bindings::iommufd_device_replace(self.0.as_ptr(), pasid, &mut pt_id) })?;
+        to_result(unsafe { bindings::iommufd_device_replace(self.as_raw(), pasid, &mut pt_id) })?;
         Ok(pt_id)
     }
 
     /// Detaches what [`attach`](Self::attach) attached.
     pub(crate) fn detach(&self, pasid: u32) {
         // SAFETY: `self` is bound.
-        unsafe { bindings::iommufd_device_detach(self.0.as_ptr(), pasid) }
-    }
-
-    /// The iommufd; valid while `self` is bound.
-    pub(crate) fn ctx(&self) -> *mut bindings::iommufd_ctx {
-        // SAFETY: `self` is bound.
-        unsafe { bindings::iommufd_device_to_ictx(self.0.as_ptr()) }
+        unsafe { bindings::iommufd_device_detach(self.as_raw(), pasid) }
     }
 
     /// The iommufd.
-    pub(crate) fn ctx_ref(&self) -> &Ctx {
-        // SAFETY: It is valid while `self` is bound.
-        unsafe { Ctx::from_raw(self.ctx()) }
+    pub(crate) fn ctx(&self) -> &Ctx {
+        // SAFETY: `self` is bound, and keeps its iommufd for as long.
+        unsafe { Ctx::from_raw(bindings::iommufd_device_to_ictx(self.as_raw())) }
     }
 
     /// The id of the device in the iommufd, at least 1.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: `self` is bound.
-        unsafe { bindings::iommufd_device_to_id(self.0.as_ptr()) }
-    }
-
-    /// Borrows what a field of a C structure owns.
-    ///
-    /// # Safety
-    ///
-    /// The field is NULL or owns a bound device, and does not change for `'a`.
-    pub(crate) unsafe fn borrow<'a>(
-        field: *const *mut bindings::iommufd_device,
-    ) -> Option<&'a Self> {
-        // SAFETY: By the caller's promise; `Option<BoundDevice>` has the layout of the pointer.
-        unsafe { (*field.cast::<Option<Self>>()).as_ref() }
-    }
-
-    /// Stores into a field of a C structure, and gives what it owned before.
-    ///
-    /// # Safety
-    ///
-    /// The field is NULL or owns a bound device, and nobody else uses it now.
-    pub(crate) unsafe fn replace_in(
-        field: *mut *mut bindings::iommufd_device,
-        device: Option<Self>,
-    ) -> Option<Self> {
-        // SAFETY: By the caller's promise; `Option<BoundDevice>` has the layout of the pointer.
-        unsafe { core::ptr::replace(field.cast::<Option<Self>>(), device) }
+        unsafe { bindings::iommufd_device_to_id(self.as_raw()) }
     }
 }
 
-impl Drop for BoundDevice {
-    fn drop(&mut self) {
-        // SAFETY: `self` is bound; nobody uses it any more.
-        unsafe { bindings::iommufd_device_unbind(self.0.as_ptr()) }
-    }
-}
-
-/// Access of a driver to the memory of an address space, for a device that it emulates.  Gone, and
-/// with it all its pins, when dropped.
+/// Access of a driver to the memory of an address space, for a device that it emulates: `struct
+/// iommufd_access`.  It is seen as a [`BoundDevice`] is.
 #[repr(transparent)]
-pub(crate) struct Access(NonNull<bindings::iommufd_access>);
+pub(crate) struct Access(Opaque<bindings::iommufd_access>);
 
-/// What iommufd calls when user space takes memory away that may be pinned.
-static ACCESS_OPS: AccessOps = AccessOps(bindings::iommufd_access_ops {
-    _bitfield_align_1: [],
-    // `needs_pin_pages`, the only bit.
-    _bitfield_1: bindings::__BindgenBitfieldUnit::new([1]),
-    unmap: Some(unmap),
-});
-
-#[repr(transparent)]
-struct AccessOps(bindings::iommufd_access_ops);
-
-// SAFETY: iommufd only reads it.
-unsafe impl Sync for AccessOps {}
-
+/// What iommufd calls when user space takes memory away that may be pinned: `unmap` of the operations
+/// that C has (`vfio_access_ops`), for Rust cannot write its bit-field in a constant.
+///
 /// # Safety
 ///
-/// Called by iommufd with the device that the access was made for.
-unsafe extern "C" fn unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
-    // SAFETY: The access is destroyed before the device is closed.
-    let device: &super::vfio::Device = unsafe { super::vfio::Device::from_raw(data.cast()) };
+/// Called by iommufd with the device that an access was made for.
+#[no_mangle]
+unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
     // CAST: These widen, or nothing.
-    device.dma_unmap(iova as u64, length as u64);
+    let (iova, length) = (iova as u64, length as u64);
+    // SAFETY: By the promise of `create()` the device is there until the access is destroyed, which
+    // waits for this call.
+    unsafe {
+        super::vfio::Device::<super::vfio::Normal>::from_raw(data.cast()).dma_unmap(iova, length)
+    }
 }
+
+const _: () = {
+    // Both arms must have one type: the same signature.
+    let _ = if true {
+        bindings::vfio_access_unmap
+    } else {
+        vfio_access_unmap
+    };
+};
 
 impl Access {
     /// Makes an access for a device; also gives its id.
@@ -256,19 +252,48 @@ impl Access {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn create(ctx: &Ctx, device: &super::vfio::Device) -> Result<(Self, u32)> {
+    ///
+    /// # Safety
+    ///
+    /// The result is ended by [`destroy`](Self::destroy) while the device is there.
+    pub(super) unsafe fn create(
+        ctx: &Ctx,
+        device: &super::vfio::Device,
+    ) -> Result<(NonNull<bindings::iommufd_access>, u32)> {
         let mut id = 0;
-        // SAFETY: `ctx` is valid, the operations are static.  The device outlives the access,
-        // which is destroyed when it is unbound.
+        // SAFETY: `ctx` is valid, the operations are constant.  By the caller's promise the device
+        // outlives the access.
         let raw = kernel::error::from_err_ptr(unsafe {
             bindings::iommufd_access_create(
                 ctx.as_raw(),
-                &raw const ACCESS_OPS.0,
+                &raw const bindings::vfio_access_ops,
                 device.as_raw().cast(),
                 &mut id,
             )
         })?;
-        Ok((Self(NonNull::new(raw).ok_or(ENODEV)?), id))
+        Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
+    }
+
+    /// The end of [`create`](Self::create), and of all its pins.
+    ///
+    /// # Safety
+    ///
+    /// `create()` made it, and nobody uses it any more.
+    pub(super) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
+        // SAFETY: By the caller's promise.
+        unsafe { bindings::iommufd_access_destroy(raw.as_ptr()) }
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is NULL, or an access that is there for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommufd_access) -> Option<&'a Self> {
+        // SAFETY: By the caller's promise; the types have the same layout.
+        unsafe { raw.cast::<Self>().as_ref() }
+    }
+
+    fn as_raw(&self) -> *mut bindings::iommufd_access {
+        self.0.get()
     }
 
     /// Attaches an address space.
@@ -278,7 +303,7 @@ impl Access {
     /// `ENOENT` for an unknown id, `EINVAL`, `ENOMEM`.
     pub(crate) fn attach(&self, ioas_id: u32) -> Result {
         // SAFETY: `self` is valid.
-        to_result(unsafe { bindings::iommufd_access_attach(self.0.as_ptr(), ioas_id) })
+        to_result(unsafe { bindings::iommufd_access_attach(self.as_raw(), ioas_id) })
     }
 
     /// As [`attach`](Self::attach), in place of what is attached.
@@ -288,13 +313,13 @@ impl Access {
     /// As [`attach`](Self::attach); the old one stays then.
     pub(crate) fn replace(&self, ioas_id: u32) -> Result {
         // SAFETY: `self` is valid.
-        to_result(unsafe { bindings::iommufd_access_replace(self.0.as_ptr(), ioas_id) })
+        to_result(unsafe { bindings::iommufd_access_replace(self.as_raw(), ioas_id) })
     }
 
     /// Detaches the address space.
     pub(crate) fn detach(&self) {
         // SAFETY: `self` is valid.
-        unsafe { bindings::iommufd_access_detach(self.0.as_ptr()) }
+        unsafe { bindings::iommufd_access_detach(self.as_raw()) }
     }
 
     /// Pins `length` bytes from `iova` on, both multiples of a page.
@@ -316,7 +341,7 @@ impl Access {
         // SAFETY: `self` is valid; the rest by the caller's promise.
         to_result(unsafe {
             bindings::iommufd_access_pin_pages(
-                self.0.as_ptr(),
+                self.as_raw(),
                 iova,
                 length,
                 pages,
@@ -328,7 +353,7 @@ impl Access {
     /// Undoes a [`pin`](Self::pin) of the same range.
     pub(crate) fn unpin(&self, iova: usize, length: usize) {
         // SAFETY: `self` is valid; iommufd warns of a range that is not pinned.
-        unsafe { bindings::iommufd_access_unpin_pages(self.0.as_ptr(), iova, length) }
+        unsafe { bindings::iommufd_access_unpin_pages(self.as_raw(), iova, length) }
     }
 
     /// Copies between `data` and the memory at `iova`; `write` is towards the user.
@@ -336,52 +361,14 @@ impl Access {
     /// # Errors
     ///
     /// `ENOENT`, `EPERM`, `EINVAL`, `EFAULT`, `ENOMEM`.
-    pub(crate) fn rw(&self, iova: usize, data: &mut [u8], write: bool) -> Result {
+    pub(crate) fn rw(&self, iova: usize, data: DriverBuffer<'_>, write: bool) -> Result {
         let mut flags = if write { WRITE } else { 0 };
         if !super::sched::has_mm() {
             flags |= bindings::IOMMUFD_ACCESS_RW_KTHREAD;
         }
-        // SAFETY: `self` is valid, `data` a buffer of that length.
+        // SAFETY: `self` is valid; `data` by its type's invariants.
         to_result(unsafe {
-            bindings::iommufd_access_rw(
-                self.0.as_ptr(),
-                iova,
-                data.as_mut_ptr().cast(),
-                data.len(),
-                flags,
-            )
+            bindings::iommufd_access_rw(self.as_raw(), iova, data.as_ptr(), data.len(), flags)
         })
-    }
-
-    /// As [`BoundDevice::borrow`].
-    ///
-    /// # Safety
-    ///
-    /// The field is NULL or owns an access, and does not change for `'a`.
-    pub(crate) unsafe fn borrow<'a>(
-        field: *const *mut bindings::iommufd_access,
-    ) -> Option<&'a Self> {
-        // SAFETY: By the caller's promise; `Option<Access>` has the layout of the pointer.
-        unsafe { (*field.cast::<Option<Self>>()).as_ref() }
-    }
-
-    /// As [`BoundDevice::replace_in`].
-    ///
-    /// # Safety
-    ///
-    /// The field is NULL or owns an access, and nobody else uses it now.
-    pub(crate) unsafe fn replace_in(
-        field: *mut *mut bindings::iommufd_access,
-        access: Option<Self>,
-    ) -> Option<Self> {
-        // SAFETY: By the caller's promise; `Option<Access>` has the layout of the pointer.
-        unsafe { core::ptr::replace(field.cast::<Option<Self>>(), access) }
-    }
-}
-
-impl Drop for Access {
-    fn drop(&mut self) {
-        // SAFETY: `self` owns the access.
-        unsafe { bindings::iommufd_access_destroy(self.0.as_ptr()) }
     }
 }

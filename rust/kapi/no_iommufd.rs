@@ -3,7 +3,7 @@
 //! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
-use super::vfio::{Device, Registered, SetLocked};
+use super::vfio::{buffer::DriverBuffer, Device, Registered, SetLocked};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -62,10 +62,8 @@ pub(crate) enum Access {}
 impl Access {
     /// # Safety
     ///
-    /// The field is NULL.
-    pub(crate) unsafe fn borrow<'a>(
-        _field: *const *mut bindings::iommufd_access,
-    ) -> Option<&'a Self> {
+    /// None: there is none.
+    pub(crate) unsafe fn from_raw<'a>(_raw: *mut bindings::iommufd_access) -> Option<&'a Self> {
         None
     }
 
@@ -86,7 +84,7 @@ impl Access {
         match *self {}
     }
 
-    pub(crate) fn rw(&self, _iova: usize, _data: &mut [u8], _write: bool) -> Result {
+    pub(crate) fn rw(&self, _iova: usize, _data: DriverBuffer<'_>, _write: bool) -> Result {
         match *self {}
     }
 }

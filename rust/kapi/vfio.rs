@@ -17,7 +17,9 @@
 //!
 //! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
 
+pub(crate) mod buffer;
 pub(crate) mod debugfs;
+pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
 pub(crate) mod migration;
 pub(crate) mod ops;

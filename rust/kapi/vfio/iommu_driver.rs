@@ -3,7 +3,7 @@
 //! The modules that map memory for containers (`struct vfio_iommu_driver_ops`), as
 //! `vfio_iommu_type1.ko`.
 
-use super::Device;
+use super::{buffer::DriverBuffer, Device};
 use crate::{
     bindings,
     kapi::{callback_result, iommu::IommuGroup, module::ModuleRef},
@@ -244,10 +244,10 @@ impl Instance {
     /// # Errors
     ///
     /// `ENOTTY` when the IOMMU driver cannot; its own.
-    pub(crate) fn dma_rw(&self, iova: u64, data: &mut [u8], write: bool) -> Result {
+    pub(crate) fn dma_rw(&self, iova: u64, data: DriverBuffer<'_>, write: bool) -> Result {
         let rw = self.driver.ops().dma_rw.ok_or(ENOTTY)?;
-        // SAFETY: By the type's invariants; `data` is a buffer of that length.
-        callback_result(unsafe { rw(self.data, iova, data.as_mut_ptr().cast(), data.len(), write) })
+        // SAFETY: By the types' invariants.
+        callback_result(unsafe { rw(self.data, iova, data.as_ptr(), data.len(), write) })
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! A result that is not a negative errno is passed on as the driver gave it.
 
-use super::{Device, Open, Registered, RegistrationRef, SetLocked};
+use super::{info_caps::InfoCaps, Device, Open, Registered, RegistrationRef, SetLocked};
 use crate::{
     bindings,
     kapi::{callback_result, iommufd, uaccess::UserString},
@@ -52,10 +52,14 @@ impl<Ctx> Device<Ctx> {
     }
 
     /// Tells the driver that user space unmaps a range, in bytes.
+    ///
+    /// # Safety
+    ///
+    /// The device is bound, and stays so for the length of the call.
     #[cfg(CONFIG_IOMMUFD)]
-    pub(crate) fn dma_unmap(&self, iova: u64, length: u64) {
+    pub(in crate::kapi) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
         if let Some(unmap) = self.ops().dma_unmap {
-            // SAFETY: The device is bound: iommufd calls while the access is there.
+            // SAFETY: By the caller's promise.
             unsafe { unmap(self.as_raw(), iova, length) }
         }
     }
@@ -307,10 +311,10 @@ impl Device<Open> {
     /// # Errors
     ///
     /// `EINVAL` without such a callback; else the driver's.
-    pub(crate) fn region_info(&self, info: &mut RegionInfo, caps: &mut InfoCaps) -> Result {
+    pub(crate) fn region_info(&self, info: &mut RegionInfo, caps: &InfoCaps) -> Result {
         let get = self.ops().get_region_info_caps.ok_or(EINVAL)?;
         // SAFETY: The device is open; both structures are the caller's own.
-        callback_result(unsafe { get(self.as_raw(), &mut info.0, &mut caps.0) })
+        callback_result(unsafe { get(self.as_raw(), &mut info.0, caps.as_raw()) })
     }
 }
 
@@ -348,82 +352,6 @@ pub(crate) struct Closing<'a> {
 /// `struct vfio_region_info`.
 #[repr(transparent)]
 pub(crate) struct RegionInfo(pub(crate) bindings::vfio_region_info);
-
-/// `struct vfio_info_cap`: a buffer of capabilities that a driver fills; freed when dropped.
-///
-/// # Invariants
-///
-/// `buf` is NULL or was allocated by the kernel's `krealloc()` with `size` bytes.
-#[repr(transparent)]
-pub(crate) struct InfoCaps(bindings::vfio_info_cap);
-
-impl InfoCaps {
-    /// An empty one.
-    pub(crate) fn new() -> Self {
-        Self(bindings::vfio_info_cap::default())
-    }
-
-    /// The bytes of the chain.
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        match self.0.buf.is_null() {
-            true => &mut [],
-            // SAFETY: By the type's invariants.
-            false => unsafe { core::slice::from_raw_parts_mut(self.0.buf.cast(), self.0.size) },
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `ptr` satisfies the type's invariants and is the caller's for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::vfio_info_cap) -> &'a mut Self {
-        // SAFETY: By the caller's promise.
-        unsafe { &mut *ptr.cast() }
-    }
-
-    /// Makes room for `size` more bytes, all zero.  On failure the buffer is freed and empty.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn grow(&mut self, size: usize) -> Result {
-        let old = self.0.size;
-        let grown = old.checked_add(size).and_then(|new| {
-            // SAFETY: `buf` is NULL or allocated by the same function.
-            let buf = unsafe {
-                bindings::krealloc_node_align_noprof(
-                    self.0.buf.cast(),
-                    new,
-                    1,
-                    bindings::GFP_KERNEL,
-                    bindings::NUMA_NO_NODE,
-                )
-            };
-            (!buf.is_null()).then_some((buf, new))
-        });
-        let Some((buf, new)) = grown else {
-            self.free();
-            return Err(ENOMEM);
-        };
-        self.0.buf = buf.cast();
-        self.0.size = new;
-        if let Some(room) = self.bytes().get_mut(old..) {
-            room.fill(0);
-        }
-        Ok(())
-    }
-
-    fn free(&mut self) {
-        // SAFETY: By the type's invariants.
-        unsafe { bindings::kfree(self.0.buf.cast()) };
-        self.0 = bindings::vfio_info_cap::default();
-    }
-}
-
-impl Drop for InfoCaps {
-    fn drop(&mut self) {
-        self.free();
-    }
-}
 
 #[inline]
 fn int_result(ret: c_int) -> Result<c_int> {

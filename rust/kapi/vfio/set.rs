@@ -280,39 +280,69 @@ use crate::kapi::{ida::Ida, iommufd};
 impl SetLocked<'_> {
     /// Its object in the iommufd it is bound to.
     pub(crate) fn iommufd_device(&self) -> Option<&iommufd::BoundDevice> {
-        // SAFETY: Under the set's lock; not NULL only between `set_iommufd_device(Some(..))` and
-        // its replacement, for which the lock is taken exclusively (`&mut self`).
-        unsafe { iommufd::BoundDevice::borrow(&raw const (*self.device.as_raw()).iommufd_device) }
+        // SAFETY: Under the set's lock; what the field points to stays until `unbind_device()`, for
+        // which the lock is taken exclusively (`&mut self`).
+        unsafe { iommufd::BoundDevice::from_raw((*self.device.as_raw()).iommufd_device) }
     }
 
-    /// Stores the object, or takes it back.
-    pub(crate) fn set_iommufd_device(
-        &mut self,
-        device: Option<iommufd::BoundDevice>,
-    ) -> Option<iommufd::BoundDevice> {
+    /// Binds the device's parent to an iommufd, in the place of what it was bound to; the result is
+    /// its id there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BoundDevice::bind`](iommufd::BoundDevice::bind).
+    pub(crate) fn bind_device(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
+        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
+        // has its parent.
+        let (bound, id) = unsafe { iommufd::BoundDevice::bind(ctx, self.device.parent()) }?;
+        self.unbind_device();
         // SAFETY: Under the set's lock; the field owns what is stored in it.
+        unsafe { (*self.device.as_raw()).iommufd_device = bound.as_ptr() };
+        Ok(id)
+    }
+
+    /// The end of [`bind_device`](Self::bind_device).  Nothing bound is no error.
+    pub(crate) fn unbind_device(&mut self) {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
+        let field = unsafe { &raw mut (*self.device.as_raw()).iommufd_device };
+        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
         unsafe {
-            iommufd::BoundDevice::replace_in(
-                &raw mut (*self.device.as_raw()).iommufd_device,
-                device,
-            )
+            if let Some(bound) = NonNull::new(field.replace(core::ptr::null_mut())) {
+                iommufd::BoundDevice::unbind(bound);
+            }
         }
     }
 
     /// The access of an emulated device's driver to the iommufd it is bound to.
     pub(crate) fn iommufd_access(&self) -> Option<&iommufd::Access> {
         // SAFETY: As for `iommufd_device()`.
-        unsafe { iommufd::Access::borrow(&raw const (*self.device.as_raw()).iommufd_access) }
+        unsafe { iommufd::Access::from_raw((*self.device.as_raw()).iommufd_access) }
     }
 
-    /// Stores the access, or takes it back.
-    pub(crate) fn set_iommufd_access(
-        &mut self,
-        access: Option<iommufd::Access>,
-    ) -> Option<iommufd::Access> {
-        // SAFETY: As for `set_iommufd_device()`.
+    /// Makes the access, in the place of one that was; the result is its id in the iommufd.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Access::create`](iommufd::Access::create).
+    pub(crate) fn create_access(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
+        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
+        // has the device.
+        let (access, id) = unsafe { iommufd::Access::create(ctx, self.device) }?;
+        self.destroy_access();
+        // SAFETY: Under the set's lock; the field owns what is stored in it.
+        unsafe { (*self.device.as_raw()).iommufd_access = access.as_ptr() };
+        Ok(id)
+    }
+
+    /// The end of [`create_access`](Self::create_access).  No access is no error.
+    pub(crate) fn destroy_access(&mut self) {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
+        let field = unsafe { &raw mut (*self.device.as_raw()).iommufd_access };
+        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
         unsafe {
-            iommufd::Access::replace_in(&raw mut (*self.device.as_raw()).iommufd_access, access)
+            if let Some(access) = NonNull::new(field.replace(core::ptr::null_mut())) {
+                iommufd::Access::destroy(access);
+            }
         }
     }
 

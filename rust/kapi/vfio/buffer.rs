@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A driver's memory that is handed through.
+
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::prelude::*;
+
+/// A driver's buffer for a copy from or to the user's memory.  No slice: what is to be filled need not
+/// have been written before, and the driver may share it.
+///
+/// # Invariants
+///
+/// `len` bytes at `ptr` may be read and written for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct DriverBuffer<'a> {
+    ptr: NonNull<c_void>,
+    len: usize,
+    _owner: PhantomData<&'a [u8]>,
+}
+
+impl DriverBuffer<'_> {
+    /// None when `ptr` is NULL.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is NULL, or satisfies the type's invariants.
+    pub(crate) unsafe fn from_raw(ptr: *mut c_void, len: usize) -> Option<Self> {
+        Some(Self {
+            ptr: NonNull::new(ptr)?,
+            len,
+            _owner: PhantomData,
+        })
+    }
+
+    /// Whether there is nothing to copy.
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut c_void {
+        self.ptr.as_ptr()
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Buffers of capabilities (`struct vfio_info_cap`), which drivers and the core fill in turn.
+
+use crate::bindings;
+use core::{marker::PhantomData, ptr::NonNull};
+use kernel::{prelude::*, types::Opaque};
+
+/// A buffer of the core's own, which a driver fills; freed when dropped.
+///
+/// # Invariants
+///
+/// What [`Chain`] asks for.
+#[repr(transparent)]
+pub(crate) struct InfoCaps(Opaque<bindings::vfio_info_cap>);
+
+impl InfoCaps {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self(Opaque::new(bindings::vfio_info_cap::default()))
+    }
+
+    /// For the driver that fills it.
+    pub(super) fn as_raw(&self) -> *mut bindings::vfio_info_cap {
+        self.0.get()
+    }
+
+    /// The chain, while no driver is filling it.
+    pub(crate) fn as_chain(&mut self) -> Chain<'_> {
+        // SAFETY: By the type's invariants; `self` is borrowed exclusively.
+        unsafe { Chain::from_raw(self.as_raw()) }
+    }
+}
+
+impl Drop for InfoCaps {
+    fn drop(&mut self) {
+        self.as_chain().free();
+    }
+}
+
+/// The chain of capabilities in a buffer, of the core's or of a driver's.  No reference to the structure
+/// is made: the driver has pointers to it.
+///
+/// # Invariants
+///
+/// The structure is valid and nobody else's for `'a`.  Its `buf` is NULL or was allocated by the
+/// kernel's `krealloc()` with `size` bytes.
+pub(crate) struct Chain<'a>(
+    NonNull<bindings::vfio_info_cap>,
+    PhantomData<&'a mut InfoCaps>,
+);
+
+impl<'a> Chain<'a> {
+    /// # Safety
+    ///
+    /// `ptr` satisfies the type's invariants.
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_info_cap) -> Self {
+        // SAFETY: By the caller's promise not NULL.
+        Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
+    }
+
+    fn size(&self) -> usize {
+        // SAFETY: By the type's invariants.
+        unsafe { (*self.0.as_ptr()).size }
+    }
+
+    fn buf(&self) -> *mut c_void {
+        // SAFETY: By the type's invariants.
+        unsafe { (*self.0.as_ptr()).buf.cast() }
+    }
+
+    fn set(&mut self, buf: *mut c_void, size: usize) {
+        // SAFETY: By the type's invariants.
+        unsafe {
+            (*self.0.as_ptr()).buf = buf.cast();
+            (*self.0.as_ptr()).size = size;
+        }
+    }
+
+    /// The bytes of the chain.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        match self.buf() {
+            buf if buf.is_null() => &mut [],
+            // SAFETY: By the type's invariants.
+            buf => unsafe { core::slice::from_raw_parts_mut(buf.cast(), self.size()) },
+        }
+    }
+
+    /// The bytes from `at` on, for a driver that fills them in.  None beyond the end.
+    pub(crate) fn room(mut self, at: usize) -> Option<*mut u8> {
+        Some(self.bytes().get_mut(at..)?.as_mut_ptr())
+    }
+
+    /// Makes room for `size` more bytes, all zero.  On failure the buffer is freed and empty.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn grow(&mut self, size: usize) -> Result {
+        let old = self.size();
+        let grown = old.checked_add(size).and_then(|new| {
+            // SAFETY: `buf` is NULL or allocated by the same function.
+            let buf = unsafe {
+                bindings::krealloc_node_align_noprof(
+                    self.buf(),
+                    new,
+                    1,
+                    bindings::GFP_KERNEL,
+                    bindings::NUMA_NO_NODE,
+                )
+            };
+            (!buf.is_null()).then_some((buf, new))
+        });
+        let Some((buf, new)) = grown else {
+            self.free();
+            return Err(ENOMEM);
+        };
+        // SAFETY: The buffer has `new` bytes, of which the last have not been written.
+        unsafe { buf.cast::<u8>().add(old).write_bytes(0, size) };
+        self.set(buf, new);
+        Ok(())
+    }
+
+    fn free(&mut self) {
+        // SAFETY: By the type's invariants.
+        unsafe { bindings::kfree(self.buf()) };
+        self.set(core::ptr::null_mut(), 0);
+    }
+}
