@@ -11,38 +11,29 @@ use crate::{
     device::{holders::RefsLine, State},
     kapi::{
         debugfs::{self, Dir, DirOf},
-        vfio::{debugfs::Show, Device, Owner, Registered},
+        vfio::{debugfs::Show, Added, Device, Registered},
     },
     migration,
 };
-use kernel::{prelude::*, seq_file::SeqFile, seq_print};
+use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 
-/// The folder of a device and what is in it, until it is dropped.  Drivers add to it.
-pub(crate) struct DeviceDir(DirOf<State>);
-
-impl DeviceDir {
-    /// Makes the folder below `root`, with the files of migration for a device that can migrate.
-    pub(crate) fn new(device: &Owner<'_>, root: &Dir) -> Self {
-        let dir = Self::with_holders(device, root);
-        if device.has_migration() {
-            let migration = dir.0.subdir(c"migration");
-            device.add_debug_file::<MigrationState>(c"state", &migration);
-            device.add_debug_file::<MigrationFeatures>(c"features", &migration);
-        }
-        dir
+/// Makes the folder of a device below `root`, with the files of migration if it can migrate.  Drivers
+/// add to it.
+pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
+    let dir = with_holders(device, root);
+    device.show_in(dir);
+    if let Some(root) = device.debug_root().filter(|_| device.has_migration()) {
+        let migration = root.folder().subdir(c"migration");
+        migration.add_file::<MigrationState>(c"state");
+        migration.add_file::<MigrationFeatures>(c"features");
     }
+}
 
-    /// Makes the folder with the one file that does not need the device.
-    pub(crate) fn with_holders(device: &Device, root: &Dir) -> Self {
-        let dir = DirOf::new(device.parent().name(), root, device.state().into());
-        dir.add_file::<Holders>(c"holders");
-        Self(dir)
-    }
-
-    /// The folder.
-    pub(crate) fn dir(&self) -> &Dir {
-        &self.0
-    }
+/// Makes the folder with the one file that does not need the device.
+pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
+    let dir = DirOf::below(root, device.parent().name(), device.state().into());
+    dir.add_file::<Holders>(c"holders");
+    dir
 }
 
 /// `holders`: who has the device's files, and what its driver holds.

@@ -23,7 +23,6 @@ pub(crate) mod sets;
 
 use crate::{
     container::ContainerAccess,
-    debugfs::DeviceDir,
     group::{Group, Membership},
     kapi::{
         cdev::{Cdev, CharRegion},
@@ -32,8 +31,7 @@ use crate::{
         ratelimit::RateLimit,
         roll::Roll,
         vfio::{
-            set::SetProtected, severable::Epoch, DeviceMemory, NewDevice, RegistrationRef,
-            Severable,
+            set::SetProtected, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
         },
     },
     minors::Minors,
@@ -100,10 +98,9 @@ impl Link {
 
 /// What a registration holds, undone by unregistration.
 struct Registration {
-    first: RegistrationRef,
+    added: Added,
     /// None for a device without a node.
     cdev: Option<Cdev<State>>,
-    debugfs: Option<DeviceDir>,
 }
 
 /// The core's own state of a device.  The device and every file of it share it; files may keep it
@@ -318,25 +315,26 @@ impl Drop for Number {
 /// # Errors
 ///
 /// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
-pub(crate) fn make(memory: DeviceMemory) -> Result<NewDevice> {
+pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let number = Number::take()?;
     let minor = number.minor;
     let state = State::new(number, PseudoInode::new()?, BoundProcesses::new()?);
     let state = Arc::pin_init(state, GFP_KERNEL)?;
-    let mut device = memory.into_device(minor, state);
-    if let Err(e) = device.driver_init() {
-        sets::release(device.as_device());
-        return Err(e);
-    }
+    let device = memory.into_device(minor, state);
+    let device = device.driver_init().map_err(|(mut device, e)| {
+        sets::release(device.leave_set());
+        e
+    })?;
     Ok(device)
 }
 
 /// The end of a device: its last reference is gone.
 ///
 /// Order: the set, the number, the driver's `release`, the inode, the memory.
-pub(crate) fn release(mut device: NewDevice) {
-    sets::release(device.as_device());
-    let state = device.as_device().state();
+pub(crate) fn release(mut device: InitialisedDevice) {
+    sets::release(device.leave_set());
+    let state = device.state();
     state.number.leave_to_files(!state.holders.is_empty());
-    device.driver_release();
+    // Calls the driver's `release`.
+    drop(device);
 }

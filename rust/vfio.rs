@@ -186,7 +186,7 @@ fn device_nodes() -> Result<device::Devices> {
         false => None,
     };
     let debugfs = match cfg!(CONFIG_VFIO_DEBUGFS) {
-        true => Some(Arc::new(Dir::new(c"vfio", None), GFP_KERNEL)?),
+        true => Some(Arc::new(Dir::new(c"vfio"), GFP_KERNEL)?),
         false => None,
     };
     Ok(device::Devices::new(region, debugfs))

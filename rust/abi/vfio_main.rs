@@ -19,7 +19,7 @@ use crate::{
         to_int,
         vfio::{
             buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
-            NewDevice, Owner, RegistrationRef,
+            InitialisedDevice, Owner, RegistrationRef,
         },
     },
     migration,
@@ -78,7 +78,8 @@ unsafe extern "C" fn _vfio_alloc_device(
     // SAFETY: By the caller's promise.
     let memory = unsafe { DeviceMemory::alloc(size, dev, ops) };
     match memory.and_then(device::make) {
-        Ok(new) => new.initialise(&DEVICE_CLASS, device_release),
+        // SAFETY: `device_release()` takes it back.
+        Ok(new) => unsafe { new.into_counted(&DEVICE_CLASS, device_release) },
         Err(e) => e.to_ptr(),
     }
 }
@@ -88,7 +89,7 @@ unsafe extern "C" fn _vfio_alloc_device(
 /// Called by the driver core with the class device of a device, whose last reference is gone.
 unsafe extern "C" fn device_release(dev: *mut bindings::device) {
     // SAFETY: By the caller's promise; this is the `release` of such devices and no others.
-    device::release(unsafe { NewDevice::from_released(from_class_device(dev)) });
+    device::release(unsafe { InitialisedDevice::from_released(from_class_device(dev)) });
 }
 
 /// # Safety
@@ -98,7 +99,7 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
     let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(&owner, Kind::Physical))
+    to_int(registration::register(owner, Kind::Physical))
 }
 
 /// # Safety
@@ -108,7 +109,7 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
     let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(&owner, Kind::Emulated))
+    to_int(registration::register(owner, Kind::Emulated))
 }
 
 /// # Safety
@@ -117,20 +118,21 @@ unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfi
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    registration::unregister(&unsafe { Owner::from_raw(device) })
+    registration::unregister(unsafe { Owner::from_raw(device) })
 }
 
 /// # Safety
 ///
-/// Called by drivers with a device they have not registered yet; `set_id` is only compared.
+/// Called by drivers with a device they own, have not registered yet and assign no set elsewhere;
+/// `set_id` is only compared.
 #[no_mangle]
 unsafe extern "C" fn vfio_assign_device_set(
     device: *mut bindings::vfio_device,
     set_id: *mut c_void,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let device = unsafe { Device::from_raw(device) };
-    to_int(sets::assign(device, set_id.addr()))
+    let mut owner = unsafe { Owner::from_raw(device) };
+    to_int(sets::assign(&mut owner, set_id.addr()))
 }
 
 /// # Safety

@@ -10,7 +10,7 @@
 
 use super::{sets, Link, Registration, State, DEVICES};
 use crate::{
-    debugfs::DeviceDir,
+    debugfs,
     group::{Backing, Group},
     kapi::{
         cdev::{Cdev, DevT},
@@ -21,7 +21,10 @@ use crate::{
         module::enable_unsafe_noiommu_mode,
         panic,
         sched::TaskId,
-        vfio::{Device, Owner, RegistrationRef},
+        vfio::{
+            registering::{Draining, Ready, Started},
+            Device, Owner,
+        },
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
@@ -45,81 +48,83 @@ pub(crate) enum Kind {
 /// `EINVAL` when the driver lacks callbacks that iommufd needs, when a physical device has no IOMMU
 /// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
 /// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
-pub(crate) fn register(device: &Owner<'_>, kind: Kind) -> Result {
-    if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!device.has_iommufd_ops()) {
+pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
+    if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!owner.has_iommufd_ops()) {
         return Err(EINVAL);
     }
-    if !device.has_set() {
-        sets::assign(device, device.as_raw().addr())?;
+    if !owner.has_set() {
+        let own = owner.as_raw().addr();
+        sets::assign(&mut owner, own)?;
     }
 
     let backing = match kind {
         // The parameter may change at any time: this registration goes by one look at it.
-        Kind::Physical => Backing::of_physical(device.parent(), enable_unsafe_noiommu_mode())?,
+        Kind::Physical => Backing::of_physical(owner.parent(), enable_unsafe_noiommu_mode())?,
         Kind::Emulated => Backing::Emulated,
     };
     let noiommu = backing.is_noiommu();
-    let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(device.parent());
+    let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(owner.parent());
 
     // It refuses a device that is registered already, of which nothing has been changed so far.
-    let membership = Group::join(device.parent(), backing)?;
+    let membership = Group::join(owner.parent(), backing)?;
+    let mut device = owner.ready().ok_or(EINVAL)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
+    let index = device.state().index();
     device.set_noiommu(noiommu_cdev);
-    device.set_name(prefix, device.state().index())?;
+    device.set_name(prefix, index)?;
     if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
     // It leads to a device that is not there yet.
-    let (devt, cdev) = make_node(device, has_node)?;
+    let (devt, cdev) = make_node(&device, has_node)?;
     let key = group.add(device.state().into())?;
     if noiommu {
-        taint(device, noiommu_cdev);
+        taint(&device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let first = publish(device, Link { group, key });
-    if let Err(e) = device.add(devt) {
-        // Somebody may have opened it by its number already.
-        retract(device, cdev);
-        end(device, first);
-        return Err(e);
-    }
+    let (owner, started) = publish(device, Link { group, key });
+    let mut added = match started.add(devt) {
+        Ok(added) => added,
+        Err((started, e)) => {
+            // Somebody may have opened it by its number already.
+            retract(&owner, cdev);
+            end(&owner, started);
+            return Err(e);
+        }
+    };
 
-    let debugfs = debugfs_root().map(|root| DeviceDir::new(device, &root));
-    device.set_debug_root(debugfs.as_ref().map(DeviceDir::dir));
-    *device.state().registration.lock() = Some(Registration {
-        first,
-        cdev,
-        debugfs,
-    });
+    if let Some(root) = debugfs_root() {
+        debugfs::show(&mut added, root);
+    }
+    *owner.state().registration.lock() = Some(Registration { added, cdev });
     Ok(())
 }
 
 /// Ends a registration: returns when nobody has the device open any more.
-pub(crate) fn unregister(device: &Owner<'_>) {
-    let Some(registration) = device.state().registration.lock().take() else {
+pub(crate) fn unregister(owner: Owner<'_>) {
+    let Some(registration) = owner.state().registration.lock().take() else {
         return;
     };
-    retract(device, registration.cdev);
-    // Before the class device goes: some entries hang on its managed resources.
-    device.set_debug_root(None);
-    drop(registration.debugfs);
-    device.del();
-    end(device, registration.first);
+    retract(&owner, registration.cdev);
+    let started = registration.added.remove();
+    end(&owner, started);
 }
 
 /// Waits for everybody who has the device open, and ends its place in its group.
-fn end(device: &Owner<'_>, first: RegistrationRef) {
-    drop(first);
-    if !device.drained().try_wait() {
+fn end(owner: &Owner<'_>, started: Started) {
+    let Some(mut draining) = started.end(owner) else {
+        return;
+    };
+    if !draining.try_wait() {
         // The folder has gone with the class device; who is waited for is still to be seen.
         let root = debugfs_root();
-        let _holders = root.map(|root| DeviceDir::with_holders(device, &root));
-        drain(device);
+        let _holders = root.map(|root| debugfs::with_holders(owner, root));
+        drain(&mut draining);
     }
     // Last, and without the lock: this may take the group away.
-    let membership = device.state().membership.lock().take();
+    let membership = owner.state().membership.lock().take();
     drop(membership);
 }
 
@@ -155,10 +160,10 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 }
 
 /// Lets files reach the device, and references on its registration be taken.
-fn publish(device: &Owner<'_>, link: Link) -> RegistrationRef {
-    let first = device.start_registration();
-    device.connect(link);
-    first
+fn publish(device: Ready<'_>, link: Link) -> (Owner<'_>, Started) {
+    let (owner, started) = device.start();
+    started.connect(link);
+    (owner, started)
 }
 
 /// The counterpart of [`make_node`] and [`publish`]: no more opens, and files that are not bound lose
@@ -178,7 +183,7 @@ fn debugfs_root() -> Option<Arc<Dir>> {
 /// every 10 seconds to make its user let go.
 ///
 /// Interruptible until the first signal, which brings a message: what waits and for whom.
-fn drain(device: &Device) {
+fn drain(device: &mut Draining<'_>) {
     let period = msecs_to_jiffies(REQUEST_PERIOD);
     let mut interrupted = false;
     let mut count = 0u32;
@@ -186,8 +191,8 @@ fn drain(device: &Device) {
         device.request(count);
         count = count.wrapping_add(1);
         let wait = match interrupted {
-            true => device.drained().wait_timeout(period),
-            false => device.drained().wait_interruptible_timeout(period),
+            true => device.wait_timeout(period),
+            false => device.wait_interruptible_timeout(period),
         };
         match wait {
             Wait::Done => return,

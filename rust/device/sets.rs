@@ -8,8 +8,8 @@
 //! the length of a device reset.
 
 use crate::kapi::vfio::{
-    set::{self, DevSet},
-    Device,
+    set::{DevSet, Left},
+    Owner,
 };
 use kernel::{
     prelude::*,
@@ -27,36 +27,36 @@ global_lock! {
 /// # Errors
 ///
 /// `EINVAL` for the key 0 and for a device that is in a set; `ENOMEM`.
-pub(crate) fn assign(device: &Device, id: usize) -> Result {
+pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
     if kernel::warn_on!(id == 0) || kernel::warn_on!(device.has_set()) {
         return Err(EINVAL);
     }
+    let device = device.unassigned().ok_or(EINVAL)?;
     let reservation = RBTreeNodeReservation::new(GFP_KERNEL)?;
-    {
+    let joined = {
         let mut table = SETS.lock();
         let sets = table.as_mut().ok_or(ENODEV)?;
-        match sets.get(&id) {
+        match sets.get_mut(&id) {
             Some(set) => set.join(device),
             None => {
-                let set = DevSet::new(id)?;
-                set.join(device);
+                let mut set = DevSet::new(id)?;
+                let joined = set.join(device);
                 sets.insert(reservation.into_node(id, set));
+                joined
             }
         }
-    }
-    set::enter(device);
+    };
+    joined.enter();
     Ok(())
 }
 
-/// Takes `device` out of its set, if it is in one.
-pub(super) fn release(device: &Device) {
-    let Some(id) = set::id_of(device) else {
-        return;
-    };
-    set::leave(device);
+/// The end of a membership, if there was one.
+pub(super) fn release(left: Option<Left>) {
+    let Some(left) = left else { return };
     let mut table = SETS.lock();
     let Some(sets) = table.as_mut() else { return };
-    if sets.get(&id).is_some_and(DevSet::part) {
+    let id = left.id();
+    if sets.get_mut(&id).is_some_and(|set| set.part(left)) {
         sets.remove(&id);
     }
 }

@@ -7,7 +7,7 @@
 
 use super::cdev::FileOperations;
 use crate::bindings;
-use core::{mem::ManuallyDrop, ops::Deref};
+use core::{marker::PhantomData, ops::Deref};
 use kernel::{module::this_module, prelude::*, seq_file::SeqFile, sync::Arc};
 
 const READ_ONLY: bindings::umode_t = 0o444;
@@ -16,7 +16,11 @@ const READ_ONLY: bindings::umode_t = 0o444;
 ///
 /// Failure to make one is, by debugfs's own rules, not looked at: the pointer may be an `ERR_PTR`,
 /// which every function of debugfs takes and ignores.
-pub(crate) struct Dir(*mut bindings::dentry);
+pub(crate) struct Dir {
+    dentry: *mut bindings::dentry,
+    /// Goes later: what is in it would go with it.
+    _parent: Option<Arc<Dir>>,
+}
 
 // SAFETY: debugfs does its own locking.
 unsafe impl Send for Dir {}
@@ -24,27 +28,67 @@ unsafe impl Send for Dir {}
 unsafe impl Sync for Dir {}
 
 impl Dir {
-    /// Makes `name` below `parent`, or at debugfs's top.
-    pub(crate) fn new(name: &CStr, parent: Option<&Dir>) -> Self {
-        let parent = parent.map_or(core::ptr::null_mut(), |p| p.0);
-        // SAFETY: `name` is a string, `parent` NULL or the result of the same function.
-        Self(unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) })
+    /// Makes `name` at debugfs's top.
+    pub(crate) fn new(name: &CStr) -> Self {
+        // SAFETY: NULL stands for the top.
+        let dentry = unsafe { create_dir(name, core::ptr::null_mut()) };
+        Self {
+            dentry,
+            _parent: None,
+        }
     }
 
-    /// Makes a folder that goes with this one.
-    pub(crate) fn subdir(&self, name: &CStr) -> ManuallyDrop<Self> {
-        ManuallyDrop::new(Self::new(name, Some(self)))
+    /// Makes `name` below `parent`.
+    pub(crate) fn below(parent: Arc<Dir>, name: &CStr) -> Self {
+        Self {
+            dentry: parent.folder().subdir(name).dentry,
+            _parent: Some(parent),
+        }
     }
 
-    pub(crate) fn as_raw(&self) -> *mut bindings::dentry {
-        self.0
+    /// The folder, to put something into it.
+    pub(crate) fn folder(&self) -> Folder<'_> {
+        Folder {
+            dentry: self.dentry,
+            _root: PhantomData,
+        }
     }
 }
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: `self` owns the folder.
-        unsafe { bindings::vfio_helper_debugfs_remove(self.0) }
+        // SAFETY: `self` owns the folder, and its parent is still there.
+        unsafe { bindings::vfio_helper_debugfs_remove(self.dentry) }
+    }
+}
+
+/// # Safety
+///
+/// `parent` is NULL or a folder, or the `ERR_PTR` that was to be one.
+unsafe fn create_dir(name: &CStr, parent: *mut bindings::dentry) -> *mut bindings::dentry {
+    // SAFETY: By the caller's promise; the name is copied.
+    unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) }
+}
+
+/// A folder that somebody else's drop removes, which the lifetime is the limit of.
+#[derive(Clone, Copy)]
+pub(crate) struct Folder<'a> {
+    dentry: *mut bindings::dentry,
+    _root: PhantomData<&'a Dir>,
+}
+
+impl<'a> Folder<'a> {
+    /// Makes a folder that goes with this one.
+    pub(crate) fn subdir(self, name: &CStr) -> Folder<'a> {
+        Folder {
+            // SAFETY: The folder is there for `'a`.
+            dentry: unsafe { create_dir(name, self.dentry) },
+            _root: PhantomData,
+        }
+    }
+
+    pub(crate) fn as_raw(self) -> *mut bindings::dentry {
+        self.dentry
     }
 }
 
@@ -70,10 +114,10 @@ impl<T> Deref for DirOf<T> {
 }
 
 impl<T: Send + Sync> DirOf<T> {
-    /// As [`Dir::new`].
-    pub(crate) fn new(name: &CStr, parent: &Dir, about: Arc<T>) -> Self {
+    /// As [`Dir::below`].
+    pub(crate) fn below(parent: Arc<Dir>, name: &CStr, about: Arc<T>) -> Self {
         Self {
-            dir: Dir::new(name, Some(parent)),
+            dir: Dir::below(parent, name),
             about,
         }
     }
@@ -86,7 +130,7 @@ impl<T: Send + Sync> DirOf<T> {
             bindings::vfio_helper_debugfs_create_file(
                 name.as_char_ptr(),
                 READ_ONLY,
-                self.dir.0,
+                self.dir.dentry,
                 Arc::as_ptr(&self.about).cast_mut().cast(),
                 Files::<T, S>::FOPS.as_raw(),
             );
@@ -95,7 +139,7 @@ impl<T: Send + Sync> DirOf<T> {
 }
 
 /// The operations of files that show `T` by `S`.
-struct Files<T, S>(core::marker::PhantomData<(T, S)>);
+struct Files<T, S>(PhantomData<(T, S)>);
 
 impl<T, S: Show<T>> Files<T, S> {
     const FOPS: &'static FileOperations = {

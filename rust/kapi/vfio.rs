@@ -23,6 +23,7 @@ pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
 pub(crate) mod migration;
 pub(crate) mod ops;
+pub(crate) mod registering;
 pub(crate) mod set;
 pub(crate) mod severable;
 
@@ -35,6 +36,7 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
+pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
@@ -46,7 +48,7 @@ type FirstOpen = crate::device::open::FirstOpen;
 
 /// The device exists.
 pub(crate) struct Normal;
-/// Its registration is held.
+/// Its registration is held.  It is in a set, then.
 pub(crate) struct Registered;
 /// It is open and the caller has access.
 pub(crate) struct Open;
@@ -120,105 +122,16 @@ impl<Ctx> Device<Ctx> {
         unsafe { &raw mut (*self.as_raw()).refcount }
     }
 
+    /// How many references on the registration there are.
+    fn registrations(&self) -> c_int {
+        // SAFETY: A whole value is read.
+        unsafe { (&raw const (*self.refcount()).refs.counter).read_volatile() }
+    }
+
     /// Completed when the last registration reference is gone.
-    pub(crate) fn drained(&self) -> &Completion {
+    fn drained(&self) -> &Completion {
         // SAFETY: Initialised at allocation; lives as long as `self`.
         unsafe { Completion::from_raw(&raw mut (*self.as_raw()).comp) }
-    }
-}
-
-impl Device {
-    /// Whether the device is in a set.
-    pub(crate) fn has_set(&self) -> bool {
-        // SAFETY: The driver does not assign a set and register at the same time.
-        !unsafe { (*self.as_raw()).dev_set }.is_null()
-    }
-}
-
-/// Proof that the driver is registering its device, or unregistering it, in this very call: what
-/// belongs to registration is nobody else's.
-pub(crate) struct Owner<'a>(&'a Device);
-
-impl Deref for Owner<'_> {
-    type Target = Device;
-
-    fn deref(&self) -> &Device {
-        self.0
-    }
-}
-
-impl<'a> Owner<'a> {
-    /// # Safety
-    ///
-    /// As for [`Device::from_raw`]; and for `'a` no other task registers or unregisters the
-    /// device, which the caller does not let go either.
-    pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_device) -> Self {
-        // SAFETY: By the caller's promise.
-        Self(unsafe { Device::from_raw(ptr) })
-    }
-
-    /// Marks the device as one without an IOMMU.  Before anybody can open it, hence without a
-    /// lock.
-    pub(crate) fn set_noiommu(&self, noiommu: bool) {
-        // SAFETY: The device is not open: nobody else writes this byte.
-        unsafe { bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into()) }
-    }
-
-    /// Names the class device.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn set_name(&self, prefix: &CStr, index: u32) -> Result {
-        // SAFETY: The class device is initialised and not yet added; the format matches.
-        kernel::error::to_result(unsafe {
-            bindings::dev_set_name(
-                &raw mut (*self.as_raw()).device,
-                c"%svfio%u".as_char_ptr(),
-                prefix.as_char_ptr(),
-                index,
-            )
-        })
-    }
-
-    /// Adds the class device: sysfs, the node in `/dev` if `devt` is not 0, the uevent.
-    ///
-    /// # Errors
-    ///
-    /// Those of `device_add()`.
-    pub(crate) fn add(&self, devt: bindings::dev_t) -> Result {
-        // SAFETY: The class device is initialised and named; the driver core refuses to add one
-        // twice.
-        kernel::error::to_result(unsafe {
-            (*self.as_raw()).device.devt = devt;
-            bindings::device_add(&raw mut (*self.as_raw()).device)
-        })
-    }
-
-    /// Removes what [`add`](Self::add) added.
-    pub(crate) fn del(&self) {
-        // SAFETY: The class device was added; its registration is being taken back.
-        unsafe { bindings::device_del(&raw mut (*self.as_raw()).device) }
-    }
-
-    /// Where drivers put their own files in debugfs.
-    pub(crate) fn set_debug_root(&self, dir: Option<&super::debugfs::Dir>) {
-        let dentry = dir.map_or(core::ptr::null_mut(), |d| d.as_raw());
-        // SAFETY: Written by registration and unregistration alone.
-        unsafe { (*self.as_raw()).debug_root = dentry }
-    }
-
-    /// Links the device's files to it.
-    pub(crate) fn connect(&self, link: Link) {
-        // SAFETY: The link is this device's own.
-        unsafe { self.state().link().connect(self, link) }
-    }
-
-    /// Lets references on the registration be taken; the result is the first.
-    pub(crate) fn start_registration(&self) -> RegistrationRef {
-        // SAFETY: The device is not registered, so the count is 0 and nobody else touches it.
-        unsafe { bindings::refcount_set(self.refcount(), 1) };
-        RegistrationRef(NonNull::from(self.0))
     }
 }
 
@@ -226,7 +139,7 @@ impl<'a> Owner<'a> {
 ///
 /// # Invariants
 ///
-/// Owns one count of `refcount`.
+/// Owns one count of `refcount`, which [`Ready::start`](registering::Ready::start) began.
 pub(crate) struct RegistrationRef(NonNull<Device>);
 
 // SAFETY: The count is atomic and `Device` may be used by any task.
@@ -334,12 +247,12 @@ impl Drop for DeviceMemory {
     }
 }
 
-/// A device before it is a counted object, and after.  Its end when dropped;
-/// [`initialise`](Self::initialise) turns it into a counted object.
+/// A device whose driver does not know it: not yet, or not any more.  Freed when dropped, its state
+/// with it.
 ///
 /// # Invariants
 ///
-/// The memory has a state.
+/// The memory has a state, and is nobody else's.
 pub(crate) struct NewDevice(DeviceMemory);
 
 impl NewDevice {
@@ -347,26 +260,46 @@ impl NewDevice {
     ///
     /// # Errors
     ///
-    /// The driver's.
-    pub(crate) fn driver_init(&mut self) -> Result {
+    /// The driver's; the device comes back.
+    pub(crate) fn driver_init(self) -> Result<InitialisedDevice, (Self, Error)> {
         let raw = self.0 .0.as_ptr();
         // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
-        unsafe {
+        let result = unsafe {
             match (*(*raw).ops).init {
                 Some(init) => super::callback_result(init(raw)),
                 None => Ok(()),
             }
+        };
+        match result {
+            Ok(()) => Ok(InitialisedDevice(self)),
+            Err(e) => Err((self, e)),
         }
     }
 
+    /// Takes it out of its set, if it is in one.
+    pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
+        // SAFETY: The memory is ours, so nobody assigns it a set now.
+        unsafe { set::leave(self.0 .0.as_ptr()) }
+    }
+}
+
+/// A device whose driver's `init` has run and whose `release` has not, and which is no counted object:
+/// not yet, or not any more.  When dropped the driver's `release` runs, and the device is freed.
+pub(crate) struct InitialisedDevice(NewDevice);
+
+impl InitialisedDevice {
     /// Makes it a counted object of `class` that `release` frees, and gives its one reference
     /// to the caller.
-    pub(crate) fn initialise(
+    ///
+    /// # Safety
+    ///
+    /// `release` calls [`from_released`](Self::from_released).
+    pub(crate) unsafe fn into_counted(
         self,
         class: &'static super::class::Class,
         release: unsafe extern "C" fn(*mut bindings::device),
     ) -> *mut bindings::vfio_device {
-        let raw = self.0 .0.as_ptr();
+        let raw = self.0 .0 .0.as_ptr();
         core::mem::forget(self);
         // SAFETY: The device is ours; everything that `release` needs has been set.
         unsafe {
@@ -381,24 +314,34 @@ impl NewDevice {
 
     /// # Safety
     ///
-    /// `ptr` came from [`initialise`](Self::initialise), its last reference is gone, and it is
+    /// `ptr` came from [`into_counted`](Self::into_counted), its last reference is gone, and it is
     /// handed over: this is called once, by its `release`.
     pub(crate) unsafe fn from_released(ptr: *mut bindings::vfio_device) -> Self {
         // SAFETY: By the caller's promise not NULL.
-        Self(DeviceMemory(unsafe { NonNull::new_unchecked(ptr) }))
+        Self(NewDevice(DeviceMemory(unsafe {
+            NonNull::new_unchecked(ptr)
+        })))
     }
 
-    /// The device.
-    pub(crate) fn as_device(&self) -> &Device {
+    /// The core's own state of it.
+    pub(crate) fn state(&self) -> ArcBorrow<'_, State> {
         // SAFETY: The memory is ours and, by the type's invariants, has a state.
-        unsafe { Device::from_raw(self.0 .0.as_ptr()) }
+        let device: &Device = unsafe { Device::from_raw(self.0 .0 .0.as_ptr()) };
+        device.state()
     }
 
-    /// Calls the driver's `release`.
-    pub(crate) fn driver_release(&mut self) {
-        // SAFETY: `ops` is valid until the device is freed; the last reference is gone.
+    /// As [`NewDevice::leave_set`].
+    pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
+        self.0.leave_set()
+    }
+}
+
+impl Drop for InitialisedDevice {
+    fn drop(&mut self) {
+        let raw = self.0 .0 .0.as_ptr();
+        // SAFETY: `ops` is valid until the device is freed; `init` has run, and this is the one
+        // `release`.
         unsafe {
-            let raw = self.0 .0.as_ptr();
             if let Some(release) = (*(*raw).ops).release {
                 release(raw);
             }
@@ -408,6 +351,8 @@ impl NewDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
+        // The set stays for ever, if nobody took the device out of it before.
+        let _ = self.leave_set();
         // SAFETY: By the type's invariants driver data is a state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
         // Files may keep the state longer than the device: they lose the way to it here.

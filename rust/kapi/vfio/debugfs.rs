@@ -2,8 +2,12 @@
 
 //! Files in debugfs that speak of a device (`debugfs_create_devm_seqfile()`).
 
-use super::{Device, Owner, Registered};
-use crate::{bindings, kapi::debugfs::Dir};
+use super::{Added, Device, Registered, State};
+use crate::{
+    bindings,
+    kapi::debugfs::{DirOf, Folder},
+};
+use core::ptr::NonNull;
 use kernel::{prelude::*, seq_file::SeqFile};
 
 /// The content of a file.
@@ -16,16 +20,81 @@ pub(crate) trait Show {
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result;
 }
 
-impl Owner<'_> {
-    /// Adds a file to a folder that is removed before the class device is.  Failure is, by
-    /// debugfs's own rules, not looked at.
-    pub(crate) fn add_debug_file<T: Show>(&self, name: &CStr, dir: &Dir) {
-        // SAFETY: The class device has been added; the name is copied.
+/// The folder of a device that is registered, where drivers put their own files.  No longer theirs to
+/// find, and removed, when dropped.
+///
+/// # Invariants
+///
+/// Part of the [`Added`] of `device`, whose class device goes later.
+pub(crate) struct DebugRoot {
+    device: NonNull<Device>,
+    dir: DirOf<State>,
+}
+
+// SAFETY: The device may be used by any task.
+unsafe impl Send for DebugRoot {}
+// SAFETY: As above.
+unsafe impl Sync for DebugRoot {}
+
+impl Added {
+    /// Gives the device its folder.
+    pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
+        let device: &Device = self;
+        let root = dir.folder().as_raw();
+        // INVARIANT: It becomes part of `self`.
+        let debug = DebugRoot {
+            device: device.into(),
+            dir,
+        };
+        // Drops the one that was, if any, which empties the field.
+        self.set_debug_root(debug);
+        // SAFETY: Written by registration and unregistration alone, which have `Added`.
+        unsafe { (*self.as_raw()).debug_root = root }
+    }
+}
+
+impl DebugRoot {
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> DebugFolder<'_> {
+        DebugFolder {
+            device: self.device,
+            folder: self.dir.folder(),
+        }
+    }
+}
+
+impl Drop for DebugRoot {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariants the device is there, and `Added` is the dropper's.
+        unsafe { (*self.device.as_ref().as_raw()).debug_root = core::ptr::null_mut() }
+    }
+}
+
+/// A folder of a device, or one below.
+#[derive(Clone, Copy)]
+pub(crate) struct DebugFolder<'a> {
+    device: NonNull<Device>,
+    folder: Folder<'a>,
+}
+
+impl DebugFolder<'_> {
+    /// Makes a folder that goes with this one.
+    pub(crate) fn subdir(self, name: &CStr) -> Self {
+        Self {
+            folder: self.folder.subdir(name),
+            ..self
+        }
+    }
+
+    /// Adds a file.  Failure is, by debugfs's own rules, not looked at.
+    pub(crate) fn add_file<T: Show>(self, name: &CStr) {
+        // SAFETY: By the invariants of `DebugRoot` the class device is added, and goes after the
+        // folder; the name is copied.
         unsafe {
             bindings::vfio_helper_debugfs_create_devm_seqfile(
-                &raw mut (*self.as_raw()).device,
+                &raw mut (*self.device.as_ref().as_raw()).device,
                 name.as_char_ptr(),
-                dir.as_raw(),
+                self.folder.as_raw(),
                 Some(read::<T>),
             )
         }
@@ -34,10 +103,10 @@ impl Owner<'_> {
 
 /// # Safety
 ///
-/// Called by debugfs for a file that [`Owner::add_debug_file`] added.
+/// Called by debugfs for a file that [`DebugFolder::add_file`] added.
 unsafe extern "C" fn read<T: Show>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: `private` is the class device.  The file is removed, which waits for readers, before
-    // the registration ends.
+    // SAFETY: `private` is the class device.  The file is removed, which waits for readers, with
+    // the folder, whose `Added` holds the registration.
     let (device, m) = unsafe {
         let dev = (*m).private.cast::<bindings::device>();
         (

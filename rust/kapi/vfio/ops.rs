@@ -17,7 +17,7 @@ pub(crate) type Uuid = [u8; 16];
 
 impl<Ctx> Device<Ctx> {
     #[inline]
-    fn ops(&self) -> &bindings::vfio_device_ops {
+    pub(super) fn ops(&self) -> &bindings::vfio_device_ops {
         // SAFETY: Set at allocation; the driver keeps its callbacks as long as the object.
         unsafe { &*(*self.as_raw()).ops }
     }
@@ -69,14 +69,6 @@ impl<Ctx> Device<Ctx> {
     pub(crate) fn is_open_unlocked(&self) -> bool {
         // SAFETY: A whole value is read.
         unsafe { (&raw const (*self.as_raw()).open_count).read_volatile() != 0 }
-    }
-
-    /// Asks the driver to make its user let go.  Called without any lock of the core.
-    pub(crate) fn request(&self, count: u32) {
-        if let Some(request) = self.ops().request {
-            // SAFETY: The device is being unregistered, which the driver waits for.
-            unsafe { request(self.as_raw(), count) }
-        }
     }
 }
 

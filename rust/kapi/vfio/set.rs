@@ -5,7 +5,7 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{Device, FirstOpen, Normal, Registered};
+use super::{Device, FirstOpen, Normal, Owner, Registered};
 use crate::{bindings, device::State, kapi::kvm::KvmRef};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -21,7 +21,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Points to an initialised `struct vfio_device_set`; freed when dropped.
+/// Points to an initialised `struct vfio_device_set`; freed when dropped, unless it has members.
+/// `device_count` of them have it in `dev_set`, or have left and a [`Left`] is what is left of them.
 pub(crate) struct DevSet(NonNull<bindings::vfio_device_set>);
 
 // SAFETY: All but the lock and the list, which has its lock, is constant.
@@ -49,22 +50,27 @@ impl DevSet {
         }
     }
 
-    /// Counts `device` as a member, which [`enter`]s next.  The caller holds the table of sets.
-    pub(crate) fn join(&self, device: &Device) {
-        let set = self.0.as_ptr();
-        // SAFETY: The device is in no set and its driver is busy assigning it one; the count is
-        // the table's.
+    /// Counts `device` as a member.
+    pub(crate) fn join<'a>(&mut self, device: Unassigned<'a>) -> Joined<'a> {
+        let (raw, set) = (device.0.as_raw(), self.0.as_ptr());
+        // SAFETY: The device is in no set and its driver is busy assigning it one.
+        // INVARIANT: The member is counted; the count is changed through `&mut self` alone.
         unsafe {
-            (*device.as_raw()).dev_set = set;
+            list_init(&raw mut (*raw).dev_set_list);
             (*set).device_count += 1;
+            (*raw).dev_set = set;
         }
+        Joined(device.0)
     }
 
-    /// Counts a member less, which has [`leave`]d; true if it was the last.  The caller holds the
-    /// table of sets.
-    pub(crate) fn part(&self) -> bool {
+    /// Counts a member less; true if it was the last.
+    pub(crate) fn part(&mut self, left: Left) -> bool {
         let set = self.0.as_ptr();
-        // SAFETY: The count is the table's.
+        if left.0 != self.0 {
+            return false;
+        }
+        // SAFETY: By the type's invariants; the count is changed through `&mut self` alone.
+        // INVARIANT: `left` was counted.
         unsafe {
             (*set).device_count -= 1;
             (*set).device_count == 0
@@ -74,58 +80,99 @@ impl DevSet {
 
 impl Drop for DevSet {
     fn drop(&mut self) {
+        // SAFETY: By the type's invariants.
+        let members = unsafe { (*self.0.as_ptr()).device_count };
+        if kernel::warn_on!(members != 0) {
+            return;
+        }
         // SAFETY: `new()` made it from a box; no device is a member any more.
         drop(unsafe { KBox::from_raw(self.0.as_ptr()) });
     }
 }
 
-/// The key of the set that `device` is in.
-pub(crate) fn id_of(device: &Device) -> Option<usize> {
-    // SAFETY: A device leaves its set when it is freed only, and the key is constant.
-    unsafe {
-        Some(
-            (*NonNull::new((*device.as_raw()).dev_set)?.as_ptr())
-                .set_id
-                .addr(),
-        )
+/// A device that is in no set, and whose driver is busy assigning it one.
+pub(crate) struct Unassigned<'a>(&'a Device);
+
+impl Owner<'_> {
+    /// The device, if it is in no set.
+    pub(crate) fn unassigned(&mut self) -> Option<Unassigned<'_>> {
+        (!self.has_set()).then_some(Unassigned(self))
     }
 }
 
-/// The lock of the set that `device` is in, which must have one.
-fn lock(device: &Device) -> &Mutex<()> {
-    // SAFETY: The device is in a set, which is initialised and lives while it has members.
-    unsafe { Lock::from_raw(&raw mut (*(*device.as_raw()).dev_set).lock) }
-}
+/// A device that was counted as a member of its set, and is not on its list yet.
+#[must_use = "drivers look for the members on the list"]
+pub(crate) struct Joined<'a>(&'a Device);
 
-/// Makes `device` the last member on the list of the set that it joined.
-pub(crate) fn enter(device: &Device) {
-    let raw = device.as_raw();
-    let _guard = lock(device).lock();
-    // SAFETY: The list is initialised and locked; the entry is in no list.
-    unsafe {
-        bindings::list_add_tail(
-            &raw mut (*raw).dev_set_list,
-            &raw mut (*(*raw).dev_set).device_list,
-        )
+impl Joined<'_> {
+    /// Makes it the last on the list.  Takes the set's lock; that of the table is not held.
+    pub(crate) fn enter(self) {
+        let raw = self.0.as_raw();
+        // SAFETY: `join()` counted it, which keeps the set.
+        let _guard = unsafe { lock((*raw).dev_set) }.lock();
+        // SAFETY: The list is initialised and locked; the entry, which `join()` initialised, is in no
+        // list: this is called once.
+        unsafe {
+            bindings::list_add_tail(
+                &raw mut (*raw).dev_set_list,
+                &raw mut (*(*raw).dev_set).device_list,
+            )
+        }
     }
 }
 
-/// Takes `device` off the list of its set.
-pub(crate) fn leave(device: &Device) {
-    let raw = device.as_raw();
-    let _guard = lock(device).lock();
-    // SAFETY: The device is on the list, which is locked.
-    unsafe { list_del(&raw mut (*raw).dev_set_list) }
+/// What is left of a member that is on the list no more: it is counted still, for
+/// [`DevSet::part`].
+#[must_use = "the set stays while it is counted"]
+pub(crate) struct Left(NonNull<bindings::vfio_device_set>);
+
+impl Left {
+    /// The key of the set.
+    pub(crate) fn id(&self) -> usize {
+        // SAFETY: The count keeps the set, and the key is constant.
+        unsafe { (*self.0.as_ptr()).set_id.addr() }
+    }
+}
+
+/// Takes a device out of its set, if it is in one.
+///
+/// # Safety
+///
+/// The device is valid, and nobody assigns it a set now.
+pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
+    // SAFETY: By the caller's promise the field does not change.
+    let set = NonNull::new(unsafe { (*device).dev_set })?;
+    // SAFETY: The device is counted, which keeps the set.
+    let guard = unsafe { lock(set.as_ptr()) }.lock();
+    // SAFETY: The list is locked, and the entry in it, or, if it never came onto it, by itself.
+    unsafe { list_del(&raw mut (*device).dev_set_list) };
+    drop(guard);
+    // SAFETY: As above.
+    unsafe { (*device).dev_set = core::ptr::null_mut() };
+    Some(Left(set))
+}
+
+/// # Safety
+///
+/// `set` is initialised, and not freed for `'a`.
+unsafe fn lock<'a>(set: *mut bindings::vfio_device_set) -> &'a Mutex<()> {
+    // SAFETY: By the caller's promise.
+    unsafe { Lock::from_raw(&raw mut (*set).lock) }
 }
 
 impl Device<Registered> {
+    fn set_lock(&self) -> &Mutex<()> {
+        // SAFETY: A device that is registered is in a set, and leaves it when it is freed only.
+        unsafe { lock((*self.as_raw()).dev_set) }
+    }
+
     /// Takes the lock of the device's set.
     ///
     /// Order: outside iommufd's and the driver's; the group's is not held.
     pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
         DevSetGuard {
             device: self,
-            _guard: lock(self).lock(),
+            _guard: self.set_lock().lock(),
         }
     }
 
@@ -134,7 +181,7 @@ impl Device<Registered> {
     pub(crate) fn try_lock_set(&self) -> Option<DevSetGuard<'_>> {
         Some(DevSetGuard {
             device: self,
-            _guard: lock(self).try_lock()?,
+            _guard: self.set_lock().try_lock()?,
         })
     }
 
@@ -150,7 +197,7 @@ impl Device<Registered> {
     ) -> Result<Option<KVec<Arc<State>>>> {
         let mut states = KVec::new();
         let mut result = Ok(true);
-        let _guard = lock(self).lock();
+        let _guard = self.set_lock().lock();
         let own = SetLocked { device: self };
         // SAFETY: The set's lock is held; a member is a device until it has left.
         unsafe {
@@ -195,7 +242,7 @@ impl<'a> SetLocked<'a> {
     ///
     /// # Safety
     ///
-    /// The caller holds the lock of the device's set for `'a`.
+    /// The device is registered, and the caller holds the lock of its set for `'a`.
     #[cfg(CONFIG_IOMMUFD)]
     pub(crate) unsafe fn assume(device: &'a Device) -> Self {
         // SAFETY: The device is in a set, which has an initialised lock.
