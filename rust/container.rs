@@ -8,7 +8,7 @@
 //! space chooses then: a driver of another module (`vfio_iommu_type1.ko`), or none for devices
 //! without an IOMMU.  When the last group leaves, the backend goes and all mappings with it.
 //!
-//! A backend is one counted value.  Whoever calls into it holds a reference, and no lock: a driver
+//! A driver's side of a backend is one counted value.  Whoever calls into it holds a reference, and no lock: a driver
 //! may take locks of its own that are held elsewhere around calls into the core, and an ioctl that
 //! maps memory may take long.  What the last reference leaves behind is released by its drop.
 //!
@@ -22,10 +22,7 @@ use crate::{
         capability,
         iommu::{DmaOwner, IommuGroup},
         module::enable_unsafe_noiommu_mode,
-        vfio::{
-            iommu_driver::{GroupType, Instance, IommuDriver, Offer},
-            Device,
-        },
+        vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
     },
     sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
@@ -112,11 +109,14 @@ impl Choice {
 
     /// # Errors
     ///
-    /// The driver's; without an IOMMU `EINVAL` for another extension than its own, `EPERM` unless
-    /// the caller has `CAP_SYS_RAWIO`.
+    /// The driver's, `ENOMEM`; without an IOMMU `EINVAL` for another extension than its own, `EPERM`
+    /// unless the caller has `CAP_SYS_RAWIO`.
     fn open(self, arg: usize) -> Result<Backend> {
         match self {
-            Self::Driver(driver) => driver.open(arg).map(Backend::Driver),
+            Self::Driver(driver) => {
+                let instance = driver.open(arg)?;
+                Ok(Backend::Driver(Arc::new(instance, GFP_KERNEL)?))
+            }
             Self::NoIommu if arg != NOIOMMU => Err(EINVAL),
             Self::NoIommu if !capability::sys_rawio() => Err(EPERM),
             Self::NoIommu => Ok(Backend::NoIommu),
@@ -129,8 +129,9 @@ fn check_noiommu(arg: usize) -> isize {
 }
 
 /// What maps memory for a container.
+#[derive(Clone)]
 enum Backend {
-    Driver(Instance),
+    Driver(Arc<Instance>),
     /// There is nothing to map.
     NoIommu,
 }
@@ -165,7 +166,7 @@ impl Backend {
         }
     }
 
-    fn driver(&self) -> Option<&Instance> {
+    fn driver(&self) -> Option<&Arc<Instance>> {
         match self {
             Self::Driver(driver) => Some(driver),
             Self::NoIommu => None,
@@ -176,24 +177,15 @@ impl Backend {
 /// A group's way to the memory that its container maps, for a device that is open.
 #[derive(Clone)]
 pub(crate) struct ContainerAccess {
-    backend: Arc<Backend>,
+    backend: Backend,
     member: Arc<Member>,
     processes: Arc<BoundProcesses>,
 }
 
 impl ContainerAccess {
-    /// Tells the driver of a device that is being opened.
-    pub(crate) fn register_device(&self, device: &Device) {
-        if let Some(driver) = self.backend.driver() {
-            driver.register_device(device);
-        }
-    }
-
-    /// The end of [`register_device`](Self::register_device).
-    pub(crate) fn unregister_device(&self, device: &Device) {
-        if let Some(driver) = self.backend.driver() {
-            driver.unregister_device(device);
-        }
+    /// What maps memory, to be told of a device that is opened.  None when nothing does.
+    pub(crate) fn instance(&self) -> Option<&Arc<Instance>> {
+        self.backend.driver()
     }
 
     /// Keeps the processes that are bound to the container from the group's device, which is about to
@@ -234,7 +226,7 @@ struct Member {
 struct Inner {
     /// The latest last.
     members: KVec<Arc<Member>>,
-    backend: Option<Arc<Backend>>,
+    backend: Option<Backend>,
 }
 
 impl Inner {
@@ -297,7 +289,7 @@ impl Container {
     }
 
     /// The backend that is chosen.
-    fn backend(&self) -> Option<Arc<Backend>> {
+    fn backend(&self) -> Option<Backend> {
         self.inner.lock().backend.clone()
     }
 
@@ -350,7 +342,6 @@ impl Container {
                 continue;
             }
             let backend = choice.open(arg).and_then(|backend| {
-                let backend = Arc::new(backend, GFP_KERNEL)?;
                 inner.attach_all(&backend)?;
                 Ok(backend)
             });

@@ -31,7 +31,7 @@ use crate::{
         ratelimit::RateLimit,
         roll::Roll,
         vfio::{
-            set::SetProtected, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
+            set::LockedState, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
         },
     },
     minors::Minors,
@@ -47,7 +47,6 @@ use kernel::{
         global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
     },
 };
-use open::FirstOpen;
 
 global_lock! {
     /// The numbers of devices; None before load and after unload.
@@ -116,8 +115,8 @@ pub(crate) struct State {
     attach_generation: Atomic<u64>,
     #[pin]
     link: Severable<Link>,
-    /// What the device is open by, while it is.
-    first_open: SetProtected<FirstOpen>,
+    /// What the set's lock protects: what the device is open by, while it is.
+    locked: LockedState,
     /// How often the log says that an open or a bind was refused.
     #[pin]
     refusals: RateLimit,
@@ -152,7 +151,7 @@ impl State {
             machine: AtomicFlag::new(false),
             attach_generation: Atomic::new(0),
             link <- Severable::new(),
-            first_open: SetProtected::new(),
+            locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
             processes,
             holders <- Roll::new(),
@@ -203,9 +202,9 @@ impl State {
         &self.driver_refs
     }
 
-    /// What the first open took, for [`SetLocked`](crate::kapi::vfio::SetLocked).
-    pub(crate) fn first_open(&self) -> &SetProtected<FirstOpen> {
-        &self.first_open
+    /// For [`SetLocked`](crate::kapi::vfio::SetLocked).
+    pub(crate) fn locked(&self) -> &LockedState {
+        &self.locked
     }
 
     /// Its way to memory, if it is open by a container.

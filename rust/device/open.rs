@@ -21,7 +21,7 @@ use crate::{
         kvm::KvmRef,
         module::ModuleRef,
         vfio::{
-            ops::{Closing, Opened},
+            opening::{Bound, Closing, Opened, Opening},
             set::DevSetGuard,
             Device, Open, Registered, RegistrationRef, SetLocked,
         },
@@ -80,39 +80,38 @@ impl OpenBackend {
         }
     }
 
-    /// Binds the device; the result is its id in the iommufd, if that knows it.
+    /// Binds the device; also gives its id in the iommufd, if that knows it.
     ///
     /// # Errors
     ///
     /// The driver's, those of iommufd among them; those of the container's use.
-    fn bind(&self, locked: &mut SetLocked<'_>) -> Result<u32, Refusal> {
+    fn bind<'a, 'l>(
+        &self,
+        opening: Opening<'a, 'l>,
+    ) -> Result<(Bound<'a, 'l>, u32), (Opening<'a, 'l>, Refusal)> {
         match self {
-            Self::Iommufd(ctx) => locked.bind_iommufd(ctx).because(Reason::BindIommufd),
-            Self::NoIommu(_) => Ok(0),
+            Self::Iommufd(ctx) => opening
+                .bind_iommufd(ctx)
+                .map_err(|(opening, e)| (opening, Reason::BindIommufd.with(e))),
+            Self::NoIommu(_) => Ok((opening.bind_container(None), 0)),
             Self::Container(open) => {
-                let access = open.usage.as_ref().map_err(|e| *e)?.access();
-                let device = locked.device();
-                device.state().set_container(Some(access.clone()));
-                access.register_device(device);
-                Ok(0)
+                let access = match &open.usage {
+                    Ok(usage) => usage.access(),
+                    Err(e) => return Err((opening, *e)),
+                };
+                let state = opening.device().state();
+                state.set_container(Some(access.clone()));
+                Ok((opening.bind_container(access.instance()), 0))
             }
         }
     }
 
-    /// The end of [`bind`](Self::bind).
-    fn unbind(&self, locked: &mut SetLocked<'_>) {
+    /// The end of [`bind`](Self::bind), after the device was unbound: until then the driver can unpin,
+    /// which may be asked of it.
+    fn unbound(&self, device: &Device) {
         match self {
-            Self::Iommufd(_) => locked.unbind_iommufd(),
-            Self::NoIommu(_) => {}
-            Self::Container(_) => {
-                let device = locked.device();
-                let state = device.state();
-                // Until then the driver can unpin, which may be asked of it.
-                if let Some(access) = state.container() {
-                    access.unregister_device(device);
-                }
-                drop(state.set_container(None));
-            }
+            Self::Iommufd(_) | Self::NoIommu(_) => {}
+            Self::Container(_) => drop(device.state().set_container(None)),
         }
     }
 
@@ -142,7 +141,7 @@ impl OpenBackend {
 pub(crate) struct FirstOpen {
     backend: OpenBackend,
     devid: u32,
-    /// Drivers see the machine while the device is open.
+    /// The machine, until the device has it: drivers see it while the device is open.
     kvm: Option<KvmRef>,
     /// The driver's module, until its `close_device` has run.
     module: Option<ModuleRef>,
@@ -259,42 +258,52 @@ impl OpenDevice {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let driver = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
-        locked.set_open_count(1);
-        locked.set_kvm(kvm.as_ref());
-        let open = Self::bind_and_open(locked, registration, path, backend);
-        match &open {
+        let mut opening = locked.begin_open(registration)?;
+        let machine = kvm.take();
+        let has_machine = machine.is_some();
+        if let Some(machine) = machine {
+            opening.set_kvm(machine);
+        }
+        match Self::bind_and_open(opening, path, backend) {
             Ok(open) => {
                 *devid = open.devid;
                 *module = Some(driver);
-                locked.device().state().set_machine(kvm.is_some());
+                locked.device().state().set_machine(has_machine);
                 locked.set_first_open(first.take());
                 locked.set_cdev_opened(path == Path::Cdev);
+                Ok(open)
             }
-            Err(_) => {
-                locked.set_kvm(None);
-                locked.set_open_count(0);
+            Err((machine, refusal)) => {
+                *kvm = machine;
+                Err(refusal)
             }
         }
-        open
     }
 
+    /// On failure the machine comes back, to be dropped without the lock.
     fn bind_and_open(
-        locked: &mut SetLocked<'_>,
-        registration: RegistrationRef,
+        opening: Opening<'_, '_>,
         path: Path,
         backend: &OpenBackend,
-    ) -> Result<Self, Refusal> {
-        let devid = backend.bind(locked)?;
-        let mut opened = locked
-            .driver_open(registration)
-            .inspect_err(|_| backend.unbind(locked))
-            .because(Reason::OpenDevice)?;
+    ) -> Result<Self, (Option<KvmRef>, Refusal)> {
+        let (bound, devid) = backend
+            .bind(opening)
+            .map_err(|(opening, refusal)| (opening.cancel(), refusal))?;
+        let (mut opened, locked) = bound.open().map_err(|(bound, e)| {
+            let opening = bound.unbind();
+            backend.unbound(opening.device());
+            (opening.cancel(), Reason::OpenDevice.with(e))
+        })?;
         if path == Path::Group {
-            let attached = backend.attach_compat(locked).inspect_err(|_| {
-                locked.driver_close(opened.closing().1);
-                backend.unbind(locked);
-            });
-            attached.because(Reason::Attach)?;
+            if let Err(e) = backend.attach_compat(locked) {
+                let last = locked.driver_close(opened.closing().1);
+                let kvm = last.and_then(|last| {
+                    let unbound = last.unbind();
+                    backend.unbound(unbound.device());
+                    unbound.end()
+                });
+                return Err((kvm, Reason::Attach.with(e)));
+            }
         }
         Ok(Self { opened, devid })
     }
@@ -353,22 +362,20 @@ fn lock_apart<'a>(
     (apart, device.lock_set())
 }
 
-/// Closes.  The last close gives what the first open took, to be dropped without the lock.
+/// Closes.  The last close gives what the first open took and the machine, to be dropped without the
+/// lock.
 ///
 /// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
-fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> Option<FirstOpen> {
-    if !locked.driver_close(closing) {
-        return None;
-    }
-    let mut first = locked.set_first_open(None);
+fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> (Option<FirstOpen>, Option<KvmRef>) {
+    let Some(last) = locked.driver_close(closing) else {
+        return (None, None);
+    };
+    let mut unbound = last.unbind();
+    let mut first = unbound.take_first_open();
     if let Some(first) = &mut first {
-        first.backend.unbind(locked);
-        locked.reset_precopy_info();
+        first.backend.unbound(unbound.device());
         drop(first.module.take());
     }
-    locked.set_kvm(None);
-    locked.device().state().set_machine(false);
-    locked.set_cdev_opened(false);
-    locked.set_open_count(0);
-    first
+    unbound.device().state().set_machine(false);
+    (first, unbound.end())
 }

@@ -22,6 +22,7 @@ pub(crate) mod debugfs;
 pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
 pub(crate) mod migration;
+pub(crate) mod opening;
 pub(crate) mod ops;
 pub(crate) mod registering;
 pub(crate) mod set;

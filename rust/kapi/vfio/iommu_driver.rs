@@ -192,17 +192,26 @@ impl Instance {
     }
 
     /// Tells the driver of a device that is being opened.
-    pub(crate) fn register_device(&self, device: &Device) {
+    ///
+    /// # Safety
+    ///
+    /// The lock of the device's set is held.  Before the device or the instance goes,
+    /// [`unregister_device`](Self::unregister_device) is called, and not `register_device()` again.
+    pub(super) unsafe fn register_device(&self, device: &Device) {
         if let Some(register) = self.driver.ops().register_device {
-            // SAFETY: By the type's invariants; the device's set is locked and it is opened next.
+            // SAFETY: By the type's invariants and the caller's promise.
             unsafe { register(self.data, device.as_raw()) }
         }
     }
 
     /// The end of [`register_device`](Self::register_device).
-    pub(crate) fn unregister_device(&self, device: &Device) {
+    ///
+    /// # Safety
+    ///
+    /// The lock of the device's set is held, and the driver was told of the device once.
+    pub(super) unsafe fn unregister_device(&self, device: &Device) {
         if let Some(unregister) = self.driver.ops().unregister_device {
-            // SAFETY: Balances `register_device()`; the device has been closed.
+            // SAFETY: By the type's invariants and the caller's promise.
             unsafe { unregister(self.data, device.as_raw()) }
         }
     }

@@ -5,10 +5,10 @@
 //!
 //! A result that is not a negative errno is passed on as the driver gave it.
 
-use super::{info_caps::InfoCaps, Device, Open, Registered, RegistrationRef, SetLocked};
+use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
     bindings,
-    kapi::{callback_result, iommufd, uaccess::UserString},
+    kapi::{callback_result, uaccess::UserString},
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
@@ -94,7 +94,7 @@ impl Device<Registered> {
     }
 }
 
-/// Callbacks of opening and closing, under the set's lock.
+/// Callbacks under the set's lock.  Those of opening and closing are in [`opening`](super::opening).
 impl SetLocked<'_> {
     /// Asks the driver whether the token opens the device; `None` is "no token given".
     ///
@@ -108,84 +108,6 @@ impl SetLocked<'_> {
         let token = token.map_or(core::ptr::null(), |t| t.as_ptr().cast());
         // SAFETY: `token` is NULL or points to 16 bytes; a UUID has no alignment.
         callback_result(unsafe { match_token(self.device().as_raw(), token) })
-    }
-
-    /// The driver's `open_device`, for the first open.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` when the registration is another device's; else the driver's.
-    pub(crate) fn driver_open(&mut self, registration: RegistrationRef) -> Result<Opened> {
-        if registration.as_raw() != self.device().as_raw() {
-            return Err(EINVAL);
-        }
-        if let Some(open) = self.device().ops().open_device {
-            // SAFETY: The device is registered, its set locked, and it is bound to an IOMMU
-            // context.
-            callback_result(unsafe { open(self.device().as_raw()) })?;
-        }
-        Ok(Opened {
-            registration,
-            open: true,
-        })
-    }
-
-    /// One more open of a device that is open, of which the driver sees nothing but the count.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` when the registration is another device's, or the device is not open; `EMFILE`
-    /// when it is open too often.
-    pub(crate) fn open_again(&mut self, registration: RegistrationRef) -> Result<Opened> {
-        if registration.as_raw() != self.device().as_raw() || self.open_count() == 0 {
-            return Err(EINVAL);
-        }
-        self.set_open_count(self.open_count().checked_add(1).ok_or(EMFILE)?);
-        Ok(Opened {
-            registration,
-            open: true,
-        })
-    }
-
-    /// Ends one open: the count goes down, but for the last, which is the driver's
-    /// `close_device`.  The driver sees the last counted until its callbacks are done, so the
-    /// caller sets that count to 0 when it is told that this was the last.
-    pub(crate) fn driver_close(&mut self, closing: Closing<'_>) -> bool {
-        if closing.device.as_raw() != self.device().as_raw() || !*closing.open {
-            return false;
-        }
-        *closing.open = false;
-        let others = self.open_count().saturating_sub(1);
-        if others != 0 {
-            self.set_open_count(others);
-            return false;
-        }
-        if let Some(close) = self.device().ops().close_device {
-            // SAFETY: Balances `driver_open()`; the set is locked.
-            unsafe { close(self.device().as_raw()) }
-        }
-        true
-    }
-
-    /// The driver's `bind_iommufd`; the result is the id of the device in the iommufd.
-    ///
-    /// # Errors
-    ///
-    /// Those of `iommufd_device_bind()` for drivers that use the standard function.
-    pub(crate) fn bind_iommufd(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        let bind = self.device().ops().bind_iommufd.ok_or(EINVAL)?;
-        let mut id = 0;
-        // SAFETY: The device is registered and not bound, its set locked; `ctx` is held.
-        callback_result(unsafe { bind(self.device().as_raw(), ctx.as_raw(), &mut id) })?;
-        Ok(id)
-    }
-
-    /// The driver's `unbind_iommufd`.
-    pub(crate) fn unbind_iommufd(&mut self) {
-        if let Some(unbind) = self.device().ops().unbind_iommufd {
-            // SAFETY: Balances `bind_iommufd()`; the set is locked.
-            unsafe { unbind(self.device().as_raw()) }
-        }
     }
 
     /// The driver's `attach_ioas`: attaches, or replaces what is attached.  The result is the id
@@ -308,37 +230,6 @@ impl Device<Open> {
         // SAFETY: The device is open; both structures are the caller's own.
         callback_result(unsafe { get(self.as_raw(), &mut info.0, caps.as_raw()) })
     }
-}
-
-/// Proof that the driver's `open_device` has run and its `close_device` has not; holds the
-/// registration.  One of the opens that are counted.
-pub(crate) struct Opened {
-    registration: RegistrationRef,
-    /// Cleared by [`SetLocked::driver_close`], so that each open is closed once.
-    open: bool,
-}
-
-impl Opened {
-    /// The device, open.
-    #[inline]
-    pub(crate) fn device(&self) -> &Device<Open> {
-        // SAFETY: `driver_open()` or `open_again()` made the proof; the driver's close waits for
-        // the last of them, and whoever holds one ends it when they drop it and not before.
-        unsafe { Device::from_raw(self.registration.as_raw()) }
-    }
-
-    /// The device, registered, and the end of the proof, for [`SetLocked::driver_close`].
-    pub(crate) fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
-        let Self { registration, open } = self;
-        let device: &Device<Registered> = registration;
-        (device, Closing { device, open })
-    }
-}
-
-/// An open device that is being closed.
-pub(crate) struct Closing<'a> {
-    device: &'a Device<Registered>,
-    open: &'a mut bool,
 }
 
 /// `struct vfio_region_info`.

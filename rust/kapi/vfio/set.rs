@@ -5,7 +5,7 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{Device, FirstOpen, Normal, Owner, Registered};
+use super::{opening::BoundTo, Device, FirstOpen, Normal, Owner, Registered};
 use crate::{bindings, device::State, kapi::kvm::KvmRef};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -13,7 +13,7 @@ use kernel::{
     static_lock_class,
     sync::{
         lock::{mutex::MutexBackend, Backend, Guard, Lock},
-        Arc, Mutex,
+        Arc, ArcBorrow, Mutex,
     },
 };
 
@@ -263,7 +263,7 @@ impl<'a> SetLocked<'a> {
     }
 
     /// Written so that the lockless assertions of drivers read a whole value.
-    pub(crate) fn set_open_count(&mut self, count: u32) {
+    pub(super) fn set_open_count(&mut self, count: u32) {
         // SAFETY: Under the set's lock.
         unsafe { (&raw mut (*self.device.as_raw()).open_count).write_volatile(count) }
     }
@@ -276,30 +276,65 @@ impl<'a> SetLocked<'a> {
         unsafe { bindings::vfio_device::set_cdev_opened_raw(self.device.as_raw(), opened.into()) }
     }
 
-    /// The machine that drivers find in the device while it is open.
-    pub(crate) fn set_kvm(&mut self, kvm: Option<&KvmRef>) {
-        let kvm = kvm.map_or(core::ptr::null_mut(), KvmRef::as_raw);
+    /// The machine that drivers find in the device while it is open; the result is the one before.
+    pub(super) fn replace_kvm(&mut self, kvm: Option<KvmRef>) -> Option<KvmRef> {
+        let raw = kvm.as_ref().map_or(core::ptr::null_mut(), KvmRef::as_raw);
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into the state
+        // is kept.  What the field points to is held by what is stored beside it.
+        unsafe {
+            (*self.device.as_raw()).kvm = raw;
+            core::ptr::replace(self.state().kvm.get(), kvm)
+        }
+    }
+
+    /// Takes the machine back, if there is one.
+    pub(super) fn take_kvm(&mut self) -> Option<KvmRef> {
         // SAFETY: Under the set's lock.
-        unsafe { (*self.device.as_raw()).kvm = kvm }
+        match unsafe { (*self.device.as_raw()).kvm }.is_null() {
+            true => None,
+            false => self.replace_kvm(None),
+        }
+    }
+
+    /// What the device is bound to, while its driver has it open.
+    pub(super) fn open_by(&mut self) -> &mut Option<BoundTo> {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`) for as long as the result is.
+        unsafe { &mut *self.state().open_by.get() }
+    }
+
+    fn state(&self) -> &'a LockedState {
+        let state: ArcBorrow<'a, State> = self.device.state();
+        let locked = core::ptr::from_ref(state.locked());
+        // SAFETY: The device keeps its state, for `'a`.
+        unsafe { &*locked }
     }
 
     /// User space's choice of the second precopy format ends with the last close.
-    pub(crate) fn reset_precopy_info(&mut self) {
+    pub(super) fn reset_precopy_info(&mut self) {
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
     }
 }
 
-/// A value in a device's state that the lock of the device's set protects.
-pub(crate) struct SetProtected<T>(UnsafeCell<Option<T>>);
+/// What the lock of a device's set protects in the core's own state of the device.  Nothing, while it is
+/// not open.
+pub(crate) struct LockedState {
+    first_open: UnsafeCell<Option<FirstOpen>>,
+    kvm: UnsafeCell<Option<KvmRef>>,
+    open_by: UnsafeCell<Option<BoundTo>>,
+}
 
-// SAFETY: It is reached through proof of the lock alone.
-unsafe impl<T: Send> Sync for SetProtected<T> {}
+// SAFETY: It is reached through proof of the lock alone, and all of it is `Send`.
+unsafe impl Sync for LockedState where (Option<FirstOpen>, Option<KvmRef>, Option<BoundTo>): Send {}
 
-impl<T> SetProtected<T> {
-    /// Nothing yet.
+impl LockedState {
+    /// That of a device that is not open.
     pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(None))
+        Self {
+            first_open: UnsafeCell::new(None),
+            kvm: UnsafeCell::new(None),
+            open_by: UnsafeCell::new(None),
+        }
     }
 }
 
@@ -309,13 +344,13 @@ impl SetLocked<'_> {
     pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
         // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into it
         // outlives these two functions.
-        unsafe { core::ptr::replace(self.device.state().first_open().0.get(), first) }
+        unsafe { core::ptr::replace(self.state().first_open.get(), first) }
     }
 
     /// Looks at it, if the device is open.
     pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&FirstOpen) -> R) -> Option<R> {
         // SAFETY: Under the set's lock; it is replaced through `&mut self` alone.
-        unsafe { (*self.device.state().first_open().0.get()).as_ref() }.map(f)
+        unsafe { (*self.state().first_open.get()).as_ref() }.map(f)
     }
 }
 
