@@ -13,7 +13,7 @@ use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
         class::{Class, ClassDevice},
-        iommu::IommuGroup,
+        iommu::{FakeMember, IommuGroup},
         vfio::iommu_driver::GroupType,
     },
     minors::Minors,
@@ -91,8 +91,8 @@ pub(crate) struct Membership {
 /// Where a member stands in the table.
 struct Place {
     dev: ARef<Device>,
-    /// The IOMMU group was made for this device alone.
-    faked: bool,
+    /// The membership of an IOMMU group that was made for this device alone.
+    fake: Option<FakeMember>,
 }
 
 impl Membership {
@@ -117,13 +117,11 @@ impl Group {
         }
         let kind = backing.kind();
         match backing {
-            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, false),
+            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, None),
             Backing::Emulated | Backing::NoIommu => {
                 // User space knows devices by IOMMU groups, so these get one of their own.
-                let iommu_group = IommuGroup::alloc(c"vfio-noiommu")?;
-                iommu_group.add_device(dev)?;
-                Self::join_iommu(dev, iommu_group, kind, true)
-                    .inspect_err(|_| IommuGroup::remove_device(dev))
+                let (iommu_group, fake) = IommuGroup::fake(c"vfio-noiommu", dev)?;
+                Self::join_iommu(dev, iommu_group, kind, Some(fake))
             }
         }
     }
@@ -132,12 +130,12 @@ impl Group {
         dev: &Device,
         iommu_group: IommuGroup,
         kind: GroupType,
-        faked: bool,
+        fake: Option<FakeMember>,
     ) -> Result<Membership> {
         let id = iommu_group.id();
         let place = Some(Place {
             dev: dev.into(),
-            faked,
+            fake,
         });
         // Dropped after the lock.
         let mut revoked = None;
@@ -210,10 +208,10 @@ fn address(dev: &Device) -> usize {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let Some(place) = &self.place else { return };
-        if place.faked {
-            IommuGroup::remove_device(&place.dev);
-        }
+        let Some(place) = &mut self.place else {
+            return;
+        };
+        drop(place.fake.take());
         let mut table = GROUPS.lock();
         let Some(groups) = table.as_mut() else { return };
         let Some(entry) = groups.get_mut(&self.group.id) else {

@@ -22,18 +22,20 @@ impl IommuGroup {
         NonNull::new(unsafe { bindings::iommu_group_get(as_raw(dev)) }).map(Self)
     }
 
-    /// A new group that no IOMMU driver knows.
+    /// A new group that no IOMMU driver knows, of which `dev`, that is in none, is the one member.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or the errno of making its folder in sysfs.
-    pub(crate) fn alloc(name: &CStr) -> Result<Self> {
+    /// `ENOMEM`, or the errno of making its folder, or the links of the member, in sysfs.
+    pub(crate) fn fake(name: &CStr, dev: &Device) -> Result<(Self, FakeMember)> {
         // SAFETY: No requirements.
         let raw = kernel::error::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
         let group = Self(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: `raw` is valid, `name` a string that is copied.
         to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_char_ptr()) })?;
-        Ok(group)
+        // SAFETY: `raw` and `dev` are valid.
+        to_result(unsafe { bindings::iommu_group_add_device(raw, as_raw(dev)) })?;
+        Ok((group, FakeMember(dev.into())))
     }
 
     /// Its id, unique among the groups that exist.
@@ -46,22 +48,6 @@ impl IommuGroup {
     pub(crate) fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }
-    }
-
-    /// Makes `dev`, which is in no group, a member.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`, or the errno of making its links in sysfs.
-    pub(crate) fn add_device(&self, dev: &Device) -> Result {
-        // SAFETY: `self` holds a reference, `dev` is valid.
-        to_result(unsafe { bindings::iommu_group_add_device(self.0.as_ptr(), as_raw(dev)) })
-    }
-
-    /// Ends the membership that [`add_device`](Self::add_device) began.
-    pub(crate) fn remove_device(dev: &Device) {
-        // SAFETY: `dev` is valid.
-        unsafe { bindings::iommu_group_remove_device(as_raw(dev)) }
     }
 
     /// The device of a group that has but one.
@@ -83,6 +69,16 @@ impl IommuGroup {
 
     pub(crate) fn as_raw(&self) -> *mut bindings::iommu_group {
         self.0.as_ptr()
+    }
+}
+
+/// A device's membership of a group that [`IommuGroup::fake`] made; ended when dropped.
+pub(crate) struct FakeMember(ARef<Device>);
+
+impl Drop for FakeMember {
+    fn drop(&mut self) {
+        // SAFETY: The device is valid; `fake()` made it a member.
+        unsafe { bindings::iommu_group_remove_device(as_raw(&self.0)) }
     }
 }
 
