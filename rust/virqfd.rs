@@ -21,7 +21,7 @@ use kernel::{
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
         barrier::{smp_mb, Full},
-        global_lock, Arc, ArcBorrow, Completion,
+        global_lock, Arc, ArcBorrow,
     },
     workqueue::{Work, WorkItem},
 };
@@ -38,14 +38,10 @@ const FLUSH_INJECT: u64 = 2;
 /// One eventfd that a driver listens to.
 #[pin_data]
 pub(crate) struct Virqfd {
-    callbacks: Callbacks,
     slot: Slot<Virqfd>,
     cleanup: Arc<OwnedQueue>,
     /// Set when the slot is ours: a signal that comes earlier is found by looking afterwards.
     armed: AtomicFlag,
-    /// That has been looked for: until then the end waits.
-    #[pin]
-    looked: Completion,
     #[pin]
     subscription: Subscription<Virqfd>,
     #[pin]
@@ -63,12 +59,10 @@ impl_has_work! {
 }
 
 impl Virqfd {
-    /// Calls the driver, now and, if it wants, from a work queue.
-    fn trigger(this: ArcBorrow<'_, Self>) {
-        if this.callbacks.handle() {
-            // Pending already is as good.
-            let _ = percpu().enqueue::<Arc<Self>, INJECT>(this.into());
-        }
+    /// Calls the driver's thread from a work queue.
+    fn inject(this: ArcBorrow<'_, Self>) {
+        // Pending already is as good.
+        let _ = percpu().enqueue::<Arc<Self>, INJECT>(this.into());
     }
 
     /// Queues the end, for whoever has emptied the slot.
@@ -84,7 +78,9 @@ impl Listener for Virqfd {
         smp_mb(Full);
         if this.armed.load(Relaxed) {
             signal.take();
-            Self::trigger(this);
+            if signal.handle() {
+                Self::inject(this);
+            }
         }
     }
 
@@ -105,7 +101,6 @@ impl WorkItem<SHUTDOWN> for Virqfd {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.looked.wait_for_completion();
         this.subscription.end();
         flush_work::<Self, INJECT>(&this);
     }
@@ -115,7 +110,7 @@ impl WorkItem<INJECT> for Virqfd {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.callbacks.run_thread();
+        this.subscription.run_thread();
     }
 }
 
@@ -139,12 +134,10 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
     let eventfd = &Eventfd::from_fd(fd)?;
     let virqfd = Arc::pin_init(
         try_pin_init!(Virqfd {
-            callbacks,
             slot,
             cleanup,
             armed: AtomicFlag::new(false),
-            looked <- Completion::new(),
-            subscription <- Subscription::new(eventfd),
+            subscription <- Subscription::new(eventfd, callbacks),
             shutdown <- new_work!("vfio_virqfd::shutdown"),
             inject <- new_work!("vfio_virqfd::inject"),
             flush_inject <- new_work!("vfio_virqfd::flush_inject"),
@@ -165,10 +158,11 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
     }
     // Against the load in `signalled()`.
     smp_mb(Full);
-    if eventfd.is_signalled() {
-        Virqfd::trigger(virqfd.as_arc_borrow());
+    if eventfd.is_signalled() && fresh.handle() {
+        Virqfd::inject(virqfd.as_arc_borrow());
     }
-    virqfd.looked.complete_all();
+    // From here on it can end.
+    drop(fresh);
     Ok(())
 }
 
@@ -190,7 +184,7 @@ pub(crate) fn flush_thread(slot: Slot<Virqfd>) {
     {
         let lock = SLOTS.lock();
         if let Some(virqfd) = slot.get(&lock) {
-            if virqfd.callbacks.has_thread() {
+            if virqfd.subscription.has_thread() {
                 let queue = virqfd.cleanup.queue();
                 let _ = queue.enqueue::<Arc<Virqfd>, FLUSH_INJECT>(virqfd.into());
             }

@@ -32,7 +32,8 @@ unsafe extern "C" fn vfio_virqfd_enable(
     pvirqfd: *mut *mut bindings::virqfd,
     fd: c_int,
 ) -> c_int {
-    // SAFETY: By the caller's promise.
+    // SAFETY: By the caller's promise: `virqfd::disable()` ends the subscription, and waits for that and
+    // for the work that runs the thread.
     let (callbacks, slot) = unsafe {
         (
             Callbacks::new(opaque, data, handler, thread),

@@ -12,7 +12,7 @@ use kernel::{
         atomic::{ordering::Full, AtomicFlag},
         global_lock,
         lock::GlobalGuard,
-        Arc, ArcBorrow,
+        Arc, ArcBorrow, Completion,
     },
     types::{ForeignOwnable, Opaque},
 };
@@ -36,17 +36,30 @@ pub(crate) trait Listener: Send + Sync + Sized + 'static {
     fn subscription(&self) -> &Subscription<Self>;
 }
 
-/// A signal that has come and not been taken.
-pub(crate) struct Signal<'a>(&'a NonNull<bindings::eventfd_ctx>);
+/// A signal that has come.
+pub(crate) struct Signal<'a>(&'a Calls);
 
 impl Signal<'_> {
     /// Reads the eventfd to 0.
-    pub(crate) fn take(self) {
+    pub(crate) fn take(&self) {
         let mut count = 0;
         // SAFETY: The eventfd is held.  A signal is made under the lock of its queue only, and
         // its lifetime ends there.
-        unsafe { bindings::eventfd_ctx_do_read(self.0.as_ptr(), &mut count) }
+        unsafe { bindings::eventfd_ctx_do_read(self.0.ctx.as_ptr(), &mut count) }
     }
+
+    /// Calls the driver's handler; true if the thread is to run.
+    pub(crate) fn handle(&self) -> bool {
+        // SAFETY: A signal is made under the lock of the eventfd's queue only, from which the entry is
+        // taken before the subscription has ended.
+        unsafe { self.0.callbacks.handle() }
+    }
+}
+
+/// Whom an eventfd calls.
+struct Calls {
+    ctx: NonNull<bindings::eventfd_ctx>,
+    callbacks: Callbacks,
 }
 
 /// An eventfd, and the calls it makes to a listener that contains this.
@@ -57,8 +70,11 @@ impl Signal<'_> {
 /// listener.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
-    ctx: NonNull<bindings::eventfd_ctx>,
+    calls: Calls,
     active: AtomicFlag,
+    /// It has begun, and whoever made it is done with it: until then the end waits.
+    #[pin]
+    begun: Completion,
     #[pin]
     wait: Opaque<bindings::wait_queue_entry>,
     _listener: PhantomData<fn(T)>,
@@ -126,13 +142,20 @@ struct Table {
     queue: *mut bindings::wait_queue_head,
 }
 
-/// A subscription that has just begun and can be taken back without a trace.
+/// A subscription that has just begun and can be taken back without a trace.  Its end waits until this
+/// is dropped.
 pub(crate) struct Fresh<T: Listener> {
     listener: Arc<T>,
     queue: *mut bindings::wait_queue_head,
 }
 
 impl<T: Listener> Fresh<T> {
+    /// Calls the driver's handler, as if there had been a signal; true if the thread is to run.
+    pub(crate) fn handle(&self) -> bool {
+        // SAFETY: The subscription does not end while `self` is there.
+        unsafe { self.listener.subscription().calls.callbacks.handle() }
+    }
+
     /// Ends the calls and leaves the eventfd as it is, which [`Subscription::end`] reads to 0.
     /// The eventfd must still be held by `_eventfd`, through which the subscription was made.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
@@ -149,12 +172,22 @@ impl<T: Listener> Fresh<T> {
     }
 }
 
+impl<T: Listener> Drop for Fresh<T> {
+    fn drop(&mut self) {
+        self.listener.subscription().begun.complete_all();
+    }
+}
+
 impl<T: Listener> Subscription<T> {
     /// A subscription that is not active yet.
-    pub(crate) fn new(eventfd: &Eventfd) -> impl PinInit<Self, Error> + '_ {
+    pub(crate) fn new(eventfd: &Eventfd, callbacks: Callbacks) -> impl PinInit<Self, Error> + '_ {
         try_pin_init!(Self {
-            ctx: eventfd.ctx()?,
+            calls: Calls {
+                ctx: eventfd.ctx()?,
+                callbacks,
+            },
             active: AtomicFlag::new(false),
+            begun <- Completion::new(),
             wait <- Opaque::ffi_init(|wait| {
                 // SAFETY: `wait` is valid for writes.  A list head that points to itself can be
                 // removed though it was never added.
@@ -197,12 +230,37 @@ impl<T: Listener> Subscription<T> {
         if !self.active.xchg(false, Full) {
             return;
         }
+        self.begun.wait_for_completion();
         let mut count = 0;
         // SAFETY: By the type's invariants; the queue's lock waits for calls that run.
         unsafe {
-            bindings::eventfd_ctx_remove_wait_queue(self.ctx.as_ptr(), self.wait.get(), &mut count);
+            bindings::eventfd_ctx_remove_wait_queue(
+                self.calls.ctx.as_ptr(),
+                self.wait.get(),
+                &mut count,
+            );
         }
         drop(self.take_listener());
+    }
+
+    /// Whether the driver has a thread function.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.calls.callbacks.thread.is_some()
+    }
+
+    /// Calls it.  May sleep.  Whoever ends the subscription waits for this, as the promise of
+    /// [`Callbacks::new`] says.
+    pub(crate) fn run_thread(&self) {
+        let Callbacks {
+            opaque,
+            data,
+            thread,
+            ..
+        } = self.calls.callbacks;
+        if let Some(thread) = thread {
+            // SAFETY: By the promise that `Callbacks::new()` asks for.
+            unsafe { thread(opaque, data) }
+        }
     }
 
     /// The reference that the calls had.  Only for whoever has cleared `active` and taken the
@@ -232,7 +290,7 @@ impl<T: Listener> Subscription<T> {
         // CAST: A wake-up's key is a mask of poll events.
         let events = key.addr() as c_uint;
         if events & bindings::POLLIN != 0 {
-            T::signalled(listener, Signal(&listener.subscription().ctx));
+            T::signalled(listener, Signal(&listener.subscription().calls));
         }
         if events & bindings::POLLHUP != 0 {
             T::hung_up(listener);
@@ -246,7 +304,7 @@ impl<T: Listener> PinnedDrop for Subscription<T> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: `self` owns the reference.  It is not subscribed any more: the subscription
         // would own a reference on what contains it.
-        unsafe { bindings::eventfd_ctx_put(self.ctx.as_ptr()) }
+        unsafe { bindings::eventfd_ctx_put(self.calls.ctx.as_ptr()) }
     }
 }
 
@@ -282,8 +340,10 @@ unsafe impl Sync for Callbacks {}
 impl Callbacks {
     /// # Safety
     ///
-    /// The functions may be called with these arguments from any task, `handler` in atomic
-    /// context, until `vfio_virqfd_disable()` returns.
+    /// The functions may be called with these arguments from any task, `handler` in atomic context:
+    /// `handler` until the subscription that gets this has ended ([`Subscription::end`]) or was
+    /// cancelled, `thread` until whoever ended it has waited for the work that calls
+    /// [`Subscription::run_thread`].
     pub(crate) unsafe fn new(
         opaque: *mut c_void,
         data: *mut c_void,
@@ -299,26 +359,17 @@ impl Callbacks {
     }
 
     /// Calls the handler; true if the thread is to run.  Without a handler it always is.
-    pub(crate) fn handle(&self) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The subscription has not ended.
+    unsafe fn handle(&self) -> bool {
         let wanted = match self.handler {
-            // SAFETY: By the promise that `new()` asks for.
+            // SAFETY: By the caller's promise, and the one that `new()` asks for.
             Some(handler) => unsafe { handler(self.opaque, self.data) != 0 },
             None => true,
         };
-        wanted && self.has_thread()
-    }
-
-    /// Whether there is a thread function.
-    pub(crate) fn has_thread(&self) -> bool {
-        self.thread.is_some()
-    }
-
-    /// Calls the thread function.  May sleep.
-    pub(crate) fn run_thread(&self) {
-        if let Some(thread) = self.thread {
-            // SAFETY: By the promise that `new()` asks for.
-            unsafe { thread(self.opaque, self.data) }
-        }
+        wanted && self.thread.is_some()
     }
 }
 
