@@ -124,7 +124,7 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-layout check-exports check-uapi check-patch check-semantics check-doc
+CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-uapi check-patch check-semantics check-doc
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -189,6 +189,7 @@ help:
 # help:   make clippy          clippy with the kernel's settings
 # help:   make check-variants  ... against kernels without groups and without iommufd
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
+# help:   make check-compile-fail   what the types must exclude does not compile
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's
 # help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A class device is added once.
+
+use crate::kapi::vfio::registering::Started;
+
+fn case(started: Started) {
+    let _added = started.add(0);
+    let _again = started.add(0); //~ E0382
+}

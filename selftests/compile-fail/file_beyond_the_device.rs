@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A file that speaks of a device goes before the class device does.
+
+use crate::kapi::vfio::{debugfs::Show, Added, Device, Registered};
+use kernel::{prelude::*, seq_file::SeqFile};
+
+struct Nothing;
+
+impl Show for Nothing {
+    fn show(_device: &Device<Registered>, _m: &SeqFile) -> Result {
+        Ok(())
+    }
+}
+
+fn case(added: Added) {
+    let root = added.debug_root().map(|root| root.folder());
+    let _started = added.remove(); //~ E0505
+    if let Some(root) = root {
+        root.add_file::<Nothing>(c"nothing");
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A device joins one set.
+
+use crate::kapi::vfio::{
+    set::{DevSet, Unassigned},
+    Owner,
+};
+
+fn case(device: Unassigned<'_>, one: &mut DevSet, other: &mut DevSet) {
+    one.join(device).enter();
+    other.join(device).enter(); //~ E0382
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A driver's `open_device` is called once in a first open.
+
+use crate::kapi::vfio::opening::Bound;
+
+fn case(bound: Bound<'_, '_>) {
+    let _opened = bound.open();
+    let _again = bound.open(); //~ E0382
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A driver's `open_device` is called of a device that is bound.
+
+use crate::kapi::vfio::opening::Opening;
+
+fn case(opening: Opening<'_, '_>) {
+    let _ = opening.device();
+    let _opened = opening.open(); //~ E0599
+}
