@@ -21,7 +21,7 @@ use crate::{
     kapi::{
         capability,
         iommu::{DmaOwner, IommuGroup},
-        module::enable_unsafe_noiommu_mode,
+        module::{enable_unsafe_noiommu_mode, ModuleRef},
         vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
     },
     sva::{Apart, BoundProcesses, Resetting},
@@ -71,7 +71,8 @@ pub(crate) fn remove_driver(ops: usize) {
 /// A backend that can be chosen.
 enum Choice {
     Driver(IommuDriver),
-    NoIommu,
+    /// This module's own.
+    NoIommu(ModuleRef),
 }
 
 impl Choice {
@@ -94,7 +95,9 @@ impl Choice {
             }
         }
         if cfg!(CONFIG_VFIO_NOIOMMU) && noiommu != Some(false) {
-            choices.push(Self::NoIommu, GFP_KERNEL)?;
+            if let Some(module) = ModuleRef::of_this() {
+                choices.push(Self::NoIommu(module), GFP_KERNEL)?;
+            }
         }
         Ok(choices)
     }
@@ -103,7 +106,7 @@ impl Choice {
     fn check_extension(&self, arg: usize) -> isize {
         match self {
             Self::Driver(driver) => driver.check_extension(arg),
-            Self::NoIommu => check_noiommu(arg),
+            Self::NoIommu(_) => check_noiommu(arg),
         }
     }
 
@@ -117,9 +120,9 @@ impl Choice {
                 let instance = driver.open(arg)?;
                 Ok(Backend::Driver(Arc::new(instance, GFP_KERNEL)?))
             }
-            Self::NoIommu if arg != NOIOMMU => Err(EINVAL),
-            Self::NoIommu if !capability::sys_rawio() => Err(EPERM),
-            Self::NoIommu => Ok(Backend::NoIommu),
+            Self::NoIommu(_) if arg != NOIOMMU => Err(EINVAL),
+            Self::NoIommu(_) if !capability::sys_rawio() => Err(EPERM),
+            Self::NoIommu(module) => Ok(Backend::NoIommu(Arc::new(module, GFP_KERNEL)?)),
         }
     }
 }
@@ -132,15 +135,15 @@ fn check_noiommu(arg: usize) -> isize {
 #[derive(Clone)]
 enum Backend {
     Driver(Arc<Instance>),
-    /// There is nothing to map.
-    NoIommu,
+    /// There is nothing to map.  The module is held, as another driver's is.
+    NoIommu(#[allow(dead_code)] Arc<ModuleRef>),
 }
 
 impl Backend {
     fn check_extension(&self, arg: usize) -> isize {
         match self {
             Self::Driver(driver) => driver.check_extension(arg),
-            Self::NoIommu => check_noiommu(arg),
+            Self::NoIommu(_) => check_noiommu(arg),
         }
     }
 
@@ -148,28 +151,28 @@ impl Backend {
     fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         match self {
             Self::Driver(driver) => driver.ioctl(cmd, arg),
-            Self::NoIommu => errno(ENOTTY),
+            Self::NoIommu(_) => errno(ENOTTY),
         }
     }
 
     fn attach(&self, member: &Member) -> Result {
         match self {
             Self::Driver(driver) => driver.attach_group(&member.iommu_group, member.kind),
-            Self::NoIommu => Ok(()),
+            Self::NoIommu(_) => Ok(()),
         }
     }
 
     fn detach(&self, member: &Member) {
         match self {
             Self::Driver(driver) => driver.detach_group(&member.iommu_group),
-            Self::NoIommu => {}
+            Self::NoIommu(_) => {}
         }
     }
 
     fn driver(&self) -> Option<&Arc<Instance>> {
         match self {
             Self::Driver(driver) => Some(driver),
-            Self::NoIommu => None,
+            Self::NoIommu(_) => None,
         }
     }
 }
@@ -226,7 +229,6 @@ struct Member {
 struct Inner {
     /// The latest last.
     members: KVec<Arc<Member>>,
-    backend: Option<Backend>,
 }
 
 impl Inner {
@@ -260,6 +262,10 @@ impl Inner {
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
+    /// Changed while `inner` is locked, too, and read without: whoever only uses the container does
+    /// not wait for a group that joins.
+    #[pin]
+    backend: Mutex<Option<Backend>>,
     /// The processes that the groups' devices may work for, while there is a backend.
     processes: Arc<BoundProcesses>,
 }
@@ -271,15 +277,15 @@ impl Container {
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let processes = BoundProcesses::new()?;
+        // Accounted: how many are opened is up to user space.
+        let processes = BoundProcesses::new(GFP_KERNEL_ACCOUNT)?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
                 members: KVec::new(),
-                backend: None,
             }),
+            backend <- new_mutex!(None, "Container::backend"),
             processes,
         });
-        // Accounted: how many are opened is up to user space.
         Arc::pin_init(container, GFP_KERNEL_ACCOUNT)
     }
 
@@ -290,7 +296,12 @@ impl Container {
 
     /// The backend that is chosen.
     fn backend(&self) -> Option<Backend> {
-        self.inner.lock().backend.clone()
+        self.backend.lock().clone()
+    }
+
+    /// Chooses one, or none; the caller has locked `inner`.  The result is what was chosen.
+    fn set_backend(&self, _inner: &mut Inner, backend: Option<Backend>) -> Option<Backend> {
+        core::mem::replace(&mut *self.backend.lock(), backend)
     }
 
     /// `VFIO_CHECK_EXTENSION`: asks the backend, or while there is none all that could be chosen,
@@ -303,13 +314,10 @@ impl Container {
         if arg == sva::EXTENSION {
             return 1;
         }
-        let (backend, noiommu) = {
-            let inner = self.inner.lock();
-            (inner.backend.clone(), inner.noiommu())
-        };
-        if let Some(backend) = backend {
+        if let Some(backend) = self.backend() {
             return backend.check_extension(arg);
         }
+        let noiommu = self.inner.lock().noiommu();
         let choices = match Choice::all(noiommu) {
             Ok(choices) => choices,
             Err(e) => return errno(e),
@@ -333,7 +341,7 @@ impl Container {
     pub(crate) fn set_iommu(&self, arg: usize) -> Result {
         let mut inner = self.inner.lock();
         let noiommu = inner.noiommu().ok_or(EINVAL)?;
-        if inner.backend.is_some() {
+        if self.backend().is_some() {
             return Err(EINVAL);
         }
         let mut result = Err(ENODEV);
@@ -347,7 +355,7 @@ impl Container {
             });
             match backend {
                 Ok(backend) => {
-                    inner.backend = Some(backend);
+                    self.set_backend(&mut inner, Some(backend));
                     return Ok(());
                 }
                 Err(e) => result = Err(e),
@@ -404,7 +412,7 @@ impl ContainerMembership {
             GroupType::Iommu => Some(DmaOwner::claim(&member.iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
         };
-        if let Some(backend) = &inner.backend {
+        if let Some(backend) = container.backend() {
             backend.attach(&member)?;
         }
         // There is room.
@@ -442,7 +450,7 @@ impl Drop for ContainerMembership {
         // Not under the container's lock: page requests in flight are waited for.
         self.container.processes.leave(&self.member.iommu_group);
         let mut inner = self.container.inner.lock();
-        if let Some(backend) = &inner.backend {
+        if let Some(backend) = self.container.backend() {
             backend.detach(&self.member);
         }
         drop(self.owner.take());
@@ -450,7 +458,7 @@ impl Drop for ContainerMembership {
             .members
             .retain(|member| !core::ptr::eq(&raw const **member, &raw const *self.member));
         let last = match inner.members.is_empty() {
-            true => inner.backend.take(),
+            true => self.container.set_backend(&mut inner, None),
             false => None,
         };
         drop(inner);

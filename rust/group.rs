@@ -15,12 +15,8 @@ pub(crate) mod table;
 
 use crate::{
     container::{Container, ContainerAccess, ContainerMembership},
-    device::{
-        open::{ContainerOpen, OpenBackend},
-        State,
-    },
+    device::open::{ContainerOpen, OpenBackend},
     kapi::{
-        capability,
         device::has_iommu,
         iommu::{enforces_coherency, IommuGroup},
         iommufd::Ctx,
@@ -30,7 +26,7 @@ use crate::{
         vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     },
     refusal::{Reason, Refusal},
-    sva::BoundProcesses,
+    sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;
 use kernel::{
@@ -137,9 +133,23 @@ struct Inner {
     users: Users,
 }
 
-/// Devices of a group, by numbers that fall: the latest comes first.
+/// Room for a device in a group's list.
+pub(crate) struct Room {
+    key: u64,
+    node: RBTreeNodeReservation<u64, RegistrationRef>,
+}
+
+impl Room {
+    /// By which the device is found on the list.
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+}
+
+/// Devices of a group, by numbers that fall: the latest comes first.  Unregistration takes a device
+/// off before it waits for those who use it.
 struct Devices {
-    states: RBTree<u64, Arc<State>>,
+    registrations: RBTree<u64, RegistrationRef>,
     /// The number of the next.
     next: u64,
 }
@@ -195,7 +205,7 @@ impl Group {
                 users: Users::None,
             }, "Group::inner"),
             devices <- new_mutex!(Devices {
-                states: RBTree::new(),
+                registrations: RBTree::new(),
                 next: u64::MAX,
             }),
             refusals <- RateLimit::new(c"refused opens of a group"),
@@ -393,14 +403,14 @@ impl Group {
             Provided::Container { place, opens } => OpenBackend::Container(ContainerOpen {
                 container: place.container().clone(),
                 usage: self.use_container(place, opens, file),
+                is_noiommu: self.is_noiommu(),
             }),
         })
     }
 
     /// # Errors
     ///
-    /// `EINVAL` when the container has no backend; `EPERM` without an IOMMU, unless the caller has
-    /// `CAP_SYS_RAWIO`; `EBUSY` when it is in use too often.
+    /// `EINVAL` when the container has no backend; `EBUSY` when it is in use too often.
     fn use_container(
         self: ArcBorrow<'_, Self>,
         place: &ContainerMembership,
@@ -408,9 +418,6 @@ impl Group {
         file: &File,
     ) -> Result<ContainerUse, Refusal> {
         let access = place.access().ok_or(Reason::NoBackend.with(EINVAL))?;
-        if self.is_noiommu() && !capability::sys_rawio() {
-            return Err(Reason::NeedsRawIo.with(EPERM));
-        }
         *opens = opens.checked_add(1).ok_or(EBUSY)?;
         Ok(ContainerUse {
             access,
@@ -432,29 +439,39 @@ impl Group {
     /// Ends what processes of its container have with a device that leaves while others stay: bound
     /// before the others came, for a group must have one device only.
     fn remove_from_processes(&self, dev: &kernel::device::Device) {
+        // A change of the group can take long, and is nothing to a device without bonds.
+        if !sva::is_used() {
+            return;
+        }
         let _change = self.change.lock();
         if let Some(processes) = self.processes() {
             processes.remove_device(dev);
         }
     }
 
-    /// Lets a device be opened by its name, until [`remove`](Self::remove), which takes the result.
+    /// Room for one more device, which comes before those that are there.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn add(&self, device: Arc<State>) -> Result<u64> {
-        let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
+    pub(crate) fn room(&self) -> Result<Room> {
+        let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let mut devices = self.devices.lock();
         let key = devices.next;
         devices.next = key.wrapping_sub(1);
-        devices.states.insert(room.into_node(key, device));
-        Ok(key)
+        Ok(Room { key, node })
     }
 
-    /// The end of [`add`](Self::add).
+    /// Lets a device be opened by its name, until [`remove`](Self::remove).
+    pub(crate) fn add(&self, room: Room, device: RegistrationRef) {
+        let Room { key, node } = room;
+        let node = node.into_node(key, device);
+        self.devices.lock().registrations.insert(node);
+    }
+
+    /// The end of [`add`](Self::add), by the key of the room.
     pub(crate) fn remove(&self, key: u64) {
-        let removed = self.devices.lock().states.remove(&key);
+        let removed = self.devices.lock().registrations.remove(&key);
         drop(removed);
     }
 
@@ -462,11 +479,8 @@ impl Group {
     /// that is being unregistered does not count.
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
-        let mut states = devices.states.values();
-        states.all(|device| {
-            let enforces = device.link().peek(|d| enforces_coherency(d.parent()));
-            enforces.unwrap_or(true)
-        })
+        let mut registrations = devices.registrations.values();
+        registrations.all(|device| enforces_coherency(device.parent()))
     }
 
     /// The device that goes by a name; the latest is asked first.
@@ -475,16 +489,14 @@ impl Group {
     ///
     /// `ENODEV` when there is none; the errno of a driver that looks at the name.
     pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
-        for device in self.devices.lock().states.values() {
+        for device in self.devices.lock().registrations.values() {
             // Most devices are another: that costs no reference.
-            if device.link().peek(|d| d.may_have_name(name)) != Some(true) {
+            if !device.has_name(name)? {
                 continue;
             }
-            let Some((registration, epoch)) = device.link().current_registration() else {
-                continue;
-            };
-            if registration.has_name(name)? {
-                return Ok((registration, epoch));
+            // None if it is about to be taken off.
+            if let Some(found) = device.state().link().current_registration() {
+                return Ok(found);
             }
         }
         Err(ENODEV)

@@ -109,6 +109,19 @@ TEST_F(noiommu_container, set_iommu)
 	}
 }
 
+/* semantics: 159.  The backend's module is held while it is chosen: here the core's own. */
+TEST_F(noiommu_container, module)
+{
+	int users = module_users("vfio");
+
+	ASSERT_EQ(0, group_set(self->group, self->container));
+	EXPECT_EQ(users, module_users("vfio"));
+	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_NOIOMMU_IOMMU));
+	EXPECT_EQ(users + 1, module_users("vfio"));
+	ASSERT_EQ(0, group_unset(self->group));
+	EXPECT_EQ(users, module_users("vfio"));
+}
+
 /* semantics: 150, 151, 152, 154.  The device works, and the log says who opened it. */
 TEST_F(noiommu_container, device)
 {

@@ -50,6 +50,8 @@ pub(crate) struct ContainerOpen {
     pub(crate) container: Arc<Container>,
     /// The use of it; an error has its place in the order of a first open.
     pub(crate) usage: Result<ContainerUse, Refusal>,
+    /// A first open needs `CAP_SYS_RAWIO`.
+    pub(crate) is_noiommu: bool,
 }
 
 impl OpenBackend {
@@ -84,7 +86,8 @@ impl OpenBackend {
     ///
     /// # Errors
     ///
-    /// The driver's, those of iommufd among them; those of the container's use.
+    /// The driver's, those of iommufd among them; those of the container's use; `EPERM` for a
+    /// container without an IOMMU, unless the caller has `CAP_SYS_RAWIO`.
     fn bind<'a, 'l>(
         &self,
         opening: Opening<'a, 'l>,
@@ -99,6 +102,9 @@ impl OpenBackend {
                     Ok(usage) => usage.access(),
                     Err(e) => return Err((opening, *e)),
                 };
+                if open.is_noiommu && !capability::sys_rawio() {
+                    return Err((opening, Reason::NeedsRawIo.with(EPERM)));
+                }
                 let state = opening.device().state();
                 state.set_container(Some(access.clone()));
                 Ok((opening.bind_container(access.instance()), 0))

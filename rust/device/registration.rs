@@ -11,7 +11,7 @@
 use super::{sets, Link, Registration, State, DEVICES};
 use crate::{
     debugfs,
-    group::{Backing, Group},
+    group::{Backing, Group, Room},
     kapi::{
         cdev::{Cdev, DevT},
         completion::Wait,
@@ -23,7 +23,7 @@ use crate::{
         sched::TaskId,
         vfio::{
             registering::{Draining, Ready, Started},
-            Device, Owner,
+            Device, Owner, RegistrationRef,
         },
     },
 };
@@ -79,12 +79,12 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     let has_node = !noiommu || noiommu_cdev;
     // It leads to a device that is not there yet.
     let (devt, cdev) = make_node(&device, has_node)?;
-    let key = group.add(device.state().into())?;
+    let room = group.room()?;
     if noiommu {
         taint(&device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let (owner, started) = publish(device, Link { group, key });
+    let (owner, started) = publish(device, group, room);
     let mut added = match started.add(devt) {
         Ok(added) => added,
         Err((started, e)) => {
@@ -160,9 +160,15 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 }
 
 /// Lets files reach the device, and references on its registration be taken.
-fn publish(device: Ready<'_>, link: Link) -> (Owner<'_>, Started) {
+fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    started.connect(link);
+    started.connect(Link {
+        group: group.clone(),
+        key: room.key(),
+    });
+    if let Some(listed) = RegistrationRef::try_get(&started) {
+        group.add(room, listed);
+    }
     (owner, started)
 }
 

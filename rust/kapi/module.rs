@@ -3,7 +3,7 @@
 //! References on modules (`include/linux/module.h`) and the parameters of this one.
 
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{module::this_module, prelude::*};
 
 /// A reference on a module, which keeps its code loaded.
 pub(crate) struct ModuleRef(*mut bindings::module);
@@ -37,6 +37,14 @@ impl ModuleRef {
     pub(crate) unsafe fn try_get(owner: *mut bindings::module) -> Option<Self> {
         // SAFETY: By the caller's promise.
         unsafe { bindings::try_module_get(owner) }.then_some(Self(owner))
+    }
+}
+
+impl ModuleRef {
+    /// Takes a reference on this module.  None when it is going away.
+    pub(crate) fn of_this() -> Option<Self> {
+        // SAFETY: The module is there while its code runs.
+        unsafe { Self::try_get(this_module::<crate::LocalModule>().as_ptr()) }
     }
 }
 

@@ -106,14 +106,6 @@ impl<T: Unpin> Severable<T> {
         Some((target.epoch, f(&target.data)))
     }
 
-    /// Looks at the device, if it is registered.
-    pub(crate) fn peek<R>(&self, f: impl FnOnce(&Device) -> R) -> Option<R> {
-        let guard = self.target.lock();
-        let target = guard.as_ref()?;
-        // SAFETY: By the type's invariants, under the lock that severing takes.
-        Some(f(unsafe { target.device.as_ref() }))
-    }
-
     /// Takes a reference on the registration and looks at the data, if the connection still is.
     pub(crate) fn registration<R>(
         &self,
