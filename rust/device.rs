@@ -317,7 +317,11 @@ impl Drop for Number {
 pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let number = Number::take()?;
     let minor = number.minor;
-    let state = State::new(number, PseudoInode::new()?, BoundProcesses::new()?);
+    let state = State::new(
+        number,
+        PseudoInode::new()?,
+        BoundProcesses::new(GFP_KERNEL)?,
+    );
     let state = Arc::pin_init(state, GFP_KERNEL)?;
     let device = memory.into_device(minor, state);
     let device = device.driver_init().map_err(|(mut device, e)| {

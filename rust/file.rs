@@ -241,7 +241,7 @@ impl DeviceFile {
     ///
     /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
     #[inline]
-    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<usize> {
+    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
         self.access()?.read(buf, count, pos)
     }
 
@@ -256,7 +256,7 @@ impl DeviceFile {
         buf: UserPtr,
         count: usize,
         pos: &mut file::Offset,
-    ) -> Result<usize> {
+    ) -> Result<isize> {
         self.access()?.write(buf, count, pos)
     }
 

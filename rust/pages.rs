@@ -69,8 +69,8 @@ pub(crate) enum Pinner<'a> {
 ///
 /// # Errors
 ///
-/// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap); those
-/// of [`Range::new`]; `EINVAL` (open by nothing that has memory).
+/// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap; open by
+/// nothing that has memory); those of [`Range::new`].
 pub(crate) fn pin<'a>(
     device: &Device,
     access: Option<&'a Access>,
@@ -80,10 +80,13 @@ pub(crate) fn pin<'a>(
     if pages == 0 || warn_on!(!device.is_open_unlocked()) || !device.has_dma_unmap() {
         return Err(EINVAL);
     }
-    let range = Range::new(iova, pages)?;
     match access {
-        Some(access) => Ok(Pinner::Iommufd(access, range)),
-        None => Ok(Pinner::Container(device.state().container().ok_or(EINVAL)?)),
+        Some(access) => Ok(Pinner::Iommufd(access, Range::new(iova, pages)?)),
+        None => {
+            let container = device.state().container().ok_or(EINVAL)?;
+            Range::new(iova, pages)?;
+            Ok(Pinner::Container(container))
+        }
     }
 }
 
@@ -92,13 +95,17 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
     if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
         return;
     }
-    let range = Range::new(iova, pages);
-    if warn_on!(range.is_err()) {
+    let container = device.state().container();
+    if access.is_none() && container.is_none() {
         return;
     }
-    if let (Some(access), Ok(range)) = (access, range) {
+    let Ok(range) = Range::new(iova, pages) else {
+        warn_on!(true);
+        return;
+    };
+    if let Some(access) = access {
         access.unpin(range.iova, range.length);
-    } else if let Some(Ok((driver, _))) = device.state().container().as_ref().map(|c| c.driver()) {
+    } else if let Some(Ok((driver, _))) = container.as_ref().map(|c| c.driver()) {
         driver.unpin_pages(iova, pages);
     }
 }

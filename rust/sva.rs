@@ -56,6 +56,7 @@ use crate::{
     uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{
+    alloc::Flags,
     current,
     device::Device,
     impl_has_work,
@@ -424,7 +425,7 @@ impl BoundProcesses {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(flags: Flags) -> Result<Arc<Self>> {
         let processes = pin_init!(Self {
             places <- new_mutex!(
                 Places {
@@ -443,7 +444,7 @@ impl BoundProcesses {
             ),
             work <- new_work!("vfio_sva::anew"),
         });
-        Arc::pin_init(processes, GFP_KERNEL_ACCOUNT)
+        Arc::pin_init(processes, flags)
     }
 
     /// Binds an address space to the device of `group`, for a device's file.

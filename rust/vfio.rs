@@ -82,17 +82,17 @@ module! {
 
 const VERSION: &str = "0.3";
 
-/// The loaded module.  Fields are dropped in their order, which is the reverse of their making.
+/// The loaded module.  Fields are dropped in their order, which is that of the C core.
 struct Vfio {
     _devices: Loaded<device::DEVICES>,
     _device_class: ClassRegistration,
     #[cfg(CONFIG_VFIO_VIRQFD)]
     _virqfd: Loaded<virqfd::CLEANUP>,
     _nodes: Option<Loaded<group::NODES>>,
-    _container_node: Option<MiscDevice>,
-    _drivers: Loaded<container::DRIVERS>,
     _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
+    _container_node: Option<MiscDevice>,
+    _drivers: Loaded<container::DRIVERS>,
     _sets: Loaded<device::sets::SETS>,
     _ended: Loaded<sva::ENDED>,
 }
@@ -142,10 +142,10 @@ impl kernel::Module for Vfio {
             #[cfg(CONFIG_VFIO_VIRQFD)]
             _virqfd: virqfd,
             _nodes: nodes,
-            _container_node: container_node,
-            _drivers: drivers,
             _groups: groups,
             _group_class: group_class,
+            _container_node: container_node,
+            _drivers: drivers,
             _sets: sets,
             _ended: ended,
         })

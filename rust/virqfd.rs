@@ -21,7 +21,7 @@ use kernel::{
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
         barrier::{smp_mb, Full},
-        global_lock, Arc, ArcBorrow,
+        global_lock, Arc, ArcBorrow, UniqueArc,
     },
     workqueue::{Work, WorkItem},
 };
@@ -127,13 +127,14 @@ impl WorkItem<FLUSH_INJECT> for Virqfd {
 ///
 /// # Errors
 ///
-/// In this order: `EBADF` (not open); `EINVAL` (no eventfd); `ENOMEM`; `EBUSY` (the slot is in
+/// In this order: `ENOMEM`; `EBADF` (not open); `EINVAL` (no eventfd); `EBUSY` (the slot is in
 /// use).
 pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Result {
     let cleanup = CLEANUP.lock().clone().ok_or(ENODEV)?;
+    let memory = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
     let eventfd = &Eventfd::from_fd(fd)?;
-    let virqfd = Arc::pin_init(
-        try_pin_init!(Virqfd {
+    let virqfd: Arc<Virqfd> = memory
+        .pin_init_with(try_pin_init!(Virqfd {
             slot,
             cleanup,
             armed: AtomicFlag::new(false),
@@ -141,9 +142,8 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
             shutdown <- new_work!("vfio_virqfd::shutdown"),
             inject <- new_work!("vfio_virqfd::inject"),
             flush_inject <- new_work!("vfio_virqfd::flush_inject"),
-        } ? Error),
-        GFP_KERNEL_ACCOUNT,
-    )?;
+        } ? Error))?
+        .into();
     // The eventfd is held open here, so it cannot hang up before the slot is filled.
     let fresh = Subscription::begin(&virqfd, eventfd).ok_or(EBUSY)?;
     {

@@ -5,6 +5,7 @@
  * the core.  The driver is testdrv/, and says what it saw.
  */
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
@@ -700,6 +701,28 @@ TEST_F(emulated, no_callback)
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("ioctl*", testdrv_text(&self->calls, 1));
 	EXPECT_EQ(VFIO_DEVICE_GET_INFO, self->calls.call[0].arg[0]);
+	close(fd);
+}
+
+/* What a driver returns goes to user space as it is, if no errno is that large, too. */
+TEST_F(emulated, results_of_the_driver)
+{
+	static const int results[] = { -EUCLEAN, -4095, -4096, -70000 };
+	int fd;
+
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_IOCTL, 0, 0));
+	fd = testdrv_cdev(0);
+	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		int want = results[i] >= -4095 ? -1 : results[i];
+		int ret;
+
+		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_IOCTL, -results[i]);
+		ret = ioctl(fd, _IO('x', 1));
+		EXPECT_EQ(want, ret);
+		if (want == -1)
+			EXPECT_EQ(-results[i], errno);
+	}
 	close(fd);
 }
 

@@ -184,10 +184,7 @@ unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings
 }
 
 #[inline]
-fn io_result(result: Result<usize>) -> isize {
-    match result {
-        // CAST: The driver returned it as an `isize`.
-        Ok(count) => count as isize,
-        Err(e) => e.to_errno() as isize,
-    }
+fn io_result(result: Result<isize>) -> isize {
+    // CAST: It widens.
+    result.unwrap_or_else(|e| e.to_errno() as isize)
 }

@@ -72,13 +72,6 @@ impl<Ctx> Device<Ctx> {
     }
 }
 
-impl Device {
-    /// Whether the name that user space gave may be the device's: what can be told without the driver.
-    pub(crate) fn may_have_name(&self, name: &UserString) -> bool {
-        self.ops().match_.is_some() || self.parent().name() == name.as_c_str()
-    }
-}
-
 impl Device<Registered> {
     /// Whether the name that user space gave, perhaps with options, is the device's.
     ///
@@ -156,34 +149,40 @@ impl SetLocked<'_> {
 
 /// Callbacks of a device's user.
 impl Device<Open> {
+    /// The driver's result as it is.
+    ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback; else the driver's.
+    /// `EINVAL` without such a callback.
     #[inline]
-    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<usize> {
+    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
         let read = self.ops().read.ok_or(EINVAL)?;
         // SAFETY: The device is open; the driver checks the user's buffer.
-        io_result(unsafe { read(self.as_raw(), buf.as_mut_ptr().cast(), count, pos) })
+        Ok(unsafe { read(self.as_raw(), buf.as_mut_ptr().cast(), count, pos) })
     }
 
+    /// The driver's result as it is.
+    ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback; else the driver's.
+    /// `EINVAL` without such a callback.
     #[inline]
     pub(crate) fn write(
         &self,
         buf: UserPtr,
         count: usize,
         pos: &mut file::Offset,
-    ) -> Result<usize> {
+    ) -> Result<isize> {
         let write = self.ops().write.ok_or(EINVAL)?;
         // SAFETY: The device is open; the driver checks the user's buffer.
-        io_result(unsafe { write(self.as_raw(), buf.as_const_ptr().cast(), count, pos) })
+        Ok(unsafe { write(self.as_raw(), buf.as_const_ptr().cast(), count, pos) })
     }
 
+    /// The driver's result as it is.
+    ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback; else the driver's.
+    /// `EINVAL` without such a callback.
     pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
         let mmap = self.ops().mmap.ok_or(EINVAL)?;
         // SAFETY: The device is open; `vma` is being set up by the caller's mmap().
@@ -194,25 +193,25 @@ impl Device<Open> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback; else the driver's.
+    /// `EINVAL` without such a callback.
     #[inline]
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
         let ioctl = self.ops().ioctl.ok_or(EINVAL)?;
         // SAFETY: The device is open; the driver reads the user's memory itself.
         let ret = unsafe { ioctl(self.as_raw(), cmd, arg.as_const_ptr().addr()) };
         // CAST: The C core passes the result through an `int` too.
-        int_result(ret as c_int)
+        Ok(ret as c_int)
     }
 
     /// A device feature that the core does not know.  The driver's result as it is.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` without such a callback; else the driver's.
+    /// `ENOTTY` without such a callback.
     pub(crate) fn device_feature(&self, flags: u32, data: UserPtr, size: usize) -> Result<c_int> {
         let feature = self.ops().device_feature.ok_or(ENOTTY)?;
         // SAFETY: The device is open; the driver reads the user's memory itself.
-        int_result(unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) })
+        Ok(unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) })
     }
 
     /// Whether the driver describes its regions.
@@ -242,9 +241,4 @@ fn int_result(ret: c_int) -> Result<c_int> {
         ret if ret < 0 => Err(Error::from_errno(ret)),
         ret => Ok(ret),
     }
-}
-
-#[inline]
-fn io_result(ret: isize) -> Result<usize> {
-    usize::try_from(ret).map_err(|_| Error::from_errno(ret as c_int))
 }
