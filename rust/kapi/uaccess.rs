@@ -5,9 +5,10 @@
 //! The kernel crate's cursors (`UserSlice`) serve the same end, at some 35 instructions more for
 //! each copy, which is much for ioctls that take 500 in all (see `make bench`).
 
+use super::device::as_raw;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{prelude::*, uaccess::UserPtr};
+use kernel::{device::Device, prelude::*, uaccess::UserPtr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Fills `bytes`.
@@ -100,10 +101,10 @@ impl UserString {
         Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?))
     }
 
-    /// The string.
-    pub(crate) fn as_c_str(&self) -> &CStr {
-        // SAFETY: By the type's invariants.
-        unsafe { CStr::from_char_ptr(self.0.as_ptr()) }
+    /// Whether it is the device's name.  Does not take the length of either, for many are asked.
+    pub(crate) fn is_name_of(&self, dev: &Device) -> bool {
+        // SAFETY: By the type's invariants; the name of a registered device is a string.
+        unsafe { bindings::strcmp(bindings::dev_name(as_raw(dev)), self.0.as_ptr()) == 0 }
     }
 
     /// For drivers that take options apart in place.

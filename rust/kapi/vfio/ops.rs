@@ -80,7 +80,7 @@ impl Device<Registered> {
     /// The driver's: vfio-pci's are `EINVAL` for an unknown option and `EACCES` for a wrong token.
     pub(crate) fn has_name(&self, name: &mut UserString) -> Result<bool> {
         let Some(matches) = self.ops().match_ else {
-            return Ok(self.parent().name() == name.as_c_str());
+            return Ok(name.is_name_of(self.parent()));
         };
         // SAFETY: The device is registered; the string is the caller's own.
         int_result(unsafe { matches(self.as_raw(), name.as_mut_ptr()) }).map(|found| found != 0)
