@@ -10,6 +10,7 @@
 
 #include "lib/calls.h"
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/sysfs.h"
@@ -441,6 +442,47 @@ TEST_F(driver_life, fields)
 	seen = calls_seen(calls, 0, CALLS_NOW);
 	EXPECT_EQ(always | CALLS_HAS_SET, seen.what);
 	EXPECT_EQ(0, seen.open_count);
+}
+
+static int unload(void *arg)
+{
+	return module_unload(arg);
+}
+
+/* semantics: 93.  While the driver's module goes away, its devices are there and nobody gets in. */
+TEST_F(driver_life, leaving_driver)
+{
+	char state[16] = "", node[64];
+	int fd, group = -1;
+	struct worker w;
+
+	ASSERT_EQ(0, calls_emulated(self->calls, 0, 0));
+	fd = calls_cdev(0);
+	ASSERT_GE(fd, 0);
+	snprintf(node, sizeof(node), "/dev/vfio/%d", calls_group(0));
+	ASSERT_EQ(0, sysfs_write("/sys/module/vfio_calls/parameters/hold_exit", "Y"));
+	close(self->calls);
+	ASSERT_EQ(0, worker_start(&w, unload, "vfio_calls"));
+	for (int ms = 0; ms < EVENT_MS && strcmp(state, "going"); ms += 10) {
+		usleep(10000);
+		ASSERT_GT(sysfs_read("/sys/module/vfio_calls/initstate", state, sizeof(state)), 0);
+	}
+	EXPECT_STREQ("going", state);
+	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->iommufd, NULL));
+	close(fd);
+	if (has_groups()) {
+		group = open(node, O_RDWR | O_CLOEXEC);
+		ASSERT_GE(group, 0);
+		ASSERT_EQ(0, group_set(group, self->iommufd));
+		EXPECT_EQ(-ENODEV, group_device(group, "vfio-calls.0"));
+		close(group);
+	}
+	EXPECT_FALSE(worker_ended(&w));
+	ASSERT_EQ(0, sysfs_write("/sys/module/vfio_calls/parameters/hold_exit", "N"));
+	EXPECT_EQ(0, worker_join(&w));
+	self->calls = calls_open();
+	ASSERT_GE(self->calls, 0);
 }
 
 TEST_HARNESS_MAIN

@@ -29,7 +29,7 @@ const _: () = super::assert_shared::<DeviceFile>();
 
 /// The operations of a device's files.
 // SAFETY: The functions follow the VFS's contracts.
-pub(crate) static FOPS: FileOperations = unsafe {
+pub(crate) static FOPS: FileOperations<State> = unsafe {
     FileOperations::new(bindings::file_operations {
         owner: this_module::<LocalModule>().as_ptr(),
         open: Some(open),

@@ -41,7 +41,7 @@ const _: () = super::assert_shared::<Group>();
 
 /// The operations of a group's file.
 // SAFETY: The functions follow the VFS's contracts.
-pub(crate) static FOPS: FileOperations = unsafe {
+pub(crate) static FOPS: FileOperations<Group> = unsafe {
     FileOperations::new(bindings::file_operations {
         owner: this_module::<LocalModule>().as_ptr(),
         open: Some(open),

@@ -93,7 +93,8 @@ impl DriverRefs {
     pub(crate) fn taken(&self) {
         let (thread, task) = (thread_id(), TaskId::process());
         let mut inner = self.inner.lock();
-        let kind = match inner.exporting.contains(&thread) {
+        // An interrupt's may be that of the idle task, 0.
+        let kind = match thread != 0 && inner.exporting.contains(&thread) {
             true => Kind::DmaBuf,
             false => Kind::Driver,
         };

@@ -17,19 +17,20 @@ const MINORBITS: u32 = 20;
 /// A device number, or 0 for none.
 pub(crate) type DevT = bindings::dev_t;
 
-/// File operations, as a static.
+/// File operations, as a static: of devices that stand for `T`s, or with `()` of other files.
 #[repr(transparent)]
-pub(crate) struct FileOperations(bindings::file_operations);
+pub(crate) struct FileOperations<T = ()>(bindings::file_operations, PhantomData<fn(T)>);
 
 // SAFETY: The VFS only reads file operations.
-unsafe impl Sync for FileOperations {}
+unsafe impl<T> Sync for FileOperations<T> {}
 
-impl FileOperations {
+impl<T> FileOperations<T> {
     /// # Safety
     ///
-    /// The functions must follow the VFS's contracts and `owner` must be this module.
+    /// The functions must follow the VFS's contracts and `owner` must be this module.  If `open` asks
+    /// for a device's object, it does by [`Cdev::<T>::opened`].
     pub(crate) const unsafe fn new(fops: bindings::file_operations) -> Self {
-        Self(fops)
+        Self(fops, PhantomData)
     }
 
     pub(crate) fn as_raw(&self) -> *const bindings::file_operations {
@@ -39,29 +40,24 @@ impl FileOperations {
 
 /// A range of device numbers: all minors of one major, for devices with the same operations that
 /// stand for `T`s.  Given back when dropped.
-pub(crate) struct CharRegion<T> {
+pub(crate) struct CharRegion<T: 'static> {
     first: DevT,
-    fops: &'static FileOperations,
-    _stands_for: PhantomData<fn(T)>,
+    fops: &'static FileOperations<T>,
 }
 
-impl<T: Send + Sync> CharRegion<T> {
+impl<T: Send + Sync + 'static> CharRegion<T> {
     /// Takes a major, shown as `name` in /proc/devices.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, `EBUSY` when no major is left.
-    pub(crate) fn register(name: &'static CStr, fops: &'static FileOperations) -> Result<Self> {
+    pub(crate) fn register(name: &'static CStr, fops: &'static FileOperations<T>) -> Result<Self> {
         let mut first = 0;
         // SAFETY: `first` is written, `name` is static.
         to_result(unsafe {
             bindings::alloc_chrdev_region(&mut first, 0, MINORS, name.as_char_ptr())
         })?;
-        Ok(Self {
-            first,
-            fops,
-            _stands_for: PhantomData,
-        })
+        Ok(Self { first, fops })
     }
 
     /// The device number of a minor.
@@ -79,7 +75,7 @@ impl<T: Send + Sync> CharRegion<T> {
     }
 }
 
-impl<T> Drop for CharRegion<T> {
+impl<T: 'static> Drop for CharRegion<T> {
     fn drop(&mut self) {
         // SAFETY: `register()` took the range.
         unsafe { bindings::unregister_chrdev_region(self.first, MINORS) }
@@ -108,8 +104,8 @@ struct Shared<T> {
     object: Arc<T>,
 }
 
-impl<T: Send + Sync> Cdev<T> {
-    fn add(fops: &'static FileOperations, devt: DevT, object: Arc<T>) -> Result<Self> {
+impl<T: Send + Sync + 'static> Cdev<T> {
+    fn add(fops: &'static FileOperations<T>, devt: DevT, object: Arc<T>) -> Result<Self> {
         let shared = KBox::new(
             Shared {
                 cdev: bindings::cdev::default(),

@@ -29,7 +29,7 @@ impl SysfsPath {
         let path = unsafe {
             bindings::kobject_get_path(&raw const (*as_raw(dev)).kobj, bindings::GFP_KERNEL)
         };
-        (!path.is_null()).then_some(Self(path))
+        (!path.is_null()).then(|| Self(path))
     }
 
     /// The path, with its leading slash.

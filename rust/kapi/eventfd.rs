@@ -9,7 +9,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{ordering::Full, AtomicFlag},
+        atomic::{
+            ordering::{Full, Release},
+            AtomicFlag,
+        },
         global_lock,
         lock::GlobalGuard,
         Arc, ArcBorrow, Completion,
@@ -71,6 +74,8 @@ struct Calls {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls,
+    /// It begins once: its end waits once for whoever made it.
+    has_begun: AtomicFlag,
     active: AtomicFlag,
     /// It has begun, and whoever made it is done with it: until then the end waits.
     #[pin]
@@ -186,6 +191,7 @@ impl<T: Listener> Subscription<T> {
                 ctx: eventfd.ctx()?,
                 callbacks,
             },
+            has_begun: AtomicFlag::new(false),
             active: AtomicFlag::new(false),
             begun <- Completion::new(),
             wait <- Opaque::ffi_init(|wait| {
@@ -202,12 +208,14 @@ impl<T: Listener> Subscription<T> {
         } ? Error)
     }
 
-    /// Begins the calls.  They may come before this returns.  None when it has begun before.
+    /// Begins the calls.  They may come before this returns.  None when it has begun before, and for
+    /// another eventfd than that of [`new`](Self::new).
     pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<Fresh<T>> {
         let this = listener.subscription();
-        if this.active.xchg(true, Full) {
+        if eventfd.ctx != this.calls.ctx || this.has_begun.xchg(true, Full) {
             return None;
         }
+        this.active.store(true, Release);
         // INVARIANT: The reference is stored here, and the entry is put on the queue below.
         // SAFETY: The entry is initialised and on no queue.
         unsafe { (*this.wait.get()).private = listener.clone().into_foreign() };

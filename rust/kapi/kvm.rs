@@ -73,7 +73,8 @@ impl KvmRef {
         kernel::warn_on!(put.is_none() || get.is_none());
         let (put, get) = (put?, get?);
         // SAFETY: By the caller's promise.
-        unsafe { (get.function)(kvm.as_ptr()) }.then_some(Self { kvm, put })
+        // Made only then: its drop puts the machine.
+        unsafe { (get.function)(kvm.as_ptr()) }.then(|| Self { kvm, put })
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::kvm {

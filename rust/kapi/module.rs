@@ -36,7 +36,8 @@ impl ModuleRef {
     /// `owner` is NULL or a module that has not been freed.
     pub(crate) unsafe fn try_get(owner: *mut bindings::module) -> Option<Self> {
         // SAFETY: By the caller's promise.
-        unsafe { bindings::try_module_get(owner) }.then_some(Self(owner))
+        // Made only then: its drop puts the module.
+        unsafe { bindings::try_module_get(owner) }.then(|| Self(owner))
     }
 }
 

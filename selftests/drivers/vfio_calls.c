@@ -6,6 +6,7 @@
  */
 #include <linux/cdev.h>
 #include <linux/dcache.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
@@ -783,9 +784,15 @@ err:
 }
 module_init(calls_module_init);
 
+/* Keeps the module going away, with its devices. */
+static bool hold_exit;
+module_param(hold_exit, bool, 0644);
+
 static void __exit calls_module_exit(void)
 {
 	misc_deregister(&calls_misc);
+	while (READ_ONCE(hold_exit))
+		msleep(20);
 	put_all_of(NULL);
 	pci_unregister_driver(&calls_pci_driver);
 	remove_parents();
