@@ -124,31 +124,6 @@ TEST_F(debugfs_migration, state)
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
 }
 
-struct map_op {
-	int iommufd;
-	uint32_t ioas;
-	struct stall *stall;
-};
-
-static int map(void *arg)
-{
-	const struct map_op *op = arg;
-
-	return ioas_map(op->iommufd, op->ioas, op->stall->page, op->stall->size, 0x100000);
-}
-
-struct attach_op {
-	int fd;
-	uint32_t pt;
-};
-
-static int attach(void *arg)
-{
-	struct attach_op *op = arg;
-
-	return cdev_attach(op->fd, &op->pt);
-}
-
 /*
  * semantics: 180; defect: B22.  While the device is attached the state cannot be had: a reader does
  * not wait for the lock, which is held over an attach that waits for user memory.
@@ -172,10 +147,10 @@ TEST_F(debugfs_migration, state_while_attached)
 	attach_op = (struct attach_op){ testdrv_cdev(0), s.ioas };
 	ASSERT_EQ(0, cdev_bind(attach_op.fd, s.iommufd, NULL));
 	ASSERT_EQ(0, stall_open(&stall));
-	map_op = (struct map_op){ s.iommufd, s.ioas, &stall };
-	ASSERT_EQ(0, worker_start(&mapper, map, &map_op));
+	map_op = (struct map_op){ s.iommufd, s.ioas, stall.page, stall.size, 0x100000 };
+	ASSERT_EQ(0, worker_start(&mapper, ioas_map_op, &map_op));
 	ASSERT_EQ(0, stall_wait(&stall));
-	ASSERT_EQ(0, worker_start(&attacher, attach, &attach_op));
+	ASSERT_EQ(0, worker_start(&attacher, cdev_attach_op, &attach_op));
 	ASSERT_TRUE(worker_sleeps_in(&attacher, "iopt_add_access"));
 	ret = sysfs_read(STATE, text, sizeof(text));
 	EXPECT_EQ(BY_CORE(0, -EBUSY), ret < 0 ? ret : 0);

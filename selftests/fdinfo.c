@@ -36,18 +36,6 @@ static int fdinfo(int fd, char *text, size_t size)
 	return sysfs_read(path, text, size);
 }
 
-struct attach_op {
-	int fd;
-	uint32_t pt;
-};
-
-static int attach(void *arg)
-{
-	struct attach_op *op = arg;
-
-	return cdev_attach(op->fd, &op->pt);
-}
-
 /* ATTACH pins user memory, under a lock: a page that does not come is no reason to wait for a reader. */
 TEST_F(fdinfo, attach_that_waits)
 {
@@ -62,7 +50,7 @@ TEST_F(fdinfo, attach_that_waits)
 	ASSERT_EQ(0, stall_open(&stall));
 	/* Nobody is attached: the page is pinned when somebody is. */
 	ASSERT_EQ(0, ioas_map(self->s.iommufd, op.pt, stall.page, stall.size, IOVA));
-	ASSERT_EQ(0, worker_start(&w, attach, &op));
+	ASSERT_EQ(0, worker_start(&w, cdev_attach_op, &op));
 	ASSERT_EQ(0, stall_wait(&stall));
 	EXPECT_GT(fdinfo(self->s.fd, text, sizeof(text)), 0);
 	EXPECT_NE(NULL, strstr(text, "vfio-device-syspath: "));

@@ -250,31 +250,6 @@ TEST_F(sva_others, hot_reset_that_waits)
 	session_close(&s);
 }
 
-struct map_op {
-	int iommufd;
-	uint32_t ioas;
-	struct stall *stall;
-};
-
-static int map(void *arg)
-{
-	const struct map_op *op = arg;
-
-	return ioas_map(op->iommufd, op->ioas, op->stall->page, op->stall->size, 0x100000);
-}
-
-struct attach_op {
-	int fd;
-	uint32_t pt;
-};
-
-static int attach(void *arg)
-{
-	struct attach_op *op = arg;
-
-	return cdev_attach(op->fd, &op->pt);
-}
-
 /*
  * On both cores: to an emulated device's driver the number of a hot reset is any other's.  It does
  * not wait for the lock of the device's set, which is held over an attach that waits.
@@ -302,11 +277,11 @@ TEST_F(sva_others, hot_reset_of_another_kind)
 	fd = calls_cdev(0);
 	ASSERT_EQ(0, cdev_bind(fd, s.iommufd, NULL));
 	ASSERT_EQ(0, stall_open(&stall));
-	map_op = (struct map_op){ s.iommufd, s.ioas, &stall };
-	ASSERT_EQ(0, worker_start(&mapper, map, &map_op));
+	map_op = (struct map_op){ s.iommufd, s.ioas, stall.page, stall.size, 0x100000 };
+	ASSERT_EQ(0, worker_start(&mapper, ioas_map_op, &map_op));
 	ASSERT_EQ(0, stall_wait(&stall));
 	attach_op = (struct attach_op){ fd, s.ioas };
-	ASSERT_EQ(0, worker_start(&attacher, attach, &attach_op));
+	ASSERT_EQ(0, worker_start(&attacher, cdev_attach_op, &attach_op));
 	ASSERT_TRUE(worker_sleeps_in(&attacher, "iopt_add_access"));
 	call = (struct call){ fd, &args };
 	ASSERT_EQ(0, worker_start(&w, hot_reset_with, &call));

@@ -90,6 +90,13 @@ int cdev_bind_op(void *op)
 	return cdev_bind(bind->fd, bind->iommufd, NULL);
 }
 
+int cdev_attach_op(void *op)
+{
+	struct attach_op *o = op;
+
+	return cdev_attach(o->fd, &o->pt);
+}
+
 int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid)
 {
 	return bind_flags(fd, iommufd, VFIO_DEVICE_BIND_FLAG_TOKEN, uuid,

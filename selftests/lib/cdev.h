@@ -31,6 +31,13 @@ int cdev_bind_token(int fd, int iommufd, const void *uuid, uint32_t *devid);
 int cdev_set_token(int fd, const void *uuid);
 /* @pt_id goes in and comes out. */
 int cdev_attach(int fd, uint32_t *pt_id);
+/* The same for a call that another task makes. */
+struct attach_op {
+	int fd;
+	uint32_t pt;
+};
+
+int cdev_attach_op(void *op);
 int cdev_attach_pasid(int fd, uint32_t pasid, uint32_t *pt_id);
 int cdev_detach(int fd);
 int cdev_detach_pasid(int fd, uint32_t pasid);

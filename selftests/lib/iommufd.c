@@ -47,6 +47,13 @@ int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
 		   iova);
 }
 
+int ioas_map_op(void *op)
+{
+	const struct map_op *m = op;
+
+	return ioas_map(m->iommufd, m->ioas, m->va, m->size, m->iova);
+}
+
 int ioas_map_readable(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova)
 {
 	return map(iommufd, ioas, IOMMU_IOAS_MAP_READABLE, va, size, iova);

@@ -13,6 +13,16 @@ int iommufd_destroy(int iommufd, uint32_t id);
 int ioas_alloc(int iommufd, uint32_t *id);
 /* Readable and writeable, at a fixed address. */
 int ioas_map(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova);
+/* The same for a call that another task makes. */
+struct map_op {
+	int iommufd;
+	uint32_t ioas;
+	void *va;
+	size_t size;
+	uint64_t iova;
+};
+
+int ioas_map_op(void *op);
 /* Not writeable. */
 int ioas_map_readable(int iommufd, uint32_t ioas, void *va, size_t size, uint64_t iova);
 /* The same of a file's contents, a dma-buf's for one. */
