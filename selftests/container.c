@@ -367,13 +367,10 @@ TEST_F(container, closed_group)
 /* semantics: 57, 161, 164.  A container holds its driver's module, and nothing else does. */
 TEST_F(container, module)
 {
-	const char *parameter = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 	int before = module_users("vfio_iommu_type1");
-	char unsafe[8];
 
 	if (before < 0)
 		SKIP(return, "type1 is not a module");
-	ASSERT_GT(sysfs_read(parameter, unsafe, sizeof(unsafe)), 0);
 	EXPECT_EQ(1, container_check(self->container, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-ENODEV, container_set_iommu(self->container, NO_EXTENSION));
@@ -395,8 +392,6 @@ TEST_F(container, module)
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	EXPECT_EQ(-ENODEV, container_set_iommu(self->container, VFIO_TYPE1_IOMMU));
 	ASSERT_EQ(0, module_load("vfio_iommu_type1"));
-	/* What the machine needs of it, the next one is to be told too. */
-	ASSERT_EQ(0, sysfs_write(parameter, unsafe));
 	EXPECT_EQ(1, container_check(self->container, VFIO_TYPE1_IOMMU));
 	EXPECT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1_IOMMU));
 }

@@ -147,6 +147,31 @@ int module_file(const char *name)
 	return fd;
 }
 
+/* Parameters that the machine needs, which a module that is loaded again is to be told too. */
+static struct {
+	const char *module, *path;
+	char value[8];
+} needs[] = {
+	{ "iommufd", "/sys/module/iommufd/parameters/allow_unsafe_interrupts" },
+	{ "vfio_iommu_type1", "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts" },
+};
+
+static void remember_needs(const char *module)
+{
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (!strcmp(needs[i].module, module) &&
+		    sysfs_read(needs[i].path, needs[i].value, sizeof(needs[i].value)) <= 0)
+			needs[i].value[0] = '\0';
+}
+
+static int restore_needs(const char *module)
+{
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (!strcmp(needs[i].module, module) && needs[i].value[0])
+			return sysfs_write(needs[i].path, needs[i].value);
+	return 0;
+}
+
 int module_load_with(const char *name, const char *parameters)
 {
 	int status, ret, fd = module_file(name);
@@ -155,7 +180,7 @@ int module_load_with(const char *name, const char *parameters)
 	if (fd >= 0) {
 		ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 		close(fd);
-		return ret == -EEXIST ? 0 : ret;
+		return ret == -EEXIST ? 0 : ret ? ret : restore_needs(name);
 	}
 	pid = fork();
 	if (!pid) {
@@ -174,6 +199,7 @@ int module_load(const char *name)
 
 int module_unload(const char *name)
 {
+	remember_needs(name);
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
