@@ -84,13 +84,6 @@ static bool goes_on(container_waits_t *self)
 	return group_flags(self->group) == GROUP_SET;
 }
 
-static bool ends(struct worker *w)
-{
-	for (int ms = 0; ms < EVENT_MS && !worker_ended(w); ms += 10)
-		usleep(10000);
-	return worker_ended(w);
-}
-
 /* The group that is in the container, its device, and an ioctl that means nothing. */
 static int use(void *arg)
 {
@@ -115,7 +108,7 @@ TEST_F(container_waits, use)
 	struct worker w;
 
 	ASSERT_EQ(0, worker_start(&w, use, self));
-	EXPECT_TRUE(ends(&w));
+	EXPECT_TRUE(worker_ends(&w));
 	EXPECT_TRUE(goes_on(self));
 	EXPECT_EQ(0, worker_join(&w));
 }
@@ -131,7 +124,7 @@ TEST_F(container_waits, removal)
 	struct worker w;
 
 	ASSERT_EQ(0, worker_start(&w, unbind, &self->b));
-	EXPECT_TRUE(ends(&w));
+	EXPECT_TRUE(worker_ends(&w));
 	EXPECT_TRUE(goes_on(self));
 	EXPECT_EQ(0, worker_join(&w));
 }

@@ -109,11 +109,7 @@ FIXTURE_TEARDOWN(group_waits)
 /* Waits in C, and not on ours. */
 static bool waits(struct worker *w)
 {
-	if (!core_is_rust())
-		return worker_sleeps_in(w, "vfio_");
-	for (int ms = 0; ms < EVENT_MS && !worker_ended(w); ms += 10)
-		usleep(10000);
-	return !worker_ended(w);
+	return core_is_rust() ? !worker_ends(w) : worker_sleeps_in(w, "vfio_");
 }
 
 /* semantics: 96, 147, 149, 150, 182. */

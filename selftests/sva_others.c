@@ -85,9 +85,7 @@ static int use(void *arg)
 /* Does it end by itself, and well? */
 static bool ends(struct worker *w)
 {
-	for (int ms = 0; ms < EVENT_MS && !worker_ended(w); ms += 10)
-		usleep(10000);
-	return worker_ended(w) && !worker_join(w);
+	return worker_ends(w) && !worker_join(w);
 }
 
 /* A group that leaves its container, and then its driver, while the bond's end waits. */
@@ -285,9 +283,7 @@ TEST_F(sva_others, hot_reset_of_another_kind)
 	ASSERT_TRUE(worker_sleeps_in(&attacher, "iopt_add_access"));
 	call = (struct call){ fd, &args };
 	ASSERT_EQ(0, worker_start(&w, hot_reset_with, &call));
-	for (int ms = 0; ms < EVENT_MS && !worker_ended(&w); ms += 10)
-		usleep(10000);
-	EXPECT_TRUE(worker_ended(&w));
+	EXPECT_TRUE(worker_ends(&w));
 	EXPECT_FALSE(worker_ended(&attacher));
 	EXPECT_EQ(0, stall_release(&stall, page));
 	EXPECT_EQ(0, worker_join(&mapper));

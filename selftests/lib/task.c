@@ -128,6 +128,13 @@ int worker_join(struct worker *w)
 	return w->ret;
 }
 
+bool worker_ends(struct worker *w)
+{
+	for (int ms = 0; ms < EVENT_MS && !worker_ended(w); ms += 10)
+		poll(NULL, 0, 10);
+	return worker_ended(w);
+}
+
 bool worker_sleeps_in(struct worker *w, const char *where)
 {
 	for (int ms = 0; ms < EVENT_MS && !w->ended; ms += 10) {

@@ -38,6 +38,8 @@ struct worker {
 int worker_start(struct worker *w, int (*fn)(void *arg), void *arg);
 int worker_join(struct worker *w);
 bool worker_ended(struct worker *w);
+/* The same, and waits for that: does it end by itself? */
+bool worker_ends(struct worker *w);
 bool worker_sleeps_in(struct worker *w, const char *where);
 
 /* Sends one fd over a socket, and takes one. */
