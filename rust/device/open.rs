@@ -265,9 +265,8 @@ impl OpenDevice {
         let driver = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
         let mut opening = locked.begin_open(registration)?;
-        let machine = kvm.take();
-        let has_machine = machine.is_some();
-        if let Some(machine) = machine {
+        let has_machine = kvm.is_some();
+        if let Some(machine) = kvm.take() {
             opening.set_kvm(machine);
         }
         match Self::bind_and_open(opening, path, backend) {

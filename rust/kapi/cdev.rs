@@ -119,7 +119,7 @@ impl<T: Send + Sync + 'static> Cdev<T> {
         // `fops` is static.  An added cdev has a reference on its parent.
         unsafe {
             let (cdev, parent) = (&raw mut (*raw).cdev, &raw mut (*raw).parent);
-            bindings::kobject_init(parent, &raw const Type::<T>::KTYPE.0);
+            bindings::kobject_init(parent, Shared::<T>::KTYPE);
             bindings::cdev_init(cdev, fops.as_raw());
             (*cdev).owner = fops.0.owner;
             bindings::cdev_set_parent(cdev, parent);
@@ -156,15 +156,12 @@ impl<T> Drop for Cdev<T> {
     }
 }
 
-struct KobjType(bindings::kobj_type);
-
-struct Type<T>(PhantomData<T>);
-
-impl<T> Type<T> {
-    const KTYPE: &'static KobjType = &KobjType(bindings::kobj_type {
+impl<T> Shared<T> {
+    /// The type of `parent`.
+    const KTYPE: &'static bindings::kobj_type = &bindings::kobj_type {
         release: Some(Self::release),
         ..pin_init::zeroed()
-    });
+    };
 
     /// # Safety
     ///
@@ -172,7 +169,7 @@ impl<T> Type<T> {
     unsafe extern "C" fn release(parent: *mut bindings::kobject) {
         // SAFETY: By the caller's promise; `Cdev::add()` made it of a box.
         unsafe {
-            let shared: *mut Shared<T> = kernel::container_of!(parent, Shared<T>, parent);
+            let shared: *mut Self = kernel::container_of!(parent, Self, parent);
             drop(KBox::from_raw(shared));
         }
     }
