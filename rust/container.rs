@@ -262,8 +262,8 @@ impl Inner {
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
-    /// Changed while `inner` is locked, too, and read without: whoever only uses the container does
-    /// not wait for a group that joins.
+    /// Written with `inner` locked, read without it: callers that only use the container do not wait
+    /// for a group that joins.
     #[pin]
     backend: Mutex<Option<Backend>>,
     /// The processes that the groups' devices may work for, while there is a backend.

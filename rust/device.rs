@@ -255,9 +255,9 @@ impl State {
 /// For whom a number is taken.
 enum Taken {
     ForDevice,
-    /// The device is gone.
+    /// The device has been released.
     ForFiles,
-    /// It has been given back.
+    /// The number has been released.
     No,
 }
 
@@ -324,11 +324,10 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     );
     let state = Arc::pin_init(state, GFP_KERNEL)?;
     let device = memory.into_device(minor, state);
-    let device = device.driver_init().map_err(|(mut device, e)| {
+    device.driver_init().map_err(|(mut device, e)| {
         sets::release(device.leave_set());
         e
-    })?;
-    Ok(device)
+    })
 }
 
 /// The end of a device: its last reference is gone.

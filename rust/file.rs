@@ -88,7 +88,7 @@ impl DeviceFile {
             }));
         }
         let file = Self::new(state, epoch, kind, Path::Cdev)?;
-        // Once the device is gone, no file comes any more: its number may be given back.
+        // No file is added after the device is released: its number may be free then.
         match file.is_connected() {
             true => Ok(file),
             false => Err(ENODEV),

@@ -6,7 +6,7 @@
 //! process that was handed the file what it holds.
 //!
 //! Locks: leaves alone (the link to the device, the PASIDs', the lists of files and of processes):
-//! whoever reads it does not wait for one who uses the device.
+//! a reader does not wait for a task that uses the device.
 
 use super::DeviceFile;
 use crate::{

@@ -74,7 +74,7 @@ struct Calls {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls,
-    /// It begins once: its end waits once for whoever made it.
+    /// A subscription begins once: its end waits for one [`Fresh`].
     has_begun: AtomicFlag,
     active: AtomicFlag,
     /// It has begun, and whoever made it is done with it: until then the end waits.
