@@ -32,6 +32,7 @@ struct seq_file;
 extern bool vfio_noiommu;
 extern unsigned int vfio_max_bound_processes;
 
+void vfio_helper_warn(const char *file, int len, unsigned int line);
 bool vfio_helper_refcount_inc_not_zero(refcount_t *r);
 void vfio_helper_init_completion(struct completion *x);
 struct pseudo_fs_context *vfio_helper_init_pseudo(struct fs_context *fc, unsigned long magic);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Inline functions, macros and callbacks of the kernel that Rust cannot call.
 
+#include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
@@ -17,6 +18,11 @@
 #include <linux/workqueue.h>
 
 #include "vfio_helpers.h"
+
+void vfio_helper_warn(const char *file, int len, unsigned int line)
+{
+	WARN(1, "vfio: at %.*s:%u\n", len, file, line);
+}
 
 bool vfio_helper_refcount_inc_not_zero(refcount_t *r)
 {

@@ -11,9 +11,10 @@
 use crate::kapi::{
     iommu::IommuGroup,
     iommufd::{BoundDevice, Ctx, NO_PASID},
+    panic::warn_on,
     vfio::{Device, SetLocked},
 };
-use kernel::{prelude::*, warn_on};
+use kernel::prelude::*;
 
 /// Binds the device; the result is its id in the iommufd.
 ///

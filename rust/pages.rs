@@ -13,14 +13,13 @@ use crate::{
     container,
     kapi::{
         iommufd::Access,
-        panic::warn_on_once,
+        panic::{warn_on, warn_on_once},
         vfio::{buffer::DriverBuffer, Device},
     },
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
     prelude::*,
-    warn_on,
 };
 
 /// `VFIO_PIN_PAGES_MAX_ENTRIES`: as many page pointers as a page holds.

@@ -156,7 +156,7 @@ impl Drop for Vfio {
     fn drop(&mut self) {
         // Drivers that have devices keep the module loaded.
         let left = group::GROUPS.lock().as_ref().is_some_and(|g| !g.is_empty());
-        kernel::warn_on!(left);
+        kapi::panic::warn_on!(left);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         class::{node_name, Class},
         interval_tree,
         iommufd::Access,
+        panic::warn_on,
         to_int,
         vfio::{
             buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
@@ -25,7 +26,7 @@ use crate::{
     migration,
     pages::{self, Pinner},
 };
-use kernel::{prelude::*, warn_on};
+use kernel::prelude::*;
 
 /// `/sys/class/vfio-dev`.
 // SAFETY: `devnode` follows the contract.

@@ -49,7 +49,7 @@ pub(crate) enum Kind {
 /// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
 /// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
 pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
-    if cfg!(CONFIG_IOMMUFD) && kernel::warn_on!(!owner.has_iommufd_ops()) {
+    if cfg!(CONFIG_IOMMUFD) && crate::kapi::panic::warn_on!(!owner.has_iommufd_ops()) {
         return Err(EINVAL);
     }
     if !owner.has_set() {

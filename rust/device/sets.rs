@@ -28,7 +28,7 @@ global_lock! {
 ///
 /// `EINVAL` for the key 0 and for a device that is in a set; `ENOMEM`.
 pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
-    if kernel::warn_on!(id == 0) || kernel::warn_on!(device.has_set()) {
+    if crate::kapi::panic::warn_on!(id == 0) || crate::kapi::panic::warn_on!(device.has_set()) {
         return Err(EINVAL);
     }
     let device = device.unassigned().ok_or(EINVAL)?;

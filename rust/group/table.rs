@@ -14,6 +14,7 @@ use crate::{
         cdev::{Cdev, CharRegion},
         class::{Class, ClassDevice},
         iommu::{FakeMember, IommuGroup},
+        panic::warn_on,
         vfio::iommu_driver::GroupType,
     },
     minors::Minors,
@@ -23,7 +24,6 @@ use kernel::{
     prelude::*,
     rbtree::{RBTree, RBTreeNodeReservation},
     sync::{aref::ARef, global_lock, Arc},
-    warn_on,
 };
 
 global_lock! {

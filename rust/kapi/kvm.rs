@@ -70,7 +70,7 @@ impl KvmRef {
             )
         };
         // There is a machine, so KVM is loaded.
-        kernel::warn_on!(put.is_none() || get.is_none());
+        crate::kapi::panic::warn_on!(put.is_none() || get.is_none());
         let (put, get) = (put?, get?);
         // SAFETY: By the caller's promise.
         // Made only then: its drop puts the machine.

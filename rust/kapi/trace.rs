@@ -16,7 +16,7 @@ macro_rules! events {
             /// Whether somebody wants the event.
             #[inline(always)]
             pub(crate) fn enabled() -> bool {
-                #[cfg(CONFIG_TRACEPOINTS)]
+                #[cfg(all(CONFIG_TRACEPOINTS, vfio_static_branch))]
                 // SAFETY: The key is the trace point's, which C defines (trace.c).
                 unsafe {
                     kernel::jump_label::static_branch_unlikely!(
@@ -24,6 +24,16 @@ macro_rules! events {
                         crate::bindings::tracepoint,
                         key
                     )
+                }
+                // The macro includes a file that headers for modules may lack (Kbuild): then the key
+                // is read, as on a kernel without jump labels.
+                #[cfg(all(CONFIG_TRACEPOINTS, not(vfio_static_branch)))]
+                // SAFETY: The trace point is C's (trace.c) and stays; its count is changed
+                // atomically, and read in one piece.
+                unsafe {
+                    (&raw const crate::bindings::$tracepoint.key.key.enabled.counter)
+                        .read_volatile()
+                        != 0
                 }
                 #[cfg(not(CONFIG_TRACEPOINTS))]
                 false

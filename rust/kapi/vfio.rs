@@ -209,7 +209,7 @@ impl DeviceMemory {
         parent: *mut bindings::device,
         ops: *const bindings::vfio_device_ops,
     ) -> Result<Self> {
-        if kernel::warn_on!(size < size_of::<bindings::vfio_device>()) {
+        if crate::kapi::panic::warn_on!(size < size_of::<bindings::vfio_device>()) {
             return Err(EINVAL);
         }
         // SAFETY: No requirements.

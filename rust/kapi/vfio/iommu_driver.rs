@@ -61,7 +61,7 @@ impl Offer {
             && table.ioctl.is_some()
             && table.attach_group.is_some()
             && table.detach_group.is_some();
-        match !kernel::warn_on!(!paired || !whole) {
+        match !crate::kapi::panic::warn_on!(!paired || !whole) {
             true => Ok(Self(ops)),
             false => Err(EINVAL),
         }

@@ -82,7 +82,7 @@ impl Drop for DevSet {
     fn drop(&mut self) {
         // SAFETY: By the type's invariants.
         let members = unsafe { (*self.0.as_ptr()).device_count };
-        if kernel::warn_on!(members != 0) {
+        if crate::kapi::panic::warn_on!(members != 0) {
             return;
         }
         // SAFETY: `new()` made it from a box; no device is a member any more.
