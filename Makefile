@@ -8,6 +8,13 @@ SHELL := /bin/bash
 export RUST_VFIO_T0 ?= $(shell date +%s)
 export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE
 
+# A shell that expanded to nothing would have the reference kernel built in its place.
+ifneq ($(filter command environment,$(firstword $(origin KDIR))),)
+ifeq ($(strip $(KDIR)),)
+$(error KDIR= is empty: name a kernel build folder (/lib/modules/$$(uname -r)/build), or leave it out for the reference kernel)
+endif
+endif
+
 S := scripts
 CORES ?= c,rust
 CORE ?= rust
@@ -37,6 +44,7 @@ SUITES := \
 	test-viommu \
 	test-arm64 \
 	test-variants \
+	test-stock \
 	test-drivers \
 	test-guest \
 	test-dpdk \
@@ -70,6 +78,11 @@ test-variants:
 	@set -f; variants=$$($(VM_ENTER) $(S)/test-variants --list --variants "$(VARIANTS)") && \
 		$(S)/prepare base $$variants && \
 		$(VM_ENTER) $(S)/test-variants --variants "$$variants" --cores $(CORES) --vms $(VMS) $(TESTS)
+
+test-stock:
+	@set -f; kernels=$$($(VM_ENTER) $(S)/test-stock --list --variants "$(VARIANTS)") && \
+		$(S)/prepare $$kernels && \
+		$(VM_ENTER) $(S)/test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-debug:
 	@$(S)/prepare base debug
@@ -161,6 +174,8 @@ help:
 # help:   make test-variants   the tests on kernels without groups, containers, iommufd, KVM ... and with
 # help:                          CFI or MODVERSIONS (a kernel more for each)
 # help:                          VARIANTS='nogroup cfi'  some of them
+# help:   make test-stock      the tests on Debian's own, unmodified kernels, built by gcc
+# help:                          VARIANTS='stock-7.3'  some of them
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants

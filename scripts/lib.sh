@@ -6,9 +6,11 @@
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-CACHE=${RUST_VFIO_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/rust-vfio}
+# Who has no HOME, as services have not, is in the table of users.
+HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+CACHE=${RUST_VFIO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/rust-vfio}
 JOBS=${JOBS:-$(nproc)}
-export TOP CACHE JOBS
+export HOME TOP CACHE JOBS
 if [ -n "${KERNEL_SOURCE:-}" ] && [ -e "$KERNEL_SOURCE" ]; then
 	KERNEL_SOURCE=$(realpath -- "$KERNEL_SOURCE")
 	export KERNEL_SOURCE

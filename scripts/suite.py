@@ -179,7 +179,7 @@ class Boot:
 def make_selftests(kernel, name, *targets):
     """Builds our programs, or other targets, against a kernel's headers; returns their folder and the command."""
     build = vm.kernel_build(kernel)
-    source = vm.script("kernel-source")
+    source = os.path.realpath(os.path.join(build, "source"))
     out = os.path.join(TOP, "build", f"{name}-{os.path.basename(build)}")
     os.makedirs(out, exist_ok=True)
     make = ["make", "-s", "-C", os.path.join(TOP, "selftests"), f"OUTPUT={out}", f"KSRC={source}",

@@ -98,6 +98,12 @@ def architecture(kernel):
         return "arm64" if "CONFIG_ARM64=y\n" in f else "x86_64"
 
 
+def compiler(kernel):
+    """What make is told of the compiler of a kernel build; one that gcc built knows it by itself."""
+    with open(os.path.join(kernel, ".config"), encoding="utf-8") as f:
+        return ["LLVM=1"] if "CONFIG_CC_IS_CLANG=y\n" in f else []
+
+
 def small_module(variant, folder, name):
     """A module of selftests/FOLDER, built against a kernel; returns its path."""
     kernel = kernel_build(variant)
@@ -105,7 +111,7 @@ def small_module(variant, folder, name):
     os.makedirs(out, exist_ok=True)
     with open(out + ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        output("make", "-C", kernel, f"M={TOP}/selftests/{folder}", f"MO={out}", "LLVM=1",
+        output("make", "-C", kernel, f"M={TOP}/selftests/{folder}", f"MO={out}", *compiler(kernel),
                f"ARCH={architecture(kernel)}", "modules", failure=f"selftests/{folder} does not build")
     return os.path.join(out, name)
 

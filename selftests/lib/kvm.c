@@ -11,6 +11,13 @@
 
 int kvm_open(void)
 {
+	int fd = module_file("ccp");
+
+	/* A distribution's kvm_amd knows encrypted machines, and needs it. */
+	if (fd >= 0) {
+		close(fd);
+		module_load("ccp");
+	}
 	if (module_load("irqbypass") || module_load("kvm") || module_load("kvm_amd"))
 		return -ENOENT;
 	return open_node("/dev/kvm");

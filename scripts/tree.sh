@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Shell library of the scripts that build against a kernel tree, $KDIR: what it was built by, what is
+# missing on this machine.  Sourced after lib.sh.
+
+# refuse REASON: what is wrong with KDIR, and what to do.
+refuse() { die "KDIR=$KDIR cannot serve: $*"; }
+
+# architecture: as make calls the tree's, of which x86-64 has two names.
+architecture() {
+	local name
+	name=$(sed -n '1,5s|^# Linux/\([^ ]*\) .* Kernel Configuration$|\1|p' "$KDIR/.config")
+	case $name in
+	x86 | x86_64 | arm64) echo "$name" ;;
+	*) refuse "rust-vfio was tried on x86-64 and arm64 alone" ;;
+	esac
+}
+
+# What is missing on this machine, as packages, and what is another than it must be.
+MISSING=() WRONG=()
+
+# c_compiler: sets CC_NAME, the compiler that built the tree, and MAKE_VARIABLES, what make is told of it.
+c_compiler() {
+	local text major name
+	text=$(setting CONFIG_CC_VERSION_TEXT)
+	CC_NAME=
+	if [ "$(setting CONFIG_CC_IS_CLANG)" = y ]; then
+		LLVM=${LLVM:-1}
+		case $LLVM in
+		*/) CC_NAME=${LLVM}clang ;;
+		-*) CC_NAME=clang$LLVM ;;
+		*) CC_NAME=clang ;;
+		esac
+		MAKE_VARIABLES=(LLVM="$LLVM")
+		major=$(($(setting CONFIG_CLANG_VERSION) / 10000))
+		if ! command -v "$CC_NAME" >/dev/null; then
+			MISSING+=("clang-$major" "lld-$major" "llvm-$major")
+		else
+			same_version clang "$text" "$("$CC_NAME" --version | head -n 1)" "LLVM= picks"
+		fi
+		return
+	fi
+	# Its name, as the tree was configured; the same without the triplet; and the machine's gcc.
+	major=$(($(setting CONFIG_GCC_VERSION) / 10000))
+	for name in "${text%% *}" "gcc-$major" gcc; do
+		if [ "$("$name" -dumpversion 2>/dev/null)" = "$major" ]; then
+			CC_NAME=$name
+			break
+		fi
+	done
+	[ -n "$CC_NAME" ] || MISSING+=("gcc-$major")
+	MAKE_VARIABLES=(CC="$CC_NAME" HOSTCC="$CC_NAME")
+	case $CC_NAME in *-linux-*-gcc*) MAKE_VARIABLES+=(CROSS_COMPILE="${CC_NAME%gcc*}") ;; esac
+}
+
+# same_version NAME THEIRS OURS HINT: notes that a compiler is another than the tree's.
+same_version() {
+	[ "$2" = "$3" ] || WRONG+=("it was built with another $1
+       its:       $2
+       this one:  $3 ($4 another)")
+}
+
+# want COMMAND PACKAGE: notes the package if there is no such command.
+want() { command -v "$1" >/dev/null || MISSING+=("$2"); }
+
+# rust_compiler: rustc must be the one that made the metadata, for no other can read them.
+rust_compiler() {
+	local rustc=${RUSTC:-rustc}
+	want "$rustc" rustc
+	want "${BINDGEN:-bindgen}" bindgen
+	! command -v "$rustc" >/dev/null ||
+		same_version rustc "$(setting CONFIG_RUSTC_VERSION_TEXT)" "$("$rustc" --version)" "RUSTC= or PATH picks"
+	MAKE_VARIABLES+=(${RUSTC:+RUSTC="$RUSTC"} ${BINDGEN:+BINDGEN="$BINDGEN"})
+}
+
+# has_metadata: whether the tree has the metadata of the kernel's crates.
+has_metadata() { [ -s "$KDIR/rust/libkernel.rmeta" ]; }
+
+# metadata_tools: what making them wants besides.
+metadata_tools() {
+	local tool sysroot
+	for tool in make:make flex:flex bison:bison bc:bc perl:perl xz:xz-utils; do
+		want "${tool%:*}" "${tool#*:}"
+	done
+	[ "$(setting CONFIG_DEBUG_INFO_BTF)" != y ] || want pahole pahole
+	[ -e /usr/include/libelf.h ] || MISSING+=(libelf-dev)
+	[ -e /usr/include/openssl/ssl.h ] || MISSING+=(libssl-dev)
+	sysroot=$("${RUSTC:-rustc}" --print sysroot 2>/dev/null) || true
+	[ -n "${RUST_LIB_SRC:-}" ] || [ -e "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ] ||
+		MISSING+=(rust-src)
+}
+
+# complain: ends the script if something is missing or wrong, and names all of it.
+complain() {
+	local text
+	for text in ${WRONG[@]+"${WRONG[@]}"}; do
+		say "error: KDIR=$KDIR cannot serve: $text"
+	done
+	[ ${#MISSING[@]} = 0 ] || say "error: not installed, and needed for this kernel: ${MISSING[*]}
+       on Debian: apt-get install ${MISSING[*]}"
+	[ $((${#MISSING[@]} + ${#WRONG[@]})) = 0 ] || exit 1
+}
