@@ -20,6 +20,11 @@ CORES ?= c,rust
 CORE ?= rust
 KERNEL ?= base
 MACHINE ?= default
+# Debian's own, with the modules that it left out; or the reference kernel.
+DEMO_KERNEL ?= set
+DEMO_set := on Debian's newest kernel as it is shipped, with iommufd and VFIO built as modules; at first 5 to 10 minutes
+DEMO_reference := on the kernel of the tests, which is compiled; at first 15 to 30 minutes
+$(if $(DEMO_$(DEMO_KERNEL)),,$(error DEMO_KERNEL=$(DEMO_KERNEL): set, or reference))
 VMS ?= 2
 MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
@@ -52,9 +57,9 @@ SUITES := \
 
 .PHONY: demo demo-sva $(SUITES) test-all shell bench
 demo:
-	@echo "demo: toolchain root, kernel, module, VM; at first 10 to 25 minutes, later seconds" >&2
-	@$(S)/prepare base
-	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE)
+	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
+	@$(S)/prepare $(DEMO_KERNEL:reference=base)
+	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) --kernel $(DEMO_KERNEL:reference=base)
 
 demo-sva:
 	@$(S)/prepare base
@@ -133,9 +138,15 @@ bench:
 	@$(S)/prepare base
 	@$(VM_ENTER) $(S)/bench.py --cores $(CORES)
 
-.PHONY: install uninstall
+.PHONY: set install uninstall install-set uninstall-set
+set:
+	@$(S)/build-set
+
 install uninstall:
 	@$(S)/install-module $@
+
+install-set uninstall-set:
+	@$(S)/install-module $(@:-set=) set
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-uapi check-patch check-semantics check-doc
 
@@ -164,7 +175,8 @@ help:
 # help:
 # help:   make                 build vfio.ko against the reference kernel and print its path
 # help:   make KDIR=TREE       ... against a kernel tree of your own, with your own tools (LLVM=1)
-# help:   make demo            a PCI device's whole life on the Rust core, in a VM, step by step
+# help:   make demo            a PCI device's whole life on the Rust core, in a VM, step by step, on
+# help:                        Debian's own kernel          DEMO_KERNEL=reference: on that of the tests
 # help:   make demo-sva        a process and a device share addresses, likewise
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
@@ -215,6 +227,8 @@ help:
 # help:
 # help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;
 # help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=; MODULE=FILE is not built
+# help:   make set KDIR=HEADERS   iommufd and VFIO's modules with device nodes, for a kernel that was built
+# help:                        without; make install-set, uninstall-set
 # help:   make clean           what was built in the checkout
 # help:   make distclean       ... and the cache (toolchain root, kernels)
 # help:

@@ -9,7 +9,7 @@ import os
 
 import klog
 import vm
-from suite import build_selftests, step
+from suite import make_selftests, step
 
 # Programs: the machine, what it is, the modules that lie beside the program.
 DEMOS = {
@@ -29,13 +29,15 @@ def main():
     name = options.name
     machine, what, modules = DEMOS[name]
     module = vm.rust_module(options.kernel) if options.core == "rust" else None
-    out, _ = build_selftests(options.kernel)
+    out, _ = make_selftests(options.kernel, "selftests", name, *modules)
     archive = vm.base_archive(options.kernel, module)
     # The demo inserts the rest itself.
     job = f"ins irqbypass\nrun {name} /opt/{name}\n"
     archive += vm.job_archive(job, machine, programs=[(f"opt/{n}", os.path.join(out, n)) for n in (name, *modules)])
     accel = vm.accelerator()
-    step(f"VM: booting (QEMU q35, {what}, {accel})")
+    with open(os.path.join(vm.kernel_build(options.kernel), "include/config/kernel.release"), encoding="ascii") as f:
+        release = f.read().strip()
+    step(f"VM: booting Linux {release} (QEMU q35, {what}, {accel})")
     print(flush=True)
 
     def show(line):

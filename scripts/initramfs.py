@@ -151,6 +151,10 @@ def write_base(cpio, top, build, rust_module, busybox):
     if rust_module:
         cpio.file("modules/rust/vfio.ko", rust_module)
     cpio.text("modules/depends", "\n".join(depends) + "\n")
+    # Modules that the kernel's own are replaced by a set of others for.
+    distribution = os.path.join(build, "distribution")
+    if os.path.isdir(distribution):
+        cpio.tree("distribution", distribution)
 
 
 def write_python(cpio):
