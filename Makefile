@@ -87,7 +87,8 @@ test-variants:
 test-stock:
 	@set -f; kernels=$$($(VM_ENTER) $(S)/test-stock --list --variants "$(VARIANTS)") && \
 		$(S)/prepare $$kernels && \
-		$(VM_ENTER) $(S)/test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) $(TESTS)
+		$(VM_ENTER) $(S)/test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) \
+			$(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-debug:
 	@$(S)/prepare base debug
@@ -187,7 +188,8 @@ help:
 # help:                          CFI or MODVERSIONS (a kernel more for each)
 # help:                          VARIANTS='nogroup cfi'  some of them
 # help:   make test-stock      the tests on Debian's own, unmodified kernels, built by gcc
-# help:                          VARIANTS='stock-7.3'  some of them
+# help:                          VARIANTS='stock set'  some of them: with vfio.ko alone, with iommufd too
+# help:                          TABLE=Documentation/install.rst  renew the table there
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants

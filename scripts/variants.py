@@ -79,9 +79,9 @@ def arguments(description):
     return parser
 
 
-def main(plan, parser, user_space=None, host=lambda options: []):
+def main(plan, parser, user_space=None, host=lambda options: [], more=lambda options, boots: None):
     """The programs of USER_SPACE, a kernel's build, or those that are built for each kernel; and HOST's, which
-    need no VM."""
+    need no VM.  MORE adds to the summary."""
     options = suite.parse(parser)
     options.user_space = user_space
     options.variants = options.variants or list(plan)
@@ -106,4 +106,8 @@ def main(plan, parser, user_space=None, host=lambda options: []):
             programs.append(planted(name, plan[name].get("planted", {})))
     if not done and not any(program.cases for program in programs):
         raise Failure(f"no test matches {' '.join(options.patterns)}")
-    return suite.summary(options, done, programs, lambda: overview(options, plan, done))
+
+    def say_more():
+        overview(options, plan, done)
+        more(options, done)
+    return suite.summary(options, done, programs, say_more)
