@@ -407,7 +407,7 @@ TEST_F(container_emulated, unregister)
 
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, worker_start(&worker, destroy, &self->drv));
-	ASSERT_TRUE(worker_sleeps_in(&worker, "vfio_unregister_group_dev"));
+	ASSERT_TRUE(worker_waits_for_users(&worker));
 	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	unpin(self->drv, IOVA, 1);

@@ -52,7 +52,7 @@ static bool unbind_waits(struct task *task, struct pci *pci, int kmsg, const cha
 {
 	return !unbind_start(task, pci) &&
 	       kmsg_wait(kmsg, message, EVENT_MS, NULL, 0) &&
-	       task_sleeps_in(task, "vfio_unregister_group_dev");
+	       task_waits_for_users(task);
 }
 
 /* semantics: 86, 87, 88, 90, 150, 200.  Asked to let go, and waited for. */
@@ -79,7 +79,7 @@ TEST_F(group_removal, open_device)
 	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
 	/* Both files count. */
 	close_fd(&self->l.fd);
-	EXPECT_TRUE(task_sleeps_in(&self->task, "vfio_unregister_group_dev"));
+	EXPECT_TRUE(task_waits_for_users(&self->task));
 	EXPECT_FALSE(task_ended(&self->task, 0));
 	EXPECT_EQ(0, device_info(other));
 	close(other);

@@ -248,7 +248,7 @@ TEST_F(sample, remove_in_use)
 		bar[5] = 55;
 	}
 	ASSERT_EQ(0, worker_start(&worker, do_remove, (void *)mdev_uuids[0]));
-	EXPECT_TRUE(worker_sleeps_in(&worker, "vfio_unregister_group_dev"));
+	EXPECT_TRUE(worker_waits_for_users(&worker));
 	/* Nobody else gets it; who has it keeps it. */
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(4, config_read(d.fd, 0, &id, 4));
@@ -289,7 +289,7 @@ TEST_F(sample, remove_unbound)
 		EXPECT_EQ(-ENODEV, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
 		close(fd);
 	} else {
-		EXPECT_TRUE(worker_sleeps_in(&worker, "vfio_unregister_group_dev"));
+		EXPECT_TRUE(worker_waits_for_users(&worker));
 		close(fd);
 		EXPECT_EQ(0, worker_join(&worker));
 	}

@@ -72,30 +72,54 @@ int task_join(struct task *t)
 	return ret;
 }
 
-/* Is the thread asleep in the kernel, with @where on its stack? */
-static bool sleeps_in(pid_t tid, const char *where)
+/*
+ * Is the thread asleep in the kernel, with @where on its stack, and in a function of @top, if that
+ * is given?
+ */
+static bool sleeps_in(pid_t tid, const char *where, const char *top)
 {
-	char path[64], stack[4096], stat[512], *state;
+	char path[64], stack[4096], stat[512], *state, *end;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	if (sysfs_read(path, stat, sizeof(stat)) < 0)
 		return false;
 	state = strrchr(stat, ')');
 	snprintf(path, sizeof(path), "/proc/%d/stack", tid);
-	return state && strchr("SD", state[2]) &&
-	       sysfs_read(path, stack, sizeof(stack)) > 0 &&
-	       strstr(stack, where);
+	if (!state || !strchr("SD", state[2]) || sysfs_read(path, stack, sizeof(stack)) <= 0 ||
+	    !strstr(stack, where))
+		return false;
+	end = strchr(stack, '\n');
+	if (end)
+		*end = '\0';
+	return !top || strstr(stack, top);
 }
 
-bool task_sleeps_in(struct task *t, const char *where)
+/*
+ * The wait of a removal for the users of a device.  In the same function it sleeps before,
+ * while the node is taken away, and the device is not gone from there yet.
+ */
+#define REMOVAL "vfio_unregister_group_dev"
+#define CORE "[vfio]"
+
+static bool task_sleeps(struct task *t, const char *where, const char *top)
 {
 	for (int ms = 0; ms < EVENT_MS; ms += 10) {
-		if (sleeps_in(t->pid, where))
+		if (sleeps_in(t->pid, where, top))
 			return true;
 		if (task_ended(t, 10))
 			return false;
 	}
 	return false;
+}
+
+bool task_sleeps_in(struct task *t, const char *where)
+{
+	return task_sleeps(t, where, NULL);
+}
+
+bool task_waits_for_users(struct task *t)
+{
+	return task_sleeps(t, REMOVAL, CORE);
 }
 
 static void *worker_main(void *arg)
@@ -135,14 +159,24 @@ bool worker_ends(struct worker *w)
 	return worker_ended(w);
 }
 
-bool worker_sleeps_in(struct worker *w, const char *where)
+static bool worker_sleeps(struct worker *w, const char *where, const char *top)
 {
 	for (int ms = 0; ms < EVENT_MS && !w->ended; ms += 10) {
-		if (w->tid && sleeps_in(w->tid, where))
+		if (w->tid && sleeps_in(w->tid, where, top))
 			return true;
 		poll(NULL, 0, 10);
 	}
 	return false;
+}
+
+bool worker_sleeps_in(struct worker *w, const char *where)
+{
+	return worker_sleeps(w, where, NULL);
+}
+
+bool worker_waits_for_users(struct worker *w)
+{
+	return worker_sleeps(w, REMOVAL, CORE);
 }
 
 int fd_send(int sock, int fd)

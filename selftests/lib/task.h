@@ -24,6 +24,8 @@ int task_join(struct task *t);
 bool task_ended(struct task *t, int ms);
 /* Waits until it sleeps in the kernel function @where (a part of the name). */
 bool task_sleeps_in(struct task *t, const char *where);
+/* Waits until it, which removes a device, waits for those who use the device. */
+bool task_waits_for_users(struct task *t);
 
 /* The same in a thread, which shares the caller's memory and files. */
 struct worker {
@@ -41,6 +43,7 @@ bool worker_ended(struct worker *w);
 /* The same, and waits for that: does it end by itself? */
 bool worker_ends(struct worker *w);
 bool worker_sleeps_in(struct worker *w, const char *where);
+bool worker_waits_for_users(struct worker *w);
 
 /* Sends one fd over a socket, and takes one. */
 int fd_send(int sock, int fd);
