@@ -124,7 +124,7 @@ bench:
 install uninstall:
 	@$(S)/install-module $@
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-uapi check-patch check-semantics check-doc
+CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -192,6 +192,7 @@ help:
 # help:   make check-compile-fail   what the types must exclude does not compile
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's
+# help:   make check-series    kernels that the module is not for are refused
 # help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
