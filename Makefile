@@ -158,9 +158,9 @@ help:
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)
-# help:   make test-variants   the tests on kernels without groups, containers, iommufd, KVM ... and with
-# help:                          CFI or MODVERSIONS (a kernel more for each)
-# help:                          VARIANTS='nogroup cfi'  some of them
+# help:   make test-variants   the tests on Linux 7.2, on kernels without groups, containers, iommufd,
+# help:                          KVM ... and with CFI or MODVERSIONS (a kernel more for each)
+# help:                          VARIANTS='linux-7.2 cfi'  some of them
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants
