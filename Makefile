@@ -149,7 +149,7 @@ install uninstall:
 install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-uapi check-patch check-semantics check-doc
+CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -184,9 +184,9 @@ help:
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)
-# help:   make test-variants   the tests on kernels without groups, containers, iommufd, KVM ... and with
-# help:                          CFI or MODVERSIONS (a kernel more for each)
-# help:                          VARIANTS='nogroup cfi'  some of them
+# help:   make test-variants   the tests on Linux 7.2, on kernels without groups, containers, iommufd,
+# help:                          KVM ... and with CFI or MODVERSIONS (a kernel more for each)
+# help:                          VARIANTS='linux-7.2 cfi'  some of them
 # help:   make test-stock      the tests on Debian's own, unmodified kernels, built by gcc
 # help:                          VARIANTS='stock set'  some of them: with vfio.ko alone, with iommufd too
 # help:                          TABLE=Documentation/install.rst  renew the table there
@@ -221,6 +221,7 @@ help:
 # help:   make check-compile-fail   what the types must exclude does not compile
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's
+# help:   make check-series    kernels that the module is not for are refused
 # help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none

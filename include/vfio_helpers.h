@@ -13,6 +13,7 @@
 #include <linux/poll.h>
 #include <linux/ratelimit_types.h>
 #include <linux/refcount.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 #include <linux/wait.h>
@@ -71,6 +72,10 @@ int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iomm
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);
 struct file *vfio_helper_migration_set_state(struct vfio_device *device,
 					     enum vfio_device_mig_state state);
+#ifdef VFIO_LINUX_7_2
+unsigned long vfio_helper_spin_lock_irqsave(spinlock_t *lock);
+void vfio_helper_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags);
+#endif
 
 /*
  * The operations of an emulated device's access.  bindgen gives no constant for their bit-field; the

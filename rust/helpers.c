@@ -180,6 +180,21 @@ struct file *vfio_helper_migration_set_state(struct vfio_device *device,
 	return device->mig_ops->migration_set_state(device, state);
 }
 
+#ifdef VFIO_LINUX_7_2
+unsigned long vfio_helper_spin_lock_irqsave(spinlock_t *lock)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+void vfio_helper_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags)
+{
+	spin_unlock_irqrestore(lock, flags);
+}
+#endif
+
 #if IS_ENABLED(CONFIG_IOMMUFD)
 const struct iommufd_access_ops vfio_access_ops = {
 	.needs_pin_pages = 1,

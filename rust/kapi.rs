@@ -33,6 +33,7 @@ pub(crate) mod pm_runtime;
 pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;
+pub(crate) mod series;
 pub(crate) mod trace;
 pub(crate) mod uaccess;
 pub(crate) mod vfio;

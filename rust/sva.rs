@@ -50,6 +50,7 @@ use crate::{
         iommu_sva::Bond,
         mmu_notifier::{self, Listener, Releaser, Watch},
         module::max_bound_processes,
+        series::EOPNOTSUPP,
         vfio::iommu_driver::GroupType,
         workqueue::{flush_work, OwnedQueue},
     },

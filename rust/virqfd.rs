@@ -13,14 +13,17 @@
 
 use crate::kapi::{
     eventfd::{Callbacks, Eventfd, Listener, Signal, Slot, Subscription, SLOTS},
+    series::smp_mb,
     workqueue::{flush_work, percpu, OwnedQueue},
 };
 use kernel::{
     impl_has_work, new_work,
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, AtomicFlag},
-        barrier::{smp_mb, Full},
+        atomic::{
+            ordering::{Full, Relaxed},
+            AtomicFlag,
+        },
         global_lock, Arc, ArcBorrow, UniqueArc,
     },
     workqueue::{Work, WorkItem},

@@ -5,12 +5,14 @@
 use crate::{
     bindings,
     container::{self, Container},
-    kapi::{cdev::FileOperations, miscdevice::Template, to_int, vfio::iommu_driver::Offer},
+    kapi::{
+        cdev::FileOperations, miscdevice::Template, series::this_module, to_int,
+        vfio::iommu_driver::Offer,
+    },
     uapi, LocalModule,
 };
 use kernel::{
     fs::LocalFile,
-    module::this_module,
     prelude::*,
     sync::{Arc, ArcBorrow},
     types::ForeignOwnable,

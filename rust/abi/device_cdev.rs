@@ -8,7 +8,10 @@ use crate::{
     bindings,
     device::State,
     file::DeviceFile,
-    kapi::cdev::{Cdev, FileOperations},
+    kapi::{
+        cdev::{Cdev, FileOperations},
+        series::this_module,
+    },
     LocalModule,
 };
 use core::ptr::NonNull;
@@ -16,7 +19,6 @@ use kernel::{
     error::from_err_ptr,
     fs::{file::flags, File},
     mm::virt::VmaNew,
-    module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::aref::ARef,

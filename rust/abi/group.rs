@@ -10,13 +10,13 @@ use crate::{
     kapi::{
         cdev::{Cdev, FileOperations},
         class::{node_name, Class},
+        series::this_module,
         vfio::Device,
     },
     LocalModule,
 };
 use kernel::{
     fs::{File, LocalFile},
-    module::this_module,
     prelude::*,
     sync::{Arc, ArcBorrow},
     types::ForeignOwnable,

@@ -14,10 +14,13 @@
 //! any context.
 
 use crate::{
-    kapi::sched::{thread_id, TaskId},
+    kapi::{
+        sched::{thread_id, TaskId},
+        series::{new_spinlock_irq, SpinLockIrq},
+    },
     tally::Tally,
 };
-use kernel::{new_spinlock_irq, prelude::*, sync::SpinLockIrq};
+use kernel::prelude::*;
 
 /// How many threads that export a dma-buf from one device at a time are recognised.
 const EXPORTS: usize = 8;

@@ -12,6 +12,7 @@ use crate::{
     kapi::{
         iommu::IommuGroup,
         iommu_sva::max_pasids,
+        series::EOPNOTSUPP,
         trace,
         vfio::{iommu_driver::GroupType, Device, Open},
     },

@@ -5,10 +5,10 @@
 //! The kernel crate's `debugfs::Dir` does not give out its dentry, which drivers find in
 //! `vfio_device::debug_root`.
 
-use super::cdev::FileOperations;
+use super::{cdev::FileOperations, series::this_module};
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref};
-use kernel::{module::this_module, prelude::*, seq_file::SeqFile, sync::Arc};
+use kernel::{prelude::*, seq_file::SeqFile, sync::Arc};
 
 const READ_ONLY: bindings::umode_t = 0o444;
 

@@ -2,6 +2,7 @@
 
 //! Being called when an eventfd is signalled (`include/linux/eventfd.h`, `wait.h`, `poll.h`).
 
+use super::series::global_lock;
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -13,7 +14,6 @@ use kernel::{
             ordering::{Full, Release},
             AtomicFlag,
         },
-        global_lock,
         lock::GlobalGuard,
         Arc, ArcBorrow, Completion,
     },

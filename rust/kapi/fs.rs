@@ -7,9 +7,10 @@
 //! driver can zap all of user space's mappings of the device at once.  C counterpart:
 //! `vfio_fs_inode_new()`.
 
+use super::series::this_module;
 use crate::bindings;
 use core::{cell::UnsafeCell, ptr::NonNull};
-use kernel::{module::this_module, prelude::*, str::as_char_ptr_in_const_context};
+use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
 const VFIO_MAGIC: c_ulong = 0x5646_494f; // "VFIO"
 

@@ -7,6 +7,7 @@ use super::{
     iommu::IommuGroup,
     pm_runtime::Powered,
     restartable,
+    series::EOPNOTSUPP,
     vfio::{self, Open},
 };
 use crate::bindings;

@@ -2,7 +2,7 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
-use super::vfio::buffer::DriverBuffer;
+use super::{series::EBADFD, vfio::buffer::DriverBuffer};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{

@@ -2,8 +2,9 @@
 
 //! References on modules (`include/linux/module.h`) and the parameters of this one.
 
+use super::series::this_module;
 use crate::bindings;
-use kernel::{module::this_module, prelude::*};
+use kernel::prelude::*;
 
 /// A reference on a module, which keeps its code loaded.
 pub(crate) struct ModuleRef(*mut bindings::module);

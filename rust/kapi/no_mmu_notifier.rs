@@ -3,6 +3,7 @@
 //! The end of an address space on a kernel that tells nobody (`CONFIG_MMU_NOTIFIER=n`), with the
 //! face of `mmu_notifier.rs`.  Such a kernel has no SVA either.
 
+use super::series::EOPNOTSUPP;
 use core::{convert::Infallible, marker::PhantomData};
 use kernel::{
     mm::{Mm, MmWithUser},

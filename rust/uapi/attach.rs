@@ -3,7 +3,7 @@
 //! `VFIO_DEVICE_ATTACH_IOMMUFD_PT` and `VFIO_DEVICE_DETACH_IOMMUFD_PT`.
 
 use super::field;
-use crate::kapi::uaccess;
+use crate::kapi::{series::EOPNOTSUPP, uaccess};
 use core::mem::offset_of;
 use kernel::{prelude::*, uaccess::UserPtr};
 

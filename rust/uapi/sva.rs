@@ -3,7 +3,7 @@
 //! `VFIO_BIND_PROCESS` and `VFIO_UNBIND_PROCESS` (`include/uapi/linux/vfio_sva.h`).
 
 use super::field;
-use crate::kapi::uaccess;
+use crate::kapi::{series::EOPNOTSUPP, uaccess};
 use core::mem::offset_of;
 use kernel::{prelude::*, uaccess::UserPtr};
 use zerocopy_derive::{Immutable, IntoBytes};

@@ -80,6 +80,16 @@ static u32 set_devices(struct vfio_device_set *set)
 	return n;
 }
 
+/* Linux 7.2 does not mark such devices. */
+static bool is_noiommu(struct vfio_device *vdev)
+{
+#if IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU)
+	return vdev->noiommu;
+#else
+	return false;
+#endif
+}
+
 static u32 fields_of(struct vfio_device *vdev)
 {
 	u32 fields = 0;
@@ -104,7 +114,7 @@ static u32 fields_of(struct vfio_device *vdev)
 		fields |= CALLS_PRECOPY;
 	if (vdev->inode)
 		fields |= CALLS_INODE;
-	if (vdev->noiommu)
+	if (is_noiommu(vdev))
 		fields |= CALLS_BARE;
 	if (!IS_ERR_OR_NULL(vdev->debug_root))
 		fields |= CALLS_DEBUG_ROOT;
@@ -131,7 +141,7 @@ static void look(struct slot *slot, struct vfio_device *vdev, enum calls_when wh
 		seen->what |= CALLS_ZEROED;
 	if (vfio_device_cdev_opened(vdev))
 		seen->what |= CALLS_CDEV_OPENED;
-	if (vdev->noiommu)
+	if (is_noiommu(vdev))
 		seen->what |= CALLS_NOIOMMU;
 	if (vdev->kvm)
 		seen->what |= CALLS_HAS_KVM;

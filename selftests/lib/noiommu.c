@@ -9,6 +9,8 @@
 
 #include <linux/capability.h>
 
+#include "core.h"
+#include "iommufd.h"
 #include "kmsg.h"
 #include "noiommu.h"
 #include "task.h"
@@ -16,6 +18,35 @@
 bool set_noiommu(const char *value)
 {
 	return !sysfs_write(NOIOMMU_PARAMETER, value);
+}
+
+/* Of Linux 7.3: the headers of 7.2 do not have it. */
+#ifndef IOMMU_IOAS_NOIOMMU_GET_PA
+#define IOMMU_IOAS_NOIOMMU_GET_PA _IO(IOMMUFD_TYPE, 0x95)
+#endif
+
+int noiommu_phys(int iommufd, uint32_t ioas, uint64_t iova, uint64_t *phys)
+{
+	struct {
+		uint32_t size, flags, ioas_id, reserved;
+		uint64_t iova, length, phys;
+	} arg = { .size = sizeof(arg), .ioas_id = ioas, .iova = iova, .length = 4096 };
+	int ret = xioctl(iommufd, IOMMU_IOAS_NOIOMMU_GET_PA, &arg);
+
+	*phys = arg.phys;
+	return ret;
+}
+
+bool noiommu_has_nodes(void)
+{
+	int iommufd = iommufd_open(), ret;
+	uint64_t phys;
+
+	if (iommufd < 0)
+		return false;
+	ret = noiommu_phys(iommufd, 0, 0, &phys);
+	close(iommufd);
+	return ret != -ENOTTY && ret != -EOPNOTSUPP;
 }
 
 int noiommu_group_of(const struct pci *pci)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sysfs.h"
 
@@ -14,6 +15,15 @@
 
 /* Writes the parameter; false if there is none, or it does not take the value. */
 bool set_noiommu(const char *value);
+/*
+ * Whether such devices have files of their own, as iommufd shows it, which must know them then:
+ * not before Linux 7.3.
+ */
+bool noiommu_has_nodes(void);
+#define NO_NOIOMMU_NODES "a kernel whose devices without an IOMMU have no files of their own"
+/* IOMMU_IOAS_NOIOMMU_GET_PA: where iommufd keeps what is mapped at @iova, one page. */
+int noiommu_phys(int iommufd, uint32_t ioas, uint64_t iova, uint64_t *phys);
+
 /* The iommu_group of the device, -1 as long as it has none. */
 int noiommu_group_of(const struct pci *pci);
 void noiommu_group_path(const struct pci *pci, char *buf, size_t size);

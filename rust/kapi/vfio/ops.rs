@@ -8,7 +8,7 @@
 use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
     bindings,
-    kapi::{callback_result, uaccess::UserString},
+    kapi::{callback_result, series::EOPNOTSUPP, uaccess::UserString},
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 

@@ -71,8 +71,14 @@ impl<'a> Ready<'a> {
     /// Marks the device as one without an IOMMU.  Before anybody can open it, hence without a
     /// lock.
     pub(crate) fn set_noiommu(&mut self, noiommu: bool) {
+        // Zero from the device's allocation on where no device is so marked.
+        #[cfg(CONFIG_IOMMUFD_NOIOMMU)]
         // SAFETY: The device is not registered, so nobody writes the other bits of this byte.
-        unsafe { bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into()) }
+        unsafe {
+            bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into())
+        }
+        #[cfg(not(CONFIG_IOMMUFD_NOIOMMU))]
+        let _ = noiommu;
     }
 
     /// Names the class device.

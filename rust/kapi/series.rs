@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the module takes from the kernel crate and Linux 7.2 does not have, under the names that
+//! Linux 7.3 gives it.
+//!
+//! No other file knows which kernel is built against.  Kbuild tells this one (`vfio_linux_7_2`).
+
+#[cfg(not(vfio_linux_7_2))]
+pub(crate) use kernel::{
+    error::code::{EBADFD, EOPNOTSUPP},
+    module::this_module,
+    new_spinlock_irq,
+    sync::{barrier::smp_mb, global_lock, SpinLockIrq},
+};
+
+#[cfg(vfio_linux_7_2)]
+pub(crate) use linux_7_2::{
+    global_lock, new_spinlock_irq, smp_mb, this_module, Irq, SpinLockIrq, EBADFD, EOPNOTSUPP,
+};
+
+#[cfg(vfio_linux_7_2)]
+mod linux_7_2 {
+    use crate::bindings;
+    use core::num::NonZeroI32;
+    use kernel::{
+        prelude::*,
+        sync::{
+            atomic::ordering::Full,
+            barrier,
+            lock::{spinlock::SpinLockBackend, Backend, Lock},
+        },
+        ModuleMetadata,
+    };
+
+    pub(crate) const EBADFD: Error = error(bindings::EBADFD);
+    pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
+
+    const fn error(errno: u32) -> Error {
+        // CAST: An errno is small.
+        match NonZeroI32::new(-(errno as i32)) {
+            // SAFETY: `Error` has one field, of this type, and is no larger: `transmute()` refuses
+            // it else.  The number is an errno's.
+            Some(value) if errno <= bindings::MAX_ERRNO => unsafe {
+                core::mem::transmute::<NonZeroI32, Error>(value)
+            },
+            _ => EINVAL,
+        }
+    }
+
+    /// This module, as C's `THIS_MODULE`.  `M` can be one type alone.
+    #[allow(clippy::extra_unused_type_parameters)]
+    pub(crate) const fn this_module<M: ModuleMetadata>() -> &'static ThisModule {
+        &crate::THIS_MODULE
+    }
+
+    /// A full memory barrier between CPUs.
+    #[inline(always)]
+    pub(crate) fn smp_mb(_: Full) {
+        barrier::smp_mb();
+    }
+
+    /// A spinlock that is held with interrupts off.  Of several, the last one taken is the first
+    /// one released.
+    pub(crate) type SpinLockIrq<T> = Lock<T, Irq>;
+
+    /// The way a [`SpinLockIrq`] is locked.
+    pub(crate) enum Irq {}
+
+    // SAFETY: It is the kernel's spinlock, which is always taken and released by the same two functions.
+    unsafe impl Backend for Irq {
+        type State = bindings::spinlock_t;
+        /// Whether interrupts were on.
+        type GuardState = c_ulong;
+
+        unsafe fn init(
+            lock: *mut Self::State,
+            name: *const c_char,
+            key: *mut bindings::lock_class_key,
+        ) {
+            // SAFETY: By the caller's promise.
+            unsafe { SpinLockBackend::init(lock, name, key) }
+        }
+
+        #[inline]
+        unsafe fn lock(lock: *mut Self::State) -> c_ulong {
+            // SAFETY: By the caller's promise.
+            unsafe { bindings::vfio_helper_spin_lock_irqsave(lock) }
+        }
+
+        unsafe fn try_lock(_lock: *mut Self::State) -> Option<c_ulong> {
+            // Nothing in this module tries.
+            None
+        }
+
+        #[inline]
+        unsafe fn unlock(lock: *mut Self::State, flags: &c_ulong) {
+            // SAFETY: By the caller's promise; the flags are those of `lock()`.
+            unsafe { bindings::vfio_helper_spin_unlock_irqrestore(lock, *flags) }
+        }
+
+        unsafe fn assert_is_held(lock: *mut Self::State) {
+            // SAFETY: By the caller's promise.
+            unsafe { SpinLockBackend::assert_is_held(lock) }
+        }
+    }
+
+    macro_rules! new_spinlock_irq {
+        ($value:expr, $name:literal) => {
+            $crate::kapi::series::SpinLockIrq::new(
+                $value,
+                ::kernel::c_str!($name),
+                ::kernel::static_lock_class!(),
+            )
+        };
+    }
+    pub(crate) use new_spinlock_irq;
+
+    /// As the kernel crate's, for [`SpinLockIrq`] alone, which that one does not know.
+    macro_rules! global_lock {
+        (
+            $(#[$attribute:meta])*
+            $visible:vis unsafe(uninit) static $name:ident: SpinLockIrq<()> = ();
+        ) => {
+            /// The lock's type.
+            #[allow(clippy::upper_case_acronyms, non_camel_case_types)]
+            $visible enum $name {}
+
+            impl ::kernel::sync::GlobalLockBackend for $name {
+                const NAME: &'static ::kernel::str::CStr = ::kernel::c_str!(stringify!($name));
+                type Item = ();
+                type Backend = $crate::kapi::series::Irq;
+
+                fn get_lock_class() -> Pin<&'static ::kernel::sync::LockClassKey> {
+                    ::kernel::static_lock_class!()
+                }
+            }
+
+            $(#[$attribute])*
+            $visible static $name: ::kernel::sync::GlobalLock<$name> = {
+                // SAFETY: Nobody else has locks of this type; the load phase initialises it.
+                unsafe { ::kernel::sync::GlobalLock::new(()) }
+            };
+        };
+    }
+    pub(crate) use global_lock;
+}
