@@ -106,7 +106,21 @@ rust_compiler() {
 }
 
 # has_metadata: whether the tree has the metadata of the kernel's crates.
-has_metadata() { [ -s "$KDIR/rust/libkernel.rmeta" ]; }
+has_metadata() { [ -s "$KDIR/rust/libcore.rmeta" ] && [ -s "$KDIR/rust/libkernel.rmeta" ]; }
+
+# metadata_compiler FOLDER: what the configuration says of rustc may be untrue of the metadata in FOLDER/rust, in
+# the first bytes of which the compiler that made them writes its version.
+metadata_compiler() {
+	local file made this
+	this=$("${RUSTC:-rustc}" --version)
+	for file in "$1"/rust/*.rmeta; do
+		made=$(head -c 256 "$file" | LC_ALL=C grep -aoE 'rustc [ -~]+' || true)
+		if [ "$made" != "$this" ]; then
+			same_version "rustc (${file##*/})" "${made:-does not say}" "$this" "RUSTC= or PATH picks"
+			return
+		fi
+	done
+}
 
 # metadata_tools: what making them wants besides.
 metadata_tools() {
