@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 # Shell library of the scripts that run on the host: where things are cached, how a
 # step is announced, how an expensive artefact is made once and only once.
 # Sourced, never run.  Needs bash, coreutils, util-linux.
@@ -6,8 +7,8 @@
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-# Who has no HOME, as services have not, is in the table of users.
-HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+# Who has no HOME, as services have not, may be in the table of users.
+HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6 || true)}
 CACHE=${RUST_VFIO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/rust-vfio}
 JOBS=${JOBS:-$(nproc)}
 export HOME TOP CACHE JOBS
@@ -16,6 +17,7 @@ if [ -n "${KERNEL_SOURCE:-}" ] && [ -e "$KERNEL_SOURCE" ]; then
 	export KERNEL_SOURCE
 fi
 
+# shellcheck disable=SC2034 # for the scripts that show progress
 if [ -t 2 ] && [ -z "${CI:-}" ]; then TTY=1; else TTY=; fi
 
 say()  { printf '%s\n' "$*" >&2; }
@@ -80,7 +82,9 @@ make_once() {
 			rm -rf --one-file-system "$dir.partial"
 		fi
 		mkdir -p "$dir.partial"
-		# The scratch folder is gone again however the attempt fails.
+		# The scratch folder is gone again however the attempt fails.  Its name as it is now: what fails may
+		# be a function with a variable of that name.
+		# shellcheck disable=SC2064
 		trap "rm -rf --one-file-system '$dir.partial'" EXIT
 		trap 'exit 130' INT TERM HUP
 		"$fn" "$dir.partial"
