@@ -90,6 +90,8 @@ static bool works(const struct pci *pci, int fd)
 
 FIXTURE_SETUP(aer)
 {
+	if (way_lacks(variant->way))
+		SKIP(return, "%s", way_lacks(variant->way));
 	if (pci_find_at(VIRTIO_RNG, true, &self->pci) || errors(&self->pci, "fatal") < 0)
 		SKIP(return, "no virtio-rng device that reports errors");
 	if (qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))

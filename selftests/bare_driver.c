@@ -10,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/removal.h"
+#include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
@@ -18,7 +19,8 @@
 
 FIXTURE(bare_driver) {
 	struct pci pci;
-	int fd, iommufd;
+	int space;
+	int fd;			/* the device's own, not bound, or -1 where there is none */
 	uint32_t devid;
 };
 
@@ -29,18 +31,29 @@ FIXTURE_SETUP(bare_driver)
 	if (module_load(MODULE))
 		SKIP(return, "no module " MODULE);
 	ASSERT_EQ(0, pci_to_driver(&self->pci, DRIVER));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	self->fd = has_iommufd() ? cdev_open(&self->pci) : -1;
+	ASSERT_EQ(has_iommufd(), self->fd >= 0);
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
 }
 
 FIXTURE_TEARDOWN(bare_driver)
 {
 	close(self->fd);
-	close(self->iommufd);
+	close(self->space);
 	pci_unbind(&self->pci);
 	module_unload(MODULE);
+}
+
+/* Opens the device, or binds it if it is open: its fd. */
+static int device_of(const struct pci *pci, int fd, int space)
+{
+	char path[64];
+
+	if (has_iommufd())
+		return cdev_bind(fd, space, NULL) ?: fd;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci->bdf);
+	return space_device(space, path, pci->bdf);
 }
 
 /* semantics: 104.  No device of this driver knows a token. */
@@ -48,12 +61,14 @@ TEST_F(bare_driver, token)
 {
 	char uuid[16] = { 0 };
 
-	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->iommufd, uuid, NULL));
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->space, uuid, NULL));
 	/* ... wherever it would be, and before the iommufd is looked at */
-	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->iommufd, NULL, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, self->space, NULL, NULL));
 	EXPECT_EQ(-EINVAL, cdev_bind_token(self->fd, 1000, uuid, NULL));
 	EXPECT_EQ(-EBADF, cdev_bind(self->fd, 1000, NULL));
-	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, &self->devid));
+	EXPECT_EQ(0, cdev_bind(self->fd, self->space, &self->devid));
 }
 
 /* semantics: 112, 115.  No PASIDs: said before the size is. */
@@ -64,8 +79,10 @@ TEST_F(bare_driver, pasid)
 	uint32_t ioas, pt;
 	int fd = self->fd;
 
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	ASSERT_EQ(0, cdev_bind(fd, self->space, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->space, &ioas));
 	attach->argsz = 12;
 	attach->flags = VFIO_DEVICE_ATTACH_PASID;
 	attach->pt_id = ioas;
@@ -104,9 +121,10 @@ TEST_F(bare_driver, no_operations)
 {
 	struct vfio_device_feature feature = { 8, VFIO_DEVICE_FEATURE_PROBE | 3 };
 	char buf[256] = { 0 };
-	int fd = self->fd;
+	int fd = device_of(&self->pci, self->fd, self->space);
 
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	ASSERT_GE(fd, 0);
+	self->fd = fd;
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, buf));
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(-EINVAL, xioctl(fd, _IO('x', 1), NULL));
@@ -129,7 +147,8 @@ TEST_F(bare_driver, no_request)
 	struct task task;
 	int kmsg;
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	self->fd = device_of(&self->pci, self->fd, self->space);
+	ASSERT_GE(self->fd, 0);
 	/* BIND may have its warning, where interrupts are not confined. */
 	kmsg = kmsg_open();
 	ASSERT_EQ(0, unbind_start(&task, &self->pci));
@@ -145,7 +164,8 @@ TEST_F(bare_driver, no_request)
 /* semantics: 13, 93.  The driver's module is held by a binding, not by a file. */
 TEST_F(bare_driver, module_reference)
 {
-	EXPECT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	self->fd = device_of(&self->pci, self->fd, self->space);
+	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(-EWOULDBLOCK, module_unload(MODULE));
 	close(self->fd);
 	self->fd = -1;
@@ -174,6 +194,8 @@ TEST_F(bare_driver, module_going)
 {
 	struct task task;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	ASSERT_EQ(0, task_start_alone(&task, do_unload, NULL));
 	while (module_stays())
 		poll(NULL, 0, 1);
@@ -181,7 +203,7 @@ TEST_F(bare_driver, module_going)
 		EXPECT_EQ(0, task_join(&task));
 	if (!core_is_rust())
 		EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
-	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->space, NULL));
 	close(self->fd);
 	self->fd = -1;
 	if (!core_is_rust())
@@ -222,11 +244,11 @@ TEST_F(bare_driver, device_set)
 			continue;
 		}
 		went_on += hit;
-		if (core_is_rust()) {
+		if (core_is_rust() && has_iommufd()) {
 			fd = cdev_open(&self->pci);
 			/* A device may go without its node. */
 			EXPECT_TRUE(fd >= 0 || (hit && fd == -ENOENT));
-			EXPECT_TRUE(fd < 0 || !cdev_bind(fd, self->iommufd,
+			EXPECT_TRUE(fd < 0 || !cdev_bind(fd, self->space,
 							 NULL));
 			close(fd);
 		}

@@ -55,6 +55,8 @@ FIXTURE_VARIANT_ADD(device_reset, container) { .way = WAY_CONTAINER };
 
 FIXTURE_SETUP(device_reset)
 {
+	if (way_lacks(variant->way))
+		SKIP(return, "%s", way_lacks(variant->way));
 	if (pci_find(IGB, 0, &self->pci) || set_method(&self->pci, "bus"))
 		SKIP(return, "no igb on a bus that can be reset");
 	ASSERT_EQ(0, set_method(&self->pci, "default"));
@@ -242,6 +244,8 @@ TEST(device_reset_unbound)
 	struct pci pci;
 	int fd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find(IGB, 0, &pci))
 		SKIP(return, "no igb");
 	ASSERT_EQ(0, session_open(&pci, &s));
@@ -274,20 +278,20 @@ TEST(device_reset_kinds)
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct session s;
+		struct opened o;
 		struct pci pci;
 
 		if (pci_find_at(kinds[i].id, kinds[i].behind_port, &pci))
 			SKIP(return, "no %s", kinds[i].name);
-		ASSERT_EQ(0, session_open(&pci, &s));
-		EXPECT_EQ(kinds[i].has, says_reset(s.fd)) TH_LOG("%s", kinds[i].name);
+		ASSERT_EQ(0, way_open_vfio(way_usual(), &pci, &o));
+		EXPECT_EQ(kinds[i].has, says_reset(o.fd)) TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
-			ASSERT_EQ(0, mark_set(s.fd, NVME));
-		EXPECT_EQ(kinds[i].has ? 0 : -EINVAL, device_reset(s.fd))
+			ASSERT_EQ(0, mark_set(o.fd, NVME));
+		EXPECT_EQ(kinds[i].has ? 0 : -EINVAL, device_reset(o.fd))
 			TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
-			EXPECT_EQ(0, mark_there(s.fd, NVME));
-		session_close(&s);
+			EXPECT_EQ(0, mark_there(o.fd, NVME));
+		way_close(&o);
 		EXPECT_EQ(0, pci_unbind(&pci));
 	}
 }

@@ -28,9 +28,9 @@ FIXTURE_SETUP(fail_nth_group)
 	if (self->sweep.fault < 0)
 		SKIP(return, NO_FAULTS);
 	ASSERT_EQ(0, ret);
-	self->l.iommufd = iommufd_open();
+	self->l.space = iommufd_open();
 	self->l.group = group_open(&self->pci);
-	ASSERT_GE(self->l.iommufd, 0);
+	ASSERT_GE(self->l.space, 0);
 	ASSERT_GE(self->l.group, 0);
 }
 
@@ -51,7 +51,7 @@ static int op_set(void *arg)
 {
 	const struct legacy *l = arg;
 
-	return group_set(l->group, l->iommufd);
+	return group_set(l->group, l->space);
 }
 
 /* semantics: 147.  What could not be set is not set. */
@@ -62,12 +62,12 @@ TEST_F(fail_nth_group, set_container)
 	do {
 		int ret;
 
-		close_fd(&self->l.iommufd);
-		self->l.iommufd = iommufd_open();
+		close_fd(&self->l.space);
+		self->l.space = iommufd_open();
 		ret = sweep_call(&self->sweep, op_set, &self->l);
 		EXPECT_TRUE(sweep_fine(&self->sweep, ret));
 		EXPECT_EQ(ret ? GROUP_VIABLE : GROUP_SET, group_flags(self->l.group));
-		EXPECT_EQ(ret ? -ENODEV : 0, compat_ioas_get(self->l.iommufd, &id));
+		EXPECT_EQ(ret ? -ENODEV : 0, compat_ioas_get(self->l.space, &id));
 		if (ret) {
 			EXPECT_EQ(-EINVAL, group_unset(self->l.group));
 			EXPECT_EQ(0, op_set(&self->l));

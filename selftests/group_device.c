@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that was opened by way of its group, with an iommufd set: what its file is,
- * what it can do, where its DMA goes, and how long it stays.
+ * A device that was opened by way of its group, with an iommufd set, or in a container where
+ * there is none: what its file is, what it can do, where its DMA goes, and how long it stays.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -13,9 +13,11 @@
 #include "lib/edu.h"
 #include "lib/group.h"
 #include "lib/iommufd.h"
+#include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
+#include "lib/way.h"
 
 #define PAGE 4096u
 #define IOVA 0x10000000ULL
@@ -37,13 +39,11 @@ FIXTURE_SETUP(group_device)
 /* Whatever a test did, the device is free at its end. */
 FIXTURE_TEARDOWN(group_device)
 {
-	int fd, iommufd = iommufd_open();
+	struct opened o;
 
 	legacy_close(&self->l);
-	fd = cdev_open(&self->pci);
-	EXPECT_EQ(0, cdev_bind(fd, iommufd, NULL));
-	close(fd);
-	close(iommufd);
+	EXPECT_EQ(0, way_open_vfio(way_usual(), &self->pci, &o));
+	way_close(&o);
 }
 
 /* semantics: 101, 124, 125.  The descriptor. */
@@ -77,9 +77,11 @@ TEST_F(group_device, ioctls_of_the_cdev)
 	uint32_t pt = 1, devid = 0;
 	int fd = self->l.fd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
-	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->l.iommufd, &devid));
+	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->l.space, &devid));
 	EXPECT_EQ(-EINVAL, cdev_bind(fd, 1000, &devid));
 	EXPECT_EQ(0, devid);
 	EXPECT_EQ(-ENOTTY, cdev_attach(fd, &pt));
@@ -192,7 +194,7 @@ TEST_F(group_device, several_files)
 	EXPECT_NE(line, read);
 }
 
-/* Group, iommufd and two files of the device, closed in the order of @order. */
+/* Group, space and two files of the device, closed in the order of @order. */
 static void close_in_order(struct __test_metadata *_metadata, const struct pci *pci,
 			   const int *order)
 {
@@ -201,7 +203,7 @@ static void close_in_order(struct __test_metadata *_metadata, const struct pci *
 
 	ASSERT_EQ(0, legacy_open(pci, &l));
 	fd[0] = l.group;
-	fd[1] = l.iommufd;
+	fd[1] = l.space;
 	fd[2] = l.fd;
 	fd[3] = group_device(l.group, pci->bdf);
 	ASSERT_GE(fd[3], 0);
@@ -347,19 +349,23 @@ FIXTURE_TEARDOWN(group_dma)
 	legacy_close(&self->l);
 }
 
-/* semantics: 153.  The device sees what the iommufd has mapped by a container's ioctls. */
+/* semantics: 153.  The device sees what was mapped by a container's ioctls. */
 TEST_F(group_dma, compat)
 {
 	uint32_t ioas;
 
 	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
-	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
+	ASSERT_EQ(0, compat_map(self->l.space, self->page[0], PAGE, IOVA));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
-	/* And what it has mapped by its own. */
-	ASSERT_EQ(0, compat_ioas_get(self->l.iommufd, &ioas));
-	ASSERT_EQ(0, ioas_map(self->l.iommufd, ioas, self->page[1], PAGE, IOVA + PAGE));
+	/* And what an iommufd has mapped by its own. */
+	if (has_iommufd()) {
+		ASSERT_EQ(0, compat_ioas_get(self->l.space, &ioas));
+		ASSERT_EQ(0, ioas_map(self->l.space, ioas, self->page[1], PAGE, IOVA + PAGE));
+	} else {
+		ASSERT_EQ(0, compat_map(self->l.space, self->page[1], PAGE, IOVA + PAGE));
+	}
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
-	ASSERT_EQ(0, compat_unmap(self->l.iommufd, IOVA, PAGE));
+	ASSERT_EQ(0, compat_unmap(self->l.space, IOVA, PAGE));
 	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA + PAGE, self->page[1]));
 }
@@ -367,10 +373,10 @@ TEST_F(group_dma, compat)
 /* semantics: 149, 153, 155, 201.  The open device keeps what it needs. */
 TEST_F(group_dma, only_the_device_is_left)
 {
-	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
-	EXPECT_EQ(0, group_unset(self->l.group));
+	ASSERT_EQ(0, compat_map(self->l.space, self->page[0], PAGE, IOVA));
+	EXPECT_EQ(BY_SPACE(0, -EBUSY), group_unset(self->l.group));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
-	close_fd(&self->l.iommufd);
+	close_fd(&self->l.space);
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	close_fd(&self->l.group);
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
@@ -380,7 +386,7 @@ TEST_F(group_dma, only_the_device_is_left)
 /* semantics: 95, 126.  Who comes next finds nothing of it. */
 TEST_F(group_dma, next_owner)
 {
-	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
+	ASSERT_EQ(0, compat_map(self->l.space, self->page[0], PAGE, IOVA));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);
 	legacy_close(&self->l);
@@ -391,7 +397,7 @@ TEST_F(group_dma, next_owner)
 	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 }
 
-/* semantics: 147, 153.  Two groups, one iommufd: one address space. */
+/* semantics: 147, 153.  Two groups, one space: one address space. */
 TEST_F(group_dma, two_groups)
 {
 	struct legacy other = { -1, -1, -1 };
@@ -403,7 +409,7 @@ TEST_F(group_dma, two_groups)
 	ASSERT_EQ(0, pci_to_vfio(&pci));
 	other.group = group_open(&pci);
 	ASSERT_GE(other.group, 0);
-	ASSERT_EQ(0, group_set(other.group, self->l.iommufd));
+	ASSERT_EQ(0, space_set(other.group, self->l.space));
 	/* Each group has its own devices. */
 	EXPECT_EQ(-ENODEV, group_device(other.group, self->pci.bdf));
 	EXPECT_EQ(-ENODEV, group_device(self->l.group, pci.bdf));
@@ -412,7 +418,7 @@ TEST_F(group_dma, two_groups)
 	ASSERT_EQ(0, cdev_enable_dma(other.fd));
 	bar = cdev_map_bar(other.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
-	ASSERT_EQ(0, compat_map(self->l.iommufd, self->page[0], PAGE, IOVA));
+	ASSERT_EQ(0, compat_map(self->l.space, self->page[0], PAGE, IOVA));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[0]));
 	munmap((void *)self->bar, PAGE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The group's node, as far as the device's own node needs it: one way in at a
+ * The group's node, by itself and as far as the device's own node needs it: one way in at a
  * time, whole group by group.
  */
 #include <fcntl.h>
@@ -18,6 +18,8 @@ FIXTURE(group_exclusion) {
 
 FIXTURE_SETUP(group_exclusion)
 {
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find_pair(EDU, &self->a, &self->b))
 		SKIP(return, "no two edu devices in one group");
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
@@ -100,127 +102,6 @@ TEST_F(group_exclusion, unbound_files_shut_nothing)
 	close(group);
 }
 
-/* semantics: 144.  One opener, whoever asks. */
-TEST_F(group_exclusion, one_opener)
-{
-	for (int i = 0; i < 10; i++) {
-		int group = group_open(&self->a);
-
-		ASSERT_GE(group, 0);
-		EXPECT_EQ(-EBUSY, group_open(&self->a));
-		EXPECT_EQ(-EBUSY, group_open(&self->b));
-		close(group);
-	}
-}
-
-/* semantics: 145 */
-TEST_F(group_exclusion, group_file)
-{
-	char path[64], buf[64] = { 0 };
-	struct stat st;
-	int group;
-
-	pci_group_path(&self->a, path, sizeof(path));
-	ASSERT_EQ(0, stat(path, &st));
-	EXPECT_TRUE(S_ISCHR(st.st_mode));
-	EXPECT_EQ(0600, st.st_mode & 07777);
-	group = group_open(&self->a);
-	ASSERT_GE(group, 0);
-	EXPECT_EQ(-ENOTTY, xioctl(group, _IO(VFIO_TYPE, VFIO_BASE + 99), buf));
-	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_DEVICE_GET_INFO, buf));
-	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_DEVICE_BIND_IOMMUFD, buf));
-	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_GET_API_VERSION, NULL));
-	EXPECT_EQ(-1, read(group, buf, 1));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, write(group, buf, 1));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, group, 0));
-	EXPECT_EQ(ENODEV, errno);
-	close(group);
-}
-
-/* semantics: 146 */
-TEST_F(group_exclusion, status)
-{
-	struct vfio_group_status *status = edge_alloc(7), copy;
-	int group = group_open(&self->a);
-
-	ASSERT_GE(group, 0);
-	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, NULL));
-	memset(status, 0, 7);
-	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, status));
-	status = edge_alloc(8);
-	for (status->argsz = 0; status->argsz < 8; status->argsz++)
-		EXPECT_EQ(-EINVAL,
-			  xioctl(group, VFIO_GROUP_GET_STATUS, status));
-	status->argsz = 100;
-	status->flags = ~0u;
-	EXPECT_EQ(0, xioctl(group, VFIO_GROUP_GET_STATUS, status));
-	EXPECT_EQ(100, status->argsz);
-	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status->flags);
-
-	copy = *status;
-	status = pages_alloc(4096);
-	*status = copy;
-	ASSERT_EQ(0, mprotect(status, 4096, PROT_READ));
-	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, status));
-	close(group);
-}
-
-/* semantics: 146.  A driver of the host makes the group not viable. */
-TEST_F(group_exclusion, status_not_viable)
-{
-	struct pci edu, host;
-	int group;
-
-	if (pci_find_mixed(EDU, &edu, &host))
-		SKIP(return, "no edu in a group with a driver of the host");
-	ASSERT_EQ(0, pci_to_vfio(&edu));
-	group = group_open(&edu);
-	ASSERT_GE(group, 0);
-	EXPECT_EQ(0, group_flags(group));
-	ASSERT_EQ(0, pci_unbind(&host));
-	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(group));
-	pci_attr_set(&host, "driver_override", "\n");
-	EXPECT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", host.bdf));
-	EXPECT_EQ(0, group_flags(group));
-	close(group);
-}
-
-/*
- * semantics: 87, 91, 146.  An open group keeps no device: the last one may go, and
- * come back, and the file stays with the group that is no more.
- */
-TEST_F(group_exclusion, survives_its_devices)
-{
-	char path[64];
-	int group = group_open(&self->a), again;
-
-	ASSERT_GE(group, 0);
-	close(self->fd_a);
-	close(self->fd_b);
-	self->fd_a = -1;
-	self->fd_b = -1;
-	pci_group_path(&self->a, path, sizeof(path));
-	ASSERT_EQ(0, pci_unbind(&self->a));
-	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(group));
-	EXPECT_EQ(0, access(path, F_OK));
-	ASSERT_EQ(0, pci_unbind(&self->b));
-	EXPECT_EQ(-ENODEV, group_flags(group));
-	EXPECT_EQ(-1, access(path, F_OK));
-
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	EXPECT_EQ(0, access(path, F_OK));
-	EXPECT_EQ(-ENODEV, group_flags(group));
-	again = group_open(&self->b);
-	EXPECT_GE(again, 0);
-	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(again));
-	/* The old file's going is not the new one's. */
-	close(group);
-	EXPECT_EQ(-EBUSY, group_open(&self->b));
-	close(again);
-}
-
 static void *close_fd(void *fd)
 {
 	close(*(int *)fd);
@@ -250,6 +131,143 @@ TEST_F(group_exclusion, free_when_unbound)
 		self->fd_a = cdev_open(&self->a);
 		ASSERT_GE(self->fd_a, 0);
 	}
+}
+
+/* ---- the group's file alone ---- */
+
+FIXTURE(group_node) {
+	struct pci a, b;	/* in one group */
+};
+
+FIXTURE_SETUP(group_node)
+{
+	if (pci_find_pair(EDU, &self->a, &self->b))
+		SKIP(return, "no two edu devices in one group");
+	ASSERT_EQ(0, pci_to_vfio(&self->a));
+	ASSERT_EQ(0, pci_to_vfio(&self->b));
+}
+
+FIXTURE_TEARDOWN(group_node)
+{
+	pci_to_vfio(&self->a);
+	pci_to_vfio(&self->b);
+}
+
+/* semantics: 144.  One opener, whoever asks. */
+TEST_F(group_node, one_opener)
+{
+	for (int i = 0; i < 10; i++) {
+		int group = group_open(&self->a);
+
+		ASSERT_GE(group, 0);
+		EXPECT_EQ(-EBUSY, group_open(&self->a));
+		EXPECT_EQ(-EBUSY, group_open(&self->b));
+		close(group);
+	}
+}
+
+/* semantics: 145 */
+TEST_F(group_node, file)
+{
+	char path[64], buf[64] = { 0 };
+	struct stat st;
+	int group;
+
+	pci_group_path(&self->a, path, sizeof(path));
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0600, st.st_mode & 07777);
+	group = group_open(&self->a);
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(-ENOTTY, xioctl(group, _IO(VFIO_TYPE, VFIO_BASE + 99), buf));
+	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_DEVICE_GET_INFO, buf));
+	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_DEVICE_BIND_IOMMUFD, buf));
+	EXPECT_EQ(-ENOTTY, xioctl(group, VFIO_GET_API_VERSION, NULL));
+	EXPECT_EQ(-1, read(group, buf, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, write(group, buf, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, group, 0));
+	EXPECT_EQ(ENODEV, errno);
+	close(group);
+}
+
+/* semantics: 146 */
+TEST_F(group_node, status)
+{
+	struct vfio_group_status *status = edge_alloc(7), copy;
+	int group = group_open(&self->a);
+
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, NULL));
+	memset(status, 0, 7);
+	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, status));
+	status = edge_alloc(8);
+	for (status->argsz = 0; status->argsz < 8; status->argsz++)
+		EXPECT_EQ(-EINVAL,
+			  xioctl(group, VFIO_GROUP_GET_STATUS, status));
+	status->argsz = 100;
+	status->flags = ~0u;
+	EXPECT_EQ(0, xioctl(group, VFIO_GROUP_GET_STATUS, status));
+	EXPECT_EQ(100, status->argsz);
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status->flags);
+
+	copy = *status;
+	status = pages_alloc(4096);
+	*status = copy;
+	ASSERT_EQ(0, mprotect(status, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, xioctl(group, VFIO_GROUP_GET_STATUS, status));
+	close(group);
+}
+
+/* semantics: 146.  A driver of the host makes the group not viable. */
+TEST_F(group_node, status_not_viable)
+{
+	struct pci edu, host;
+	int group;
+
+	if (pci_find_mixed(EDU, &edu, &host))
+		SKIP(return, "no edu in a group with a driver of the host");
+	ASSERT_EQ(0, pci_to_vfio(&edu));
+	group = group_open(&edu);
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(0, group_flags(group));
+	ASSERT_EQ(0, pci_unbind(&host));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(group));
+	pci_attr_set(&host, "driver_override", "\n");
+	EXPECT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", host.bdf));
+	EXPECT_EQ(0, group_flags(group));
+	close(group);
+}
+
+/*
+ * semantics: 87, 91, 146.  An open group keeps no device: the last one may go, and
+ * come back, and the file stays with the group that is no more.
+ */
+TEST_F(group_node, survives_its_devices)
+{
+	char path[64];
+	int group = group_open(&self->a), again;
+
+	ASSERT_GE(group, 0);
+	pci_group_path(&self->a, path, sizeof(path));
+	ASSERT_EQ(0, pci_unbind(&self->a));
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(group));
+	EXPECT_EQ(0, access(path, F_OK));
+	ASSERT_EQ(0, pci_unbind(&self->b));
+	EXPECT_EQ(-ENODEV, group_flags(group));
+	EXPECT_EQ(-1, access(path, F_OK));
+
+	ASSERT_EQ(0, pci_to_vfio(&self->b));
+	EXPECT_EQ(0, access(path, F_OK));
+	EXPECT_EQ(-ENODEV, group_flags(group));
+	again = group_open(&self->b);
+	EXPECT_GE(again, 0);
+	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(again));
+	/* The old file's going is not the new one's. */
+	close(group);
+	EXPECT_EQ(-EBUSY, group_open(&self->b));
+	close(again);
 }
 
 TEST_HARNESS_MAIN

@@ -8,14 +8,14 @@
 
 #include "lib/group.h"
 #include "lib/introspect.h"
-#include "lib/iommufd.h"
 #include "lib/kvm.h"
+#include "lib/space.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
 
 
 FIXTURE(group_kvm) {
-	int iommufd, group, fd;
+	int space, group, fd;
 	struct observer o;
 };
 
@@ -27,11 +27,11 @@ FIXTURE_SETUP(group_kvm)
 	if (ret == -ENOENT)
 		SKIP(return, NO_OBSERVER);
 	ASSERT_EQ(0, ret);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
 	self->group = testdrv_group(0);
 	ASSERT_GE(self->group, 0);
-	ASSERT_EQ(0, group_set(self->group, self->iommufd));
+	ASSERT_EQ(0, space_set(self->group, self->space));
 }
 
 FIXTURE_TEARDOWN(group_kvm)
@@ -129,6 +129,9 @@ TEST_F(group_kvm, failed_open)
 
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->group));
 	for (int i = 0; i < 3; i++) {
+		/* In a container nothing is bound and nothing attached. */
+		if (!has_iommufd() && ids[i] != TESTDRV_OPEN)
+			continue;
 		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_EQ(0, observer_references(&self->o));
@@ -137,7 +140,7 @@ TEST_F(group_kvm, failed_open)
 	ASSERT_EQ(0, group_unset(self->group));
 	EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_EQ(0, observer_references(&self->o));
-	ASSERT_EQ(0, group_set(self->group, self->iommufd));
+	ASSERT_EQ(0, space_set(self->group, self->space));
 	testdrv_calls(self->o.drv, &self->o.calls);
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);
@@ -179,7 +182,7 @@ TEST_F(group_kvm, group_opened_again)
 	machine_close(&self->o.vm);
 	self->group = testdrv_group(0);
 	ASSERT_GE(self->group, 0);
-	ASSERT_EQ(0, group_set(self->group, self->iommufd));
+	ASSERT_EQ(0, space_set(self->group, self->space));
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);
 	EXPECT_EQ(0, observer_saw(&self->o, TESTDRV_OPEN));
@@ -191,6 +194,8 @@ TEST_F(group_kvm, both_ways)
 {
 	uint64_t machine;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->group));
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);
@@ -202,7 +207,7 @@ TEST_F(group_kvm, both_ways)
 	ASSERT_GE(self->fd, 0);
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	testdrv_calls(self->o.drv, &self->o.calls);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->fd, self->space, NULL));
 	EXPECT_EQ(machine, observer_saw(&self->o, TESTDRV_OPEN));
 	EXPECT_EQ(1, observer_references(&self->o));
 	EXPECT_EQ(0, machine_del(&self->o.vm, self->fd));
@@ -225,7 +230,11 @@ TEST_F(group_kvm, group_gone)
 
 static bool says(int fd, const char *line)
 {
-	return strstr(core_lines(fd), line);
+	char text[1024];
+
+	/* The last line comes without its end. */
+	snprintf(text, sizeof(text), "%s\n", core_lines(fd));
+	return strstr(text, line);
 }
 
 /* D11.  Each file of a device that holds the machine of its group says so; the group's file holds none. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who owns a group and its devices, when some are opened by way of the group, with an
- * iommufd, and some by their own nodes.
+ * iommufd, and some by their own nodes; and when all are opened by way of the group.
  */
 #include <fcntl.h>
 
@@ -25,6 +25,8 @@ FIXTURE_SETUP(group_owner)
 	self->cdev_a = -1;
 	self->cdev_b = -1;
 	self->other = -1;
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find_pair(EDU, &self->a, &self->b))
 		SKIP(return, "no two edu devices in one group");
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
@@ -53,53 +55,20 @@ FIXTURE_TEARDOWN(group_owner)
 	legacy_close(&l);
 }
 
-/* semantics: 97, 144, 150.  Both devices by way of the group. */
-TEST_F(group_owner, both_by_group)
-{
-	int fd = group_device(self->l.group, self->b.bdf);
-	char *page = pages_alloc(2 * PAGE);
-	volatile void *bar[2];
-
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, cdev_enable_dma(self->l.fd));
-	ASSERT_EQ(0, cdev_enable_dma(fd));
-	bar[0] = cdev_map_bar(self->l.fd, 0, NULL);
-	bar[1] = cdev_map_bar(fd, 0, NULL);
-	ASSERT_NE(NULL, bar[0]);
-	ASSERT_NE(NULL, bar[1]);
-	/* One address space: one reads by it, the other writes. */
-	ASSERT_EQ(0, compat_map(self->l.iommufd, page, 2 * PAGE, IOVA));
-	memset(page, 0x77, PAGE);
-	for (int i = 0; i < 2; i++) {
-		memset(page + PAGE, 0, PAGE);
-		EXPECT_TRUE(edu_dma_in(bar[i], IOVA, PAGE));
-		EXPECT_TRUE(edu_dma_out(bar[i], IOVA + PAGE, PAGE));
-		EXPECT_EQ(0, memcmp(page, page + PAGE, PAGE));
-	}
-	munmap((void *)bar[0], 0x100000);
-	close_fd(&self->l.fd);
-	EXPECT_EQ(0, device_info(fd));
-	memset(page + PAGE, 0, PAGE);
-	EXPECT_TRUE(edu_dma_out(bar[1], IOVA + PAGE, PAGE));
-	EXPECT_EQ(0, memcmp(page, page + PAGE, PAGE));
-	munmap((void *)bar[1], 0x100000);
-	close(fd);
-}
-
 /* semantics: 110, 144.  While the group is open no node of a device leads anywhere. */
 TEST_F(group_owner, open_group_shuts_the_devices)
 {
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_a, self->l.iommufd, NULL));
-		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_b, self->l.iommufd, NULL));
+		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_a, self->l.space, NULL));
+		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_b, self->l.space, NULL));
 		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_b, self->other, NULL));
 		/* Without a device of it, and without an iommufd, it is as open as before. */
 		close_fd(&self->l.fd);
 		EXPECT_EQ(0, i ? 0 : group_unset(self->l.group));
 	}
 	close_fd(&self->l.group);
-	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.iommufd, NULL));
-	EXPECT_EQ(0, cdev_bind(self->cdev_b, self->l.iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.space, NULL));
+	EXPECT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 }
 
@@ -112,17 +81,17 @@ TEST_F(group_owner, group_closed)
 {
 	close_fd(&self->l.group);
 	EXPECT_EQ(0, device_info(self->l.fd));
-	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev_a, self->l.iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev_a, self->l.space, NULL));
 	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev_a, self->other, NULL));
 	EXPECT_EQ(-EPERM, cdev_bind(self->cdev_b, self->other, NULL));
 	EXPECT_EQ(0, device_info(self->l.fd));
-	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
 	EXPECT_EQ(0, device_info(self->cdev_b));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 	close_fd(&self->l.fd);
 	EXPECT_EQ(0, device_info(self->cdev_b));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.space, NULL));
 }
 
 /* semantics: 146, 151, 153, 157.  Opened again, the group finds its device open. */
@@ -136,7 +105,7 @@ TEST_F(group_owner, group_opened_again)
 	/* Owned, by an iommufd that the file does not know. */
 	EXPECT_EQ(0, group_flags(self->l.group));
 	EXPECT_EQ(-EINVAL, group_device(self->l.group, self->a.bdf));
-	ASSERT_EQ(0, group_set(self->l.group, self->l.iommufd));
+	ASSERT_EQ(0, group_set(self->l.group, self->l.space));
 	EXPECT_EQ(GROUP_SET, group_flags(self->l.group));
 	fd = group_device(self->l.group, self->a.bdf);
 	ASSERT_GE(fd, 0);
@@ -170,7 +139,7 @@ TEST_F(group_owner, sibling_of_another)
  */
 TEST_F(group_owner, another_iommufd)
 {
-	int copy = dup(self->l.iommufd), fd;
+	int copy = dup(self->l.space), fd;
 
 	ASSERT_GE(copy, 0);
 	ASSERT_EQ(0, group_unset(self->l.group));
@@ -217,18 +186,60 @@ TEST_F(group_owner, same_iommufd_in_both_ways)
 	uint32_t ioas, pt;
 
 	close_fd(&self->l.group);
-	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.iommufd, NULL));
-	ASSERT_EQ(0, compat_ioas_get(self->l.iommufd, &ioas));
+	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
+	ASSERT_EQ(0, compat_ioas_get(self->l.space, &ioas));
 	pt = ioas;
 	EXPECT_EQ(0, cdev_attach(self->cdev_b, &pt));
 	EXPECT_EQ(0, cdev_detach(self->cdev_b));
 	/* The group is attached as one: no second address space for its other half. */
-	ASSERT_EQ(0, ioas_alloc(self->l.iommufd, &ioas));
+	ASSERT_EQ(0, ioas_alloc(self->l.space, &ioas));
 	pt = ioas;
 	EXPECT_EQ(-EINVAL, cdev_attach(self->cdev_b, &pt));
 	close_fd(&self->l.fd);
 	pt = ioas;
 	EXPECT_EQ(0, cdev_attach(self->cdev_b, &pt));
+}
+
+/* semantics: 97, 144, 150.  Both devices by way of the group. */
+TEST(both_by_group)
+{
+	char *page = pages_alloc(2 * PAGE);
+	volatile void *bar[2];
+	struct pci a, b;
+	struct legacy l;
+	int fd;
+
+	if (pci_find_pair(EDU, &a, &b))
+		SKIP(return, "no two edu devices in one group");
+	ASSERT_EQ(0, pci_to_vfio(&b));
+	ASSERT_EQ(0, legacy_open(&a, &l));
+	fd = group_device(l.group, b.bdf);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, cdev_enable_dma(l.fd));
+	ASSERT_EQ(0, cdev_enable_dma(fd));
+	bar[0] = cdev_map_bar(l.fd, 0, NULL);
+	bar[1] = cdev_map_bar(fd, 0, NULL);
+	ASSERT_NE(NULL, bar[0]);
+	ASSERT_NE(NULL, bar[1]);
+	/* One address space: one reads by it, the other writes. */
+	ASSERT_EQ(0, compat_map(l.space, page, 2 * PAGE, IOVA));
+	memset(page, 0x77, PAGE);
+	for (int i = 0; i < 2; i++) {
+		memset(page + PAGE, 0, PAGE);
+		EXPECT_TRUE(edu_dma_in(bar[i], IOVA, PAGE));
+		EXPECT_TRUE(edu_dma_out(bar[i], IOVA + PAGE, PAGE));
+		EXPECT_EQ(0, memcmp(page, page + PAGE, PAGE));
+	}
+	munmap((void *)bar[0], 0x100000);
+	close_fd(&l.fd);
+	EXPECT_EQ(0, device_info(fd));
+	memset(page + PAGE, 0, PAGE);
+	EXPECT_TRUE(edu_dma_out(bar[1], IOVA + PAGE, PAGE));
+	EXPECT_EQ(0, memcmp(page, page + PAGE, PAGE));
+	munmap((void *)bar[1], 0x100000);
+	close(fd);
+	legacy_close(&l);
+	EXPECT_TRUE(group_is_free(&a));
 }
 
 TEST_HARNESS_MAIN

@@ -43,9 +43,9 @@ TEST_F(group_reset, info)
 	EXPECT_EQ(self->pci.group, reset_says(&info, &self->pci));
 	legacy_close(&self->l);
 
-	self->l.iommufd = iommufd_open();
+	self->l.space = iommufd_open();
 	fd = cdev_open(&self->pci);
-	ASSERT_EQ(0, cdev_bind(fd, self->l.iommufd, &devid));
+	ASSERT_EQ(0, cdev_bind(fd, self->l.space, &devid));
 	ASSERT_EQ(0, reset_info(fd, &info));
 	EXPECT_EQ(1, info.head.count);
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
@@ -65,16 +65,16 @@ TEST_F(group_reset, refused)
 	EXPECT_EQ(-EBADF, hot_reset(self->l.fd, 1, (int32_t[]){ -1 }));
 	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ event }));
 	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ self->l.fd }));
-	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ self->l.iommufd }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ self->l.space }));
 	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 1, (int32_t[]){ other }));
 	/* More groups than devices. */
 	EXPECT_EQ(-EINVAL, hot_reset(self->l.fd, 2, (int32_t[]){ self->l.group, other }));
 	legacy_close(&self->l);
 
 	/* For a bound device no group is the right one. */
-	self->l.iommufd = iommufd_open();
+	self->l.space = iommufd_open();
 	fd = cdev_open(&self->pci);
-	ASSERT_EQ(0, cdev_bind(fd, self->l.iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(fd, self->l.space, NULL));
 	EXPECT_EQ(-EINVAL, hot_reset(fd, 1, (int32_t[]){ other }));
 	close(fd);
 	close(other);

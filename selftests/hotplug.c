@@ -4,6 +4,7 @@
  * it; it is out when the guest has let it go.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 
@@ -14,13 +15,17 @@
 #include "lib/kmsg.h"
 #include "lib/qmp.h"
 #include "lib/removal.h"
+#include "lib/space.h"
 #include "lib/test.h"
+#include "lib/way.h"
 
 
 FIXTURE(hotplug) {
 	struct pci pci;
-	char id[32], port[32], node[128], name[64];
-	int fd, iommufd, kmsg;
+	char id[32], port[32], name[64];
+	char node[128];		/* its own, or the group's where it has none */
+	struct opened o;
+	int kmsg;
 };
 
 FIXTURE_SETUP(hotplug)
@@ -32,26 +37,38 @@ FIXTURE_SETUP(hotplug)
 		SKIP(return, "the monitor's name of the device is unknown");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_vfio_name(&self->pci, self->name, sizeof(self->name)));
-	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	pci_group_path(&self->pci, self->node, sizeof(self->node));
+	if (has_iommufd())
+		ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
+	ASSERT_EQ(0, access(self->node, F_OK));
+	self->o = OPENED_NONE;
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
 }
 
 FIXTURE_TEARDOWN(hotplug)
 {
-	close(self->fd);
-	close(self->iommufd);
+	way_close(&self->o);
 	close(self->kmsg);
+}
+
+/* vfio-pci says EAGAIN as long as the one who plugs has the device's lock. */
+static int open_when_plugged(const struct pci *pci, struct opened *o)
+{
+	int ret = -EAGAIN;
+
+	for (int ms = 0; ret == -EAGAIN && ms < EVENT_MS; ms += 20) {
+		ret = way_open_vfio(way_usual(), pci, o);
+		if (ret == -EAGAIN)
+			poll(NULL, 0, 20);
+	}
+	return ret;
 }
 
 /* Puts a device back into the slot, onto vfio-pci, and sees that it works. */
 static int plug_again(const struct pci *pci, const char *id, const char *port)
 {
-	struct session s;
+	struct opened o;
 	int ret = qmp_plug_edu(id, port, 0);
 
 	if (ret)
@@ -59,10 +76,10 @@ static int plug_again(const struct pci *pci, const char *id, const char *port)
 	ret = pci_await_vfio(pci);
 	if (ret)
 		return ret;
-	ret = session_open(pci, &s);
+	ret = open_when_plugged(pci, &o);
 	if (!ret)
-		ret = device_info(s.fd);
-	session_close(&s);
+		ret = device_info(o.fd);
+	way_close(&o);
 	return ret;
 }
 
@@ -71,7 +88,6 @@ TEST_F(hotplug, nobody_has_it)
 {
 	char name[64];
 
-	close_fd(&self->fd);
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, qmp_unplug(self->id));
 		ASSERT_EQ(0, qmp_wait_deleted(self->id));
@@ -89,24 +105,34 @@ TEST_F(hotplug, nobody_has_it)
  */
 TEST_F(hotplug, unbound)
 {
+	int fd, iommufd;
+
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	fd = cdev_open(&self->pci);
+	ASSERT_GE(fd, 0);
+	iommufd = iommufd_open();
+	ASSERT_GE(iommufd, 0);
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	if (!core_is_rust()) {
 		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 		EXPECT_TRUE(pci_in_slot(&self->pci, true));
-		close_fd(&self->fd);
+		close(fd);
 	}
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
 	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	if (core_is_rust()) {
-		EXPECT_EQ(-ENODEV, device_info(self->fd));
-		EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->iommufd, NULL));
+		EXPECT_EQ(-ENODEV, device_info(fd));
+		EXPECT_EQ(-ENODEV, cdev_bind(fd, iommufd, NULL));
 	}
 	ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
 	if (core_is_rust()) {
 		/* The new device is not the old file's. */
-		EXPECT_EQ(-ENODEV, device_info(self->fd));
+		EXPECT_EQ(-ENODEV, device_info(fd));
+		close(fd);
 	}
+	close(iommufd);
 }
 
 /* semantics: 88, 89, 90.  Bound: it is asked for, used on, and then let go. */
@@ -116,22 +142,24 @@ TEST_F(hotplug, bound)
 	volatile void *bar;
 	size_t size;
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, cdev_set_irqs(self->fd, VFIO_PCI_REQ_IRQ_INDEX,
+	ASSERT_EQ(0, way_open(way_usual(), &self->pci, NULL, NULL, &self->o));
+	ASSERT_EQ(0, cdev_set_irqs(self->o.fd, VFIO_PCI_REQ_IRQ_INDEX,
 				   VFIO_IRQ_SET_DATA_EVENTFD |
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
 				   &request));
-	ASSERT_EQ(0, cdev_enable_dma(self->fd));
-	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_EQ(0, cdev_enable_dma(self->o.fd));
+	bar = cdev_map_bar(self->o.fd, 0, &size);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 	EXPECT_TRUE(edu_alive(bar));
-	EXPECT_EQ(0, device_info(self->fd));
-	EXPECT_EQ(-1, open(self->node, O_RDWR));
-	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(0, device_info(self->o.fd));
+	/* No way in any more. */
+	EXPECT_EQ(BY_SPACE(-ENOENT, -EBUSY), open_node(self->node));
+	if (!has_iommufd())
+		EXPECT_EQ(-ENODEV, group_device(self->o.group, self->pci.bdf));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
-	close_fd(&self->fd);
+	way_close(&self->o);
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	ASSERT_EQ(0, munmap((void *)bar, size));
@@ -146,7 +174,6 @@ TEST_F(hotplug, killed)
 {
 	pid_t pid;
 
-	close_fd(&self->fd);
 	ASSERT_EQ(0, holder_start(&self->pci, &pid));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
@@ -160,17 +187,15 @@ TEST_F(hotplug, killed)
 /* semantics: 86, 87.  Taken off the bus by hand, and found again. */
 TEST_F(hotplug, removed_by_sysfs)
 {
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	close_fd(&self->fd);
+	ASSERT_EQ(0, way_open(way_usual(), &self->pci, NULL, NULL, &self->o));
+	way_close(&self->o);
 	for (int i = 0; i < 10; i++) {
-		struct session s;
-
 		ASSERT_EQ(0, pci_attr_set(&self->pci, "remove", "1"));
 		EXPECT_EQ(-1, access(self->node, F_OK));
 		ASSERT_EQ(0, sysfs_write("/sys/bus/pci/rescan", "1"));
 		ASSERT_EQ(0, pci_await_vfio(&self->pci));
-		ASSERT_EQ(0, session_open(&self->pci, &s));
-		session_close(&s);
+		ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+		way_close(&self->o);
 	}
 }
 

@@ -8,10 +8,12 @@
 #include <sys/prctl.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/removal.h"
+#include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
@@ -31,17 +33,24 @@ FIXTURE(introspect) {
 	char node[128], sysfs[256];
 };
 
-FIXTURE_SETUP(introspect)
+/* The folder of the device, without links. */
+static bool real_folder(const struct pci *pci, char *folder, size_t size)
 {
 	char path[128], real[4096];
 
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", pci->bdf);
+	return realpath(path, real) && snprintf(folder, size, "%s", real) < (int)size;
+}
+
+FIXTURE_SETUP(introspect)
+{
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", self->pci.bdf);
-	ASSERT_NE(NULL, realpath(path, real));
-	snprintf(self->sysfs, sizeof(self->sysfs), "%.255s", real);
+	ASSERT_TRUE(real_folder(&self->pci, self->sysfs, sizeof(self->sysfs)));
 	self->fd = cdev_open(&self->pci);
 	ASSERT_GE(self->fd, 0);
 	self->iommufd = iommufd_open();
@@ -149,68 +158,6 @@ TEST_F(introspect, fdinfo_of_a_device_that_goes)
 	EXPECT_EQ(0, task_join(&task));
 }
 
-/* By way of the group: bound from the start, the second file as the first. */
-TEST_F(introspect, fdinfo_by_group)
-{
-	struct by_group by = { group_start(&self->pci, self->iommufd), self->pci.bdf };
-	const char *lines = "vfio-type: physical\nvfio-access: group\nvfio-bound: yes\n"
-			    "vfio-iommufd-devid: ";
-	int fd, again;
-
-	ASSERT_GE(by.group, 0);
-	/* A group's file is no device's. */
-	EXPECT_STREQ("", core_lines(by.group));
-	fd = open_by_group(&by);
-	ASSERT_GE(fd, 0);
-	again = open_by_group(&by);
-	ASSERT_GE(again, 0);
-	if (core_is_rust()) {
-		char first[256];
-		const char *found = strstr(core_lines(fd), lines);
-
-		/* Which id it has nobody was told; it has one, and files share it. */
-		ASSERT_NE(NULL, found);
-		EXPECT_GT(strtoul(found + strlen(lines), NULL, 10), 0);
-		snprintf(first, sizeof(first), "%s", found);
-		EXPECT_STREQ(core_lines_of(self->sysfs, first), core_lines(again));
-	} else {
-		EXPECT_STREQ(core_lines_of(self->sysfs, ""), core_lines(fd));
-	}
-	/* The device's own file is another, and not bound. */
-	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->fd));
-	close(again);
-	close(fd);
-	close(by.group);
-}
-
-/* A device that its driver emulates. */
-TEST_F(introspect, fdinfo_emulated)
-{
-	const char *parent = "/sys/devices/platform/vfio-testdrv.0";
-	int drv = testdrv_open(), fd;
-	uint32_t devid, ioas;
-	char lines[256];
-
-	if (drv == -ENOENT)
-		SKIP(return, NO_TESTDRV);
-	ASSERT_GE(drv, 0);
-	ASSERT_EQ(0, testdrv_create(drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
-	fd = testdrv_cdev(0);
-	ASSERT_GE(fd, 0);
-	EXPECT_STREQ(core_lines_of(parent, "vfio-type: emulated\nvfio-access: cdev\n"
-					   "vfio-bound: no"), core_lines(fd));
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &devid));
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
-	ASSERT_EQ(0, cdev_attach(fd, &ioas));
-	snprintf(lines, sizeof(lines),
-		 "vfio-type: emulated\nvfio-access: cdev\nvfio-bound: yes\n"
-		 "vfio-iommufd-devid: %u", devid);
-	EXPECT_STREQ(core_lines_of(parent, lines), core_lines(fd));
-	close(fd);
-	EXPECT_EQ(0, testdrv_destroy(drv, 0));
-	EXPECT_EQ(0, testdrv_close(drv));
-}
-
 /* Every open file of the device with its process, in the order of their opening. */
 TEST_F(introspect, holders)
 {
@@ -281,32 +228,6 @@ TEST_F(introspect, holder_is_who_binds)
 	close(ends[1]);
 }
 
-/* Files by way of the group are listed beside the device's own. */
-TEST_F(introspect, holders_by_group)
-{
-	struct by_group by = { group_start(&self->pci, self->iommufd), self->pci.bdf };
-	struct other other;
-	char want[512];
-	int fd;
-
-	if (!has_debugfs())
-		SKIP(return, "a kernel without VFIO_DEBUGFS");
-	ASSERT_GE(by.group, 0);
-	fd = open_by_group(&by);
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, other_start(&other, "by group", open_by_group, &by));
-	snprintf(want, sizeof(want), "%s\n%s\n%s",
-		 holder_line(getpid(), "cdev", false, own_name()),
-		 holder_line(getpid(), "group", true, own_name()),
-		 holder_line(other.pid, "group", true, "by group"));
-	EXPECT_STREQ(BY_CORE("none", want), holders(&self->pci));
-	close(fd);
-	other_stop(&other);
-	EXPECT_STREQ(BY_CORE("none", holder_line(getpid(), "cdev", false, own_name())),
-		     holders(&self->pci));
-	close(by.group);
-}
-
 /* Who is waited for can be seen while a removal waits, and no one else. */
 TEST_F(introspect, holders_of_a_device_that_goes)
 {
@@ -326,6 +247,176 @@ TEST_F(introspect, holders_of_a_device_that_goes)
 	other_stop(&other);
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_STREQ("none", holders(&self->pci));
+}
+
+/* ---- by way of the group ---- */
+
+/* The group open and given a space; the device's own file open, if it can have one. */
+FIXTURE(introspect_group) {
+	struct pci pci;
+	struct by_group by;
+	int cdev, space, kmsg;
+	char sysfs[256];
+};
+
+FIXTURE_SETUP(introspect_group)
+{
+	if (!has_groups())
+		SKIP(return, NO_GROUPS);
+	if (pci_find_at(EDU, false, &self->pci))
+		SKIP(return, "no edu device on the root bus");
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_TRUE(real_folder(&self->pci, self->sysfs, sizeof(self->sysfs)));
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
+	self->by = (struct by_group){ group_start(&self->pci, self->space), self->pci.bdf };
+	ASSERT_GE(self->by.group, 0);
+	self->cdev = has_iommufd() ? cdev_open(&self->pci) : -1;
+	ASSERT_EQ(has_iommufd(), self->cdev >= 0);
+	self->kmsg = kmsg_open();
+	ASSERT_GE(self->kmsg, 0);
+}
+
+FIXTURE_TEARDOWN(introspect_group)
+{
+	close(self->cdev);
+	close(self->by.group);
+	close(self->space);
+	close(self->kmsg);
+	pci_to_vfio(&self->pci);
+}
+
+#define BY_GROUP "vfio-type: physical\nvfio-access: group\nvfio-bound: yes"
+
+/* The lines of a file by way of the group, on ours; those that it has, if they are none of it. */
+static const char *lines_by_group(int fd)
+{
+	static char lines[512];
+	const char *devid = BY_GROUP "\nvfio-iommufd-devid: ", *found;
+
+	if (!has_iommufd())
+		return BY_GROUP;
+	/* Which id it has nobody was told, but that it has one. */
+	found = strstr(core_lines(fd), devid);
+	snprintf(lines, sizeof(lines), "%s%lu", devid,
+		 found ? strtoul(found + strlen(devid), NULL, 10) : 0);
+	return lines;
+}
+
+/* Bound from the start, the second file as the first. */
+TEST_F(introspect_group, fdinfo)
+{
+	char lines[512];
+	int fd, again;
+
+	/* A group's file is no device's. */
+	EXPECT_STREQ("", core_lines(self->by.group));
+	fd = open_by_group(&self->by);
+	ASSERT_GE(fd, 0);
+	again = open_by_group(&self->by);
+	ASSERT_GE(again, 0);
+	snprintf(lines, sizeof(lines), "%s", lines_by_group(fd));
+	if (core_is_rust())
+		EXPECT_EQ(NULL, strstr(lines, "devid: 0"));
+	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(fd));
+	/* Files share the id. */
+	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(again));
+	/* The device's own file is another, and not bound. */
+	if (self->cdev >= 0)
+		EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->cdev));
+	close(again);
+	close(fd);
+}
+
+/* A removal that waits for a file changes nothing in what it says. */
+TEST_F(introspect_group, fdinfo_of_a_device_that_goes)
+{
+	int fd = open_by_group(&self->by);
+	struct task task;
+	char lines[512];
+
+	ASSERT_GE(fd, 0);
+	close_fd(&self->cdev);
+	snprintf(lines, sizeof(lines), "%s", lines_by_group(fd));
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
+	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(fd));
+	EXPECT_STREQ("", core_lines(self->by.group));
+	close(fd);
+	EXPECT_EQ(0, task_join(&task));
+}
+
+/* Files by way of the group are listed, beside the device's own. */
+TEST_F(introspect_group, holders)
+{
+	struct other other;
+	char want[512], own[256] = "";
+	int fd;
+
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
+	if (self->cdev >= 0)
+		snprintf(own, sizeof(own), "%s", holder_line(getpid(), "cdev", false, own_name()));
+	EXPECT_STREQ(BY_CORE("none", own), holders(&self->pci));
+	fd = open_by_group(&self->by);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, other_start(&other, "by group", open_by_group, &self->by));
+	snprintf(want, sizeof(want), "%s%s%s\n%s", own, *own ? "\n" : "",
+		 holder_line(getpid(), "group", true, own_name()),
+		 holder_line(other.pid, "group", true, "by group"));
+	EXPECT_STREQ(BY_CORE("none", want), holders(&self->pci));
+	close(fd);
+	other_stop(&other);
+	EXPECT_STREQ(BY_CORE("none", own), holders(&self->pci));
+}
+
+/* Who is waited for can be seen while a removal waits. */
+TEST_F(introspect_group, holders_of_a_device_that_goes)
+{
+	int fd = open_by_group(&self->by);
+	struct task task;
+
+	if (!has_debugfs())
+		SKIP(return, "a kernel without VFIO_DEBUGFS");
+	ASSERT_GE(fd, 0);
+	close_fd(&self->cdev);
+	ASSERT_EQ(0, unbind_start(&task, &self->pci));
+	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
+	EXPECT_STREQ(BY_CORE("none", holder_line(getpid(), "group", true, own_name())),
+		     holders(&self->pci));
+	close(fd);
+	EXPECT_EQ(0, task_join(&task));
+	EXPECT_STREQ("none", holders(&self->pci));
+}
+
+/* A device that its driver emulates. */
+TEST(fdinfo_emulated_by_group)
+{
+	char lines[256] = "vfio-type: emulated\nvfio-access: group\nvfio-bound: yes";
+	int drv, space, group, fd;
+
+	if (!has_groups())
+		SKIP(return, NO_GROUPS);
+	drv = testdrv_open();
+	if (drv == -ENOENT)
+		SKIP(return, NO_TESTDRV);
+	ASSERT_GE(drv, 0);
+	space = space_open();
+	ASSERT_GE(space, 0);
+	ASSERT_EQ(0, testdrv_create(drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
+	group = testdrv_group(0);
+	ASSERT_GE(group, 0);
+	ASSERT_EQ(0, space_set(group, space));
+	fd = group_device(group, TESTDRV_DEVICE);
+	ASSERT_GE(fd, 0);
+	if (has_iommufd() && core_is_rust()) {
+		const char *devid = strstr(core_lines(fd), "\nvfio-iommufd-devid: ");
+
+		ASSERT_NE(NULL, devid);
+		strncat(lines, devid, 64);
+	}
+	EXPECT_STREQ(core_lines_of("/sys/devices/platform/" TESTDRV_DEVICE, lines), core_lines(fd));
+	EXPECT_EQ(0, testdrv_close(drv));
 }
 
 TEST_HARNESS_MAIN

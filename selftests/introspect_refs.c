@@ -9,9 +9,9 @@
 #include "lib/calls.h"
 #include "lib/cdev.h"
 #include "lib/introspect.h"
-#include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/removal.h"
+#include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
@@ -19,13 +19,13 @@
 static const struct pci parent = { .bdf = "vfio-calls.0" };
 
 FIXTURE(introspect_refs) {
-	int calls, iommufd, log;
+	int calls, space, log;
 	struct task task;
 };
 
 FIXTURE_SETUP(introspect_refs)
 {
-	int ret = calls_open_all(&self->calls, &self->iommufd, &self->log);
+	int ret = calls_open_all(&self->calls, &self->space, &self->log);
 
 	if (self->calls == -ENOENT)
 		SKIP(return, NO_CALLS);
@@ -124,9 +124,10 @@ TEST_F(introspect_refs, holders)
 	ASSERT_EQ(0, take(&self->calls));
 	ours = reference_line(getpid(), "driver", "2", 2, own_name());
 	EXPECT_TRUE(holders_are(ours));
-	fd = calls_cdev(0);
+	/* By a group there is no file that is not bound. */
+	fd = BY_SPACE(calls_cdev(0), calls_device(0, self->space));
 	ASSERT_GE(fd, 0);
-	file = holder_line(getpid(), "cdev", false, own_name());
+	file = holder_line(getpid(), BY_SPACE("cdev", "group"), !has_iommufd(), own_name());
 	snprintf(want, sizeof(want), "%s\n%s", file, ours);
 	EXPECT_TRUE(holders_are(want));
 	close(fd);
@@ -186,11 +187,10 @@ TEST_F(introspect_refs, message)
 /* Files come first; with the last reference of the driver it is files alone. */
 TEST_F(introspect_refs, message_with_files)
 {
-	int fd = calls_cdev(0);
+	int fd = calls_device(0, self->space);
 	char want[256];
 
 	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
 	ASSERT_EQ(0, take(&self->calls));
 	snprintf(want, sizeof(want), " by \"%s\" (%d), a reference of the driver for \"%s\" (%d)",
 		 own_name(), getpid(), own_name(), getpid());

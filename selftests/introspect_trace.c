@@ -8,6 +8,7 @@
 #include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
+#include "lib/space.h"
 #include "lib/sva.h"
 #include "lib/test.h"
 #include "lib/viommu.h"
@@ -26,32 +27,38 @@ struct wanted {
 
 FIXTURE(introspect_trace) {
 	struct pci pci;
-	int iommufd, major;
+	int space, major;
 	struct wanted wanted;
 };
 
 FIXTURE_SETUP(introspect_trace)
 {
-	char node[128];
+	char node[128], name[64];
 	struct stat st;
 
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	ASSERT_EQ(0, pci_cdev_path(&self->pci, node, sizeof(node)));
-	ASSERT_EQ(0, stat(node, &st));
-	self->wanted.minor = minor(st.st_rdev);
 	self->wanted.dev = self->pci.bdf;
-	self->major = major(st.st_rdev);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	if (has_iommufd()) {
+		ASSERT_EQ(0, pci_cdev_path(&self->pci, node, sizeof(node)));
+		ASSERT_EQ(0, stat(node, &st));
+		self->wanted.minor = minor(st.st_rdev);
+		self->major = major(st.st_rdev);
+	} else {
+		/* The minor that it would have: its number. */
+		ASSERT_EQ(0, pci_vfio_name(&self->pci, name, sizeof(name)));
+		self->wanted.minor = atoi(name + strlen("vfio"));
+	}
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
 	if (access(TRACING "/events", F_OK))
 		SKIP(return, "a kernel without trace events");
 }
 
 FIXTURE_TEARDOWN(introspect_trace)
 {
-	close(self->iommufd);
+	close(self->space);
 	rmdir(INSTANCE);
 	pci_to_vfio(&self->pci);
 }
@@ -103,6 +110,7 @@ static const char *trace_end(void)
 TEST_F(introspect_trace, events)
 {
 	static const char *const events[] = { "open", "bind", "attach", "detach", "close" };
+	struct by_group by = { -1, self->pci.bdf };
 	char path[128];
 
 	for (int i = 0; i < ARRAY_SIZE(events); i++) {
@@ -113,7 +121,9 @@ TEST_F(introspect_trace, events)
 	trace_end();
 	if (!core_is_rust())
 		return;
-	close(cdev_open(&self->pci));
+	by.group = has_iommufd() ? -1 : group_start(&self->pci, self->space);
+	close(BY_SPACE(cdev_open(&self->pci), open_by_group(&by)));
+	close(by.group);
 	EXPECT_STREQ("", trace_end());
 }
 
@@ -121,8 +131,10 @@ TEST_F(introspect_trace, events)
 TEST_F(introspect_trace, device)
 {
 	uint32_t devid, hwpt[2], ioas, pt;
-	int fd, ifd = self->iommufd;
+	int fd, ifd = self->space;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	ASSERT_EQ(core_is_rust(), trace_begin());
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
@@ -195,7 +207,7 @@ TEST_F(introspect_trace, group)
 	ASSERT_EQ(core_is_rust(), trace_begin());
 	EXPECT_EQ(-EINVAL, open_by_group(&by));
 	want(&self->wanted, "vfio_open", "access=group err=%d", -EINVAL);
-	ASSERT_EQ(0, group_set(by.group, self->iommufd));
+	ASSERT_EQ(0, space_set(by.group, self->space));
 	fd = open_by_group(&by);
 	ASSERT_GE(fd, 0);
 	want(&self->wanted, "vfio_open", "access=group err=0");
@@ -216,6 +228,8 @@ TEST_F(introspect_trace, no_device)
 	const char *kept = "/tmp/introspect-no-device";
 	int fd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (!core_is_rust())
 		SKIP(return, "the core in C would wait for the unbound file");
 	unlink(kept);
@@ -225,7 +239,7 @@ TEST_F(introspect_trace, no_device)
 	ASSERT_TRUE(trace_begin());
 	ASSERT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_EQ(-ENODEV, open_path((void *)kept));
-	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->space, NULL));
 	close(fd);
 	/* What the core does not see. */
 	EXPECT_EQ(-ENXIO, open_path((void *)kept));

@@ -9,8 +9,8 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
-#include "lib/iommufd.h"
 #include "lib/test.h"
+#include "lib/way.h"
 
 #define INTX VFIO_PCI_INTX_IRQ_INDEX
 #define MSI VFIO_PCI_MSI_IRQ_INDEX
@@ -27,7 +27,7 @@
 
 FIXTURE(irq_edu) {
 	struct pci pci;
-	struct session s;
+	struct opened o;
 	volatile void *bar;
 	int32_t event, act;
 };
@@ -36,9 +36,9 @@ FIXTURE_SETUP(irq_edu)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
-	self->bar = cdev_map_bar(self->s.fd, 0, NULL);
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, cdev_enable_dma(self->o.fd));
+	self->bar = cdev_map_bar(self->o.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	self->act = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -48,7 +48,7 @@ FIXTURE_SETUP(irq_edu)
 
 FIXTURE_TEARDOWN(irq_edu)
 {
-	session_close(&self->s);
+	way_close(&self->o);
 	close(self->event);
 	close(self->act);
 }
@@ -84,7 +84,7 @@ static void edu_ack(volatile void *bar)
 /* semantics: 49, 120.  A line that stays down until told otherwise. */
 TEST_F(irq_edu, intx)
 {
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 	struct vfio_irq_info info;
 
 	ASSERT_EQ(0, cdev_irq_info(fd, INTX, &info));
@@ -110,7 +110,7 @@ TEST_F(irq_edu, intx)
 /* semantics: 173, 176.  Unmasking by an eventfd, which is drained. */
 TEST_F(irq_edu, unmask_by_eventfd)
 {
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 	uint64_t n;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
@@ -141,7 +141,7 @@ TEST_F(irq_edu, unmask_by_eventfd)
 TEST_F(irq_edu, virqfd_errors)
 {
 	int32_t other = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 	uint64_t n;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
@@ -149,7 +149,7 @@ TEST_F(irq_edu, virqfd_errors)
 	EXPECT_EQ(-EBADF, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 					(int32_t []){ 1000 }));
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
-					 &self->s.iommufd));
+					 &self->o.space));
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 				   &self->act));
 	EXPECT_EQ(-EBUSY, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
@@ -180,7 +180,7 @@ TEST_F(irq_edu, virqfd_errors)
 /* semantics: 174; defect: B17.  An event that was there first counts, undrained. */
 TEST_F(irq_edu, virqfd_pending)
 {
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 	uint64_t n;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
@@ -200,7 +200,7 @@ TEST_F(irq_edu, virqfd_pending)
 /* semantics: 175, 178.  Closing the eventfd frees the slot. */
 TEST_F(irq_edu, virqfd_closed)
 {
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
 				   &self->event));
@@ -219,7 +219,7 @@ TEST_F(irq_edu, virqfd_closed)
 	edu_ack(self->bar);
 	/* Closing the device with the slot in use cleans up too. */
 	ASSERT_EQ(0, munmap((void *)self->bar, 1 << 20));
-	session_close(&self->s);
+	way_close(&self->o);
 	give(self->act);
 	EXPECT_EQ(1, take(self->act));
 }
@@ -234,7 +234,7 @@ TEST_F(irq_edu, ioeventfd)
 		.data = 0xabcd1234,
 		.fd = self->act,
 	};
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	ASSERT_EQ(0, xioctl(fd, VFIO_DEVICE_IOEVENTFD, &arg));
 	EXPECT_EQ(-EEXIST, xioctl(fd, VFIO_DEVICE_IOEVENTFD, &arg));
@@ -258,7 +258,7 @@ TEST_F(irq_edu, ioeventfd)
 /* semantics: 49, 120 */
 TEST_F(irq_edu, msi)
 {
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSI, EVENTFD | TRIGGER, 0, 1,
 				   &self->event));
@@ -316,7 +316,7 @@ TEST_F(irq_edu, set_irqs_errors)
 		{ "no action", -ENOTTY, { 20, NONE, INTX, 0, 1 } },
 		{ "size of nothing", -EINVAL, { 0, 0, 0, 0, 0 } },
 	};
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_SET_IRQS, NULL));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -336,7 +336,7 @@ TEST_F(irq_edu, set_irqs_errors)
 /* igb: ten vectors, fired by a register. */
 FIXTURE(irq_igb) {
 	struct pci pci;
-	struct session s;
+	struct opened o;
 	volatile void *bar;
 	int32_t events[10];
 };
@@ -349,9 +349,9 @@ FIXTURE_SETUP(irq_igb)
 {
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
-	self->bar = cdev_map_bar(self->s.fd, 0, NULL);
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, cdev_enable_dma(self->o.fd));
+	self->bar = cdev_map_bar(self->o.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
 	for (int i = 0; i < 10; i++)
 		self->events[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -359,7 +359,7 @@ FIXTURE_SETUP(irq_igb)
 
 FIXTURE_TEARDOWN(irq_igb)
 {
-	session_close(&self->s);
+	way_close(&self->o);
 	for (int i = 0; i < 10; i++)
 		close(self->events[i]);
 }
@@ -368,7 +368,7 @@ FIXTURE_TEARDOWN(irq_igb)
 TEST_F(irq_igb, msix)
 {
 	struct vfio_irq_info info;
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	ASSERT_EQ(0, cdev_irq_info(fd, MSIX, &info));
 	ASSERT_EQ(10, info.count);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/mdev.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
@@ -61,7 +62,7 @@ static bool refuses_plane(int fd, uint32_t kind, uint32_t other)
 #define MDPY_REGION 16		/* the framebuffer's, besides BAR 0 */
 
 FIXTURE(mdpy) {
-	struct session d;
+	struct opened d;
 };
 
 FIXTURE_VARIANT(mdpy) {
@@ -81,7 +82,7 @@ FIXTURE_SETUP(mdpy)
 		SKIP(return, "no module mdpy");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, mdev_create("mdpy", variant->type, mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &self->d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 }
 
 FIXTURE_TEARDOWN_PARENT(mdpy)
@@ -134,7 +135,7 @@ TEST_F(mdpy, framebuffer)
 {
 	struct vfio_region_info info;
 	uint32_t *fb, *again, word;
-	struct session d;
+	struct opened d;
 
 	ASSERT_EQ(0, cdev_region(self->d.fd, MDPY_REGION, &info));
 	fb = region_map(self->d.fd, &info, info.size);
@@ -159,8 +160,8 @@ TEST_F(mdpy, framebuffer)
 	/* It stays through a close, and a reset paints it anew. */
 	munmap(fb, info.size);
 	munmap(again, info.size);
-	session_close(&self->d);
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
+	way_close(&self->d);
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	fb = region_map(d.fd, &info, info.size);
 	ASSERT_NE(MAP_FAILED, fb);
 	EXPECT_EQ(0x00c0ffee, fb[0]);
@@ -182,7 +183,7 @@ enum {
 };
 
 FIXTURE(mbochs) {
-	struct session d;
+	struct opened d;
 	struct vfio_region_info memory;
 };
 
@@ -194,7 +195,7 @@ FIXTURE_SETUP(mbochs)
 		SKIP(return, "no module mbochs");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, mdev_create("mbochs", "mbochs-small", mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &self->d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	ASSERT_EQ(0, cdev_region(self->d.fd, 0, &self->memory));
 }
 
@@ -297,7 +298,7 @@ TEST_F(mbochs, edid)
 TEST_F(mbochs, memory)
 {
 	uint32_t data[64], seen[64], *memory;
-	struct session d;
+	struct opened d;
 
 	for (int i = 0; i < 64; i++)
 		data[i] = i * 0x01010101;
@@ -305,9 +306,9 @@ TEST_F(mbochs, memory)
 	EXPECT_TRUE(region_write(self->d.fd, 0, 5 * PAGE - 128, data, sizeof(data)));
 	EXPECT_TRUE(region_read(self->d.fd, 0, 5 * PAGE - 128, seen, sizeof(seen)));
 	EXPECT_EQ(0, memcmp(data, seen, sizeof(data)));
-	session_close(&self->d);
+	way_close(&self->d);
 
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	EXPECT_TRUE(region_read(d.fd, 0, 5 * PAGE - 128, seen, sizeof(seen)));
 	for (int i = 0; i < 64; i++)
 		EXPECT_EQ(0, seen[i]);
@@ -417,7 +418,7 @@ TEST_F(mbochs, dmabuf)
 	}
 }
 
-enum { DEVICE, IOMMUFD, DMABUF, MAPPING, HANDLES };
+enum { DEVICE, SPACE, DMABUF, MAPPING, HANDLES };
 
 /* The @n-th order of the handles. */
 static void nth_order(int n, int *order)
@@ -445,14 +446,14 @@ TEST_F(mbochs, close_in_any_order)
 
 	if (leaks_are_looked_for())
 		SKIP(return, "mbochs leaks memory");
-	session_close(&self->d);
+	way_close(&self->d);
 	for (int n = 0; n < 24; n++) {
 		bool open[HANDLES] = { true, true, true, true };
 		volatile uint32_t *memory;
 		int order[HANDLES], buf;
-		struct session d;
+		struct opened d;
 
-		ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d))
+		ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d))
 			TH_LOG("order %d", n);
 		set_mode(d.fd, 64, 64, 3);
 		buf = export_dmabuf(d.fd, &plane);
@@ -469,8 +470,9 @@ TEST_F(mbochs, close_in_any_order)
 			case DEVICE:
 				close(d.fd);
 				break;
-			case IOMMUFD:
-				close(d.iommufd);
+			case SPACE:
+				close_fd(&d.space);
+				close_fd(&d.group);
 				break;
 			case DMABUF:
 				close(buf);

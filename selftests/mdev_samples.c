@@ -9,8 +9,10 @@
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
+#include "lib/container.h"
 #include "lib/iommufd.h"
 #include "lib/mdev.h"
+#include "lib/space.h"
 #include "lib/sysfs.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -25,7 +27,7 @@
  * after a failure would wait for itself, for ever.
  */
 FIXTURE(sample) {
-	char node[128];
+	char node[128];		/* its own, or its group's where it has none */
 };
 
 FIXTURE_VARIANT(sample) {
@@ -60,7 +62,12 @@ FIXTURE_SETUP(sample)
 	ASSERT_EQ(variant->instances, mdev_available(variant->module, variant->type));
 	ASSERT_EQ(0, mdev_create(variant->module, variant->type, mdev_uuids[0]));
 	ASSERT_EQ(0, mdev_name(mdev_uuids[0], name, sizeof(name)));
-	snprintf(self->node, sizeof(self->node), "/dev/vfio/devices/%s", name);
+	if (has_iommufd())
+		snprintf(self->node, sizeof(self->node), "/dev/vfio/devices/%s", name);
+	else
+		snprintf(self->node, sizeof(self->node), "/dev/vfio/%d",
+			 mdev_group(mdev_uuids[0]));
+	ASSERT_EQ(0, access(self->node, F_OK));
 }
 
 FIXTURE_TEARDOWN_PARENT(sample)
@@ -70,12 +77,26 @@ FIXTURE_TEARDOWN_PARENT(sample)
 	EXPECT_EQ(0, mdev_sample_unload(variant->module));
 }
 
+/* Does fdinfo name the device? */
+static bool says_path(int fd, const char *module)
+{
+	char path[64], text[1024], want[256];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	if (sysfs_read(path, text, sizeof(text)) <= 0)
+		return false;
+	snprintf(want, sizeof(want), "vfio-device-syspath: /sys/devices/virtual/%s/%s/%s\n",
+		 module, module, mdev_uuids[0]);
+	strcat(text, "\n");
+	return strstr(text, want);
+}
+
 /* semantics: 24, 26, 30, 81, 92, 124.  Its names, while it is there. */
 TEST_F(sample, names)
 {
-	char path[256], text[1024], want[256], group[64];
-	const char *name = strrchr(self->node, '/') + 1;
 	int number = mdev_group(mdev_uuids[0]), fd;
+	char path[256], text[1024], group[64], name[64];
+	struct opened o;
 
 	EXPECT_GT(mdev_type_attr(variant->module, variant->type, "device_api", text, sizeof(text)), 0);
 	EXPECT_STREQ("vfio-pci", text);
@@ -84,6 +105,7 @@ TEST_F(sample, names)
 	EXPECT_EQ(variant->instances - 1, mdev_available(variant->module, variant->type));
 
 	/* No noiommu: it does no DMA, so that it needs no IOMMU. */
+	ASSERT_EQ(0, mdev_name(mdev_uuids[0], name, sizeof(name)));
 	EXPECT_EQ(0, strncmp(name, "vfio", 4));
 	EXPECT_EQ(0, access(self->node, F_OK));
 	snprintf(path, sizeof(path), "/sys/class/vfio-dev/%s/device", name);
@@ -98,15 +120,15 @@ TEST_F(sample, names)
 	snprintf(group, sizeof(group), "/dev/vfio/%d", number);
 	EXPECT_EQ(has_groups(), !access(group, F_OK));
 
-	fd = mdev_open(mdev_uuids[0]);
-	ASSERT_GE(fd, 0);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	ASSERT_GT(sysfs_read(path, text, sizeof(text)), 0);
-	snprintf(want, sizeof(want), "vfio-device-syspath: /sys/devices/virtual/%s/%s/%s\n",
-		 variant->module, variant->module, mdev_uuids[0]);
-	strcat(text, "\n");
-	EXPECT_NE(NULL, strstr(text, want));
-	close(fd);
+	if (has_iommufd()) {
+		fd = mdev_open(mdev_uuids[0]);
+		ASSERT_GE(fd, 0);
+		EXPECT_TRUE(says_path(fd, variant->module));
+		close(fd);
+	}
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &o));
+	EXPECT_TRUE(says_path(o.fd, variant->module));
+	way_close(&o);
 
 	/* All of it goes, and comes again. */
 	for (int i = 0; i < 3; i++) {
@@ -122,21 +144,20 @@ TEST_F(sample, names)
 	}
 }
 
-/* semantics: 100, 103, 107, 109, 114, 115, 120, 127, 191.  A session, from open to close. */
+/* semantics: 100, 103, 107, 109, 114, 115, 191.  A session, from open to close. */
 TEST_F(sample, session)
 {
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct vfio_region_info region;
 	int fd, other, iommufd;
-	uint32_t devid, ioas[2], pt, id;
-	struct session d;
+	uint32_t devid, ioas[2], pt;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	fd = mdev_open(mdev_uuids[0]);
 	other = mdev_open(mdev_uuids[0]);
 	iommufd = iommufd_open();
 	ASSERT_GE(fd, 0);
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-EINVAL, device_info(fd));
 	ASSERT_EQ(0, cdev_bind(fd, iommufd, &devid));
 	EXPECT_GT(devid, 0);
 	EXPECT_EQ(-EINVAL, cdev_bind(other, iommufd, NULL));
@@ -151,29 +172,37 @@ TEST_F(sample, session)
 	EXPECT_EQ(0, cdev_detach(fd));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, ioas[0]));
 	EXPECT_EQ(0, iommufd_destroy(iommufd, ioas[1]));
-
-	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
-	EXPECT_EQ(VFIO_DEVICE_FLAGS_PCI, info.flags);
-	EXPECT_EQ(variant->num_regions, info.num_regions);
-	EXPECT_EQ(VFIO_PCI_NUM_IRQS, info.num_irqs);
-	EXPECT_TRUE(region_is(fd, CONFIG, 255, READ_WRITE));
-	EXPECT_TRUE(region_is(fd, 0, variant->bar_size, variant->bar_flags));
-	EXPECT_EQ(-EINVAL, cdev_region(fd, variant->num_regions, &region));
-	EXPECT_EQ(4, config_read(fd, 0, &id, 4));
-	EXPECT_EQ(variant->id, id);
-	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_RESET, NULL));
-	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+	EXPECT_EQ(0, device_info(fd));
 
 	/* The last close makes room for the next. */
 	close(fd);
 	EXPECT_EQ(0, cdev_bind(other, iommufd, NULL));
 	close(other);
 	close(iommufd);
-	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
-		EXPECT_EQ(4, config_read(d.fd, 0, &id, 4));
+}
+
+/* semantics: 109, 120, 127.  What it says of itself to who has it open, again and again. */
+TEST_F(sample, device)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_region_info region;
+	struct opened o;
+	uint32_t id;
+
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &o));
+		EXPECT_EQ(0, xioctl(o.fd, VFIO_DEVICE_GET_INFO, &info));
+		EXPECT_EQ(VFIO_DEVICE_FLAGS_PCI, info.flags);
+		EXPECT_EQ(variant->num_regions, info.num_regions);
+		EXPECT_EQ(VFIO_PCI_NUM_IRQS, info.num_irqs);
+		EXPECT_TRUE(region_is(o.fd, CONFIG, 255, READ_WRITE));
+		EXPECT_TRUE(region_is(o.fd, 0, variant->bar_size, variant->bar_flags));
+		EXPECT_EQ(-EINVAL, cdev_region(o.fd, variant->num_regions, &region));
+		EXPECT_EQ(4, config_read(o.fd, 0, &id, 4));
 		EXPECT_EQ(variant->id, id);
-		session_close(&d);
+		EXPECT_EQ(0, xioctl(o.fd, VFIO_DEVICE_RESET, NULL));
+		EXPECT_EQ(-ENOTTY, xioctl(o.fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
+		way_close(&o);
 	}
 }
 
@@ -181,14 +210,16 @@ TEST_F(sample, session)
 TEST_F(sample, mmap)
 {
 	struct vfio_region_info info;
-	struct session d;
+	struct opened d;
 	int unbound;
 
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	ASSERT_EQ(0, cdev_region(d.fd, 0, &info));
-	unbound = mdev_open(mdev_uuids[0]);
-	EXPECT_EQ(MAP_FAILED, region_map(unbound, &info, PAGE));
-	EXPECT_EQ(EINVAL, errno);
+	if (has_iommufd()) {
+		unbound = mdev_open(mdev_uuids[0]);
+		EXPECT_EQ(MAP_FAILED, region_map(unbound, &info, PAGE));
+		EXPECT_EQ(EINVAL, errno);
+	}
 	if (!(info.flags & VFIO_REGION_INFO_FLAG_MMAP)) {
 		EXPECT_EQ(MAP_FAILED, region_map(d.fd, &info, PAGE));
 		EXPECT_EQ(EINVAL, errno);
@@ -217,7 +248,7 @@ TEST_F(sample, mmap)
 		EXPECT_EQ(0x12345678 + i, b[words - 1]);
 		munmap(b, info.size);
 	}
-	session_close(&d);
+	way_close(&d);
 }
 
 static int do_remove(void *uuid)
@@ -235,11 +266,11 @@ TEST_F(sample, remove_in_use)
 	struct vfio_region_info info;
 	volatile uint32_t *bar = NULL;
 	struct worker worker;
-	struct session d;
+	struct opened d;
 	char path[64];
 	uint32_t id;
 
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	copy = dup(d.fd);
 	ASSERT_EQ(0, cdev_region(d.fd, 0, &info));
 	if (info.flags & VFIO_REGION_INFO_FLAG_MMAP) {
@@ -251,11 +282,15 @@ TEST_F(sample, remove_in_use)
 	EXPECT_TRUE(worker_waits_for_users(&worker));
 	/* Nobody else gets it; who has it keeps it. */
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
+	if (!has_iommufd())
+		EXPECT_EQ(-ENODEV, group_device(d.group, mdev_uuids[0]));
 	EXPECT_EQ(4, config_read(d.fd, 0, &id, 4));
 	EXPECT_EQ(variant->id, id);
-	EXPECT_EQ(0, cdev_detach(d.fd));
-	EXPECT_EQ(0, cdev_attach(d.fd, &d.ioas));
-	session_close(&d);
+	if (has_iommufd()) {
+		EXPECT_EQ(0, cdev_detach(d.fd));
+		EXPECT_EQ(0, cdev_attach(d.fd, &d.ioas));
+	}
+	way_close(&d);
 	EXPECT_EQ(4, config_read(copy, 0, &id, 4));
 	EXPECT_FALSE(worker_ended(&worker));
 	close(copy);
@@ -278,10 +313,14 @@ TEST_F(sample, remove_in_use)
 TEST_F(sample, remove_unbound)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int fd = mdev_open(mdev_uuids[0]), iommufd = iommufd_open();
 	struct worker worker;
+	int fd, iommufd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	fd = mdev_open(mdev_uuids[0]);
 	ASSERT_GE(fd, 0);
+	iommufd = iommufd_open();
 	ASSERT_EQ(0, worker_start(&worker, do_remove, (void *)mdev_uuids[0]));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&worker));
@@ -299,13 +338,13 @@ TEST_F(sample, remove_unbound)
 /* semantics: 93, 95.  The driver stays as long as a device is bound, and takes the rest along. */
 TEST_F(sample, unload)
 {
-	struct session d;
+	struct opened d;
 
 	ASSERT_EQ(0, mdev_create(variant->module, variant->type, mdev_uuids[1]));
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload(variant->module));
 	EXPECT_TRUE(mdev_exists(mdev_uuids[1]));
-	session_close(&d);
+	way_close(&d);
 	EXPECT_EQ(0, module_unload(variant->module));
 	EXPECT_FALSE(mdev_exists(mdev_uuids[0]));
 	EXPECT_FALSE(mdev_exists(mdev_uuids[1]));
@@ -313,26 +352,33 @@ TEST_F(sample, unload)
 	ASSERT_EQ(0, module_load(variant->module));
 }
 
-/* semantics: 69, 71, 92.  Many at once, in one address space, closed and removed in any order. */
+/* Does anybody use the address space? */
+static bool in_use(int space, uint32_t ioas)
+{
+	if (has_iommufd())
+		return iommufd_destroy(space, ioas) == -EBUSY;
+	return container_unknown(space) == -ENOTTY;
+}
+
+/* semantics: 69, 71, 92, 164.  Many at once, in one address space, closed and removed in any order. */
 TEST_F(sample, many)
 {
 	static const int order[4] = { 2, 0, 3, 1 };
-	int fd[4], iommufd = iommufd_open();
-	uint32_t ioas, id;
+	struct opened o[4];
+	uint32_t id, ioas;
 	char name[4][64];
+	int space;
 
-	ASSERT_EQ(0, ioas_alloc(iommufd, &ioas));
 	for (int i = 0; i < 4; i++) {
 		if (i)
 			ASSERT_EQ(0, mdev_create(variant->module, variant->type, mdev_uuids[i]));
 		ASSERT_EQ(0, mdev_name(mdev_uuids[i], name[i], sizeof(name[i])));
 		for (int j = 0; j < i; j++)
 			EXPECT_STRNE(name[i], name[j]);
-		fd[i] = mdev_open(mdev_uuids[i]);
-		ASSERT_GE(fd[i], 0);
-		ASSERT_EQ(0, cdev_bind(fd[i], iommufd, NULL));
-		ASSERT_EQ(0, cdev_attach(fd[i], &ioas));
+		ASSERT_EQ(0, mdev_use(mdev_uuids[i], i ? &o[0] : NULL, &o[i]));
 	}
+	space = dup(o[0].space);
+	ioas = o[0].ioas;
 	EXPECT_EQ(variant->instances - 4, mdev_available(variant->module, variant->type));
 	/* Of mdpy there are no more. */
 	EXPECT_EQ(variant->instances == 4 ? -EUSERS : 0,
@@ -340,15 +386,16 @@ TEST_F(sample, many)
 	if (variant->instances > 4)
 		EXPECT_EQ(0, mdev_remove(mdev_uuids[4]));
 	for (int i = 0; i < 4; i++) {
-		close(fd[order[i]]);
+		way_close(&o[order[i]]);
 		EXPECT_EQ(0, mdev_remove(mdev_uuids[order[i]]));
 		for (int j = i + 1; j < 4; j++) {
-			EXPECT_EQ(4, config_read(fd[order[j]], 0, &id, 4));
+			EXPECT_EQ(4, config_read(o[order[j]].fd, 0, &id, 4));
 			EXPECT_EQ(variant->id, id);
 		}
-		EXPECT_EQ(i < 3 ? -EBUSY : 0, iommufd_destroy(iommufd, ioas));
+		EXPECT_EQ(i < 3, in_use(space, ioas));
 	}
 	EXPECT_EQ(variant->instances, mdev_available(variant->module, variant->type));
+	close(space);
 }
 
 /* ---- mtty: serial ports, one in each BAR, that send to themselves ---- */
@@ -371,7 +418,7 @@ TEST_F(sample, many)
 #define MSI VFIO_PCI_MSI_IRQ_INDEX
 
 FIXTURE(mtty) {
-	struct session d;
+	struct opened d;
 	int32_t event;
 };
 
@@ -384,7 +431,7 @@ FIXTURE_SETUP(mtty)
 		SKIP(return, "no module mtty");
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, mdev_create("mtty", "mtty-2", mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_session(mdev_uuids[0], &self->d));
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	/* It has interrupts from the first time it was asked on. */
 	ASSERT_EQ(0, xioctl(self->d.fd, VFIO_DEVICE_GET_INFO, &info));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -496,8 +543,8 @@ TEST_F(mtty, interrupts)
 	EXPECT_TRUE(quiet(self->event));
 
 	/* The close takes the eventfd off the device. */
-	close(fd);
-	ASSERT_EQ(0, cdev_bind(mdev_open(mdev_uuids[0]), self->d.iommufd, NULL));
+	way_close(&self->d);
+	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	EXPECT_TRUE(quiet(other));
 }
 

@@ -8,9 +8,9 @@
 #include <sys/resource.h>
 
 #include "lib/cdev.h"
-#include "lib/iommufd.h"
-#include "lib/mdev.h"
 #include "lib/kmsg.h"
+#include "lib/mdev.h"
+#include "lib/space.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
@@ -123,7 +123,7 @@ static int expected_next(uint32_t flags, int from, int to)
 }
 
 FIXTURE(mig_states) {
-	int drv, iommufd, fd;
+	int drv, space, fd;
 	struct testdrv_calls calls;
 };
 
@@ -134,12 +134,11 @@ FIXTURE_SETUP(mig_states)
 	if (self->drv == -ENOENT)
 		SKIP(return, NO_TESTDRV);
 	ASSERT_GE(self->drv, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
-	self->fd = testdrv_cdev(0);
+	self->fd = testdrv_device(0, self->space);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	testdrv_calls(self->drv, &self->calls);
 }
 
@@ -454,9 +453,8 @@ TEST_F(mig_states, precopy_info_v2)
 	EXPECT_EQ(0, feature(fd, SET | id, 0, &arg));
 	EXPECT_EQ(1, precopy_seen(self->drv, fd, &self->calls));
 	close(fd);
-	self->fd = testdrv_cdev(0);
+	self->fd = testdrv_device(0, self->space);
 	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
 	EXPECT_EQ(0, precopy_seen(self->drv, self->fd, &self->calls));
 
 	/* Of a device without precopy, and of one without migration. */
@@ -464,9 +462,8 @@ TEST_F(mig_states, precopy_info_v2)
 				    VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P, 0));
 	ASSERT_EQ(0, testdrv_create(self->drv, 2, 0, 0, 0));
 	for (int i = 1; i <= 2; i++) {
-		plain = testdrv_cdev(i);
+		plain = testdrv_device(i, self->space);
 		ASSERT_GE(plain, 0);
-		ASSERT_EQ(0, cdev_bind(plain, self->iommufd, NULL));
 		EXPECT_EQ(-EINVAL, feature(plain, PROBE | id, 0, &arg));
 		EXPECT_EQ(-EINVAL, feature(plain, SET | id, 0, &arg));
 		close(plain);
@@ -482,7 +479,7 @@ TEST_F(mig_states, precopy_info_v2)
 #define UART_SCR 7
 
 FIXTURE(mtty) {
-	int iommufd, fd[2];
+	int space, fd[2];
 };
 
 FIXTURE_SETUP(mtty)
@@ -492,13 +489,12 @@ FIXTURE_SETUP(mtty)
 	if (ret == -ENOENT)
 		SKIP(return, "no module mtty");
 	ASSERT_EQ(0, ret);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	self->space = space_open();
+	ASSERT_GE(self->space, 0);
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, mdev_create("mtty", "mtty-2", mdev_uuids[i]));
-		self->fd[i] = mdev_open(mdev_uuids[i]);
+		self->fd[i] = mdev_device(mdev_uuids[i], self->space);
 		ASSERT_GE(self->fd[i], 0);
-		ASSERT_EQ(0, cdev_bind(self->fd[i], self->iommufd, NULL));
 	}
 }
 
@@ -508,7 +504,7 @@ FIXTURE_TEARDOWN(mtty)
 		close(self->fd[i]);
 		EXPECT_EQ(0, mdev_remove(mdev_uuids[i]));
 	}
-	close(self->iommufd);
+	close(self->space);
 	EXPECT_EQ(0, mdev_sample_unload("mtty"));
 }
 

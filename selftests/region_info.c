@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* VFIO_DEVICE_GET_REGION_INFO: sizes, the capability chain, errors in their order. */
 #include "lib/cdev.h"
-#include "lib/iommufd.h"
 #include "lib/test.h"
+#include "lib/way.h"
 
 #define REGION_SIZE sizeof(struct vfio_region_info)
 /* Of igb: the BAR that holds the MSI-X table, hence a capability. */
@@ -10,7 +10,7 @@
 
 FIXTURE(region_info) {
 	struct pci pci;
-	struct session s;
+	struct opened o;
 };
 
 FIXTURE_VARIANT(region_info) {
@@ -25,12 +25,12 @@ FIXTURE_SETUP(region_info)
 {
 	if (pci_find(variant->id, 0, &self->pci))
 		SKIP(return, "no device %08x", variant->id);
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
 }
 
 FIXTURE_TEARDOWN(region_info)
 {
-	session_close(&self->s);
+	way_close(&self->o);
 }
 
 static int info_raw(int fd, const void *arg)
@@ -53,7 +53,7 @@ TEST_F(region_info, sizes)
 		end = strtoull(line, &line, 16);
 		line = strchr(line, '\n') + 1;
 		memset(&info, 0xff, sizeof(info));
-		ASSERT_EQ(0, cdev_region(self->s.fd, i, &info));
+		ASSERT_EQ(0, cdev_region(self->o.fd, i, &info));
 		EXPECT_EQ(end ? end - start + 1 : 0, info.size);
 		EXPECT_EQ(i, info.index);
 		if (info.size) {
@@ -64,7 +64,7 @@ TEST_F(region_info, sizes)
 			EXPECT_EQ(0, info.flags);
 		}
 	}
-	ASSERT_EQ(0, cdev_region(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX,
+	ASSERT_EQ(0, cdev_region(self->o.fd, VFIO_PCI_CONFIG_REGION_INDEX,
 				 &info));
 	EXPECT_GE(info.size, 256);
 	EXPECT_EQ(REGION_SIZE, info.argsz);
@@ -74,7 +74,7 @@ TEST_F(region_info, sizes)
 TEST_F(region_info, errors)
 {
 	struct vfio_region_info info, *p;
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	EXPECT_EQ(-EFAULT, info_raw(fd, NULL));
 	/* The memory, before the size in it. */
@@ -119,14 +119,14 @@ TEST_F(region_info, longer_argument)
 	arg.info.argsz = sizeof(arg);
 	arg.info.index = VFIO_PCI_CONFIG_REGION_INDEX;
 	want = arg;
-	ASSERT_EQ(0, info_raw(self->s.fd, &arg));
+	ASSERT_EQ(0, info_raw(self->o.fd, &arg));
 	EXPECT_EQ(sizeof(arg), arg.info.argsz);
 	EXPECT_EQ(0, memcmp(arg.tail, want.tail, sizeof(arg.tail)));
 }
 
 FIXTURE(region_caps) {
 	struct pci pci;
-	struct session s;
+	struct opened o;
 	uint32_t need;
 };
 
@@ -136,15 +136,15 @@ FIXTURE_SETUP(region_caps)
 
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	ASSERT_EQ(0, cdev_region(self->s.fd, MSIX_BAR, &info));
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, cdev_region(self->o.fd, MSIX_BAR, &info));
 	self->need = info.argsz;
 	ASSERT_GT(self->need, REGION_SIZE);
 }
 
 FIXTURE_TEARDOWN(region_caps)
 {
-	session_close(&self->s);
+	way_close(&self->o);
 }
 
 /* semantics: 127.  Too small an argument learns the size that it needs. */
@@ -157,7 +157,7 @@ TEST_F(region_caps, too_small)
 		info->argsz = size;
 		info->index = MSIX_BAR;
 		info->cap_offset = 0x1234;
-		ASSERT_EQ(0, info_raw(self->s.fd, info));
+		ASSERT_EQ(0, info_raw(self->o.fd, info));
 		EXPECT_EQ(self->need, info->argsz);
 		EXPECT_EQ(0, info->cap_offset);
 		EXPECT_NE(0, info->flags & VFIO_REGION_INFO_FLAG_CAPS);
@@ -178,7 +178,7 @@ TEST_F(region_caps, chain)
 			.argsz = size,
 			.index = MSIX_BAR,
 		};
-		ASSERT_EQ(0, info_raw(self->s.fd, info));
+		ASSERT_EQ(0, info_raw(self->o.fd, info));
 		EXPECT_EQ(size, info->argsz);
 		EXPECT_EQ(REGION_SIZE, info->cap_offset);
 		for (at = info->cap_offset; at; n++) {
@@ -210,17 +210,17 @@ TEST_F(region_caps, unwritable_chain)
 	info->argsz = self->need;
 	info->index = MSIX_BAR;
 	before = *info;
-	EXPECT_EQ(-EFAULT, info_raw(self->s.fd, info));
+	EXPECT_EQ(-EFAULT, info_raw(self->o.fd, info));
 	EXPECT_EQ(0, memcmp(info, &before, REGION_SIZE));
 
 	info = edge_alloc(self->need - 1);
 	*info = before;
-	EXPECT_EQ(-EFAULT, info_raw(self->s.fd, info));
+	EXPECT_EQ(-EFAULT, info_raw(self->o.fd, info));
 	EXPECT_EQ(0, memcmp(info, &before, REGION_SIZE));
 
 	info = edge_alloc(self->need);
 	*info = before;
-	EXPECT_EQ(0, info_raw(self->s.fd, info));
+	EXPECT_EQ(0, info_raw(self->o.fd, info));
 }
 
 TEST_HARNESS_MAIN

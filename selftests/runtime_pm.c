@@ -6,14 +6,15 @@
 #include <sys/eventfd.h>
 
 #include "lib/cdev.h"
-#include "lib/iommufd.h"
 #include "lib/power.h"
+#include "lib/space.h"
 #include "lib/test.h"
+#include "lib/way.h"
 
 /* igb has the PCI power management capability. */
 FIXTURE(runtime_pm) {
 	struct pci pci;
-	struct session s;
+	struct opened o;
 	int wakeup;
 };
 
@@ -21,14 +22,14 @@ FIXTURE_SETUP(runtime_pm)
 {
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
 	self->wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->wakeup, 0);
 }
 
 FIXTURE_TEARDOWN(runtime_pm)
 {
-	session_close(&self->s);
+	way_close(&self->o);
 	close(self->wakeup);
 }
 
@@ -39,16 +40,16 @@ TEST_F(runtime_pm, bound_is_active)
 	int fd;
 
 	EXPECT_TRUE(power_is(&self->pci, "active"));
-	session_close(&self->s);
+	way_close(&self->o);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	/* Neither open nor a call before BIND wakes it. */
-	fd = cdev_open(&self->pci);
+	/* Neither open nor a call before BIND wakes it, nor its group's file. */
+	fd = BY_SPACE(cdev_open(&self->pci), group_open(&self->pci));
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
-	EXPECT_EQ(-EBADF, cdev_bind(fd, 1000, NULL));
+	EXPECT_EQ(BY_SPACE(-EINVAL, -ENOTTY), xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(BY_SPACE(-EBADF, -ENOTTY), cdev_bind(fd, 1000, NULL));
 	EXPECT_TRUE(power_is(&self->pci, "suspended"));
 	close(fd);
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 
@@ -56,9 +57,9 @@ TEST_F(runtime_pm, bound_is_active)
 TEST_F(runtime_pm, call_resumes)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	uint32_t pt = self->s.ioas;
+	uint32_t pt = self->o.ioas;
 	struct vfio_region_info region;
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	ASSERT_EQ(0, low_power(fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, 0));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
@@ -67,7 +68,7 @@ TEST_F(runtime_pm, call_resumes)
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, cdev_region(fd, 0, &region));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-	EXPECT_EQ(0, cdev_attach(fd, &pt));
+	EXPECT_EQ(BY_SPACE(0, -ENOTTY), cdev_attach(fd, &pt));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(-ENOTTY, xioctl(fd, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
@@ -82,18 +83,18 @@ TEST_F(runtime_pm, call_resumes)
 TEST_F(runtime_pm, call_wakes)
 {
 	const uint32_t entry = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
-	static const struct {
+	const struct {
 		unsigned long cmd;
 		int want;
 	} calls[] = {
 		{ VFIO_DEVICE_GET_INFO, -EFAULT },
 		{ VFIO_DEVICE_GET_REGION_INFO, -EFAULT },
-		{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, -EFAULT },
-		{ VFIO_DEVICE_DETACH_IOMMUFD_PT, -EFAULT },
+		{ VFIO_DEVICE_ATTACH_IOMMUFD_PT, BY_SPACE(-EFAULT, -ENOTTY) },
+		{ VFIO_DEVICE_DETACH_IOMMUFD_PT, BY_SPACE(-EFAULT, -ENOTTY) },
 		{ VFIO_DEVICE_FEATURE, -EFAULT },
 		{ _IO(VFIO_TYPE, VFIO_BASE + 99), -ENOTTY },
 	};
-	int fd = self->s.fd;
+	int fd = self->o.fd;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
 		uint64_t n = 0;
@@ -102,7 +103,8 @@ TEST_F(runtime_pm, call_wakes)
 		ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 		EXPECT_FALSE(wait_readable(self->wakeup, 0));
 		/* BIND alone does not need the device. */
-		EXPECT_EQ(-EINVAL, cdev_bind(fd, self->s.iommufd, NULL));
+		if (has_iommufd())
+			EXPECT_EQ(-EINVAL, cdev_bind(fd, self->o.space, NULL));
 		EXPECT_TRUE(power_is(&self->pci, "suspended"));
 
 		EXPECT_EQ(calls[i].want, xioctl(fd, calls[i].cmd, NULL));
@@ -117,12 +119,12 @@ TEST_F(runtime_pm, call_wakes)
 /* semantics: 119.  The count of uses is even afterwards: closed, it sleeps. */
 TEST_F(runtime_pm, closed_asleep)
 {
-	ASSERT_EQ(0, low_power(self->s.fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+	ASSERT_EQ(0, low_power(self->o.fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
 			       0));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-	session_close(&self->s);
+	way_close(&self->o);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 

@@ -14,7 +14,6 @@
 #include "lib/calls.h"
 #include "lib/cdev.h"
 #include "lib/group.h"
-#include "lib/iommufd.h"
 #include "lib/sysfs.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -26,12 +25,12 @@
 #define KEPT_NUMBERS 1024
 
 FIXTURE(stale_nodes) {
-	int calls, iommufd, log;
+	int calls, space, log;
 };
 
 FIXTURE_SETUP(stale_nodes)
 {
-	int ret = calls_open_all(&self->calls, &self->iommufd, &self->log);
+	int ret = calls_open_all(&self->calls, &self->space, &self->log);
 
 	if (self->calls == -ENOENT)
 		SKIP(return, NO_CALLS);
@@ -109,6 +108,8 @@ TEST_F(stale_nodes, device)
 	dev_t number;
 	int fd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	number = begin(self->calls, &fd);
 	ASSERT_NE(0, number);
 	EXPECT_NODES(0, 0);
@@ -134,9 +135,11 @@ TEST_F(stale_nodes, device_in_use)
 	dev_t number;
 	int fd;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	number = begin(self->calls, &fd);
 	ASSERT_NE(0, number);
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(fd, self->space, NULL));
 	EXPECT_NODES(0, 0);
 	ASSERT_EQ(0, worker_start(&removal, unregister_first, &self->calls));
 	ASSERT_TRUE(worker_sleeps_in(&removal, "calls_control"));
@@ -159,6 +162,8 @@ TEST_F(stale_nodes, severed_file)
 	dev_t number;
 	int fd, next;
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (!core_is_rust())
 		SKIP(return, "the core in C waits for the file");
 	number = begin(self->calls, &fd);
@@ -174,7 +179,7 @@ TEST_F(stale_nodes, severed_file)
 	/* The same object once more: its node leads to it, the file does not. */
 	ASSERT_EQ(0, calls_one(self->calls, CALLS_REGISTER, 0, 0));
 	EXPECT_NODES(0, 0);
-	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-ENODEV, cdev_bind(fd, self->space, NULL));
 	ASSERT_EQ(0, calls_one(self->calls, CALLS_UNREGISTER, 0, 0));
 	ASSERT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
 	EXPECT_NODES(-ENODEV, -ENXIO);
@@ -203,6 +208,8 @@ TEST_F(stale_nodes, kept_numbers)
 	dev_t first, number;
 	char path[64];
 
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
 	if (!core_is_rust())
 		SKIP(return, "the core in C waits for the files");
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
@@ -222,7 +229,7 @@ TEST_F(stale_nodes, kept_numbers)
 	EXPECT_EQ(0, opens_fresh(number));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[KEPT_NUMBERS]);
 	EXPECT_NE(0, opens(path));
-	EXPECT_EQ(-ENODEV, cdev_bind(fds[KEPT_NUMBERS], self->iommufd, NULL));
+	EXPECT_EQ(-ENODEV, cdev_bind(fds[KEPT_NUMBERS], self->space, NULL));
 	/* Room for one more, which is the lowest number then. */
 	close(fds[0]);
 	ASSERT_EQ(0, calls_emulated(self->calls, 1, 1));

@@ -8,8 +8,8 @@
 #include "calls.h"
 #include "cdev.h"
 #include "core.h"
-#include "iommufd.h"
 #include "kmsg.h"
+#include "space.h"
 #include "sysfs.h"
 
 #define NODE "/dev/vfio-calls"
@@ -22,14 +22,14 @@ int calls_open(void)
 	return ret ? ret : open_node(NODE);
 }
 
-int calls_open_all(int *calls, int *iommufd, int *log)
+int calls_open_all(int *calls, int *space, int *log)
 {
 	*calls = calls_open();
 	if (*calls < 0)
 		return *calls;
-	*iommufd = iommufd_open();
-	if (*iommufd < 0)
-		return *iommufd;
+	*space = space_open();
+	if (*space < 0)
+		return *space;
 	*log = kmsg_open();
 	return *log < 0 ? *log : 0;
 }
@@ -121,4 +121,13 @@ int calls_group(int parent)
 
 	snprintf(path, sizeof(path), PARENT, parent);
 	return sysfs_group(path);
+}
+
+int calls_device(int parent, int space)
+{
+	char path[128], name[32];
+
+	snprintf(path, sizeof(path), PARENT, parent);
+	snprintf(name, sizeof(name), "vfio-calls.%d", parent);
+	return space_device(space, path, name);
 }

@@ -12,8 +12,8 @@
 
 /* Its control node, the module inserted; -ENOENT if there is none. */
 int calls_open(void);
-/* The same and what tests of it want besides: an iommufd, the kernel's log.  0 or -errno. */
-int calls_open_all(int *calls, int *iommufd, int *log);
+/* The same and what tests of it want besides: a space (space.h), the kernel's log.  0 or -errno. */
+int calls_open_all(int *calls, int *space, int *log);
 #define NO_CALLS "no module vfio_calls"
 /* Closes all files but the standard ones, then removes its devices and the module. */
 int calls_close(int calls);
@@ -32,5 +32,7 @@ int calls_soft_iommu(bool present);
 /* The node of the parent's only device; its group in sysfs: number, or -errno. */
 int calls_cdev(int parent);
 int calls_group(int parent);
+/* The parent's only device, open in a space, as space_device(). */
+int calls_device(int parent, int space);
 
 #endif

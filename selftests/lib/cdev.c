@@ -44,6 +44,19 @@ int group_open(const struct pci *pci)
 	return open_node(path);
 }
 
+int group_open_below(const char *parent)
+{
+	int group = sysfs_group(parent);
+	char path[64];
+
+	if (group < 0)
+		return group;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
+	return open_node(path);
+}
+
 bool group_is_free(const struct pci *pci)
 {
 	int fd = group_open(pci);

@@ -15,6 +15,7 @@ int cdev_open(const struct pci *pci);
 /* The same of the VFIO device below @parent, a folder of sysfs. */
 int cdev_open_below(const char *parent);
 int group_open(const struct pci *pci);
+int group_open_below(const char *parent);
 /* Can its group be had, or has somebody got it or its devices?  Both true without groups. */
 bool group_is_free(const struct pci *pci);
 bool group_is_busy(const struct pci *pci);

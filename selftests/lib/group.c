@@ -4,6 +4,7 @@
 #include "core.h"
 #include "group.h"
 #include "iommufd.h"
+#include "space.h"
 
 int group_flags(int group)
 {
@@ -95,10 +96,10 @@ int legacy_open(const struct pci *pci, struct legacy *l)
 	l->group = group_open(pci);
 	if (l->group < 0)
 		return l->group;
-	l->iommufd = iommufd_open();
-	if (l->iommufd < 0)
-		return l->iommufd;
-	ret = group_set(l->group, l->iommufd);
+	l->space = space_open();
+	if (l->space < 0)
+		return l->space;
+	ret = space_set(l->group, l->space);
 	if (ret)
 		return ret;
 	l->fd = group_device(l->group, pci->bdf);
@@ -116,5 +117,5 @@ void legacy_close(struct legacy *l)
 {
 	close_fd(&l->fd);
 	close_fd(&l->group);
-	close_fd(&l->iommufd);
+	close_fd(&l->space);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The group's node, the legacy way to a device, with an iommufd in the place of a
- * container.
+ * container where there is one.
  */
 #ifndef LIB_GROUP_H
 #define LIB_GROUP_H
@@ -30,9 +30,9 @@ int compat_ioas_clear(int iommufd);
 int compat_map(int iommufd, void *va, size_t size, uint64_t iova);
 int compat_unmap(int iommufd, uint64_t iova, uint64_t size);
 
-/* A device by way of its group: group opened and set, device opened. */
+/* A device by way of its group: group opened and given a space (space.h), device opened. */
 struct legacy {
-	int group, fd, iommufd;
+	int group, fd, space;
 };
 
 int legacy_open(const struct pci *pci, struct legacy *l);

@@ -14,6 +14,7 @@
 #include "group.h"
 #include "introspect.h"
 #include "kmsg.h"
+#include "space.h"
 
 const char *core_lines(int fd)
 {
@@ -99,13 +100,13 @@ int open_path(void *arg)
 	return open_node(arg);
 }
 
-int group_start(const struct pci *pci, int iommufd)
+int group_start(const struct pci *pci, int space)
 {
 	int group = group_open(pci), ret;
 
 	if (group < 0)
 		return group;
-	ret = group_set(group, iommufd);
+	ret = space_set(group, space);
 	if (!ret)
 		return group;
 	close(group);

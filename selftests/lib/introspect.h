@@ -35,13 +35,13 @@ const char *own_name(void);
 
 /* Opens the node @arg; fd or -errno. */
 int open_path(void *arg);
-/* A group's device, the group being opened and given an iommufd before. */
+/* A group's device, the group being opened and given a space before (space.h). */
 struct by_group {
 	int group;
 	const char *name;
 };
 
-int group_start(const struct pci *pci, int iommufd);
+int group_start(const struct pci *pci, int space);
 /* @arg: struct by_group. */
 int open_by_group(void *arg);
 

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "core.h"
-#include "iommufd.h"
 #include "mdev.h"
+#include "space.h"
 #include "sysfs.h"
 
 const char *const mdev_uuids[MDEV_UUIDS] = {
@@ -92,20 +92,20 @@ int mdev_available(const char *module, const char *type)
 	return atoi(text);
 }
 
-int mdev_session(const char *uuid, struct session *s)
+int mdev_use(const char *uuid, const struct opened *with, struct opened *o)
 {
-	int ret;
+	char path[256];
 
-	*s = (struct session){ .fd = mdev_open(uuid), .iommufd = iommufd_open() };
-	if (s->fd < 0)
-		return s->fd;
-	if (s->iommufd < 0)
-		return s->iommufd;
-	ret = cdev_bind(s->fd, s->iommufd, &s->devid);
-	if (!ret)
-		ret = ioas_alloc(s->iommufd, &s->ioas);
-	s->hwpt = s->ioas;
-	return ret ? ret : cdev_attach(s->fd, &s->hwpt);
+	mdev_path(uuid, "", path, sizeof(path));
+	return way_open_below(way_usual(), path, uuid, with, o);
+}
+
+int mdev_device(const char *uuid, int space)
+{
+	char path[256];
+
+	mdev_path(uuid, "", path, sizeof(path));
+	return space_device(space, path, uuid);
 }
 
 int mdev_sample_load(const char *module)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cdev.h"
+#include "way.h"
 
 /* Names for devices. */
 #define MDEV_UUIDS 5
@@ -36,8 +37,14 @@ int mdev_name(const char *uuid, char *name, size_t size);
 int mdev_group(const char *uuid);
 /* Its device node. */
 int mdev_open(const char *uuid);
-/* The same, bound and attached to a new address space. */
-int mdev_session(const char *uuid, struct session *s);
+/*
+ * Opens it by the usual way (way.h), in the address space of @with, or in a new one if that is
+ * NULL.
+ */
+int mdev_use(const char *uuid, const struct opened *with, struct opened *o);
+
+/* The same without an address space of an iommufd, as space_device() of space.h. */
+int mdev_device(const char *uuid, int space);
 
 /* Reads or writes in a region; true if all of it was done. */
 bool region_read(int fd, uint32_t index, uint32_t offset, void *data, size_t size);

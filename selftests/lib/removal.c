@@ -7,6 +7,7 @@
 #include "core.h"
 #include "kmsg.h"
 #include "removal.h"
+#include "way.h"
 
 static void nothing(int sig)
 {
@@ -46,9 +47,9 @@ int holder_start(const struct pci *pci, pid_t *pid)
 		return -errno;
 	*pid = fork();
 	if (!*pid) {
-		struct session s;
+		struct opened o;
 
-		ret = session_open(pci, &s);
+		ret = way_open_vfio(way_usual(), pci, &o);
 		(void)!write(ends[1], &ret, sizeof(ret));
 		pause();
 	}

@@ -7,6 +7,7 @@
 
 #include "cdev.h"
 #include "core.h"
+#include "space.h"
 #include "sysfs.h"
 #include "testdrv.h"
 
@@ -101,17 +102,19 @@ int testdrv_cdev(int slot)
 
 int testdrv_group(int slot)
 {
-	char path[128];
-	int group;
+	char parent[128];
 
-	snprintf(path, sizeof(path), PARENT, slot);
-	group = sysfs_group(path);
-	if (group < 0)
-		return group;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
-	if (access(path, F_OK))
-		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
-	return open_node(path);
+	snprintf(parent, sizeof(parent), PARENT, slot);
+	return group_open_below(parent);
+}
+
+int testdrv_device(int slot, int space)
+{
+	char parent[128], name[32];
+
+	snprintf(parent, sizeof(parent), PARENT, slot);
+	snprintf(name, sizeof(name), "vfio-testdrv.%d", slot);
+	return space_device(space, parent, name);
 }
 
 int testdrv_calls(int drv, struct testdrv_calls *calls)

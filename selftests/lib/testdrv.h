@@ -29,6 +29,8 @@ int testdrv_destroy(int drv, int slot);
 /* The device's node, and the group's. */
 int testdrv_cdev(int slot);
 int testdrv_group(int slot);
+/* The device, open in a space, as space_device() of lib/space.h. */
+int testdrv_device(int slot, int space);
 
 /* What the driver was called for since the last time. */
 struct testdrv_calls {

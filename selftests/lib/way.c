@@ -12,9 +12,9 @@
 #include "way.h"
 
 /* "ADDRESS vf_token=UUID", as vfio-pci reads it. */
-static void name_with_token(const struct pci *pci, const uint8_t *token, char *name, size_t size)
+static void name_with_token(const char *device, const uint8_t *token, char *name, size_t size)
 {
-	size_t n = snprintf(name, size, "%s", pci->bdf);
+	size_t n = snprintf(name, size, "%s", device);
 
 	if (!token)
 		return;
@@ -24,16 +24,16 @@ static void name_with_token(const struct pci *pci, const uint8_t *token, char *n
 			      i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", token[i]);
 }
 
-static int open_device(const struct pci *pci, const void *token, struct opened *o)
+static int open_device(const char *device, const void *token, struct opened *o)
 {
 	char name[128];
 
-	name_with_token(pci, token, name, sizeof(name));
+	name_with_token(device, token, name, sizeof(name));
 	o->fd = group_device(o->group, name);
 	return o->fd < 0 ? o->fd : 0;
 }
 
-int way_begin(enum way way, const struct pci *pci, const struct opened *with, struct opened *o)
+static int begin(enum way way, const struct opened *with, struct opened *o)
 {
 	*o = OPENED_NONE;
 	o->way = way;
@@ -41,33 +41,49 @@ int way_begin(enum way way, const struct pci *pci, const struct opened *with, st
 		o->space = fcntl(with->space, F_DUPFD_CLOEXEC, 0);
 	else
 		o->space = way == WAY_CONTAINER ? container_open() : iommufd_open();
-	if (o->space < 0)
-		return o->space;
-	if (way == WAY_CDEV) {
-		o->fd = cdev_open(pci);
-		return o->fd < 0 ? o->fd : 0;
-	}
-	o->group = group_open(pci);
-	if (o->group < 0)
-		return o->group;
-	return way == WAY_GROUP ? group_set(o->group, o->space) : 0;
+	return o->space < 0 ? o->space : 0;
 }
 
-int way_claim(const struct pci *pci, const void *token, struct opened *o)
+/* With the file of the device's own node, or of its group's. */
+static int begin_with(int file, struct opened *o)
+{
+	if (file < 0)
+		return file;
+	if (o->way == WAY_CDEV) {
+		o->fd = file;
+		return 0;
+	}
+	o->group = file;
+	return o->way == WAY_GROUP ? group_set(o->group, o->space) : 0;
+}
+
+int way_begin(enum way way, const struct pci *pci, const struct opened *with, struct opened *o)
+{
+	int ret = begin(way, with, o);
+
+	return ret ? ret : begin_with(way == WAY_CDEV ? cdev_open(pci) : group_open(pci), o);
+}
+
+static int claim(const char *device, const void *token, struct opened *o)
 {
 	switch (o->way) {
 	case WAY_CDEV:
 		return token ? cdev_bind_token(o->fd, o->space, token, &o->devid) :
 			       cdev_bind(o->fd, o->space, &o->devid);
 	case WAY_GROUP:
-		return open_device(pci, token, o);
+		return open_device(device, token, o);
 	default:
 		return group_set(o->group, o->space);
 	}
 }
 
-int way_finish(const struct pci *pci, const void *token, const struct opened *with,
-	       struct opened *o)
+int way_claim(const struct pci *pci, const void *token, struct opened *o)
+{
+	return claim(pci->bdf, token, o);
+}
+
+static int finish(const char *device, const void *token, const struct opened *with,
+		  struct opened *o)
 {
 	uint32_t pt;
 	int ret;
@@ -84,8 +100,14 @@ int way_finish(const struct pci *pci, const void *token, const struct opened *wi
 		return 0;
 	default:
 		ret = with ? 0 : container_set_iommu(o->space, VFIO_TYPE1v2_IOMMU);
-		return ret ? ret : open_device(pci, token, o);
+		return ret ? ret : open_device(device, token, o);
 	}
+}
+
+int way_finish(const struct pci *pci, const void *token, const struct opened *with,
+	       struct opened *o)
+{
+	return finish(pci->bdf, token, with, o);
 }
 
 int way_open(enum way way, const struct pci *pci, const void *token, const struct opened *with,
@@ -108,6 +130,28 @@ int way_open_vfio(enum way way, const struct pci *pci, struct opened *o)
 
 	*o = OPENED_NONE;
 	return ret ? ret : way_open(way, pci, NULL, NULL, o);
+}
+
+int way_open_below(enum way way, const char *parent, const char *name,
+		   const struct opened *with, struct opened *o)
+{
+	int ret = begin(way, with, o);
+
+	if (!ret)
+		ret = begin_with(way == WAY_CDEV ? cdev_open_below(parent) :
+						   group_open_below(parent), o);
+	if (!ret)
+		ret = claim(name, NULL, o);
+	if (!ret)
+		ret = finish(name, NULL, with, o);
+	if (ret)
+		way_close(o);
+	return ret;
+}
+
+enum way way_usual(void)
+{
+	return has_iommufd() ? WAY_CDEV : WAY_CONTAINER;
 }
 
 const char *way_lacks(enum way way)

@@ -45,6 +45,11 @@ int way_begin(enum way way, const struct pci *pci, const struct opened *with, st
 int way_claim(const struct pci *pci, const void *token, struct opened *o);
 int way_finish(const struct pci *pci, const void *token, const struct opened *with,
 	       struct opened *o);
+/* The same of any VFIO device: below the folder @parent of sysfs, called @name by its group. */
+int way_open_below(enum way way, const char *parent, const char *name,
+		   const struct opened *with, struct opened *o);
+/* The way of who does not care: a device's own node, or a container where there is no iommufd. */
+enum way way_usual(void);
 /* What the kernel has not got that this way needs, or NULL. */
 const char *way_lacks(enum way way);
 void way_close(struct opened *o);
