@@ -6,6 +6,7 @@ inner guest's shell, the files of sysfs, one of which may block until QEMU has a
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import re
 import socket
@@ -92,6 +93,7 @@ class Guest:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         self.process = self.qmp = self.reader = self.writer = None
+        self.asked = ""
         self.said = []
         self.excused = None   # what QEMU must say
 
@@ -171,7 +173,11 @@ class Guest:
     def start(self, command):
         """Has the guest run a command, without waiting for its end."""
         self.said.append(f"$ {command}")
-        self.writer.write(command.encode() + b"\n")
+        self._send(command)
+
+    def _send(self, command):
+        self.asked = command
+        self.writer.write(f"{hashlib.md5(command.encode()).hexdigest()[:8]} {command}\n".encode())
 
     async def _answer(self, what, seconds):
         async def lines():
@@ -187,11 +193,21 @@ class Guest:
         return await in_time(lines(), seconds, what)
 
     async def _line(self):
-        """What the shell says next; nothing when QEMU is gone."""
+        """What the shell says next; nothing when QEMU is gone.  It asks again for what did not arrive whole."""
         try:
-            return await self.reader.readline()
+            while (line := await self.reader.readline()).strip() == b"@@ again":
+                self.said.append(f"again: {self.asked}")
+                self._send(self.asked)
+            return line
         except ConnectionError:   # without having read all that it was sent
             return b""
+
+    async def said_line(self, text):
+        """Waits for a line of a command that goes on."""
+        async def line():
+            while (came := await self._line()).strip() != text.encode():
+                check(came, f"the guest ended before it said {text}")
+        await in_time(line(), COMMAND, text)
 
     async def _end(self):
         """How QEMU came to its end, and who wanted that: the guest, or nobody."""
@@ -221,7 +237,11 @@ class Guest:
 
     async def off(self):
         """The guest powers off, and QEMU ends well."""
+        async def silence():
+            while await self._line():
+                pass
         self.start("poweroff -f")
+        await in_time(silence(), COMMAND, "power off")
         status = await in_time(self.process.wait(), COMMAND, "power off")
         check(status == 0, f"QEMU ended with status {status}")
 

@@ -112,8 +112,7 @@ async def kill():
             await guest.up()
             await guest.edu()
             guest.start(f"while edu {guest.address[0]} dma; do echo again; done")
-            while (await in_time(guest.reader.readline(), COMMAND, "DMA")).strip() != b"again":
-                pass
+            await guest.said_line("again")
             await guest.kill()
             async with Guest(device) as other:
                 await other.up()
