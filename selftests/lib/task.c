@@ -73,20 +73,19 @@ int task_join(struct task *t)
 }
 
 /*
- * Is the thread asleep in the kernel, with @where on its stack, and in a function of @top, if that
- * is given?
+ * Is the thread asleep in the kernel, with @where on its stack and, if @top is given, in a function
+ * of @top?  This function does not read "stat": a reader of "stat" can become the last user of the
+ * memory of a dying process, and then waits in place of that process.
  */
 static bool sleeps_in(pid_t tid, const char *where, const char *top)
 {
-	char path[64], stack[4096], stat[512], *state, *end;
+	char path[64], stack[4096], wchan[64], *end;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	if (sysfs_read(path, stat, sizeof(stat)) < 0)
+	snprintf(path, sizeof(path), "/proc/%d/wchan", tid);
+	if (sysfs_read(path, wchan, sizeof(wchan)) <= 0 || !strcmp(wchan, "0"))
 		return false;
-	state = strrchr(stat, ')');
 	snprintf(path, sizeof(path), "/proc/%d/stack", tid);
-	if (!state || !strchr("SD", state[2]) || sysfs_read(path, stack, sizeof(stack)) <= 0 ||
-	    !strstr(stack, where))
+	if (sysfs_read(path, stack, sizeof(stack)) <= 0 || !strstr(stack, where))
 		return false;
 	end = strchr(stack, '\n');
 	if (end)
