@@ -149,7 +149,8 @@ install uninstall:
 install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc
+CHECKS := fmt-check clippy check-variants check-unsafe check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
+	check-shell check-python
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -227,6 +228,8 @@ help:
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
 # help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
 # help:   make check-doc       README and Documentation are valid reStructuredText
+# help:   make check-shell     shellcheck on the scripts in shell
+# help:   make check-python    pylint on the scripts in Python
 # help:
 # help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;
 # help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=; MODULE=FILE is not built

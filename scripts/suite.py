@@ -116,6 +116,7 @@ class Boot:
     """One VM with the programs that run in it.  With a list of exceptions (kernel_tests.Exempt) all else must
     pass, and come out the same on both cores."""
 
+    # pylint: disable-next=redefined-outer-name
     def __init__(self, core, name, job, *, kernel, programs, archive, machine="default", memory="1G", arguments="",
                  accel=None, timeout=3600, exempt=None):
         self.core = core

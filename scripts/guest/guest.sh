@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=busybox
 # Functions for the VM's jobs; sourced by init.
 
 # ins NAME [PARAMETERS]: inserts a module after those that it depends on, with the parameters
@@ -9,6 +10,7 @@ ins() {
 	[ "$name" = vfio ] && file=/modules/$VFIO_CORE/vfio.ko
 	[ -e "/sys/module/$name/initstate" ] && return 0
 	[ -e "$file" ] || { echo "@@ no module $name"; return 1; }
+	# shellcheck disable=SC2013 # they are words
 	for dep in $(sed -n "s/^$name://p" /modules/depends); do
 		ins "$dep" || return 1
 	done

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-from scenario import COMMAND, PciDevice, attempt, check, in_time, tap, write
+from scenario import PciDevice, attempt, check, tap, write
 from testpmd import Testpmd, proc_info
 
 NOIOMMU = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=busybox
 # Functions of the inner guest's shell.  Those that test print what is wrong and fail.
 
 # A device is its address on the inner guest's bus; the folder of it.
@@ -15,7 +16,8 @@ edu() {
 	dev=$(pci "$1")/edu
 	shift
 	ins guest_edu
-	for test in ${*:-mmio intx msi dma}; do
+	[ $# != 0 ] || set -- mmio intx msi dma
+	for test; do
 		result=$(cat "$dev/$test")
 		echo "edu $test $result"
 		[ "$result" = ok ] || failed=1
@@ -81,7 +83,7 @@ stream_goes_on() {
 	local count
 	count=$(wc -l </tmp/stream)
 	while [ "$(wc -l </tmp/stream)" -le $((count + 4)) ]; do
-		kill -0 $streamer || { tail -n 1 /tmp/stream; return 1; }
+		kill -0 "$streamer" || { tail -n 1 /tmp/stream; return 1; }
 		sleep 0.1
 	done
 }

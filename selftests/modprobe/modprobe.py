@@ -49,10 +49,10 @@ def data(path):
         return f.read()
 
 
-def said(*command, status=0, **options):
+def said(*command, status=0, **how):
     """What a command prints, errors and all; it must end with that status."""
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                            **options)
+                            **how)
     check(result.returncode == status, f"{' '.join(command)}: status {result.returncode}: {result.stdout}")
     return result.stdout
 
@@ -157,7 +157,7 @@ def asked():
 def static_node():
     """The node as it is made at boot, of what kmod says of modules that are not loaded."""
     nodes = said("kmod", "static-nodes", "--format=tmpfiles").splitlines()
-    kind, path, mode, _, _, _, numbers = next(line.split() for line in nodes if CONTAINER in line)
+    kind, path, mode, _, _, _, numbers = [line.split() for line in nodes if CONTAINER in line][0]
     equal("the node", (kind, path, numbers), ("c!", CONTAINER, "10:196"))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.mknod(path, stat.S_IFCHR | int(mode, 8), os.makedev(*map(int, numbers.split(":"))))
