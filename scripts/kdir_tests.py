@@ -372,6 +372,12 @@ def other_architecture(bench):
                   "rust-vfio was tried on x86-64 and arm64 alone")
 
 
+def set_other_architecture(bench):
+    """An architecture on which nobody tried the module set."""
+    bench.refused(bench.headers_with_metadata().edit(".config", "^# Linux/x86 ", "# Linux/arm64 "),
+                  "the module set was tried on x86-64 alone", command=[os.path.join(bench.top, "scripts/build-set")])
+
+
 def without_rust(bench):
     """CONFIG_RUST and CONFIG_MODULES must be on."""
     tree = bench.headers().set("CONFIG_RUST", None)
@@ -646,11 +652,11 @@ def interrupted(bench):
     assert bench.left() == [os.path.basename(words.splitlines()[-1])], bench.left()
 
 
-CASES = [empty, no_folder, no_headers, no_makefile, not_configured, other_architecture, without_rust, without_vfio,
-         versions, no_symbols, without_tools, without_tools_for_metadata, without_rust_source, other_rustc,
-         rustc_of_metadata, rustc_of_made, part_of_metadata, gcc, clang, no_home, other_configuration, other_option,
-         other_header, other_symbols, other_helper, other_version, other_distribution, failed,
-         interrupted, shipped, made]
+CASES = [empty, no_folder, no_headers, no_makefile, not_configured, other_architecture, set_other_architecture,
+         without_rust, without_vfio, versions, no_symbols, without_tools, without_tools_for_metadata,
+         without_rust_source, other_rustc, rustc_of_metadata, rustc_of_made, part_of_metadata, gcc, clang, no_home,
+         other_configuration, other_option, other_header, other_symbols, other_helper, other_version,
+         other_distribution, failed, interrupted, shipped, made]
 
 
 def run(options):

@@ -19,18 +19,25 @@ Exempt = collections.namedtuple("Exempt", "programs cases result reason")
 
 
 class Table:
-    def __init__(self, modes=None):
+    """The tests, each in MODES instead of the table's; on another KERNEL than the suite's one, the names of the
+    programs say so."""
+
+    def __init__(self, modes=None, kernel=None):
         with open(TABLE, "rb") as f:
             self.data = tomllib.load(f)
         self.modes = modes or self.data["modes"]
-        self.exempt = [Exempt([_title(e["program"], d) for d in e["with"]], e["cases"], e["result"],
+        self.kernel = kernel
+        self.place = f"@{kernel}" if kernel else ""
+        self.exempt = [Exempt([_title(e["program"], d) + self.place for d in e["with"]], e["cases"], e["result"],
                               e["reason"]) for e in self.data["exception"]]
 
     def boots(self, options, archive):
         """The boots of the whole suite, less what no pattern asks for."""
         made = []
         for name, boot in self.data["boot"].items():
-            runs = [r for test in boot["test"] for r in _runs(test, boot.get("devices", []), self.modes)]
+            if not vm.has_option(self.kernel or options.kernel, boot.get("needs")):
+                continue
+            runs = [r for test in boot["test"] for r in self._runs(test, boot.get("devices", []), self.modes)]
             made += self._boots(options, archive, f"kernel-{name}", boot, runs)
         return made
 
@@ -39,7 +46,7 @@ class Table:
         short = self.data["short"]
         boot = {**self.data["boot"][short["boot"]], **short}
         runs = [r for test in boot["test"] if _name(test) in short["programs"] and "with" not in test
-                for r in _runs(test, short["devices"], short["modes"])]
+                for r in self._runs(test, short["devices"], short["modes"])]
         return self._boots(options, archive, "kernel", boot, runs)
 
     def _boots(self, options, archive, title, boot, runs):
@@ -54,11 +61,27 @@ class Table:
         job += f"echo {boot.get('hugepages', 0)} >/proc/sys/vm/nr_hugepages\n"
         job += "".join(f"bind_vfio ${d.upper()}\n" for d in boot.get("devices", []))
         job += "".join(r.job for r in runs)
-        return [Boot(core, title, (job, files, []), kernel=options.kernel, programs=[r.name for r in runs],
-                     archive=archive, machine=boot["machine"], memory=boot.get("memory", options.memory),
-                     arguments=boot.get("arguments", ""), accel=boot.get("accel"), timeout=4 * 3600,
-                     exempt=self.exempt)
+        return [Boot(core, title, (job, files, []), kernel=self.kernel or options.kernel,
+                     programs=[r.name for r in runs], archive=archive, machine=boot["machine"],
+                     memory=boot.get("memory", options.memory), arguments=boot.get("arguments", ""),
+                     accel=boot.get("accel"), timeout=4 * 3600, exempt=self.exempt)
                 for core in options.cores]
+
+    def _runs(self, test, devices, modes):
+        """A test of the table, once for each set of devices."""
+        together = test.get("with", "each")
+        if together not in ("each", "all", "none"):
+            raise Failure(f"{TABLE}: {_name(test)}: with = \"{together}\"")
+        sets = {"each": [(d, [d]) for d in devices], "all": [("all", devices)], "none": [("none", [])]}[together]
+        variants = [v.format(mode=m) for m in modes for v in test.get("variants", [])]
+        for label, members in sets:
+            addresses = " ".join(f"${d.upper()}" for d in members)
+            if "arguments" in test:
+                command = f"/opt/by-status '{' '.join(modes)}' /opt/{test['program']} {test['arguments']}"
+            else:
+                command = f"/opt/{test['program']} {' '.join(f'-v {v}' for v in variants)}"
+            name = _title(_name(test), label) + self.place
+            yield Run(name, test["program"], f"run {name} {command} {addresses}\n")
 
 
 def _name(test):
@@ -68,20 +91,3 @@ def _name(test):
 def _title(name, label):
     """What a program is called in the results: with a device's name, or "all" or "none"."""
     return f"{name}@{label}"
-
-
-def _runs(test, devices, modes):
-    """A test of the table, once for each set of devices."""
-    together = test.get("with", "each")
-    if together not in ("each", "all", "none"):
-        raise Failure(f"{TABLE}: {_name(test)}: with = \"{together}\"")
-    sets = {"each": [(d, [d]) for d in devices], "all": [("all", devices)], "none": [("none", [])]}[together]
-    variants = [v.format(mode=m) for m in modes for v in test.get("variants", [])]
-    for label, members in sets:
-        addresses = " ".join(f"${d.upper()}" for d in members)
-        if "arguments" in test:
-            command = f"/opt/by-status '{' '.join(modes)}' /opt/{test['program']} {test['arguments']}"
-        else:
-            command = f"/opt/{test['program']} {' '.join(f'-v {v}' for v in variants)}"
-        name = _title(_name(test), label)
-        yield Run(name, test["program"], f"run {name} {command} {addresses}\n")

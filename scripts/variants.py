@@ -9,6 +9,8 @@ import os
 import re
 import tomllib
 
+import guest_tests
+import kernel_tests
 import klog
 import suite
 import vm
@@ -16,8 +18,10 @@ from suite import Boot, Failure, Program, boot_groups, build_drivers, build_self
 
 
 def read_plan(name):
+    """A plan; an entry that is "like" another has what it does not say itself from that."""
     with open(os.path.join(vm.TOP, "selftests", name), "rb") as f:
-        return tomllib.load(f)
+        plan = tomllib.load(f)
+    return {kernel: {**plan.get(entry.get("like"), {}), **entry} for kernel, entry in plan.items()}
 
 
 def chosen(name, entry, programs):
@@ -37,13 +41,24 @@ def kernel_boots(options, name, entry):
     trees = [("selftests", build_drivers(name))] if options.user_space else []
     trees.append(("selftests", out))
     programs = [p for p in chosen(name, entry, programs) if wanted(p, options.patterns)]
-    archive = suite.archive(options, name) if programs else None
+    archive = suite.archive(options, name)
     boots = []
     for title, machine, together in boot_groups(programs):
         job = "ins_vfio\ncd /selftests\n" + "".join(f"run {p}@{name} ./{p}\n" for p in together)
         boots += [Boot(core, f"{name}-{title}", (job, [], trees), kernel=name, archive=archive,
                        machine=machine, programs=[f"{p}@{name}" for p in together], memory=options.memory)
                   for core in options.cores]
+    return boots + clients(options, name, entry, archive)
+
+
+def clients(options, name, entry, archive):
+    """Boots of the kernel's own selftests, and of guests that QEMU gives devices."""
+    boots = []
+    if "kernel_tests" in entry:
+        boots += kernel_tests.Table(entry["kernel_tests"], name).boots(options, archive)
+    if "guest" in entry:
+        modes = [m for m in entry["guest"]["modes"] if wanted(f"guest_{m}", options.patterns)]
+        boots += guest_tests.boots(options, archive, modes, entry["guest"]["scenarios"], name) if modes else []
     return boots
 
 

@@ -98,6 +98,12 @@ def architecture(kernel):
         return "arm64" if "CONFIG_ARM64=y\n" in f else "x86_64"
 
 
+def has_option(variant, name):
+    """Does a kernel have an option, "CONFIG_NAME"?  It has none: None."""
+    with open(os.path.join(kernel_build(variant), ".config"), encoding="utf-8") as f:
+        return not name or any(line.startswith(f"{name}=") for line in f)
+
+
 def compiler(kernel):
     """What make is told of the compiler of a kernel build; one that gcc built knows it by itself."""
     with open(os.path.join(kernel, ".config"), encoding="utf-8") as f:
@@ -199,6 +205,7 @@ class Machine:
         self.oops = oops
         self.cpu = cpu or IOMMUS[self.kind.iommu].cpu or self.kind.platform.cpu
         self.qmp = None
+        self.folder = None
         self.events = []
         self.event_came = None
         self.last_sign = 0.0
