@@ -227,8 +227,10 @@ esac""")
         return self.run([os.path.join(self.top, "scripts/rust-metadata")], tree, **environment)
 
     def start_metadata(self, tree):
-        """rust-metadata, in a process group of its own."""
-        return subprocess.Popen([os.path.join(self.top, "scripts/rust-metadata")], env=self.environment(tree, {}),
+        """rust-metadata, in a process group of its own, which an interrupt ends: in the background of a shell it is
+        ignored."""
+        return subprocess.Popen(["env", "--default-signal=INT", os.path.join(self.top, "scripts/rust-metadata")],
+                                env=self.environment(tree, {}),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def left(self):
