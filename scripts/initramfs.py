@@ -170,6 +170,36 @@ def write_python(cpio):
         cpio.file(needed, needed)
 
 
+KMOD = ["modprobe", "modinfo", "depmod", "insmod", "rmmod", "lsmod"]
+
+
+def write_kmod(cpio):
+    """kmod: busybox's knows no softdeps, and the kernel asks /sbin/modprobe."""
+    cpio.program("sbin/kmod", os.path.realpath("/usr/bin/kmod"))
+    for name in KMOD:
+        cpio.symlink(f"sbin/{name}", "kmod")
+
+
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
+def write_udev(cpio, folder):
+    """udev without any rules, from the folder of Debian's package."""
+    own = os.path.join(folder, LIBRARIES, "systemd")
+    program = os.path.join(folder, "usr/bin/udevadm")
+    cpio.file("usr/bin/udevadm", program)
+    cpio.symlink("usr/lib/systemd/systemd-udevd", "../../bin/udevadm")
+    for library in libraries(program, folder=own):
+        cpio.file(library.replace(own, f"/{LIBRARIES}"), library)
+
+
+def write_su(cpio):
+    """su, with what it takes to set limits."""
+    cpio.program("usr/bin/su", "/usr/bin/su")
+    for name in ("pam_limits.so", "pam_rootok.so"):
+        cpio.program(f"{LIBRARIES}/security/{name}", f"/{LIBRARIES}/security/{name}")
+
+
 # What QEMU needs of its own to boot a kernel on q35 without a display.
 FIRMWARE = ["/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/linuxboot_dma.bin"]
 

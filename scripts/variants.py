@@ -13,6 +13,7 @@ import guest_tests
 import kernel_tests
 import klog
 import suite
+import user_tests
 import vm
 from suite import Boot, Failure, Program, boot_groups, build_drivers, build_selftests, say, step, wanted
 
@@ -52,13 +53,15 @@ def kernel_boots(options, name, entry):
 
 
 def clients(options, name, entry, archive):
-    """Boots of the kernel's own selftests, and of guests that QEMU gives devices."""
+    """Boots of the kernel's own selftests, of guests that QEMU gives devices, and of unprivileged users."""
     boots = []
     if "kernel_tests" in entry:
         boots += kernel_tests.Table(entry["kernel_tests"], name).boots(options, archive)
     if "guest" in entry:
         modes = [m for m in entry["guest"]["modes"] if wanted(f"guest_{m}", options.patterns)]
         boots += guest_tests.boots(options, archive, modes, entry["guest"]["scenarios"], name) if modes else []
+    if entry.get("users"):
+        boots += user_tests.boots(options, archive, name)
     return boots
 
 

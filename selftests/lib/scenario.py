@@ -5,6 +5,7 @@ A scenario is a coroutine, for it is a conversation with several parties at once
 
 import asyncio
 import os
+import subprocess
 import traceback
 
 # No verdict depends on how fast the machine is: this finds what hangs.
@@ -20,9 +21,26 @@ def check(condition, what):
         raise Failed(what)
 
 
+def equal(what, got, want):
+    check(got == want, f"{what}: {got!r}, not {want!r}")
+
+
+def read(path):
+    with open(path, encoding="ascii") as f:
+        return f.read().strip()
+
+
 def write(path, text):
     with open(path, "w", encoding="ascii") as f:
         f.write(text)
+
+
+def said(*command, status=0, **how):
+    """What a command prints, errors and all; it must end with that status."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                            **how)
+    check(result.returncode == status, f"{' '.join(command)}: status {result.returncode}: {result.stdout}")
+    return result.stdout
 
 
 async def in_time(awaitable, seconds, what):

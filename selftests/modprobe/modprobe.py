@@ -12,11 +12,10 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 import traceback
 
-from scenario import Failed, check, tap, write
+from scenario import Failed, check, equal, read, said, tap, write
 
 CORE = os.environ["VFIO_CORE"]
 RELEASE = os.uname().release
@@ -35,26 +34,9 @@ GET_API_VERSION, CHECK_EXTENSION, SET_IOMMU, SET_CONTAINER = (0x3b00 + n for n i
 TYPE1V2 = 3
 
 
-def equal(what, got, want):
-    check(got == want, f"{what}: {got!r}, not {want!r}")
-
-
-def read(path):
-    with open(path, encoding="ascii") as f:
-        return f.read().strip()
-
-
 def data(path):
     with open(path, "rb") as f:
         return f.read()
-
-
-def said(*command, status=0, **how):
-    """What a command prints, errors and all; it must end with that status."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                            **how)
-    check(result.returncode == status, f"{' '.join(command)}: status {result.returncode}: {result.stdout}")
-    return result.stdout
 
 
 def loaded():
