@@ -35,9 +35,9 @@ class Table:
         """The boots of the whole suite, less what no pattern asks for."""
         made = []
         for name, boot in self.data["boot"].items():
-            if not vm.has_option(self.kernel or options.kernel, boot.get("needs")):
-                continue
-            runs = [r for test in boot["test"] for r in self._runs(test, boot.get("devices", []), self.modes)]
+            kernel = self.kernel or options.kernel
+            tests = [test for test in boot["test"] if vm.has_option(kernel, test.get("needs", boot.get("needs")))]
+            runs = [r for test in tests for r in self._runs(test, boot.get("devices", []), self.modes)]
             made += self._boots(options, archive, f"kernel-{name}", boot, runs)
         return made
 
