@@ -43,7 +43,7 @@ def build(name):
     out = os.path.join(vm.TOP, "build", "bench")
     os.makedirs(out, exist_ok=True)
     vm.output("gcc", "-O2", "-Wall", "-Werror", "-static", "-D_GNU_SOURCE", "-isystem", f"{kernel}/usr/include",
-              os.path.join(vm.TOP, "selftests", f"{name}.c"), "-o", f"{out}/{name}")
+              os.path.join(vm.TOP, "selftests/cost", f"{name}.c"), "-o", f"{out}/{name}")
     vm.output("gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
               os.path.join(vm.TOP, "scripts/count-plugin.c"), "-o", f"{out}/count-plugin.so")
     return f"{out}/{name}", f"{out}/count-plugin.so"
