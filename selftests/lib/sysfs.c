@@ -344,18 +344,16 @@ int pci_to_vfio(const struct pci *pci)
 
 int pci_await_vfio(const struct pci *pci)
 {
-	char node[128];
 	int ret = -ENODEV;
 
-	/* Another may be probing it: the driver's link comes before the node. */
 	for (int ms = 0; ms < EVENT_MS && ret; ms += 20) {
 		ret = pci_to_vfio(pci);
-		if (!ret && has_iommufd())
-			ret = pci_cdev_path(pci, node, sizeof(node));
-		else
-			pci_group_path(pci, node, sizeof(node));
-		if (!ret && access(node, F_OK))
-			ret = -ENOENT;
+		/*
+		 * A driver is the device's while it still probes.  "enable" refuses a device that has a
+		 * driver, but takes the device's lock first, and so waits for the probe.
+		 */
+		if (!ret && pci_attr_set(pci, "enable", "1") != -EBUSY)
+			ret = -EAGAIN;
 		if (ret)
 			poll(NULL, 0, 20);
 	}
