@@ -190,7 +190,7 @@ help:
 # help:                          VARIANTS='linux-7.2 cfi'  some of them
 # help:   make test-stock      the tests on Debian's own, unmodified kernels, built by gcc
 # help:                          VARIANTS='stock set'  some of them: with vfio.ko alone, with iommufd too
-# help:                          TABLE=Documentation/install.rst  renew the table there
+# help:                          TABLE=Documentation/install.rst  renew the rows of these kernels there
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants
