@@ -218,7 +218,7 @@ help:
 # help:   make fmt, fmt-check  rustfmt with the kernel's settings
 # help:   make clippy          clippy with the kernel's settings
 # help:   make check-variants  ... against kernels without groups and without iommufd
-# help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi and rust/abi
+# help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi, rust/shared and rust/abi
 # help:   make check-compile-fail   what the types must exclude does not compile
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's

@@ -22,8 +22,8 @@ use crate::{
         capability,
         iommu::{DmaOwner, IommuGroup},
         module::{enable_unsafe_noiommu_mode, ModuleRef},
-        vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
     },
+    shared::vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
     sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
 };

@@ -9,11 +9,9 @@
 
 use crate::{
     device::{holders::RefsLine, State},
-    kapi::{
-        debugfs::{self, Dir, DirOf},
-        vfio::{debugfs::Show, Added, Device, Registered},
-    },
+    kapi::debugfs::{self, Dir, DirOf},
     migration,
+    shared::vfio::{debugfs::Show, Added, Device, Registered},
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 

@@ -6,7 +6,7 @@
 //!
 //! Two counts keep a device, and they are two types.  The object lives while its class device has
 //! references, which are the driver's.  Its *registration* lives while there are
-//! [`RegistrationRef`](crate::kapi::vfio::RegistrationRef)s: every file that has the device open
+//! [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s: every file that has the device open
 //! holds one, and unregistration waits for them.  A file that is not bound holds neither: it keeps
 //! the [`State`], whose link to the device unregistration cuts.
 //!
@@ -27,14 +27,16 @@ use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
         debugfs,
-        fs::PseudoInode,
         ratelimit::RateLimit,
         roll::Roll,
+    },
+    minors::Minors,
+    shared::{
+        fs::PseudoInode,
         vfio::{
             set::LockedState, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
         },
     },
-    minors::Minors,
     sva::BoundProcesses,
 };
 use driver_refs::DriverRefs;
@@ -202,7 +204,7 @@ impl State {
         &self.driver_refs
     }
 
-    /// For [`SetLocked`](crate::kapi::vfio::SetLocked).
+    /// For [`SetLocked`](crate::shared::vfio::SetLocked).
     pub(crate) fn locked(&self) -> &LockedState {
         &self.locked
     }

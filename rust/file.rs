@@ -32,14 +32,12 @@ use crate::{
         Link, State,
     },
     group::Group,
-    kapi::{
-        capability, iommu,
-        kvm::KvmSlot,
-        pm_runtime::Powered,
+    kapi::{capability, iommu, kvm::KvmSlot, pm_runtime::Powered},
+    refusal::Reason,
+    shared::{
         trace,
         vfio::{iommu_driver::GroupType, severable::Epoch, Device, Open, RegistrationRef},
     },
-    refusal::Reason,
     uapi,
 };
 use gate::AccessGate;

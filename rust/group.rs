@@ -23,9 +23,9 @@ use crate::{
         kvm::KvmSlot,
         ratelimit::RateLimit,
         uaccess::UserString,
-        vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     },
     refusal::{Reason, Refusal},
+    shared::vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;

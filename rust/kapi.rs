@@ -3,9 +3,8 @@
 //! Safe wrappers that the `kernel` crate lacks, one file per C header; each a candidate for
 //! upstream.
 //!
-//! Together with [`abi`](crate::abi) this is where `unsafe` lives.  Nothing here knows a policy of
-//! VFIO: it offers references, guards and typed results, and says which lock or reference makes
-//! each of them true.
+//! `unsafe` is allowed here.  Nothing here knows VFIO: it offers references, guards and typed results,
+//! and says which lock or reference makes each of them true.
 
 pub(crate) mod capability;
 pub(crate) mod cdev;
@@ -14,7 +13,6 @@ pub(crate) mod completion;
 pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod eventfd;
-pub(crate) mod fs;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod ida;
 pub(crate) mod interval_tree;
@@ -34,9 +32,7 @@ pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;
 pub(crate) mod series;
-pub(crate) mod trace;
 pub(crate) mod uaccess;
-pub(crate) mod vfio;
 pub(crate) mod workqueue;
 
 use kernel::{

@@ -14,8 +14,8 @@ use crate::{
     kapi::{
         iommufd::Access,
         panic::{warn_on, warn_on_once},
-        vfio::{buffer::DriverBuffer, Device},
     },
+    shared::vfio::{buffer::DriverBuffer, Device},
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},

@@ -51,9 +51,9 @@ use crate::{
         mmu_notifier::{self, Listener, Releaser, Watch},
         module::max_bound_processes,
         series::EOPNOTSUPP,
-        vfio::iommu_driver::GroupType,
         workqueue::{flush_work, OwnedQueue},
     },
+    shared::vfio::iommu_driver::GroupType,
     uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{

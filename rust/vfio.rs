@@ -13,12 +13,13 @@
 //! |---|---|
 //! | [`bindings`] | generated from the tree that is built against |
 //! | [`kapi`] | safe wrappers of what the kernel crate lacks |
+//! | [`shared`] | what is shared with C code: `struct vfio_device`, drivers' callbacks, trace events |
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | arguments of ioctls; pure logic |
 //! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
 //! | [`file`] | what user space does with it |
 //! | [`abi`] | the C face: file operations and exported functions |
 //!
-//! `unsafe` is in `bindings`, `kapi` and `abi`; the others deny it.
+//! `unsafe` is in `bindings`, `kapi`, `shared` and `abi`; the others deny it.
 
 #[deny(unsafe_op_in_unsafe_fn)]
 mod abi;
@@ -52,6 +53,8 @@ mod pages;
 mod ranges;
 #[deny(unsafe_code)]
 mod refusal;
+#[deny(unsafe_op_in_unsafe_fn)]
+mod shared;
 #[deny(unsafe_code)]
 mod sva;
 #[deny(unsafe_code)]

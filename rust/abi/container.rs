@@ -5,10 +5,8 @@
 use crate::{
     bindings,
     container::{self, Container},
-    kapi::{
-        cdev::FileOperations, miscdevice::Template, series::this_module, to_int,
-        vfio::iommu_driver::Offer,
-    },
+    kapi::{cdev::FileOperations, miscdevice::Template, series::this_module, to_int},
+    shared::vfio::iommu_driver::Offer,
     uapi, LocalModule,
 };
 use kernel::{

@@ -11,8 +11,8 @@ use crate::{
         cdev::{Cdev, FileOperations},
         class::{node_name, Class},
         series::this_module,
-        vfio::Device,
     },
+    shared::vfio::Device,
     LocalModule,
 };
 use kernel::{

@@ -18,13 +18,13 @@ use crate::{
         iommufd::Access,
         panic::warn_on,
         to_int,
-        vfio::{
-            buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
-            InitialisedDevice, Owner, RegistrationRef,
-        },
     },
     migration,
     pages::{self, Pinner},
+    shared::vfio::{
+        buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
+        InitialisedDevice, Owner, RegistrationRef,
+    },
 };
 use kernel::prelude::*;
 

@@ -15,18 +15,13 @@
 use crate::{
     container::{Container, ContainerAccess},
     group::ContainerUse,
-    kapi::{
-        capability,
-        iommufd::Ctx,
-        kvm::KvmRef,
-        module::ModuleRef,
-        vfio::{
-            opening::{Bound, Closing, Opened, Opening},
-            set::DevSetGuard,
-            Device, Open, Registered, RegistrationRef, SetLocked,
-        },
-    },
+    kapi::{capability, iommufd::Ctx, kvm::KvmRef, module::ModuleRef},
     refusal::{Because, Reason, Refusal},
+    shared::vfio::{
+        opening::{Bound, Closing, Opened, Opening},
+        set::DevSetGuard,
+        Device, Open, Registered, RegistrationRef, SetLocked,
+    },
     sva::Apart,
 };
 use kernel::{

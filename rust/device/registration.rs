@@ -21,10 +21,10 @@ use crate::{
         module::enable_unsafe_noiommu_mode,
         panic,
         sched::TaskId,
-        vfio::{
-            registering::{Draining, Ready, Started},
-            Device, Owner, RegistrationRef,
-        },
+    },
+    shared::vfio::{
+        registering::{Draining, Ready, Started},
+        Device, Owner, RegistrationRef,
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};

@@ -9,7 +9,7 @@
 
 use super::errno_of;
 use crate::{
-    kapi::{
+    shared::{
         trace,
         vfio::{Device, Open, SetLocked},
     },

@@ -11,12 +11,12 @@ use super::{errno_of, gate::Granted, DeviceFile};
 use crate::{
     device::open::{FirstOpen, OpenBackend, OpenDevice},
     group::GroupBlock,
-    kapi::{
-        iommufd::Ctx,
+    kapi::iommufd::Ctx,
+    refusal::{Because, Reason, Refusal},
+    shared::{
         trace,
         vfio::{RegistrationRef, SetLocked},
     },
-    refusal::{Because, Reason, Refusal},
     uapi::bind::{BindIommufd, Token},
 };
 use kernel::{prelude::*, uaccess::UserPtr};

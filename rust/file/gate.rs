@@ -9,7 +9,7 @@
 use super::bind::BoundFile;
 use crate::{
     device::open::OpenDevice,
-    kapi::vfio::{Device, Open},
+    shared::vfio::{Device, Open},
 };
 use kernel::sync::SetOnce;
 

@@ -9,10 +9,8 @@
 use super::{errno_of, DeviceFile};
 use crate::{
     device::open::Path,
-    kapi::{
-        iommu::IommuGroup,
-        iommu_sva::max_pasids,
-        series::EOPNOTSUPP,
+    kapi::{iommu::IommuGroup, iommu_sva::max_pasids, series::EOPNOTSUPP},
+    shared::{
         trace,
         vfio::{iommu_driver::GroupType, Device, Open},
     },

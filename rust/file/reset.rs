@@ -15,10 +15,8 @@ use crate::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
-    kapi::{
-        iommu_sva::max_pasids,
-        vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
-    },
+    kapi::iommu_sva::max_pasids,
+    shared::vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
     sva::{self, Resetting},
     uapi::{self, reset::HotReset},
 };

@@ -3,14 +3,12 @@
 //! Devices in address spaces of processes (`include/linux/iommu.h`, shared virtual addressing).
 
 use super::{
-    device::as_raw,
-    iommu::IommuGroup,
-    pm_runtime::Powered,
-    restartable,
-    series::EOPNOTSUPP,
-    vfio::{self, Open},
+    device::as_raw, iommu::IommuGroup, pm_runtime::Powered, restartable, series::EOPNOTSUPP,
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    shared::vfio::{self, Open},
+};
 use core::ptr::NonNull;
 use kernel::{
     device::Device,

@@ -2,8 +2,8 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
-use super::{series::EBADFD, vfio::buffer::DriverBuffer};
-use crate::bindings;
+use super::series::EBADFD;
+use crate::{bindings, shared::vfio::buffer::DriverBuffer};
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
@@ -123,7 +123,7 @@ impl Ctx {
 /// A device bound to an iommufd: `struct iommufd_device`.  DMA of its group belongs to that iommufd.
 ///
 /// It is seen under the lock of the device's set, or where a driver keeps the device from being
-/// unbound; [`SetLocked`](super::vfio::SetLocked) makes and ends it.
+/// unbound; [`SetLocked`](crate::shared::vfio::SetLocked) makes and ends it.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
@@ -138,7 +138,7 @@ impl BoundDevice {
     /// # Safety
     ///
     /// The result is ended by [`unbind`](Self::unbind) while `dev` is there.
-    pub(super) unsafe fn bind(
+    pub(crate) unsafe fn bind(
         ctx: &Ctx,
         dev: &Device,
     ) -> Result<(NonNull<bindings::iommufd_device>, u32)> {
@@ -155,7 +155,7 @@ impl BoundDevice {
     /// # Safety
     ///
     /// `bind()` made it, nothing is attached to it, and nobody uses it any more.
-    pub(super) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
+    pub(crate) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_device_unbind(raw.as_ptr()) }
     }
@@ -233,7 +233,8 @@ unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length:
     // SAFETY: By the promise of `create()` the device is there until the access is destroyed, which
     // waits for this call.
     unsafe {
-        super::vfio::Device::<super::vfio::Normal>::from_raw(data.cast()).dma_unmap(iova, length)
+        crate::shared::vfio::Device::<crate::shared::vfio::Normal>::from_raw(data.cast())
+            .dma_unmap(iova, length)
     }
 }
 
@@ -256,9 +257,9 @@ impl Access {
     /// # Safety
     ///
     /// The result is ended by [`destroy`](Self::destroy) while the device is there.
-    pub(super) unsafe fn create(
+    pub(crate) unsafe fn create(
         ctx: &Ctx,
-        device: &super::vfio::Device,
+        device: &crate::shared::vfio::Device,
     ) -> Result<(NonNull<bindings::iommufd_access>, u32)> {
         let mut id = 0;
         // SAFETY: `ctx` is valid, the operations are constant.  By the caller's promise the device
@@ -279,7 +280,7 @@ impl Access {
     /// # Safety
     ///
     /// `create()` made it, and nobody uses it any more.
-    pub(super) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
+    pub(crate) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_access_destroy(raw.as_ptr()) }
     }

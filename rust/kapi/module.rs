@@ -20,7 +20,9 @@ impl ModuleRef {
     /// # Errors
     ///
     /// `ENODEV` when the module is going away.
-    pub(crate) fn of_driver(dev: &super::vfio::Device<super::vfio::Registered>) -> Result<Self> {
+    pub(crate) fn of_driver(
+        dev: &crate::shared::vfio::Device<crate::shared::vfio::Registered>,
+    ) -> Result<Self> {
         let parent = super::device::as_raw(dev.parent());
         // SAFETY: The device is registered with VFIO, so its parent is bound to the driver that
         // registered it: `parent->driver` is set and stays.

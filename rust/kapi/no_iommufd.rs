@@ -3,11 +3,11 @@
 //! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
-use super::{
-    series::{EBADFD, EOPNOTSUPP},
-    vfio::{buffer::DriverBuffer, Device, Registered, SetLocked},
+use super::series::{EBADFD, EOPNOTSUPP};
+use crate::{
+    bindings,
+    shared::vfio::{buffer::DriverBuffer, Device, Registered, SetLocked},
 };
-use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     fs::LocalFile,

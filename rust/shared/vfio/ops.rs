@@ -57,7 +57,7 @@ impl<Ctx> Device<Ctx> {
     ///
     /// The device is bound, and stays so for the length of the call.
     #[cfg(CONFIG_IOMMUFD)]
-    pub(in crate::kapi) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
+    pub(crate) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
         if let Some(unmap) = self.ops().dma_unmap {
             // SAFETY: By the caller's promise.
             unsafe { unmap(self.as_raw(), iova, length) }

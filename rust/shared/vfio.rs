@@ -28,8 +28,7 @@ pub(crate) mod registering;
 pub(crate) mod set;
 pub(crate) mod severable;
 
-use super::completion::Completion;
-use crate::bindings;
+use crate::{bindings, kapi::completion::Completion};
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     prelude::*,
@@ -267,7 +266,7 @@ impl NewDevice {
         // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
         let result = unsafe {
             match (*(*raw).ops).init {
-                Some(init) => super::callback_result(init(raw)),
+                Some(init) => crate::kapi::callback_result(init(raw)),
                 None => Ok(()),
             }
         };
@@ -297,7 +296,7 @@ impl InitialisedDevice {
     /// `release` calls [`from_released`](Self::from_released).
     pub(crate) unsafe fn into_counted(
         self,
-        class: &'static super::class::Class,
+        class: &'static crate::kapi::class::Class,
         release: unsafe extern "C" fn(*mut bindings::device),
     ) -> *mut bindings::vfio_device {
         let raw = self.0 .0 .0.as_ptr();

@@ -7,8 +7,7 @@
 //! driver can zap all of user space's mappings of the device at once.  C counterpart:
 //! `vfio_fs_inode_new()`.
 
-use super::series::this_module;
-use crate::bindings;
+use crate::{bindings, kapi::series::this_module};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
