@@ -23,7 +23,10 @@ use crate::{
         iommu::{DmaOwner, IommuGroup},
         module::{enable_unsafe_noiommu_mode, ModuleRef},
     },
-    shared::vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
+    shared::{
+        vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
+        OwnerModule,
+    },
     sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
 };
@@ -95,7 +98,7 @@ impl Choice {
             }
         }
         if cfg!(CONFIG_VFIO_NOIOMMU) && noiommu != Some(false) {
-            if let Some(module) = ModuleRef::of_this() {
+            if let Some(module) = ModuleRef::of::<OwnerModule>() {
                 choices.push(Self::NoIommu(module), GFP_KERNEL)?;
             }
         }

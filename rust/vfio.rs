@@ -74,6 +74,10 @@ use kapi::{
     workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
+use shared::{
+    fs::PseudoInode,
+    vfio::{set::LockedState, Severable},
+};
 
 module! {
     type: Vfio,
@@ -81,6 +85,26 @@ module! {
     authors: ["Alex Williamson <alex.williamson@redhat.com>"],
     description: "VFIO - User Level meta-driver",
     license: "GPL v2",
+}
+
+/// What is hung on devices, for the floor that shares them with C code.
+impl shared::Core for shared::vfio::Device {
+    type OwnerModule = LocalModule;
+    type State = device::State;
+    type Link = device::Link;
+    type FirstOpen = device::open::FirstOpen;
+
+    fn inode(state: &device::State) -> &PseudoInode {
+        state.inode()
+    }
+
+    fn link(state: &device::State) -> &Severable<device::Link> {
+        state.link()
+    }
+
+    fn locked(state: &device::State) -> &LockedState {
+        state.locked()
+    }
 }
 
 const VERSION: &str = "0.3";

@@ -12,7 +12,7 @@ use crate::{
         cdev::{Cdev, FileOperations},
         series::this_module,
     },
-    LocalModule,
+    shared::OwnerModule,
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -33,7 +33,7 @@ const _: () = super::assert_shared::<DeviceFile>();
 // SAFETY: The functions follow the VFS's contracts.
 pub(crate) static FOPS: FileOperations<State> = unsafe {
     FileOperations::new(bindings::file_operations {
-        owner: this_module::<LocalModule>().as_ptr(),
+        owner: this_module::<OwnerModule>().as_ptr(),
         open: Some(open),
         release: Some(release),
         read: Some(read),

@@ -12,8 +12,7 @@ use crate::{
         class::{node_name, Class},
         series::this_module,
     },
-    shared::vfio::Device,
-    LocalModule,
+    shared::{vfio::Device, OwnerModule},
 };
 use kernel::{
     fs::{File, LocalFile},
@@ -43,7 +42,7 @@ const _: () = super::assert_shared::<Group>();
 // SAFETY: The functions follow the VFS's contracts.
 pub(crate) static FOPS: FileOperations<Group> = unsafe {
     FileOperations::new(bindings::file_operations {
-        owner: this_module::<LocalModule>().as_ptr(),
+        owner: this_module::<OwnerModule>().as_ptr(),
         open: Some(open),
         release: Some(release),
         unlocked_ioctl: Some(ioctl),

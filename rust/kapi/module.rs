@@ -4,7 +4,7 @@
 
 use super::series::this_module;
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{prelude::*, ModuleMetadata};
 
 /// A reference on a module, which keeps its code loaded.
 pub(crate) struct ModuleRef(*mut bindings::module);
@@ -45,10 +45,10 @@ impl ModuleRef {
 }
 
 impl ModuleRef {
-    /// Takes a reference on this module.  None when it is going away.
-    pub(crate) fn of_this() -> Option<Self> {
+    /// Takes a reference on the module that `M` is, whose code this is.  None when it is going away.
+    pub(crate) fn of<M: ModuleMetadata>() -> Option<Self> {
         // SAFETY: The module is there while its code runs.
-        unsafe { Self::try_get(this_module::<crate::LocalModule>().as_ptr()) }
+        unsafe { Self::try_get(this_module::<M>().as_ptr()) }
     }
 }
 

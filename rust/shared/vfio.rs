@@ -28,6 +28,7 @@ pub(crate) mod registering;
 pub(crate) mod set;
 pub(crate) mod severable;
 
+use super::Core;
 use crate::{bindings, kapi::completion::Completion};
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
@@ -40,11 +41,11 @@ pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
-/// What the core hangs on each device it allocates, what is in its link, and what belongs to its
-/// open: the types above `kapi` that are named here.
-type State = crate::device::State;
-type Link = crate::device::Link;
-type FirstOpen = crate::device::open::FirstOpen;
+// What the core hangs on a device.  Its functions are called as the trait's: those of the types
+// themselves, which the compiler sees, are the core's affair.
+type State = <Device as Core>::State;
+type Link = <Device as Core>::Link;
+type FirstOpen = <Device as Core>::FirstOpen;
 
 /// The device exists.
 pub(crate) struct Normal;
@@ -233,7 +234,7 @@ impl DeviceMemory {
         // keeps.
         unsafe {
             (*raw).index = index;
-            (*raw).inode = state.inode().as_raw();
+            (*raw).inode = <Device as Core>::inode(&state).as_raw();
             (*raw).device.driver_data = state.into_foreign();
         }
         NewDevice(self)
@@ -356,7 +357,7 @@ impl Drop for NewDevice {
         // SAFETY: By the type's invariants driver data is a state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
         // Files may keep the state longer than the device: they lose the way to it here.
-        drop(state.link().sever());
+        drop(<Device as Core>::link(&state).sever());
     }
 }
 

@@ -13,6 +13,7 @@ use super::{debugfs::DebugRoot, Device, Link, RegistrationRef};
 use crate::{
     bindings,
     kapi::completion::{Completion, Wait},
+    shared::Core,
 };
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, time::Jiffies};
@@ -124,8 +125,9 @@ impl Deref for Started {
 impl Started {
     /// Links the device's files to it.
     pub(crate) fn connect(&self, link: Link) {
+        let state = self.state();
         // SAFETY: The link is this device's own.
-        unsafe { self.state().link().connect(self, link) }
+        unsafe { <Device as Core>::link(&state).connect(self, link) }
     }
 
     /// Adds the class device: sysfs, the node in `/dev` if `devt` is not 0, the uevent.

@@ -5,8 +5,8 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{opening::BoundTo, Device, FirstOpen, Normal, Owner, Registered};
-use crate::{bindings, device::State, kapi::kvm::KvmRef};
+use super::{opening::BoundTo, Device, FirstOpen, Normal, Owner, Registered, State};
+use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
     prelude::*,
@@ -304,7 +304,7 @@ impl<'a> SetLocked<'a> {
 
     fn state(&self) -> &'a LockedState {
         let state: ArcBorrow<'a, State> = self.device.state();
-        let locked = core::ptr::from_ref(state.locked());
+        let locked = core::ptr::from_ref(<Device as Core>::locked(&state));
         // SAFETY: The device keeps its state, for `'a`.
         unsafe { &*locked }
     }
