@@ -21,9 +21,10 @@ use crate::{
     kapi::{
         capability,
         iommu::{DmaOwner, IommuGroup},
-        module::{enable_unsafe_noiommu_mode, ModuleRef},
+        module::ModuleRef,
     },
     shared::{
+        params::enable_unsafe_noiommu_mode,
         vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
         OwnerModule,
     },

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe wrappers that the `kernel` crate lacks, one file per C header; each a candidate for
+//! Safe wrappers that the `kernel` crate lacks, one file per C header or gap in it; each a candidate for
 //! upstream.
 //!
 //! `unsafe` is allowed here.  Nothing here knows VFIO: it offers references, guards and typed results,
 //! and says which lock or reference makes each of them true.
 
+pub(crate) mod buffer;
 pub(crate) mod capability;
 pub(crate) mod cdev;
 pub(crate) mod class;
@@ -28,6 +29,7 @@ pub(crate) mod mmu_notifier;
 pub(crate) mod module;
 pub(crate) mod panic;
 pub(crate) mod pm_runtime;
+pub(crate) mod printk;
 pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;

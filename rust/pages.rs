@@ -12,10 +12,11 @@
 use crate::{
     container,
     kapi::{
+        buffer::DriverBuffer,
         iommufd::Access,
         panic::{warn_on, warn_on_once},
     },
-    shared::vfio::{buffer::DriverBuffer, Device},
+    shared::vfio::Device,
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},

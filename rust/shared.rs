@@ -6,8 +6,13 @@
 //! As in [`kapi`](crate::kapi), `unsafe` is allowed here; unlike there, all of it is VFIO's.
 
 pub(crate) mod fs;
+pub(crate) mod iommu_sva;
+pub(crate) mod params;
+pub(crate) mod pm_runtime;
 pub(crate) mod trace;
 pub(crate) mod vfio;
+#[cfg(CONFIG_VFIO_VIRQFD)]
+pub(crate) mod virqfd;
 
 use fs::PseudoInode;
 use kernel::ModuleMetadata;

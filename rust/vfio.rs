@@ -135,7 +135,7 @@ impl kernel::Module for Vfio {
         load.init(&sva::ENDED)?;
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
-            load.init(&kapi::eventfd::SLOTS)?;
+            load.init(&shared::virqfd::SLOTS)?;
             load.init(&virqfd::CLEANUP)?;
         }
 
@@ -162,7 +162,7 @@ impl kernel::Module for Vfio {
         let devices = Loaded::new(&device::DEVICES, Some(device_nodes()?));
 
         // The C core prints no prefix, and tools look for the line.
-        kapi::module::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
+        kapi::printk::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
         Ok(Self {
             _devices: devices,
             _device_class: device_class,
@@ -190,7 +190,7 @@ impl Drop for Vfio {
 /// `/dev/vfio/vfio`.
 fn container_node() -> Result<MiscDevice> {
     MiscDevice::register(&abi::container::NODE)
-        .inspect_err(|_| kapi::module::print_error(c"vfio: misc device register failed"))
+        .inspect_err(|_| kapi::printk::print_error(c"vfio: misc device register failed"))
 }
 
 /// The range of `/dev/vfio/$GROUP`.

@@ -13,6 +13,7 @@ use crate::{
     file::DeviceFile,
     info_cap, irqs,
     kapi::{
+        buffer::DriverBuffer,
         class::{node_name, Class},
         interval_tree,
         iommufd::Access,
@@ -22,8 +23,8 @@ use crate::{
     migration,
     pages::{self, Pinner},
     shared::vfio::{
-        buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
-        InitialisedDevice, Owner, RegistrationRef,
+        from_class_device, info_caps::Chain, set, Device, DeviceMemory, InitialisedDevice, Owner,
+        RegistrationRef,
     },
 };
 use kernel::prelude::*;

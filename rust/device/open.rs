@@ -257,7 +257,7 @@ impl OpenDevice {
             module,
         } = first.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
-        let driver = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
+        let driver = registration.driver_module().because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
         let mut opening = locked.begin_open(registration)?;
         let has_machine = kvm.is_some();

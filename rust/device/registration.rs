@@ -17,14 +17,15 @@ use crate::{
         completion::Wait,
         debugfs::Dir,
         device::has_iommu,
-        iommu,
-        module::enable_unsafe_noiommu_mode,
-        panic,
+        iommu, panic,
         sched::TaskId,
     },
-    shared::vfio::{
-        registering::{Draining, Ready, Started},
-        Device, Owner, RegistrationRef,
+    shared::{
+        params::enable_unsafe_noiommu_mode,
+        vfio::{
+            registering::{Draining, Ready, Started},
+            Device, Owner, RegistrationRef,
+        },
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};

@@ -2,8 +2,7 @@
 
 //! Folders in debugfs, and files in them (`include/linux/debugfs.h`).
 //!
-//! The kernel crate's `debugfs::Dir` does not give out its dentry, which drivers find in
-//! `vfio_device::debug_root`.
+//! The kernel crate's `debugfs::Dir` does not give out its dentry, for C code to find in a structure.
 
 use super::{cdev::FileOperations, series::this_module};
 use crate::bindings;

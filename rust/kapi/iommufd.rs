@@ -2,8 +2,8 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
-use super::series::EBADFD;
-use crate::{bindings, shared::vfio::buffer::DriverBuffer};
+use super::{buffer::DriverBuffer, series::EBADFD};
+use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
@@ -123,7 +123,7 @@ impl Ctx {
 /// A device bound to an iommufd: `struct iommufd_device`.  DMA of its group belongs to that iommufd.
 ///
 /// It is seen under the lock of the device's set, or where a driver keeps the device from being
-/// unbound; [`SetLocked`](crate::shared::vfio::SetLocked) makes and ends it.
+/// unbound.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
@@ -220,35 +220,8 @@ impl BoundDevice {
 #[repr(transparent)]
 pub(crate) struct Access(Opaque<bindings::iommufd_access>);
 
-/// What iommufd calls when user space takes memory away that may be pinned: `unmap` of the operations
-/// that C has (`vfio_access_ops`), for Rust cannot write its bit-field in a constant.
-///
-/// # Safety
-///
-/// Called by iommufd with the device that an access was made for.
-#[no_mangle]
-unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
-    // CAST: These widen, or nothing.
-    let (iova, length) = (iova as u64, length as u64);
-    // SAFETY: By the promise of `create()` the device is there until the access is destroyed, which
-    // waits for this call.
-    unsafe {
-        crate::shared::vfio::Device::<crate::shared::vfio::Normal>::from_raw(data.cast())
-            .dma_unmap(iova, length)
-    }
-}
-
-const _: () = {
-    // Both arms must have one type: the same signature.
-    let _ = if true {
-        bindings::vfio_access_unmap
-    } else {
-        vfio_access_unmap
-    };
-};
-
 impl Access {
-    /// Makes an access for a device; also gives its id.
+    /// Makes an access; also gives its id.
     ///
     /// # Errors
     ///
@@ -256,21 +229,17 @@ impl Access {
     ///
     /// # Safety
     ///
-    /// The result is ended by [`destroy`](Self::destroy) while the device is there.
+    /// The functions of `ops` may be called with `data`, from any task, until
+    /// [`destroy`](Self::destroy) of the result returns.
     pub(crate) unsafe fn create(
         ctx: &Ctx,
-        device: &crate::shared::vfio::Device,
+        ops: &'static bindings::iommufd_access_ops,
+        data: *mut c_void,
     ) -> Result<(NonNull<bindings::iommufd_access>, u32)> {
         let mut id = 0;
-        // SAFETY: `ctx` is valid, the operations are constant.  By the caller's promise the device
-        // outlives the access.
+        // SAFETY: `ctx` is valid, the operations are constant; the rest by the caller's promise.
         let raw = kernel::error::from_err_ptr(unsafe {
-            bindings::iommufd_access_create(
-                ctx.as_raw(),
-                &raw const bindings::vfio_access_ops,
-                device.as_raw().cast(),
-                &mut id,
-            )
+            bindings::iommufd_access_create(ctx.as_raw(), ops, data, &mut id)
         })?;
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }

@@ -3,11 +3,11 @@
 //! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
-use super::series::{EBADFD, EOPNOTSUPP};
-use crate::{
-    bindings,
-    shared::vfio::{buffer::DriverBuffer, Device, Registered, SetLocked},
+use super::{
+    buffer::DriverBuffer,
+    series::{EBADFD, EOPNOTSUPP},
 };
+use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     fs::LocalFile,
@@ -89,21 +89,5 @@ impl Access {
 
     pub(crate) fn rw(&self, _iova: usize, _data: DriverBuffer<'_>, _write: bool) -> Result {
         match *self {}
-    }
-}
-
-impl SetLocked<'_> {
-    pub(crate) fn is_attached(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn has_pasid(&self, _pasid: u32) -> bool {
-        false
-    }
-}
-
-impl Device<Registered> {
-    pub(crate) fn next_pasid(&self, _from: u32, _last: u32) -> Option<u32> {
-        None
     }
 }

@@ -17,10 +17,11 @@
 //!
 //! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
 
-pub(crate) mod buffer;
 pub(crate) mod debugfs;
 pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
+#[cfg_attr(not(CONFIG_IOMMUFD), path = "vfio/no_iommufd.rs")]
+pub(crate) mod iommufd;
 pub(crate) mod migration;
 pub(crate) mod opening;
 pub(crate) mod ops;

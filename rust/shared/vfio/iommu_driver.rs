@@ -3,10 +3,10 @@
 //! The modules that map memory for containers (`struct vfio_iommu_driver_ops`), as
 //! `vfio_iommu_type1.ko`.
 
-use super::{buffer::DriverBuffer, Device};
+use super::Device;
 use crate::{
     bindings,
-    kapi::{callback_result, iommu::IommuGroup, module::ModuleRef},
+    kapi::{buffer::DriverBuffer, callback_result, iommu::IommuGroup, module::ModuleRef},
 };
 use core::ptr::NonNull;
 use kernel::{prelude::*, uaccess::UserPtr};

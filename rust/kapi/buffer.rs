@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A driver's memory that is handed through.
+//! Memory of C code that is handed through to other C code.
 
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
