@@ -15,6 +15,7 @@
 //!
 //! Locks: [`DEVICES`] protects the numbers and is a leaf.
 
+mod debugfs;
 pub(crate) mod driver_refs;
 pub(crate) mod holders;
 pub(crate) mod open;
@@ -26,7 +27,7 @@ use crate::{
     group::{Group, Membership},
     kapi::{
         cdev::{Cdev, CharRegion},
-        debugfs,
+        debugfs::Dir,
         ratelimit::RateLimit,
         roll::Roll,
     },
@@ -64,17 +65,14 @@ pub(crate) struct Devices {
     minors: Minors,
     /// How many are [`Number`]s of devices that are gone.
     kept: u32,
-    debugfs: Option<Arc<debugfs::Dir>>,
+    debugfs: Option<Arc<Dir>>,
     region: Option<CharRegion<State>>,
 }
 
 impl Devices {
     /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`), `debugfs`
     /// on one without VFIO's debugging aids.
-    pub(crate) fn new(
-        region: Option<CharRegion<State>>,
-        debugfs: Option<Arc<debugfs::Dir>>,
-    ) -> Self {
+    pub(crate) fn new(region: Option<CharRegion<State>>, debugfs: Option<Arc<Dir>>) -> Self {
         Self {
             minors: Minors::new(),
             kept: 0,

@@ -15,7 +15,7 @@
 //! | [`kapi`] | safe wrappers of what the kernel crate lacks |
 //! | [`shared`] | what is shared with C code: `struct vfio_device`, drivers' callbacks, trace events |
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | arguments of ioctls; pure logic |
-//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`], [`debugfs`] | what there is, and what protects it |
+//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`] | what there is, and what protects it |
 //! | [`file`] | what user space does with it |
 //! | [`abi`] | the C face: file operations and exported functions |
 //!
@@ -26,8 +26,6 @@ mod abi;
 mod bindings;
 #[deny(unsafe_code)]
 mod container;
-#[deny(unsafe_code)]
-mod debugfs;
 #[deny(unsafe_code)]
 mod device;
 #[deny(unsafe_code)]

@@ -8,9 +8,8 @@
 //! Unregistration undoes registration in reverse, with a wait in the middle until nobody has the
 //! device open.  No lock is held over the wait or over the driver's `request`.
 
-use super::{sets, Link, Registration, State, DEVICES};
+use super::{debugfs, sets, Link, Registration, State, DEVICES};
 use crate::{
-    debugfs,
     group::{Backing, Group, Room},
     kapi::{
         cdev::{Cdev, DevT},

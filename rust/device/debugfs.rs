@@ -7,8 +7,8 @@
 //! Locks: the set's, over the driver's callback; that of the list of files, over the printing of
 //! the files in `holders`.
 
+use super::{holders::RefsLine, State};
 use crate::{
-    device::{holders::RefsLine, State},
     kapi::debugfs::{self, Dir, DirOf},
     migration,
     shared::{
