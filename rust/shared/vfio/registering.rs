@@ -9,10 +9,13 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{debugfs::DebugRoot, Device, Link, RegistrationRef};
+use super::{debugfs::DebugRoot, Device, Link, RegistrationRef, State};
 use crate::{
     bindings,
-    kapi::completion::{Completion, Wait},
+    kapi::{
+        completion::{Completion, Wait},
+        debugfs::DirOf,
+    },
     shared::Core,
 };
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
@@ -189,8 +192,11 @@ impl Added {
 
     /// Gives the device a folder, until the class device goes: some entries hang on its managed
     /// resources.
-    pub(super) fn set_debug_root(&mut self, root: DebugRoot) {
-        self.debug = Some(root);
+    pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
+        // The drop of one that was there empties the device's pointer to it.
+        self.debug = None;
+        // SAFETY: It becomes part of `self`, which has none.
+        self.debug = Some(unsafe { DebugRoot::new(self, dir) });
     }
 
     /// Removes the folder and the class device.

@@ -5,7 +5,7 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{opening::BoundTo, Device, FirstOpen, Normal, Owner, Registered, State};
+use super::{iommu_driver::Instance, Device, FirstOpen, Normal, Owner, Registered, State};
 use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -314,6 +314,13 @@ impl<'a> SetLocked<'a> {
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
     }
+}
+
+/// What a device is bound to.
+pub(super) enum BoundTo {
+    Nothing,
+    Iommufd,
+    Container(Arc<Instance>),
 }
 
 /// What the lock of a device's set protects in the core's own state of the device.  Nothing, while it is
