@@ -13,9 +13,9 @@
 //! taken before.
 
 use crate::{
-    container::{Container, ContainerAccess},
-    group::ContainerUse,
-    kapi::{capability, iommufd::Ctx, kvm::KvmRef, module::ModuleRef},
+    container::ContainerAccess,
+    group::backend::OpenBackend,
+    kapi::{capability, kvm::KvmRef, module::ModuleRef},
     refusal::{Because, Reason, Refusal},
     shared::vfio::{
         opening::{Bound, Closing, Opened, Opening},
@@ -24,59 +24,10 @@ use crate::{
     },
     sva::Apart,
 };
-use kernel::{
-    prelude::*,
-    sync::{aref::ARef, Arc},
-};
+use kernel::prelude::*;
 
-/// How an open device reaches memory.
-pub(crate) enum OpenBackend {
-    /// It is bound to an iommufd.
-    Iommufd(ARef<Ctx>),
-    /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
-    /// of the device.
-    NoIommu(ARef<Ctx>),
-    /// Its group is in a container.
-    Container(ContainerOpen),
-}
-
-/// An open by way of a container.
-pub(crate) struct ContainerOpen {
-    pub(crate) container: Arc<Container>,
-    /// The use of it; an error has its place in the order of a first open.
-    pub(crate) usage: Result<ContainerUse, Refusal>,
-    /// A first open needs `CAP_SYS_RAWIO`.
-    pub(crate) is_noiommu: bool,
-}
-
+/// What is done with the device by each backend.
 impl OpenBackend {
-    /// Whether both are one backend.
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
-                core::ptr::eq(&raw const **a, &raw const **b)
-            }
-            (Self::Container(a), Self::Container(b)) => {
-                core::ptr::eq(&raw const *a.container, &raw const *b.container)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the caller may open a device by its group.
-    ///
-    /// # Errors
-    ///
-    /// `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO` and nobody has done anything
-    /// with the iommufd that makes sense with an IOMMU only.
-    fn permit(&self) -> Result {
-        match self {
-            Self::Iommufd(_) | Self::Container(_) => Ok(()),
-            Self::NoIommu(ctx) if capability::sys_rawio() && ctx.compat_ioas().is_err() => Ok(()),
-            Self::NoIommu(_) => Err(EPERM),
-        }
-    }
-
     /// Binds the device; also gives its id in the iommufd, if that knows it.
     ///
     /// # Errors
@@ -113,14 +64,6 @@ impl OpenBackend {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}
             Self::Container(_) => drop(device.state().set_container(None)),
-        }
-    }
-
-    /// The way to memory by a container that has a backend.
-    fn container_access(&self) -> Option<&ContainerAccess> {
-        match self {
-            Self::Container(open) => Some(open.usage.as_ref().ok()?.access()),
-            Self::Iommufd(_) | Self::NoIommu(_) => None,
         }
     }
 

@@ -162,12 +162,12 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// Lets files reach the device, and references on its registration be taken.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    started.connect(Link {
+    let epoch = started.connect(Link {
         group: group.clone(),
         key: room.key(),
     });
     if let Some(listed) = RegistrationRef::try_get(&started) {
-        group.add(room, listed);
+        group.add(room, listed, epoch);
     }
     (owner, started)
 }

@@ -13,7 +13,8 @@ use super::{
     DeviceFile,
 };
 use crate::{
-    device::open::{FirstOpen, OpenBackend, OpenDevice},
+    device::open::{FirstOpen, OpenDevice},
+    group::backend::OpenBackend,
     kapi::iommufd::Ctx,
     refusal::{Because, Reason, Refusal},
     shared::{trace, vfio::SetLocked},

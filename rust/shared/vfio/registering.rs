@@ -9,7 +9,7 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{debugfs::DebugRoot, Device, Link, RegistrationRef, State};
+use super::{debugfs::DebugRoot, severable::Epoch, Device, Link, RegistrationRef, State};
 use crate::{
     bindings,
     kapi::{
@@ -127,7 +127,7 @@ impl Deref for Started {
 
 impl Started {
     /// Links the device's files to it.
-    pub(crate) fn connect(&self, link: Link) {
+    pub(crate) fn connect(&self, link: Link) -> Epoch {
         let state = self.state();
         // SAFETY: The link is this device's own.
         unsafe { <Device as Core>::link(&state).connect(self, link) }
