@@ -193,7 +193,7 @@ fn container_node() -> Result<MiscDevice> {
 
 /// The range of `/dev/vfio/$GROUP`.
 fn group_nodes() -> Result<group::table::Nodes> {
-    let region = CharRegion::register(c"vfio", &abi::group::FOPS)?;
+    let region = CharRegion::register(c"vfio", &abi::fops::GROUP_FOPS)?;
     Ok(group::table::Nodes::new(region, &abi::group::CLASS))
 }
 
@@ -207,7 +207,7 @@ fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
 /// The range of `/dev/vfio/devices/vfioX`, and debugfs.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
-        true => Some(CharRegion::register(c"vfio-dev", &abi::device_cdev::FOPS)?),
+        true => Some(CharRegion::register(c"vfio-dev", &abi::fops::DEVICE_FOPS)?),
         false => None,
     };
     let debugfs = match cfg!(CONFIG_VFIO_DEBUGFS) {

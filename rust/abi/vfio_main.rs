@@ -2,7 +2,7 @@
 
 //! `vfio_main.c`: devices, device sets, helpers for drivers.
 
-use super::{check_prototypes, device_cdev, group};
+use super::{check_prototypes, fops};
 use crate::{
     bindings,
     device::{
@@ -367,7 +367,7 @@ unsafe extern "C" fn vfio_dma_rw(
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
     group.is_some() || device.is_some_and(DeviceFile::is_valid)
 }
 
@@ -379,7 +379,7 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
 #[no_mangle]
 unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
     match group {
         Some(group) => group.enforces_coherency(),
         None => device
@@ -398,10 +398,10 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
 unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
     // SAFETY: By the caller's promise.
     unsafe {
-        if let Some(group) = group::group_of(file) {
+        if let Some(group) = fops::group_of(file) {
             group.kvm().set(kvm);
         }
-        if let Some(file) = device_cdev::from_file(file) {
+        if let Some(file) = fops::device_of(file) {
             file.kvm().set(kvm);
             file.count_kvm(!kvm.is_null());
         }
