@@ -7,7 +7,8 @@
 //!
 //! # The map
 //!
-//! From the ground up; imports go down only.
+//! From the ground up.  Imports go down only, and in no circle but of a module and those that it declares:
+//! `scripts/check-floors` reads this table.
 //!
 //! | floor | what |
 //! |---|---|
