@@ -90,6 +90,6 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -
     }
     arg.write_data(&sva::Feature {
         flags: 0,
-        max_pasids: max_pasids(device.parent()),
+        max_pasids: max_pasids(device.bound_parent()),
     })
 }

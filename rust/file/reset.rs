@@ -32,7 +32,7 @@ pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
 /// Whether a process can be bound to the device.
 fn can_have_bonds(device: &Device<Open>) -> bool {
-    max_pasids(device.parent()) != 0
+    max_pasids(device.bound_parent()) != 0
 }
 
 /// `VFIO_DEVICE_RESET`.

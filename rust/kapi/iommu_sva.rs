@@ -6,7 +6,7 @@ use super::{device::as_raw, iommu::IommuGroup, pm_runtime::Powered, restartable}
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
-    device::Device,
+    device::{Bound, Device},
     mm::MmWithUser,
     prelude::*,
     sync::{aref::ARef, rcu},
@@ -30,14 +30,17 @@ unsafe impl Send for Bond {}
 unsafe impl Sync for Bond {}
 
 impl Bond {
-    /// Binds the address space to the one device of a group.  DMA of the group is user space's for as
-    /// long as the bond is, and a VFIO device of the group stays registered.
+    /// Binds the address space to the one device of a group.
     ///
     /// # Errors
     ///
     /// Those of `iommu_sva_bind_device()`, with `EBUSY` while the device is being reset and
     /// `ERESTARTSYS` when a signal comes.
-    pub(crate) fn new(
+    ///
+    /// # Safety
+    ///
+    /// The device is bound to a driver until the result has been dropped.
+    pub(crate) unsafe fn new(
         dev: ARef<Device>,
         power: Powered<ARef<Device>>,
         group: &IommuGroup,
@@ -68,11 +71,13 @@ impl Bond {
     /// It would free a page request that is being handled.  Requests that the IOMMU's own queue still
     /// has are not waited for: VT-d's driver leaves them to the device, which must have stopped.
     pub(crate) fn wait_for_page_requests(&self) {
+        // SAFETY: By the promise that `new()` asks for.
+        let dev = unsafe { self.dev.as_bound() };
         let queue = {
             let _guard = rcu::read_lock();
-            with_iommu(&self.dev, |iommu| {
+            with_iommu(dev, |iommu| {
                 // SAFETY: The pointer is read once.  What it points to is freed after an RCU grace
-                // period.  The queue is the IOMMU's, which the device stays behind while it has a bond.
+                // period.  The queue is the IOMMU's, which the device stays behind while it is bound.
                 unsafe {
                     let param = (&raw const iommu.fault_param).read_volatile();
                     param.as_ref().map(|param| (*param.queue).wq)
@@ -104,20 +109,20 @@ impl Drop for Bond {
     }
 }
 
-/// What the IOMMU's driver keeps of a device, looked at by `f`.  The device is behind an IOMMU for
-/// as long as it has a driver, as one has whose group VFIO uses.
-fn with_iommu<R>(dev: &Device, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
+/// What the IOMMU's driver keeps of a device, looked at by `f`.  A device that is bound to a driver
+/// stays behind its IOMMU.
+fn with_iommu<R>(dev: &Device<Bound>, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
     // SAFETY: `dev` is valid; `iommu`, if it is set, stays while a driver is bound.
     unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)
 }
 
 /// PASIDs of the device are below this; 0 when it has none.
-pub(crate) fn max_pasids(dev: &Device) -> u32 {
+pub(crate) fn max_pasids(dev: &Device<Bound>) -> u32 {
     with_iommu(dev, |iommu| iommu.max_pasids).unwrap_or(0)
 }
 
 /// The name of the IOMMU that the device is behind.
-pub(crate) fn iommu_name(dev: &Device) -> Option<&CStr> {
+pub(crate) fn iommu_name(dev: &Device<Bound>) -> Option<&CStr> {
     with_iommu(dev, |iommu| {
         // SAFETY: The IOMMU is there for as long as the device is behind it, and keeps its name.
         unsafe {

@@ -10,9 +10,14 @@ use crate::{
     },
     shared::pm_runtime::resume,
 };
-use kernel::{device::Device, mm::MmWithUser, prelude::*};
+use kernel::{
+    device::{Bound, Device},
+    mm::MmWithUser,
+    prelude::*,
+};
 
-/// Binds the address space to the device of a group that has but one.
+/// Binds the address space to the device of a group that has but one.  DMA of the group is user space's
+/// for as long as the bond is, and a VFIO device of the group stays registered.
 ///
 /// # Errors
 ///
@@ -21,20 +26,24 @@ use kernel::{device::Device, mm::MmWithUser, prelude::*};
 /// `EIO` when it cannot be resumed; those of [`Bond::new`], of which `vfio_sva.h` tells.
 pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     let dev = group.sole_device().ok_or(EPERM)?;
-    if loses_pasids(&dev) {
+    // SAFETY: Of a group with one device it is that whose VFIO device is registered, with which its
+    // driver has it.
+    let bound = unsafe { dev.as_bound() };
+    if loses_pasids(bound) {
         return Err(EOPNOTSUPP);
     }
-    if max_pasids(&dev) == 0 {
+    if max_pasids(bound) == 0 {
         return Err(ENOSPC);
     }
     let power = resume(dev.clone())?;
-    Bond::new(dev, power, group, mm)
+    // SAFETY: As above; it stays registered for as long as the bond is.
+    unsafe { Bond::new(dev, power, group, mm) }
 }
 
 /// Whether the driver of the IOMMU forgets a device's PASID table with the page table that serves
 /// requests without a PASID.  AMD's does: it frees the one when the other is detached, as a reset
 /// does for a while, and then writes to address 0 when the PASID is taken away
 /// (`destroy_gcr3_table()`, `amd_iommu_clear_gcr3()`).
-fn loses_pasids(dev: &Device) -> bool {
+fn loses_pasids(dev: &Device<Bound>) -> bool {
     iommu_name(dev).is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))
 }

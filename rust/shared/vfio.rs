@@ -33,6 +33,7 @@ use super::Core;
 use crate::{bindings, kapi::completion::Completion};
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
+    device::Bound,
     prelude::*,
     sync::{Arc, ArcBorrow},
     types::{ForeignOwnable, Opaque},
@@ -134,6 +135,15 @@ impl<Ctx> Device<Ctx> {
     fn drained(&self) -> &Completion {
         // SAFETY: Initialised at allocation; lives as long as `self`.
         unsafe { Completion::from_raw(&raw mut (*self.as_raw()).comp) }
+    }
+}
+
+impl Device<Registered> {
+    /// The parent, which the driver has for as long as the device is registered.
+    #[inline]
+    pub(crate) fn bound_parent(&self) -> &kernel::device::Device<Bound> {
+        // SAFETY: The driver unregisters the device before it lets the parent go, and waits for `self`.
+        unsafe { self.parent().as_bound() }
     }
 }
 
