@@ -46,7 +46,7 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        atomic::{ordering::Relaxed, AtomicFlag},
         global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
     },
 };
@@ -111,8 +111,6 @@ pub(crate) struct State {
     /// It is open, and holds a virtual machine; changed under the set's lock, and read without, by
     /// those who show it.
     machine: AtomicFlag,
-    /// Counts attachments and detachments; changed under the set's lock.
-    attach_generation: Atomic<u64>,
     #[pin]
     link: Severable<Link>,
     /// What the set's lock protects: what the device is open by, while it is.
@@ -149,7 +147,6 @@ impl State {
             number,
             inode,
             machine: AtomicFlag::new(false),
-            attach_generation: Atomic::new(0),
             link <- Severable::new(),
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
@@ -239,16 +236,6 @@ impl State {
     /// Sets that.  The caller holds the set's lock.
     fn set_machine(&self, machine: bool) {
         self.machine.store(machine, Relaxed);
-    }
-
-    /// Counts a change of what is attached.  The caller holds the set's lock.
-    pub(crate) fn count_attach(&self) -> u64 {
-        self.attach_generation.fetch_add(1, Relaxed).wrapping_add(1)
-    }
-
-    /// The count of the last change.  The caller holds the set's lock.
-    pub(crate) fn attach_generation(&self) -> u64 {
-        self.attach_generation.load(Relaxed)
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct FirstOpen {
     kvm: Option<KvmRef>,
     /// The driver's module, until its `close_device` has run.
     module: Option<ModuleRef>,
+    /// Counts attachments and detachments.
+    attachments: u64,
 }
 
 impl FirstOpen {
@@ -99,7 +101,21 @@ impl FirstOpen {
             devid: 0,
             kvm,
             module: None,
+            attachments: 0,
         }
+    }
+
+    /// Counts a change of what is attached to a device that is open; the result is the count.
+    pub(crate) fn count_attach(locked: &mut SetLocked<'_>) -> Option<u64> {
+        locked.with_first_open_mut(|first| {
+            first.attachments = first.attachments.wrapping_add(1);
+            first.attachments
+        })
+    }
+
+    /// The count of the last change.
+    pub(crate) fn attachments(locked: &SetLocked<'_>) -> Option<u64> {
+        locked.with_first_open(|first| first.attachments)
     }
 }
 
@@ -198,6 +214,7 @@ impl OpenDevice {
             devid,
             kvm,
             module,
+            ..
         } = first.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let driver = registration.driver_module().because(Reason::DriverLeaves)?;

@@ -350,8 +350,17 @@ impl SetLocked<'_> {
     /// Stores it, or takes it back.
     pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
         // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into it
-        // outlives these two functions.
+        // outlives these functions.
         unsafe { core::ptr::replace(self.state().first_open.get(), first) }
+    }
+
+    /// Changes it, if the device is open.
+    pub(crate) fn with_first_open_mut<R>(
+        &mut self,
+        f: impl FnOnce(&mut FirstOpen) -> R,
+    ) -> Option<R> {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`), for the length of the call.
+        unsafe { (*self.state().first_open.get()).as_mut() }.map(f)
     }
 
     /// Looks at it, if the device is open.
