@@ -13,15 +13,14 @@ use crate::{
     file::DeviceFile,
     info_cap, irqs,
     kapi::{
-        buffer::DriverBuffer,
+        buffer::{DriverBuffer, PageArray},
         class::{node_name, Class},
         interval_tree,
         iommufd::Access,
         panic::warn_on,
         to_int,
     },
-    migration,
-    pages::{self, Pinner},
+    migration, pages,
     shared::vfio::{
         from_class_device, info_caps::Chain, set, Device, DeviceMemory, InitialisedDevice, Owner,
         RegistrationRef,
@@ -306,24 +305,13 @@ unsafe extern "C" fn vfio_pin_pages(
     prot: c_int,
     pages: *mut *mut bindings::page,
 ) -> c_int {
-    if pages.is_null() {
+    // SAFETY: By the caller's promise.
+    let Some(pages) = (unsafe { PageArray::from_raw(pages, npage) }) else {
         return EINVAL.to_errno();
-    }
+    };
     // SAFETY: By the caller's promise.
     let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
-    let pinned = match pages::pin(vdev, access, iova, npage) {
-        Ok(Pinner::Iommufd(access, range)) => {
-            let write = prot & bindings::IOMMU_WRITE as c_int != 0;
-            // SAFETY: The range has `npage` pages.
-            unsafe { access.pin(range.iova, range.length, pages, write) }.map(|()| npage)
-        }
-        Ok(Pinner::Container(container)) => container.driver().map(|(driver, group)| {
-            // SAFETY: By the caller's promise.
-            unsafe { driver.pin_pages(group, iova, npage, prot, pages) }
-        }),
-        Err(e) => Err(e),
-    };
-    pinned.unwrap_or_else(|e| e.to_errno())
+    pages::pin(vdev, access, iova, prot, pages).unwrap_or_else(|e| e.to_errno())
 }
 
 /// # Safety

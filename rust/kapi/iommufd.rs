@@ -2,13 +2,17 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
-use super::{buffer::DriverBuffer, series::EBADFD};
+use super::{
+    buffer::{DriverBuffer, PageArray},
+    series::EBADFD,
+};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
     error::to_result,
     fs::LocalFile,
+    page::PAGE_SIZE,
     prelude::*,
     sync::aref::{ARef, AlwaysRefCounted},
     types::Opaque,
@@ -292,29 +296,23 @@ impl Access {
         unsafe { bindings::iommufd_access_detach(self.as_raw()) }
     }
 
-    /// Pins `length` bytes from `iova` on, both multiples of a page.
+    /// Pins as many pages as wanted, from `iova` on, a multiple of a page.
     ///
     /// # Errors
     ///
     /// `ENOENT` when nothing is attached or mapped there, `EPERM`, `EINVAL`, `ENOMEM`.
-    ///
-    /// # Safety
-    ///
-    /// `pages` has room for as many pages as the range has.
-    pub(crate) unsafe fn pin(
-        &self,
-        iova: usize,
-        length: usize,
-        pages: *mut *mut bindings::page,
-        write: bool,
-    ) -> Result {
-        // SAFETY: `self` is valid; the rest by the caller's promise.
+    pub(crate) fn pin(&self, iova: usize, pages: PageArray<'_>, write: bool) -> Result {
+        let length = usize::try_from(pages.count())
+            .ok()
+            .and_then(|count| count.checked_mul(PAGE_SIZE))
+            .ok_or(EINVAL)?;
+        // SAFETY: `self` is valid; there is room for the pages of the range.
         to_result(unsafe {
             bindings::iommufd_access_pin_pages(
                 self.as_raw(),
                 iova,
                 length,
-                pages,
+                pages.as_ptr(),
                 if write { WRITE } else { 0 },
             )
         })

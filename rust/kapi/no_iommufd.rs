@@ -4,7 +4,7 @@
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
 use super::{
-    buffer::DriverBuffer,
+    buffer::{DriverBuffer, PageArray},
     series::{EBADFD, EOPNOTSUPP},
 };
 use crate::bindings;
@@ -70,16 +70,7 @@ impl Access {
         None
     }
 
-    /// # Safety
-    ///
-    /// None: it cannot be called.
-    pub(crate) unsafe fn pin(
-        &self,
-        _iova: usize,
-        _length: usize,
-        _pages: *mut *mut bindings::page,
-        _write: bool,
-    ) -> Result {
+    pub(crate) fn pin(&self, _iova: usize, _pages: PageArray<'_>, _write: bool) -> Result {
         match *self {}
     }
 
