@@ -79,7 +79,7 @@ void vfio_helper_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags);
 
 /*
  * The operations of an emulated device's access.  bindgen gives no constant for their bit-field; the
- * function is Rust's (kapi/iommufd.rs).
+ * function is Rust's (shared/vfio/iommufd.rs).
  */
 #if IS_ENABLED(CONFIG_IOMMUFD)
 extern const struct iommufd_access_ops vfio_access_ops;

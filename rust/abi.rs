@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The C face of the module, one file per C source that it stands in for: file operations,
-//! classes, and the functions that `exports.c` exports.
+//! The C face of the module: file operations, classes, and the functions that `exports.c` exports.  One file
+//! per C source that it stands in for, but that the operations of files of devices and groups are one
+//! file.
 //!
 //! A function here converts its arguments, calls once into the safe code, and converts the result
 //! back.  Each exported one is compared with its prototype in the kernel's headers.
 
 pub(crate) mod container;
-pub(crate) mod device_cdev;
+pub(crate) mod fops;
 pub(crate) mod group;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod iommufd;

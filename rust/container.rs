@@ -21,8 +21,12 @@ use crate::{
     kapi::{
         capability,
         iommu::{DmaOwner, IommuGroup},
-        module::{enable_unsafe_noiommu_mode, ModuleRef},
+        module::ModuleRef,
+    },
+    shared::{
+        params::enable_unsafe_noiommu_mode,
         vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
+        OwnerModule,
     },
     sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
@@ -95,7 +99,7 @@ impl Choice {
             }
         }
         if cfg!(CONFIG_VFIO_NOIOMMU) && noiommu != Some(false) {
-            if let Some(module) = ModuleRef::of_this() {
+            if let Some(module) = ModuleRef::of::<OwnerModule>() {
                 choices.push(Self::NoIommu(module), GFP_KERNEL)?;
             }
         }

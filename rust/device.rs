@@ -6,7 +6,7 @@
 //!
 //! Two counts keep a device, and they are two types.  The object lives while its class device has
 //! references, which are the driver's.  Its *registration* lives while there are
-//! [`RegistrationRef`](crate::kapi::vfio::RegistrationRef)s: every file that has the device open
+//! [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s: every file that has the device open
 //! holds one, and unregistration waits for them.  A file that is not bound holds neither: it keeps
 //! the [`State`], whose link to the device unregistration cuts.
 //!
@@ -15,6 +15,7 @@
 //!
 //! Locks: [`DEVICES`] protects the numbers and is a leaf.
 
+mod debugfs;
 pub(crate) mod driver_refs;
 pub(crate) mod holders;
 pub(crate) mod open;
@@ -26,15 +27,17 @@ use crate::{
     group::{Group, Membership},
     kapi::{
         cdev::{Cdev, CharRegion},
-        debugfs,
-        fs::PseudoInode,
+        debugfs::Dir,
         ratelimit::RateLimit,
         roll::Roll,
+    },
+    minors::Minors,
+    shared::{
+        fs::PseudoInode,
         vfio::{
             set::LockedState, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
         },
     },
-    minors::Minors,
     sva::BoundProcesses,
 };
 use driver_refs::DriverRefs;
@@ -43,7 +46,7 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        atomic::{ordering::Relaxed, AtomicFlag},
         global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
     },
 };
@@ -62,17 +65,14 @@ pub(crate) struct Devices {
     minors: Minors,
     /// How many are [`Number`]s of devices that are gone.
     kept: u32,
-    debugfs: Option<Arc<debugfs::Dir>>,
+    debugfs: Option<Arc<Dir>>,
     region: Option<CharRegion<State>>,
 }
 
 impl Devices {
     /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`), `debugfs`
     /// on one without VFIO's debugging aids.
-    pub(crate) fn new(
-        region: Option<CharRegion<State>>,
-        debugfs: Option<Arc<debugfs::Dir>>,
-    ) -> Self {
+    pub(crate) fn new(region: Option<CharRegion<State>>, debugfs: Option<Arc<Dir>>) -> Self {
         Self {
             minors: Minors::new(),
             kept: 0,
@@ -111,8 +111,6 @@ pub(crate) struct State {
     /// It is open, and holds a virtual machine; changed under the set's lock, and read without, by
     /// those who show it.
     machine: AtomicFlag,
-    /// Counts attachments and detachments; changed under the set's lock.
-    attach_generation: Atomic<u64>,
     #[pin]
     link: Severable<Link>,
     /// What the set's lock protects: what the device is open by, while it is.
@@ -149,7 +147,6 @@ impl State {
             number,
             inode,
             machine: AtomicFlag::new(false),
-            attach_generation: Atomic::new(0),
             link <- Severable::new(),
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
@@ -202,7 +199,7 @@ impl State {
         &self.driver_refs
     }
 
-    /// For [`SetLocked`](crate::kapi::vfio::SetLocked).
+    /// For [`SetLocked`](crate::shared::vfio::SetLocked).
     pub(crate) fn locked(&self) -> &LockedState {
         &self.locked
     }
@@ -239,16 +236,6 @@ impl State {
     /// Sets that.  The caller holds the set's lock.
     fn set_machine(&self, machine: bool) {
         self.machine.store(machine, Relaxed);
-    }
-
-    /// Counts a change of what is attached.  The caller holds the set's lock.
-    pub(crate) fn count_attach(&self) -> u64 {
-        self.attach_generation.fetch_add(1, Relaxed).wrapping_add(1)
-    }
-
-    /// The count of the last change.  The caller holds the set's lock.
-    pub(crate) fn attach_generation(&self) -> u64 {
-        self.attach_generation.load(Relaxed)
     }
 }
 

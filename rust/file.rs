@@ -32,14 +32,13 @@ use crate::{
         Link, State,
     },
     group::Group,
-    kapi::{
-        capability, iommu,
-        kvm::KvmSlot,
-        pm_runtime::Powered,
+    kapi::{capability, iommu, kvm::KvmSlot},
+    refusal::Reason,
+    shared::{
+        pm_runtime::resume,
         trace,
         vfio::{iommu_driver::GroupType, severable::Epoch, Device, Open, RegistrationRef},
     },
-    refusal::Reason,
     uapi,
 };
 use gate::AccessGate;
@@ -217,7 +216,7 @@ impl DeviceFile {
             };
         }
         let device = self.access()?;
-        let _powered = Powered::resume_and_get(device.parent())?;
+        let _powered = resume(device.parent())?;
         match cmd {
             uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path == Path::Cdev => {
                 attach::attach(device, arg).map(|()| 0)

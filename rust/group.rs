@@ -9,13 +9,13 @@
 //!
 //! Locks: [`GROUPS`], the table, is outside each group's own lock, which is outside the device
 //! sets'.  The list of a group's devices has a lock of its own, which is held over the driver's
-//! `match`; inside it are those of the links to devices.  [`NODES`] is a leaf.
+//! `match`; inside it are the driver's.  [`NODES`] is a leaf.
 
+pub(crate) mod backend;
 pub(crate) mod table;
 
 use crate::{
-    container::{Container, ContainerAccess, ContainerMembership},
-    device::open::{ContainerOpen, OpenBackend},
+    container::{Container, ContainerMembership},
     kapi::{
         device::has_iommu,
         iommu::{enforces_coherency, IommuGroup},
@@ -23,18 +23,17 @@ use crate::{
         kvm::KvmSlot,
         ratelimit::RateLimit,
         uaccess::UserString,
-        vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     },
     refusal::{Reason, Refusal},
+    shared::vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
     sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;
 use kernel::{
-    fs::File,
     new_mutex,
     prelude::*,
     rbtree::{RBTree, RBTreeNodeReservation},
-    sync::{aref::ARef, Arc, ArcBorrow, Mutex},
+    sync::{aref::ARef, Arc, Mutex},
 };
 use table::Node;
 
@@ -136,7 +135,7 @@ struct Inner {
 /// Room for a device in a group's list.
 pub(crate) struct Room {
     key: u64,
-    node: RBTreeNodeReservation<u64, RegistrationRef>,
+    node: RBTreeNodeReservation<u64, Listed>,
 }
 
 impl Room {
@@ -146,10 +145,17 @@ impl Room {
     }
 }
 
+/// A device that can be opened by its group.
+struct Listed {
+    device: RegistrationRef,
+    /// Which of its registrations this is.
+    epoch: Epoch,
+}
+
 /// Devices of a group, by numbers that fall: the latest comes first.  Unregistration takes a device
 /// off before it waits for those who use it.
 struct Devices {
-    registrations: RBTree<u64, RegistrationRef>,
+    registrations: RBTree<u64, Listed>,
     /// The number of the next.
     next: u64,
 }
@@ -390,42 +396,6 @@ impl Group {
         Ok(())
     }
 
-    /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
-    /// set.
-    pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
-        let mut inner = self.inner.lock();
-        let Users::GroupFile(Provision::Set(provided)) = &mut inner.users else {
-            return None;
-        };
-        Some(match provided {
-            Provided::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
-            Provided::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
-            Provided::Container { place, opens } => OpenBackend::Container(ContainerOpen {
-                container: place.container().clone(),
-                usage: self.use_container(place, opens, file),
-                is_noiommu: self.is_noiommu(),
-            }),
-        })
-    }
-
-    /// # Errors
-    ///
-    /// `EINVAL` when the container has no backend; `EBUSY` when it is in use too often.
-    fn use_container(
-        self: ArcBorrow<'_, Self>,
-        place: &ContainerMembership,
-        opens: &mut u32,
-        file: &File,
-    ) -> Result<ContainerUse, Refusal> {
-        let access = place.access().ok_or(Reason::NoBackend.with(EINVAL))?;
-        *opens = opens.checked_add(1).ok_or(EBUSY)?;
-        Ok(ContainerUse {
-            access,
-            group: self.into(),
-            _file: file.into(),
-        })
-    }
-
     /// The processes of its container, if it is in one.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
@@ -463,9 +433,9 @@ impl Group {
     }
 
     /// Lets a device be opened by its name, until [`remove`](Self::remove).
-    pub(crate) fn add(&self, room: Room, device: RegistrationRef) {
+    pub(crate) fn add(&self, room: Room, device: RegistrationRef, epoch: Epoch) {
         let Room { key, node } = room;
-        let node = node.into_node(key, device);
+        let node = node.into_node(key, Listed { device, epoch });
         self.devices.lock().registrations.insert(node);
     }
 
@@ -480,7 +450,7 @@ impl Group {
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();
-        registrations.all(|device| enforces_coherency(device.parent()))
+        registrations.all(|listed| enforces_coherency(listed.device.parent()))
     }
 
     /// The device that goes by a name; the latest is asked first.
@@ -489,14 +459,14 @@ impl Group {
     ///
     /// `ENODEV` when there is none; the errno of a driver that looks at the name.
     pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
-        for device in self.devices.lock().registrations.values() {
+        for Listed { device, epoch } in self.devices.lock().registrations.values() {
             // Most devices are another: that costs no reference.
             if !device.has_name(name)? {
                 continue;
             }
-            // None if it is about to be taken off.
-            if let Some(found) = device.state().link().current_registration() {
-                return Ok(found);
+            // The list has a reference, so there is one more.
+            if let Some(found) = RegistrationRef::try_get(device) {
+                return Ok((found, *epoch));
             }
         }
         Err(ENODEV)
@@ -532,31 +502,6 @@ impl Drop for Revoked {
         };
         drop(inner);
         drop(provided);
-    }
-}
-
-/// A device's use of its group's container, from the first open to the last close.  It keeps the
-/// group's file open and in the container.
-pub(crate) struct ContainerUse {
-    access: ContainerAccess,
-    group: Arc<Group>,
-    _file: ARef<File>,
-}
-
-impl ContainerUse {
-    /// The way to memory.
-    pub(crate) fn access(&self) -> &ContainerAccess {
-        &self.access
-    }
-}
-
-impl Drop for ContainerUse {
-    fn drop(&mut self) {
-        let mut inner = self.group.inner.lock();
-        let users = &mut inner.users;
-        if let Users::GroupFile(Provision::Set(Provided::Container { opens, .. })) = users {
-            *opens = opens.saturating_sub(1);
-        }
     }
 }
 

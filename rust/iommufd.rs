@@ -8,11 +8,13 @@
 //!
 //! Locks: the set's, held by the core around the driver's callbacks.  iommufd's own are inside.
 
-use crate::kapi::{
-    iommu::IommuGroup,
-    iommufd::{BoundDevice, Ctx, NO_PASID},
-    panic::warn_on,
-    vfio::{Device, SetLocked},
+use crate::{
+    kapi::{
+        iommu::IommuGroup,
+        iommufd::{BoundDevice, Ctx, NO_PASID},
+        panic::warn_on,
+    },
+    shared::vfio::{Device, SetLocked},
 };
 use kernel::prelude::*;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe wrappers that the `kernel` crate lacks, one file per C header; each a candidate for
+//! Safe wrappers that the `kernel` crate lacks, one file per C header or gap in it; each a candidate for
 //! upstream.
 //!
-//! Together with [`abi`](crate::abi) this is where `unsafe` lives.  Nothing here knows a policy of
-//! VFIO: it offers references, guards and typed results, and says which lock or reference makes
-//! each of them true.
+//! `unsafe` is allowed here.  Nothing here knows VFIO: it offers references, guards and typed results,
+//! and says which lock or reference makes each of them true.
 
+pub(crate) mod buffer;
 pub(crate) mod capability;
 pub(crate) mod cdev;
 pub(crate) mod class;
@@ -14,7 +14,6 @@ pub(crate) mod completion;
 pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod eventfd;
-pub(crate) mod fs;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod ida;
 pub(crate) mod interval_tree;
@@ -30,13 +29,12 @@ pub(crate) mod mmu_notifier;
 pub(crate) mod module;
 pub(crate) mod panic;
 pub(crate) mod pm_runtime;
+pub(crate) mod printk;
 pub(crate) mod ratelimit;
 pub(crate) mod roll;
 pub(crate) mod sched;
 pub(crate) mod series;
-pub(crate) mod trace;
 pub(crate) mod uaccess;
-pub(crate) mod vfio;
 pub(crate) mod workqueue;
 
 use kernel::{

@@ -10,12 +10,13 @@
 //! of a container's backend a call holds a reference.
 
 use crate::{
-    container,
     kapi::{
+        buffer::{DriverBuffer, PageArray},
+        iommu::WRITE,
         iommufd::Access,
         panic::{warn_on, warn_on_once},
-        vfio::{buffer::DriverBuffer, Device},
     },
+    shared::vfio::Device,
 };
 use kernel::{
     page::{PAGE_MASK, PAGE_SHIFT, PAGE_SIZE},
@@ -27,11 +28,11 @@ const MAX_PAGES: usize = PAGE_SIZE / size_of::<usize>();
 
 /// A range of whole pages in the address space.
 #[derive(Clone, Copy)]
-pub(crate) struct Range {
+struct Range {
     /// First byte.
-    pub(crate) iova: usize,
+    iova: usize,
     /// Length in bytes.
-    pub(crate) length: usize,
+    length: usize,
 }
 
 impl Range {
@@ -58,33 +59,35 @@ impl Range {
     }
 }
 
-/// What a driver pins through.
-pub(crate) enum Pinner<'a> {
-    Iommufd(&'a Access, Range),
-    Container(container::ContainerAccess),
-}
-
-/// What a driver may pin a range through.
+/// Pins pages for a driver; the result is how many, or the errno of the IOMMU driver of a container.
 ///
 /// # Errors
 ///
 /// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap; open by
-/// nothing that has memory); those of [`Range::new`].
-pub(crate) fn pin<'a>(
+/// nothing that has memory); those of [`Range::new`]; `ENOTTY` when the container has nothing that
+/// maps memory; iommufd's.
+pub(crate) fn pin(
     device: &Device,
-    access: Option<&'a Access>,
+    access: Option<&Access>,
     iova: u64,
-    pages: i32,
-) -> Result<Pinner<'a>> {
-    if pages == 0 || warn_on!(!device.is_open_unlocked()) || !device.has_dma_unmap() {
+    prot: c_int,
+    pages: PageArray<'_>,
+) -> Result<c_int> {
+    let count = pages.count();
+    if count == 0 || warn_on!(!device.is_open_unlocked()) || !device.has_dma_unmap() {
         return Err(EINVAL);
     }
     match access {
-        Some(access) => Ok(Pinner::Iommufd(access, Range::new(iova, pages)?)),
+        Some(access) => {
+            let range = Range::new(iova, count)?;
+            access.pin(range.iova, pages, prot & WRITE != 0)?;
+            Ok(count)
+        }
         None => {
             let container = device.state().container().ok_or(EINVAL)?;
-            Range::new(iova, pages)?;
-            Ok(Pinner::Container(container))
+            Range::new(iova, count)?;
+            let (driver, group) = container.driver()?;
+            Ok(driver.pin_pages(group, iova, prot, pages))
         }
     }
 }

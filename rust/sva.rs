@@ -49,11 +49,10 @@ use crate::{
         iommu::IommuGroup,
         iommu_sva::Bond,
         mmu_notifier::{self, Listener, Releaser, Watch},
-        module::max_bound_processes,
         series::EOPNOTSUPP,
-        vfio::iommu_driver::GroupType,
         workqueue::{flush_work, OwnedQueue},
     },
+    shared::{iommu_sva, params::max_bound_processes, vfio::iommu_driver::GroupType},
     uapi::sva::{check_unbind, BindProcess},
 };
 use kernel::{
@@ -180,10 +179,10 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Those of [`Bond::new`]; `ENOMEM`.
+    /// Those of [`iommu_sva::bind`]; `ENOMEM`.
     fn add(&self, group: &IommuGroup, mm: &MmWithUser) -> Result {
         let mut bonds = self.bonds.lock();
-        Ok(bonds.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?)
+        Ok(bonds.push(iommu_sva::bind(group, mm)?, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Ends its bond with the device of one group.
@@ -337,7 +336,7 @@ impl NewProcess {
     ///
     /// # Errors
     ///
-    /// Those of [`Bond::new`]; `EINVAL` (to nothing); `ENOMEM`.
+    /// Those of [`iommu_sva::bind`]; `EINVAL` (to nothing); `ENOMEM`.
     fn bind<'a>(
         mut self,
         mm: &MmWithUser,
@@ -345,7 +344,7 @@ impl NewProcess {
     ) -> Result<Arc<Process>> {
         let mut new = KVec::new();
         for group in groups {
-            new.push(Bond::new(group, mm)?, GFP_KERNEL_ACCOUNT)?;
+            new.push(iommu_sva::bind(group, mm)?, GFP_KERNEL_ACCOUNT)?;
         }
         let pasid = new.first().ok_or(EINVAL)?.pasid();
         self.process.pasid.store(pasid, Relaxed);
@@ -453,7 +452,7 @@ impl BoundProcesses {
     /// # Errors
     ///
     /// In this order: `EBUSY` (a reset is in progress); `EEXIST` (bound already); `ENOSPC` (as many as
-    /// `max_bound_processes` are); those of [`Bond::new`]; `ENOMEM`; those of [`Watch::begin`].
+    /// `max_bound_processes` are); those of [`iommu_sva::bind`]; `ENOMEM`; those of [`Watch::begin`].
     /// Whatever fails, nothing is bound.
     pub(crate) fn bind(
         self: &Arc<Self>,
@@ -547,7 +546,7 @@ impl BoundProcesses {
     /// # Errors
     ///
     /// `ENOMEM`; `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of
-    /// [`Bond::new`].  Whatever fails, the group has no place.
+    /// [`iommu_sva::bind`].  Whatever fails, the group has no place.
     pub(crate) fn join(&self, group: &IommuGroup, kind: GroupType) -> Result {
         let mut places = self.places.lock();
         places.list.reserve(1, GFP_KERNEL_ACCOUNT)?;

@@ -11,10 +11,13 @@
 //!
 //! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.
 
-use crate::kapi::{
-    eventfd::{Callbacks, Eventfd, Listener, Signal, Slot, Subscription, SLOTS},
-    series::smp_mb,
-    workqueue::{flush_work, percpu, OwnedQueue},
+use crate::{
+    kapi::{
+        eventfd::{Eventfd, Listener, Signal, Subscription},
+        series::smp_mb,
+        workqueue::{flush_work, percpu, OwnedQueue},
+    },
+    shared::virqfd::{Callbacks, Slot, SLOTS},
 };
 use kernel::{
     impl_has_work, new_work,
@@ -76,12 +79,14 @@ impl Virqfd {
 }
 
 impl Listener for Virqfd {
-    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_>) {
+    type Data = Callbacks;
+
+    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Callbacks>) {
         // Against the store in `enable()`: either that sees the signal, or this sees the store.
         smp_mb(Full);
         if this.armed.load(Relaxed) {
             signal.take();
-            if signal.handle() {
+            if Callbacks::handle(signal.data()) {
                 Self::inject(this);
             }
         }
@@ -113,7 +118,7 @@ impl WorkItem<INJECT> for Virqfd {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.subscription.run_thread();
+        this.subscription.data().run_thread();
     }
 }
 
@@ -161,7 +166,7 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
     }
     // Against the load in `signalled()`.
     smp_mb(Full);
-    if eventfd.is_signalled() && fresh.handle() {
+    if eventfd.is_signalled() && Callbacks::handle(fresh.data()) {
         Virqfd::inject(virqfd.as_arc_borrow());
     }
     // From here on it can end.
@@ -187,7 +192,7 @@ pub(crate) fn flush_thread(slot: Slot<Virqfd>) {
     {
         let lock = SLOTS.lock();
         if let Some(virqfd) = slot.get(&lock) {
-            if virqfd.subscription.has_thread() {
+            if virqfd.subscription.data().has_thread() {
                 let queue = virqfd.cleanup.queue();
                 let _ = queue.enqueue::<Arc<Virqfd>, FLUSH_INJECT>(virqfd.into());
             }

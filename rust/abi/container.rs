@@ -5,11 +5,9 @@
 use crate::{
     bindings,
     container::{self, Container},
-    kapi::{
-        cdev::FileOperations, miscdevice::Template, series::this_module, to_int,
-        vfio::iommu_driver::Offer,
-    },
-    uapi, LocalModule,
+    kapi::{cdev::FileOperations, miscdevice::Template, series::this_module, to_int},
+    shared::{vfio::iommu_driver::Offer, OwnerModule},
+    uapi,
 };
 use kernel::{
     fs::LocalFile,
@@ -38,7 +36,7 @@ const _: () = super::assert_shared::<Container>();
 // SAFETY: The functions follow the VFS's contracts.
 static FOPS: FileOperations = unsafe {
     FileOperations::new(bindings::file_operations {
-        owner: this_module::<LocalModule>().as_ptr(),
+        owner: this_module::<OwnerModule>().as_ptr(),
         open: Some(open),
         release: Some(release),
         unlocked_ioctl: Some(ioctl),

@@ -8,8 +8,8 @@ use crate::{
     kapi::{
         iommufd::{BoundDevice, Ctx},
         to_int,
-        vfio::{Device, SetLocked},
     },
+    shared::vfio::{Device, SetLocked},
 };
 use kernel::prelude::*;
 

@@ -4,7 +4,7 @@
 
 use crate::{
     bindings::{self, *},
-    kapi::vfio::ops::RegionInfo,
+    shared::vfio::ops::RegionInfo,
     uapi,
 };
 use core::mem::{offset_of, size_of};

@@ -2,7 +2,7 @@
 
 //! `vfio_main.c`: devices, device sets, helpers for drivers.
 
-use super::{check_prototypes, device_cdev, group};
+use super::{check_prototypes, fops};
 use crate::{
     bindings,
     device::{
@@ -13,18 +13,18 @@ use crate::{
     file::DeviceFile,
     info_cap, irqs,
     kapi::{
+        buffer::{DriverBuffer, PageArray},
         class::{node_name, Class},
         interval_tree,
         iommufd::Access,
         panic::warn_on,
         to_int,
-        vfio::{
-            buffer::DriverBuffer, from_class_device, info_caps::Chain, set, Device, DeviceMemory,
-            InitialisedDevice, Owner, RegistrationRef,
-        },
     },
-    migration,
-    pages::{self, Pinner},
+    migration, pages,
+    shared::vfio::{
+        from_class_device, info_caps::Chain, set, Device, DeviceMemory, InitialisedDevice, Owner,
+        RegistrationRef,
+    },
 };
 use kernel::prelude::*;
 
@@ -305,24 +305,13 @@ unsafe extern "C" fn vfio_pin_pages(
     prot: c_int,
     pages: *mut *mut bindings::page,
 ) -> c_int {
-    if pages.is_null() {
+    // SAFETY: By the caller's promise.
+    let Some(pages) = (unsafe { PageArray::from_raw(pages, npage) }) else {
         return EINVAL.to_errno();
-    }
+    };
     // SAFETY: By the caller's promise.
     let (vdev, access) = unsafe { (Device::from_raw(device), access(device)) };
-    let pinned = match pages::pin(vdev, access, iova, npage) {
-        Ok(Pinner::Iommufd(access, range)) => {
-            let write = prot & bindings::IOMMU_WRITE as c_int != 0;
-            // SAFETY: The range has `npage` pages.
-            unsafe { access.pin(range.iova, range.length, pages, write) }.map(|()| npage)
-        }
-        Ok(Pinner::Container(container)) => container.driver().map(|(driver, group)| {
-            // SAFETY: By the caller's promise.
-            unsafe { driver.pin_pages(group, iova, npage, prot, pages) }
-        }),
-        Err(e) => Err(e),
-    };
-    pinned.unwrap_or_else(|e| e.to_errno())
+    pages::pin(vdev, access, iova, prot, pages).unwrap_or_else(|e| e.to_errno())
 }
 
 /// # Safety
@@ -366,7 +355,7 @@ unsafe extern "C" fn vfio_dma_rw(
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
     group.is_some() || device.is_some_and(DeviceFile::is_valid)
 }
 
@@ -378,7 +367,7 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
 #[no_mangle]
 unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (group::group_of(file), device_cdev::from_file(file)) };
+    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
     match group {
         Some(group) => group.enforces_coherency(),
         None => device
@@ -397,10 +386,10 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
 unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
     // SAFETY: By the caller's promise.
     unsafe {
-        if let Some(group) = group::group_of(file) {
+        if let Some(group) = fops::group_of(file) {
             group.kvm().set(kvm);
         }
-        if let Some(file) = device_cdev::from_file(file) {
+        if let Some(file) = fops::device_of(file) {
             file.kvm().set(kvm);
             file.count_kvm(!kvm.is_null());
         }

@@ -5,10 +5,8 @@
 use super::check_prototypes;
 use crate::{
     bindings,
-    kapi::{
-        eventfd::{Callbacks, Slot},
-        to_int,
-    },
+    kapi::to_int,
+    shared::virqfd::{Callbacks, Slot},
     virqfd,
 };
 use kernel::prelude::*;

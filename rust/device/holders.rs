@@ -11,8 +11,8 @@ use crate::{
     kapi::{
         roll::{HasRoll, Member, Roll},
         sched::TaskId,
-        vfio::severable::Epoch,
     },
+    shared::vfio::severable::Epoch,
     tally::{Share, Tally},
 };
 use kernel::{fmt, prelude::*};

@@ -13,75 +13,21 @@
 //! taken before.
 
 use crate::{
-    container::{Container, ContainerAccess},
-    group::ContainerUse,
-    kapi::{
-        capability,
-        iommufd::Ctx,
-        kvm::KvmRef,
-        module::ModuleRef,
-        vfio::{
-            opening::{Bound, Closing, Opened, Opening},
-            set::DevSetGuard,
-            Device, Open, Registered, RegistrationRef, SetLocked,
-        },
-    },
+    container::ContainerAccess,
+    group::backend::OpenBackend,
+    kapi::{capability, kvm::KvmRef, module::ModuleRef},
     refusal::{Because, Reason, Refusal},
+    shared::vfio::{
+        opening::{Bound, Closing, Opened, Opening},
+        set::DevSetGuard,
+        Device, Open, Registered, RegistrationRef, SetLocked,
+    },
     sva::Apart,
 };
-use kernel::{
-    prelude::*,
-    sync::{aref::ARef, Arc},
-};
+use kernel::prelude::*;
 
-/// How an open device reaches memory.
-pub(crate) enum OpenBackend {
-    /// It is bound to an iommufd.
-    Iommufd(ARef<Ctx>),
-    /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
-    /// of the device.
-    NoIommu(ARef<Ctx>),
-    /// Its group is in a container.
-    Container(ContainerOpen),
-}
-
-/// An open by way of a container.
-pub(crate) struct ContainerOpen {
-    pub(crate) container: Arc<Container>,
-    /// The use of it; an error has its place in the order of a first open.
-    pub(crate) usage: Result<ContainerUse, Refusal>,
-    /// A first open needs `CAP_SYS_RAWIO`.
-    pub(crate) is_noiommu: bool,
-}
-
+/// What is done with the device by each backend.
 impl OpenBackend {
-    /// Whether both are one backend.
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
-                core::ptr::eq(&raw const **a, &raw const **b)
-            }
-            (Self::Container(a), Self::Container(b)) => {
-                core::ptr::eq(&raw const *a.container, &raw const *b.container)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether the caller may open a device by its group.
-    ///
-    /// # Errors
-    ///
-    /// `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO` and nobody has done anything
-    /// with the iommufd that makes sense with an IOMMU only.
-    fn permit(&self) -> Result {
-        match self {
-            Self::Iommufd(_) | Self::Container(_) => Ok(()),
-            Self::NoIommu(ctx) if capability::sys_rawio() && ctx.compat_ioas().is_err() => Ok(()),
-            Self::NoIommu(_) => Err(EPERM),
-        }
-    }
-
     /// Binds the device; also gives its id in the iommufd, if that knows it.
     ///
     /// # Errors
@@ -121,14 +67,6 @@ impl OpenBackend {
         }
     }
 
-    /// The way to memory by a container that has a backend.
-    fn container_access(&self) -> Option<&ContainerAccess> {
-        match self {
-            Self::Container(open) => Some(open.usage.as_ref().ok()?.access()),
-            Self::Iommufd(_) | Self::NoIommu(_) => None,
-        }
-    }
-
     /// Attaches the address space that the ioctls of containers work on.
     ///
     /// # Errors
@@ -151,6 +89,8 @@ pub(crate) struct FirstOpen {
     kvm: Option<KvmRef>,
     /// The driver's module, until its `close_device` has run.
     module: Option<ModuleRef>,
+    /// Counts attachments and detachments.
+    attachments: u64,
 }
 
 impl FirstOpen {
@@ -161,7 +101,21 @@ impl FirstOpen {
             devid: 0,
             kvm,
             module: None,
+            attachments: 0,
         }
+    }
+
+    /// Counts a change of what is attached to a device that is open; the result is the count.
+    pub(crate) fn count_attach(locked: &mut SetLocked<'_>) -> Option<u64> {
+        locked.with_first_open_mut(|first| {
+            first.attachments = first.attachments.wrapping_add(1);
+            first.attachments
+        })
+    }
+
+    /// The count of the last change.
+    pub(crate) fn attachments(locked: &SetLocked<'_>) -> Option<u64> {
+        locked.with_first_open(|first| first.attachments)
     }
 }
 
@@ -260,9 +214,10 @@ impl OpenDevice {
             devid,
             kvm,
             module,
+            ..
         } = first.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
-        let driver = ModuleRef::of_driver(&registration).because(Reason::DriverLeaves)?;
+        let driver = registration.driver_module().because(Reason::DriverLeaves)?;
         // The driver sees itself counted in its callbacks.
         let mut opening = locked.begin_open(registration)?;
         let has_machine = kvm.is_some();

@@ -8,19 +8,19 @@
 //! Unregistration undoes registration in reverse, with a wait in the middle until nobody has the
 //! device open.  No lock is held over the wait or over the driver's `request`.
 
-use super::{sets, Link, Registration, State, DEVICES};
+use super::{debugfs, sets, Link, Registration, State, DEVICES};
 use crate::{
-    debugfs,
     group::{Backing, Group, Room},
     kapi::{
         cdev::{Cdev, DevT},
         completion::Wait,
         debugfs::Dir,
         device::has_iommu,
-        iommu,
-        module::enable_unsafe_noiommu_mode,
-        panic,
+        iommu, panic,
         sched::TaskId,
+    },
+    shared::{
+        params::enable_unsafe_noiommu_mode,
         vfio::{
             registering::{Draining, Ready, Started},
             Device, Owner, RegistrationRef,
@@ -162,12 +162,12 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// Lets files reach the device, and references on its registration be taken.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    started.connect(Link {
+    let epoch = started.connect(Link {
         group: group.clone(),
         key: room.key(),
     });
     if let Some(listed) = RegistrationRef::try_get(&started) {
-        group.add(room, listed);
+        group.add(room, listed, epoch);
     }
     (owner, started)
 }

@@ -7,7 +7,7 @@
 //! Locks: the table's is a leaf; it is dropped before a set's lock is taken, which may be held for
 //! the length of a device reset.
 
-use crate::kapi::vfio::{
+use crate::shared::vfio::{
     set::{DevSet, Left},
     Owner,
 };

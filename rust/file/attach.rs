@@ -9,7 +9,8 @@
 
 use super::errno_of;
 use crate::{
-    kapi::{
+    device::open::FirstOpen,
+    shared::{
         trace,
         vfio::{Device, Open, SetLocked},
     },
@@ -49,8 +50,6 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
 
 /// The result is the id of the page table in use.
 fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
-    let state = device.state();
-
     let mut guard = device.lock_set();
     let mut locked = guard.locked();
     let fresh = !is_attached(&locked, arg.target);
@@ -58,15 +57,16 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
         Target::Rid => locked.attach_ioas(arg.pt_id)?,
         Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, arg.pt_id)?,
     };
-    let generation = state.count_attach();
+    let count = FirstOpen::count_attach(&mut locked);
     drop(guard);
 
     let written = arg.write_pt_id(pt_id);
     if written.is_err() && fresh {
         let mut guard = device.lock_set();
-        if state.attach_generation() == generation {
-            detach_target(&mut guard.locked(), arg.target);
-            state.count_attach();
+        let mut locked = guard.locked();
+        if FirstOpen::attachments(&locked) == count {
+            detach_target(&mut locked, arg.target);
+            FirstOpen::count_attach(&mut locked);
         }
     }
     written.map(|()| pt_id)
@@ -81,8 +81,9 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
     let target = Detach::read(arg, device.has_pasid_detach()).map(|arg| arg.target);
     if let Ok(target) = target {
         let mut guard = device.lock_set();
-        detach_target(&mut guard.locked(), target);
-        device.state().count_attach();
+        let mut locked = guard.locked();
+        detach_target(&mut locked, target);
+        FirstOpen::count_attach(&mut locked);
     }
     if trace::detach::enabled() {
         let (state, name) = (device.state(), device.parent().name());

@@ -7,36 +7,20 @@
 //! Locks: the group's, which is dropped before the set's is taken.  The argument is read and written
 //! under neither, for a page that does not come would stop every device of the set.
 
-use super::{errno_of, gate::Granted, DeviceFile};
+use super::{
+    errno_of,
+    gate::{BoundFile, Granted},
+    DeviceFile,
+};
 use crate::{
-    device::open::{FirstOpen, OpenBackend, OpenDevice},
-    group::GroupBlock,
-    kapi::{
-        iommufd::Ctx,
-        trace,
-        vfio::{RegistrationRef, SetLocked},
-    },
+    device::open::{FirstOpen, OpenDevice},
+    group::backend::OpenBackend,
+    kapi::iommufd::Ctx,
     refusal::{Because, Reason, Refusal},
+    shared::{trace, vfio::SetLocked},
     uapi::bind::{BindIommufd, Token},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
-
-/// A bound file's hold on its device.  Dropped at close, in the order of the fields.
-pub(crate) struct BoundFile {
-    /// Closes the device, under the set's lock.
-    open: OpenDevice,
-    /// Keeps the group's own file closed.
-    _block: GroupBlock,
-    /// Last: who waits for the device's users finds the group free.
-    _registration: RegistrationRef,
-}
-
-impl BoundFile {
-    #[inline]
-    pub(super) fn open(&self) -> &OpenDevice {
-        &self.open
-    }
-}
 
 /// `VFIO_DEVICE_BIND_IOMMUFD`.
 ///
@@ -95,13 +79,9 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
     drop(guard);
 
-    let bound = BoundFile {
-        open,
-        _block: block,
-        _registration: registration,
-    };
+    let bound = BoundFile::new(open, block, registration);
     // On failure the drop of `bound` undoes everything.
-    arg.write_devid(bound.open.devid())?;
+    arg.write_devid(bound.open().devid())?;
     file.held.set_bound();
     file.gate.open(Granted::Bound(bound));
     Ok(())

@@ -10,10 +10,8 @@
 
 use super::DeviceFile;
 use crate::{
-    kapi::{
-        device::SysfsPath,
-        vfio::{Device, Registered},
-    },
+    kapi::device::SysfsPath,
+    shared::vfio::{Device, Registered},
     sva::BoundProcesses,
     uapi::attach::PASIDS,
 };

@@ -7,7 +7,7 @@
 
 use super::{logging, migration, process, DeviceFile};
 use crate::{
-    kapi::vfio::{Device, Open},
+    shared::vfio::{Device, Open},
     uapi::feature::{self, Feature},
 };
 use kernel::{prelude::*, uaccess::UserPtr};

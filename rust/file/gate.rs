@@ -6,10 +6,10 @@
 //! C counterpart: `vfio_device_file::access_granted`, published with release and read with acquire
 //! semantics.  Here the flag and what it guards are one value.
 
-use super::bind::BoundFile;
 use crate::{
     device::open::OpenDevice,
-    kapi::vfio::{Device, Open},
+    group::GroupBlock,
+    shared::vfio::{Device, Open, RegistrationRef},
 };
 use kernel::sync::SetOnce;
 
@@ -19,6 +19,31 @@ pub(super) enum Granted {
     Bound(BoundFile),
     /// Its group has an iommufd.
     Group(OpenDevice),
+}
+
+/// A bound file's hold on its device.  Dropped at close, in the order of the fields.
+pub(crate) struct BoundFile {
+    /// Closes the device, under the set's lock.
+    open: OpenDevice,
+    /// Keeps the group's own file closed.
+    _block: GroupBlock,
+    /// Last: who waits for the device's users finds the group free.
+    _registration: RegistrationRef,
+}
+
+impl BoundFile {
+    pub(super) fn new(open: OpenDevice, block: GroupBlock, registration: RegistrationRef) -> Self {
+        Self {
+            open,
+            _block: block,
+            _registration: registration,
+        }
+    }
+
+    #[inline]
+    pub(super) fn open(&self) -> &OpenDevice {
+        &self.open
+    }
 }
 
 /// The gate; closed when the file is.

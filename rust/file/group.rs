@@ -11,14 +11,12 @@ use crate::{
     container::Container,
     device::open::{FirstOpen, OpenDevice},
     group::{Group, Provider},
-    kapi::{
-        capability,
-        iommufd::Ctx,
-        sched::TaskId,
+    kapi::{capability, iommufd::Ctx, sched::TaskId},
+    refusal::{Because, Reason, Refusal},
+    shared::{
         trace,
         vfio::{severable::Epoch, RegistrationRef},
     },
-    refusal::{Because, Reason, Refusal},
     uapi::{
         self,
         group::{read_fd, read_name, GetStatus, FLAG_CONTAINER_SET, FLAG_VIABLE},

@@ -10,11 +10,9 @@
 //! [`Feature::check`].
 
 use crate::{
-    kapi::{
-        interval_tree::RangeTree,
-        vfio::{Device, Open},
-    },
+    kapi::interval_tree::RangeTree,
     ranges::PageSize,
+    shared::vfio::{Device, Open},
     uapi::feature::{Feature, LoggingControl, LoggingReport, FLAG_GET, FLAG_SET},
 };
 use kernel::{prelude::*, uaccess::UserPtr};

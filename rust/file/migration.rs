@@ -8,8 +8,8 @@
 //! [`Feature::check`].
 
 use crate::{
-    kapi::vfio::{Device, Open},
     migration::PRE_COPY,
+    shared::vfio::{Device, Open},
     uapi::feature::{Feature, MigDataSize, MigState, Migration, FLAG_GET, FLAG_SET},
 };
 use kernel::{

@@ -9,10 +9,8 @@
 use super::{errno_of, DeviceFile};
 use crate::{
     device::open::Path,
-    kapi::{
-        iommu::IommuGroup,
-        iommu_sva::max_pasids,
-        series::EOPNOTSUPP,
+    kapi::{iommu::IommuGroup, iommu_sva::max_pasids, series::EOPNOTSUPP},
+    shared::{
         trace,
         vfio::{iommu_driver::GroupType, Device, Open},
     },
@@ -92,6 +90,6 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -
     }
     arg.write_data(&sva::Feature {
         flags: 0,
-        max_pasids: max_pasids(device),
+        max_pasids: max_pasids(device.bound_parent()),
     })
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     info_cap,
-    kapi::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
+    shared::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
     uapi::region::{GetRegionInfo, Layout, FLAG_CAPS},
 };
 use kernel::{prelude::*, uaccess::UserPtr};

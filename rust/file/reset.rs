@@ -15,10 +15,8 @@ use crate::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
-    kapi::{
-        iommu_sva::max_pasids,
-        vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
-    },
+    kapi::iommu_sva::max_pasids,
+    shared::vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
     sva::{self, Resetting},
     uapi::{self, reset::HotReset},
 };
@@ -34,7 +32,7 @@ pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
 /// Whether a process can be bound to the device.
 fn can_have_bonds(device: &Device<Open>) -> bool {
-    max_pasids(device) != 0
+    max_pasids(device.bound_parent()) != 0
 }
 
 /// `VFIO_DEVICE_RESET`.

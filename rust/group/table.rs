@@ -15,9 +15,9 @@ use crate::{
         class::{Class, ClassDevice},
         iommu::{FakeMember, IommuGroup},
         panic::warn_on,
-        vfio::iommu_driver::GroupType,
     },
     minors::Minors,
+    shared::vfio::iommu_driver::GroupType,
 };
 use kernel::{
     device::Device,

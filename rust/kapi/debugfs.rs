@@ -2,13 +2,12 @@
 
 //! Folders in debugfs, and files in them (`include/linux/debugfs.h`).
 //!
-//! The kernel crate's `debugfs::Dir` does not give out its dentry, which drivers find in
-//! `vfio_device::debug_root`.
+//! The kernel crate's `debugfs::Dir` does not give out its dentry, for C code to find in a structure.
 
 use super::{cdev::FileOperations, series::this_module};
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref};
-use kernel::{prelude::*, seq_file::SeqFile, sync::Arc};
+use kernel::{prelude::*, seq_file::SeqFile, sync::Arc, ModuleMetadata};
 
 const READ_ONLY: bindings::umode_t = 0o444;
 
@@ -94,6 +93,9 @@ impl<'a> Folder<'a> {
 
 /// The content of a file that speaks of `T`.
 pub(crate) trait Show<T> {
+    /// The module whose code this is.
+    type OwnerModule: ModuleMetadata;
+
     /// Prints it.
     fn show(about: &T, m: &SeqFile);
 }
@@ -146,7 +148,7 @@ impl<T, S: Show<T>> Files<T, S> {
         // SAFETY: The functions follow the VFS's contracts.
         &unsafe {
             FileOperations::new(bindings::file_operations {
-                owner: this_module::<crate::LocalModule>().as_ptr(),
+                owner: this_module::<S::OwnerModule>().as_ptr(),
                 open: Some(Self::open),
                 read: Some(bindings::seq_read),
                 llseek: Some(bindings::seq_lseek),

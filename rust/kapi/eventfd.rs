@@ -2,9 +2,8 @@
 
 //! Being called when an eventfd is signalled (`include/linux/eventfd.h`, `wait.h`, `poll.h`).
 
-use super::series::global_lock;
 use crate::bindings;
-use core::{marker::PhantomData, ptr::NonNull};
+use core::{ops::Deref, ptr::NonNull};
 use kernel::{
     fs::LocalFile,
     prelude::*,
@@ -14,25 +13,19 @@ use kernel::{
             ordering::{Full, Release},
             AtomicFlag,
         },
-        lock::GlobalGuard,
         Arc, ArcBorrow, Completion,
     },
     types::{ForeignOwnable, Opaque},
 };
 
-global_lock! {
-    /// Protects the slots (see [`Slot`]), which are in the drivers' structures.
-    pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
-}
-
-/// [`SLOTS`], held.
-pub(crate) type SlotsGuard = GlobalGuard<SLOTS>;
-
 /// Someone who is called.  Both functions run in the context of whoever signals or closes the
 /// eventfd, atomic and with interrupts off.
 pub(crate) trait Listener: Send + Sync + Sized + 'static {
+    /// What the subscription keeps, for as long as the listener.
+    type Data: Send + Sync;
+
     /// The eventfd has been signalled.
-    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_>);
+    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Self::Data>);
     /// The eventfd is being closed: nobody has it open any more.
     fn hung_up(this: ArcBorrow<'_, Self>);
     /// The subscription within the listener.
@@ -40,9 +33,9 @@ pub(crate) trait Listener: Send + Sync + Sized + 'static {
 }
 
 /// A signal that has come.
-pub(crate) struct Signal<'a>(&'a Calls);
+pub(crate) struct Signal<'a, D>(&'a Calls<D>);
 
-impl Signal<'_> {
+impl<D> Signal<'_, D> {
     /// Reads the eventfd to 0.
     pub(crate) fn take(&self) {
         let mut count = 0;
@@ -51,18 +44,33 @@ impl Signal<'_> {
         unsafe { bindings::eventfd_ctx_do_read(self.0.ctx.as_ptr(), &mut count) }
     }
 
-    /// Calls the driver's handler; true if the thread is to run.
-    pub(crate) fn handle(&self) -> bool {
-        // SAFETY: A signal is made under the lock of the eventfd's queue only, from which the entry is
-        // taken before the subscription has ended.
-        unsafe { self.0.callbacks.handle() }
+    /// What the subscription keeps.
+    pub(crate) fn data(&self) -> Live<'_, D> {
+        // INVARIANT: A signal is made under the lock of the eventfd's queue only, from which the entry
+        // is taken before the subscription has ended.
+        Live(&self.0.data)
+    }
+}
+
+/// What a subscription keeps.
+///
+/// # Invariants
+///
+/// The subscription does not end for `'a`.
+pub(crate) struct Live<'a, D>(&'a D);
+
+impl<D> Deref for Live<'_, D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        self.0
     }
 }
 
 /// Whom an eventfd calls.
-struct Calls {
+struct Calls<D> {
     ctx: NonNull<bindings::eventfd_ctx>,
-    callbacks: Callbacks,
+    data: D,
 }
 
 /// An eventfd, and the calls it makes to a listener that contains this.
@@ -73,7 +81,7 @@ struct Calls {
 /// listener.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
-    calls: Calls,
+    calls: Calls<T::Data>,
     /// A subscription begins once: its end waits for one [`Fresh`].
     has_begun: AtomicFlag,
     active: AtomicFlag,
@@ -82,7 +90,6 @@ pub(crate) struct Subscription<T: Listener> {
     begun: Completion,
     #[pin]
     wait: Opaque<bindings::wait_queue_entry>,
-    _listener: PhantomData<fn(T)>,
 }
 
 // SAFETY: The eventfd's wait-queue lock protects the entry.
@@ -155,10 +162,10 @@ pub(crate) struct Fresh<T: Listener> {
 }
 
 impl<T: Listener> Fresh<T> {
-    /// Calls the driver's handler, as if there had been a signal; true if the thread is to run.
-    pub(crate) fn handle(&self) -> bool {
-        // SAFETY: The subscription does not end while `self` is there.
-        unsafe { self.listener.subscription().calls.callbacks.handle() }
+    /// What the subscription keeps.
+    pub(crate) fn data(&self) -> Live<'_, T::Data> {
+        // INVARIANT: The subscription does not end while `self` is there.
+        Live(&self.listener.subscription().calls.data)
     }
 
     /// Ends the calls and leaves the eventfd as it is, which [`Subscription::end`] reads to 0.
@@ -185,11 +192,14 @@ impl<T: Listener> Drop for Fresh<T> {
 
 impl<T: Listener> Subscription<T> {
     /// A subscription that is not active yet.
-    pub(crate) fn new(eventfd: &Eventfd, callbacks: Callbacks) -> impl PinInit<Self, Error> + '_ {
+    pub(crate) fn new<'a>(eventfd: &'a Eventfd, data: T::Data) -> impl PinInit<Self, Error> + 'a
+    where
+        T::Data: 'a,
+    {
         try_pin_init!(Self {
             calls: Calls {
                 ctx: eventfd.ctx()?,
-                callbacks,
+                data,
             },
             has_begun: AtomicFlag::new(false),
             active: AtomicFlag::new(false),
@@ -204,7 +214,6 @@ impl<T: Listener> Subscription<T> {
                     (*entry).prev = entry;
                 }
             }),
-            _listener: PhantomData,
         } ? Error)
     }
 
@@ -251,24 +260,9 @@ impl<T: Listener> Subscription<T> {
         drop(self.take_listener());
     }
 
-    /// Whether the driver has a thread function.
-    pub(crate) fn has_thread(&self) -> bool {
-        self.calls.callbacks.thread.is_some()
-    }
-
-    /// Calls it.  May sleep.  Whoever ends the subscription waits for this, as the promise of
-    /// [`Callbacks::new`] says.
-    pub(crate) fn run_thread(&self) {
-        let Callbacks {
-            opaque,
-            data,
-            thread,
-            ..
-        } = self.calls.callbacks;
-        if let Some(thread) = thread {
-            // SAFETY: By the promise that `Callbacks::new()` asks for.
-            unsafe { thread(opaque, data) }
-        }
+    /// What it keeps, whether it has ended or not.
+    pub(crate) fn data(&self) -> &T::Data {
+        &self.calls.data
     }
 
     /// The reference that the calls had.  Only for whoever has cleared `active` and taken the
@@ -329,111 +323,5 @@ unsafe extern "C" fn add_wait(
     unsafe {
         (*table).queue = queue;
         bindings::add_wait_queue(queue, (*table).wait);
-    }
-}
-
-/// The functions that a driver wants called, with their arguments.
-pub(crate) struct Callbacks {
-    opaque: *mut c_void,
-    data: *mut c_void,
-    handler: Option<unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int>,
-    thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
-}
-
-// SAFETY: By the promise that `new()` asks for.
-unsafe impl Send for Callbacks {}
-// SAFETY: As above.
-unsafe impl Sync for Callbacks {}
-
-impl Callbacks {
-    /// # Safety
-    ///
-    /// The functions may be called with these arguments from any task, `handler` in atomic context:
-    /// `handler` until the subscription that gets this has ended ([`Subscription::end`]) or was
-    /// cancelled, `thread` until whoever ended it has waited for the work that calls
-    /// [`Subscription::run_thread`].
-    pub(crate) unsafe fn new(
-        opaque: *mut c_void,
-        data: *mut c_void,
-        handler: Option<unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int>,
-        thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
-    ) -> Self {
-        Self {
-            opaque,
-            data,
-            handler,
-            thread,
-        }
-    }
-
-    /// Calls the handler; true if the thread is to run.  Without a handler it always is.
-    ///
-    /// # Safety
-    ///
-    /// The subscription has not ended.
-    unsafe fn handle(&self) -> bool {
-        let wanted = match self.handler {
-            // SAFETY: By the caller's promise, and the one that `new()` asks for.
-            Some(handler) => unsafe { handler(self.opaque, self.data) != 0 },
-            None => true,
-        };
-        wanted && self.thread.is_some()
-    }
-}
-
-/// A driver's variable that points to what it enabled; NULL when nothing is.
-///
-/// All access is under [`SLOTS`], which the guard proves.
-pub(crate) struct Slot<T>(NonNull<*mut bindings::virqfd>, PhantomData<fn(T)>);
-
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Slot<T> {}
-
-// SAFETY: Access is serialised by the guard that the methods ask for.
-unsafe impl<T> Send for Slot<T> {}
-// SAFETY: As above.
-unsafe impl<T> Sync for Slot<T> {}
-
-impl<T: Send + Sync + 'static> Slot<T> {
-    /// # Safety
-    ///
-    /// `ptr` is valid until `vfio_virqfd_disable()` of it returns, or is only used before the
-    /// function it was passed to returns, and it is NULL or was stored by [`fill`](Self::fill).
-    pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
-        Some(Self(NonNull::new(ptr)?, PhantomData))
-    }
-
-    /// What the slot points to, which its subscription keeps.
-    pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
-        // SAFETY: By the promise of `from_raw()`; whoever ends the subscription empties the slot
-        // first, under the lock that `_lock` holds.
-        unsafe {
-            let ptr = NonNull::new(*self.0.as_ptr())?;
-            Some(ArcBorrow::from_raw(ptr.as_ptr().cast()))
-        }
-    }
-
-    /// Whether the slot points to `item`.
-    pub(crate) fn holds(&self, item: &T, _lock: &SlotsGuard) -> bool {
-        // SAFETY: By the promise of `from_raw()`.
-        unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
-    }
-
-    /// Points the slot to `item`, whose subscription keeps it.
-    pub(crate) fn fill(&self, item: &Arc<T>, _lock: &mut SlotsGuard) {
-        let ptr = Arc::as_ptr(item);
-        // SAFETY: By the promise of `from_raw()`.
-        unsafe { *self.0.as_ptr() = ptr.cast_mut().cast() }
-    }
-
-    /// Empties the slot.
-    pub(crate) fn clear(&self, _lock: &mut SlotsGuard) {
-        // SAFETY: By the promise of `from_raw()`.
-        unsafe { *self.0.as_ptr() = core::ptr::null_mut() }
     }
 }

@@ -7,6 +7,9 @@ use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
 
+/// Of a protection: the device writes to memory (`IOMMU_WRITE`).
+pub(crate) const WRITE: c_int = bindings::IOMMU_WRITE as c_int;
+
 /// A reference on a `struct iommu_group`.
 pub(crate) struct IommuGroup(NonNull<bindings::iommu_group>);
 

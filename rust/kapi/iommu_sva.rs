@@ -2,18 +2,11 @@
 
 //! Devices in address spaces of processes (`include/linux/iommu.h`, shared virtual addressing).
 
-use super::{
-    device::as_raw,
-    iommu::IommuGroup,
-    pm_runtime::Powered,
-    restartable,
-    series::EOPNOTSUPP,
-    vfio::{self, Open},
-};
+use super::{device::as_raw, iommu::IommuGroup, pm_runtime::Powered, restartable};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
-    device::Device,
+    device::{Bound, Device},
     mm::MmWithUser,
     prelude::*,
     sync::{aref::ARef, rcu},
@@ -37,25 +30,22 @@ unsafe impl Send for Bond {}
 unsafe impl Sync for Bond {}
 
 impl Bond {
-    /// Binds the address space to the device of a group that has but one.  DMA of the group is
-    /// user space's for as long as the bond is, and a VFIO device of the group stays registered.
+    /// Binds the address space to the one device of a group.
     ///
     /// # Errors
     ///
-    /// In this order: `EPERM` when the group has more devices; `EOPNOTSUPP` behind an IOMMU whose
-    /// driver [`loses_pasids`]; `ENOSPC` when its device has no PASIDs, be the address space's
-    /// known or not; `EIO` when it cannot be resumed; those of `iommu_sva_bind_device()`, of which
-    /// `vfio_sva.h` tells, with `EBUSY` while the device is being reset and `ERESTARTSYS` when a
-    /// signal comes.
-    pub(crate) fn new(group: &IommuGroup, mm: &MmWithUser) -> Result<Self> {
-        let dev = group.sole_device().ok_or(EPERM)?;
-        if loses_pasids(&dev) {
-            return Err(EOPNOTSUPP);
-        }
-        if pasids_of(&dev) == 0 {
-            return Err(ENOSPC);
-        }
-        let power = Powered::resume_and_get(dev.clone())?;
+    /// Those of `iommu_sva_bind_device()`, with `EBUSY` while the device is being reset and
+    /// `ERESTARTSYS` when a signal comes.
+    ///
+    /// # Safety
+    ///
+    /// The device is bound to a driver until the result has been dropped.
+    pub(crate) unsafe fn new(
+        dev: ARef<Device>,
+        power: Powered<ARef<Device>>,
+        group: &IommuGroup,
+        mm: &MmWithUser,
+    ) -> Result<Self> {
         // SAFETY: Both are valid, and the address space has users.
         let raw = unsafe { bindings::vfio_helper_iommu_sva_bind_device(as_raw(&dev), mm.as_raw()) };
         let handle =
@@ -81,11 +71,13 @@ impl Bond {
     /// It would free a page request that is being handled.  Requests that the IOMMU's own queue still
     /// has are not waited for: VT-d's driver leaves them to the device, which must have stopped.
     pub(crate) fn wait_for_page_requests(&self) {
+        // SAFETY: By the promise that `new()` asks for.
+        let dev = unsafe { self.dev.as_bound() };
         let queue = {
             let _guard = rcu::read_lock();
-            with_iommu(&self.dev, |iommu| {
+            with_iommu(dev, |iommu| {
                 // SAFETY: The pointer is read once.  What it points to is freed after an RCU grace
-                // period.  The queue is the IOMMU's, which the device stays behind while it has a bond.
+                // period.  The queue is the IOMMU's, which the device stays behind while it is bound.
                 unsafe {
                     let param = (&raw const iommu.fault_param).read_volatile();
                     param.as_ref().map(|param| (*param.queue).wq)
@@ -117,34 +109,26 @@ impl Drop for Bond {
     }
 }
 
-/// What the IOMMU's driver keeps of a device, looked at by `f`.  The device is behind an IOMMU for
-/// as long as it has a driver, as one has whose group VFIO uses.
-fn with_iommu<R>(dev: &Device, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
+/// What the IOMMU's driver keeps of a device, looked at by `f`.  A device that is bound to a driver
+/// stays behind its IOMMU.
+fn with_iommu<R>(dev: &Device<Bound>, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
     // SAFETY: `dev` is valid; `iommu`, if it is set, stays while a driver is bound.
     unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)
 }
 
-fn pasids_of(dev: &Device) -> u32 {
+/// PASIDs of the device are below this; 0 when it has none.
+pub(crate) fn max_pasids(dev: &Device<Bound>) -> u32 {
     with_iommu(dev, |iommu| iommu.max_pasids).unwrap_or(0)
 }
 
-/// PASIDs of the device are below this; 0 when it has none.
-pub(crate) fn max_pasids(device: &vfio::Device<Open>) -> u32 {
-    pasids_of(device.parent())
-}
-
-/// Whether the driver of the IOMMU forgets a device's PASID table with the page table that serves
-/// requests without a PASID.  AMD's does: it frees the one when the other is detached, as a reset
-/// does for a while, and then writes to address 0 when the PASID is taken away
-/// (`destroy_gcr3_table()`, `amd_iommu_clear_gcr3()`).
-fn loses_pasids(dev: &Device) -> bool {
-    let name = with_iommu(dev, |iommu| {
+/// The name of the IOMMU that the device is behind.
+pub(crate) fn iommu_name(dev: &Device<Bound>) -> Option<&CStr> {
+    with_iommu(dev, |iommu| {
         // SAFETY: The IOMMU is there for as long as the device is behind it, and keeps its name.
         unsafe {
             let name = iommu.iommu_dev.as_ref()?.dev.as_ref()?.kobj.name;
             (!name.is_null()).then(|| CStr::from_char_ptr(name))
         }
-    });
-    name.flatten()
-        .is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))
+    })
+    .flatten()
 }

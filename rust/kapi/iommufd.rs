@@ -2,13 +2,17 @@
 
 //! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
 
-use super::{series::EBADFD, vfio::buffer::DriverBuffer};
+use super::{
+    buffer::{DriverBuffer, PageArray},
+    series::EBADFD,
+};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     device::Device,
     error::to_result,
     fs::LocalFile,
+    page::PAGE_SIZE,
     prelude::*,
     sync::aref::{ARef, AlwaysRefCounted},
     types::Opaque,
@@ -123,7 +127,7 @@ impl Ctx {
 /// A device bound to an iommufd: `struct iommufd_device`.  DMA of its group belongs to that iommufd.
 ///
 /// It is seen under the lock of the device's set, or where a driver keeps the device from being
-/// unbound; [`SetLocked`](super::vfio::SetLocked) makes and ends it.
+/// unbound.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
@@ -138,7 +142,7 @@ impl BoundDevice {
     /// # Safety
     ///
     /// The result is ended by [`unbind`](Self::unbind) while `dev` is there.
-    pub(super) unsafe fn bind(
+    pub(crate) unsafe fn bind(
         ctx: &Ctx,
         dev: &Device,
     ) -> Result<(NonNull<bindings::iommufd_device>, u32)> {
@@ -155,7 +159,7 @@ impl BoundDevice {
     /// # Safety
     ///
     /// `bind()` made it, nothing is attached to it, and nobody uses it any more.
-    pub(super) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
+    pub(crate) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_device_unbind(raw.as_ptr()) }
     }
@@ -220,34 +224,8 @@ impl BoundDevice {
 #[repr(transparent)]
 pub(crate) struct Access(Opaque<bindings::iommufd_access>);
 
-/// What iommufd calls when user space takes memory away that may be pinned: `unmap` of the operations
-/// that C has (`vfio_access_ops`), for Rust cannot write its bit-field in a constant.
-///
-/// # Safety
-///
-/// Called by iommufd with the device that an access was made for.
-#[no_mangle]
-unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
-    // CAST: These widen, or nothing.
-    let (iova, length) = (iova as u64, length as u64);
-    // SAFETY: By the promise of `create()` the device is there until the access is destroyed, which
-    // waits for this call.
-    unsafe {
-        super::vfio::Device::<super::vfio::Normal>::from_raw(data.cast()).dma_unmap(iova, length)
-    }
-}
-
-const _: () = {
-    // Both arms must have one type: the same signature.
-    let _ = if true {
-        bindings::vfio_access_unmap
-    } else {
-        vfio_access_unmap
-    };
-};
-
 impl Access {
-    /// Makes an access for a device; also gives its id.
+    /// Makes an access; also gives its id.
     ///
     /// # Errors
     ///
@@ -255,21 +233,17 @@ impl Access {
     ///
     /// # Safety
     ///
-    /// The result is ended by [`destroy`](Self::destroy) while the device is there.
-    pub(super) unsafe fn create(
+    /// The functions of `ops` may be called with `data`, from any task, until
+    /// [`destroy`](Self::destroy) of the result returns.
+    pub(crate) unsafe fn create(
         ctx: &Ctx,
-        device: &super::vfio::Device,
+        ops: &'static bindings::iommufd_access_ops,
+        data: *mut c_void,
     ) -> Result<(NonNull<bindings::iommufd_access>, u32)> {
         let mut id = 0;
-        // SAFETY: `ctx` is valid, the operations are constant.  By the caller's promise the device
-        // outlives the access.
+        // SAFETY: `ctx` is valid, the operations are constant; the rest by the caller's promise.
         let raw = kernel::error::from_err_ptr(unsafe {
-            bindings::iommufd_access_create(
-                ctx.as_raw(),
-                &raw const bindings::vfio_access_ops,
-                device.as_raw().cast(),
-                &mut id,
-            )
+            bindings::iommufd_access_create(ctx.as_raw(), ops, data, &mut id)
         })?;
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
@@ -279,7 +253,7 @@ impl Access {
     /// # Safety
     ///
     /// `create()` made it, and nobody uses it any more.
-    pub(super) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
+    pub(crate) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_access_destroy(raw.as_ptr()) }
     }
@@ -322,29 +296,23 @@ impl Access {
         unsafe { bindings::iommufd_access_detach(self.as_raw()) }
     }
 
-    /// Pins `length` bytes from `iova` on, both multiples of a page.
+    /// Pins as many pages as wanted, from `iova` on, a multiple of a page.
     ///
     /// # Errors
     ///
     /// `ENOENT` when nothing is attached or mapped there, `EPERM`, `EINVAL`, `ENOMEM`.
-    ///
-    /// # Safety
-    ///
-    /// `pages` has room for as many pages as the range has.
-    pub(crate) unsafe fn pin(
-        &self,
-        iova: usize,
-        length: usize,
-        pages: *mut *mut bindings::page,
-        write: bool,
-    ) -> Result {
-        // SAFETY: `self` is valid; the rest by the caller's promise.
+    pub(crate) fn pin(&self, iova: usize, pages: PageArray<'_>, write: bool) -> Result {
+        let length = usize::try_from(pages.count())
+            .ok()
+            .and_then(|count| count.checked_mul(PAGE_SIZE))
+            .ok_or(EINVAL)?;
+        // SAFETY: `self` is valid; there is room for the pages of the range.
         to_result(unsafe {
             bindings::iommufd_access_pin_pages(
                 self.as_raw(),
                 iova,
                 length,
-                pages,
+                pages.as_ptr(),
                 if write { WRITE } else { 0 },
             )
         })

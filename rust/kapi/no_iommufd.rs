@@ -4,8 +4,8 @@
 //! cannot be, so their types have no values, and whoever would get one gets an errno.
 
 use super::{
+    buffer::{DriverBuffer, PageArray},
     series::{EBADFD, EOPNOTSUPP},
-    vfio::{buffer::DriverBuffer, Device, Registered, SetLocked},
 };
 use crate::bindings;
 use core::ptr::NonNull;
@@ -70,16 +70,7 @@ impl Access {
         None
     }
 
-    /// # Safety
-    ///
-    /// None: it cannot be called.
-    pub(crate) unsafe fn pin(
-        &self,
-        _iova: usize,
-        _length: usize,
-        _pages: *mut *mut bindings::page,
-        _write: bool,
-    ) -> Result {
+    pub(crate) fn pin(&self, _iova: usize, _pages: PageArray<'_>, _write: bool) -> Result {
         match *self {}
     }
 
@@ -89,21 +80,5 @@ impl Access {
 
     pub(crate) fn rw(&self, _iova: usize, _data: DriverBuffer<'_>, _write: bool) -> Result {
         match *self {}
-    }
-}
-
-impl SetLocked<'_> {
-    pub(crate) fn is_attached(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn has_pasid(&self, _pasid: u32) -> bool {
-        false
-    }
-}
-
-impl Device<Registered> {
-    pub(crate) fn next_pasid(&self, _from: u32, _last: u32) -> Option<u32> {
-        None
     }
 }

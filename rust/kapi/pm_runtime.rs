@@ -14,7 +14,7 @@ impl<D: Deref<Target = Device>> Powered<D> {
     ///
     /// # Errors
     ///
-    /// `EIO` when the device could not be resumed; the reason is logged, rate-limited.
+    /// Those of `pm_runtime_resume_and_get()`.
     #[inline]
     pub(crate) fn resume_and_get(dev: D) -> Result<Self> {
         let raw = super::device::as_raw(&dev);
@@ -26,11 +26,7 @@ impl<D: Deref<Target = Device>> Powered<D> {
         // SAFETY: `dev` is valid; the caller may sleep.
         match unsafe { bindings::vfio_helper_pm_runtime_resume_and_get(raw) } {
             0 => Ok(Self(Some(dev))),
-            err => {
-                // SAFETY: `dev` is valid.
-                unsafe { bindings::vfio_helper_runtime_resume_failed(raw, err) };
-                Err(EIO)
-            }
+            err => Err(Error::from_errno(err)),
         }
     }
 }

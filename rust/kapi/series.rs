@@ -29,6 +29,7 @@ mod linux_7_2 {
             barrier,
             lock::{spinlock::SpinLockBackend, Backend, Lock},
         },
+        types::Opaque,
         ModuleMetadata,
     };
 
@@ -50,7 +51,13 @@ mod linux_7_2 {
     /// This module, as C's `THIS_MODULE`.  `M` can be one type alone.
     #[allow(clippy::extra_unused_type_parameters)]
     pub(crate) const fn this_module<M: ModuleMetadata>() -> &'static ThisModule {
-        &crate::THIS_MODULE
+        extern "C" {
+            static __this_module: Opaque<c_void>;
+        }
+        // SAFETY: It is what `THIS_MODULE` points to, in each module its own.
+        static THIS_MODULE: ThisModule =
+            unsafe { ThisModule::from_ptr(__this_module.get().cast()) };
+        &THIS_MODULE
     }
 
     /// A full memory barrier between CPUs.

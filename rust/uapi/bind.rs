@@ -3,7 +3,7 @@
 //! `VFIO_DEVICE_BIND_IOMMUFD`: `struct vfio_device_bind_iommufd`.
 
 use super::field;
-use crate::kapi::{uaccess, vfio::ops::Uuid};
+use crate::{kapi::uaccess, shared::vfio::ops::Uuid};
 use core::mem::offset_of;
 use kernel::{page::PAGE_SIZE, prelude::*, uaccess::UserPtr};
 use zerocopy::FromZeros;

@@ -2,7 +2,7 @@
 
 //! What iommufd knows of a device is seen while the proof of the lock is not used to end it.
 
-use crate::kapi::vfio::SetLocked;
+use crate::shared::vfio::SetLocked;
 
 fn case(locked: &mut SetLocked<'_>) {
     let access = locked.iommufd_access();

@@ -2,7 +2,7 @@
 
 //! A class device is added once.
 
-use crate::kapi::vfio::registering::Started;
+use crate::shared::vfio::registering::Started;
 
 fn case(started: Started) {
     let _added = started.add(0);

@@ -2,7 +2,7 @@
 
 //! A driver's `bind_iommufd` is called once in a first open.
 
-use crate::kapi::{iommufd::Ctx, vfio::opening::Opening};
+use crate::{kapi::iommufd::Ctx, shared::vfio::opening::Opening};
 
 fn case(opening: Opening<'_, '_>, ctx: &Ctx) {
     let _bound = opening.bind_iommufd(ctx);

@@ -2,7 +2,7 @@
 
 //! The driver of a container is told of a device under the lock of its set, by its open.
 
-use crate::kapi::vfio::{iommu_driver::Instance, Device};
+use crate::shared::vfio::{iommu_driver::Instance, Device};
 
 fn case(instance: &Instance, device: &Device) {
     let _ = device.parent();

@@ -2,7 +2,7 @@
 
 //! A driver is told of an unmap by iommufd, whose access the device has.
 
-use crate::kapi::vfio::Device;
+use crate::shared::vfio::Device;
 
 fn case(device: &Device) {
     let _ = device.parent();

@@ -2,7 +2,7 @@
 
 //! Waiting for a device's users ends before the driver may free the device.
 
-use crate::kapi::vfio::{registering::Started, Owner};
+use crate::shared::vfio::{registering::Started, Owner};
 
 fn case(owner: Owner<'_>, started: Started) {
     let draining = started.end(&owner);

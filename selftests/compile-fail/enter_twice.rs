@@ -2,7 +2,7 @@
 
 //! A device is on the list of its set once.
 
-use crate::kapi::vfio::set::Joined;
+use crate::shared::vfio::set::Joined;
 
 fn case(joined: Joined<'_>) {
     joined.enter();

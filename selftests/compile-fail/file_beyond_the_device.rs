@@ -2,7 +2,7 @@
 
 //! A file that speaks of a device goes before the class device does.
 
-use crate::kapi::vfio::{debugfs::Show, Added, Device, Registered};
+use crate::shared::vfio::{debugfs::Show, Added, Device, Registered};
 use kernel::{prelude::*, seq_file::SeqFile};
 
 struct Nothing;

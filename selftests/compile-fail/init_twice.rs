@@ -2,7 +2,7 @@
 
 //! A driver's `init` is called once.
 
-use crate::kapi::vfio::NewDevice;
+use crate::shared::vfio::NewDevice;
 
 fn case(device: NewDevice) {
     let _initialised = device.driver_init();

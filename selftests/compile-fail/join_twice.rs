@@ -2,7 +2,7 @@
 
 //! A device joins one set.
 
-use crate::kapi::vfio::{
+use crate::shared::vfio::{
     set::{DevSet, Unassigned},
     Owner,
 };

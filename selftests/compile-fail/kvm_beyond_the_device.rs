@@ -2,7 +2,7 @@
 
 //! The machine that drivers find in a device is held by what holds the pointer.
 
-use crate::kapi::{kvm::KvmRef, vfio::opening::Opening};
+use crate::{kapi::kvm::KvmRef, shared::vfio::opening::Opening};
 
 fn case(opening: &mut Opening<'_, '_>, machine: KvmRef) {
     opening.set_kvm(machine);

@@ -2,7 +2,7 @@
 
 //! A device does not leave its set while it can be used.
 
-use crate::kapi::vfio::{Device, Registered};
+use crate::shared::vfio::{Device, Registered};
 
 fn case(device: &Device<Registered>) {
     let _guard = device.lock_set();

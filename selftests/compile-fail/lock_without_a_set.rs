@@ -2,7 +2,7 @@
 
 //! The set's lock is that of a device that is registered, which is in a set.
 
-use crate::kapi::vfio::Device;
+use crate::shared::vfio::Device;
 
 fn case(device: &Device) {
     let _ = device.parent();

@@ -3,7 +3,7 @@
 //! The byte that `noiommu` shares with bits that the set's lock protects is written before
 //! registration only.
 
-use crate::kapi::vfio::registering::Ready;
+use crate::shared::vfio::registering::Ready;
 
 fn case(mut ready: Ready<'_>) {
     ready.set_noiommu(false);

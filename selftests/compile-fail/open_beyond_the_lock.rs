@@ -2,7 +2,7 @@
 
 //! A first open does not outlive the set's lock.
 
-use crate::kapi::vfio::{Device, Registered, RegistrationRef};
+use crate::shared::vfio::{Device, Registered, RegistrationRef};
 
 fn case(device: &Device<Registered>, registration: RegistrationRef) {
     let mut guard = device.lock_set();

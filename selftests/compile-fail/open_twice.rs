@@ -2,7 +2,7 @@
 
 //! A driver's `open_device` is called once in a first open.
 
-use crate::kapi::vfio::opening::Bound;
+use crate::shared::vfio::opening::Bound;
 
 fn case(bound: Bound<'_, '_>) {
     let _opened = bound.open();

@@ -2,7 +2,7 @@
 
 //! A first open keeps the lock's proof to itself.
 
-use crate::kapi::vfio::{RegistrationRef, SetLocked};
+use crate::shared::vfio::{RegistrationRef, SetLocked};
 
 fn case(locked: &mut SetLocked<'_>, one: RegistrationRef, other: RegistrationRef) {
     let opening = locked.begin_open(one);

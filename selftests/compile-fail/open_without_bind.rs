@@ -2,7 +2,7 @@
 
 //! A driver's `open_device` is called of a device that is bound.
 
-use crate::kapi::vfio::opening::Opening;
+use crate::shared::vfio::opening::Opening;
 
 fn case(opening: Opening<'_, '_>) {
     let _ = opening.device();

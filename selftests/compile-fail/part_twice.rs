@@ -2,7 +2,7 @@
 
 //! A member is counted off once.
 
-use crate::kapi::vfio::set::{DevSet, Left};
+use crate::shared::vfio::set::{DevSet, Left};
 
 fn case(set: &mut DevSet, left: Left) {
     set.part(left);

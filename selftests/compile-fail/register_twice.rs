@@ -2,7 +2,7 @@
 
 //! A device that is registered cannot be registered once more.
 
-use crate::kapi::vfio::registering::Ready;
+use crate::shared::vfio::registering::Ready;
 
 fn case(ready: Ready<'_>) {
     let (_owner, started) = ready.start();

@@ -2,7 +2,7 @@
 
 //! What a driver does not know yet is not released to it.
 
-use crate::kapi::vfio::NewDevice;
+use crate::shared::vfio::NewDevice;
 
 fn case(device: NewDevice) {
     let unknown = device;

@@ -2,7 +2,7 @@
 
 //! A driver's `release` is called once, by the drop.
 
-use crate::kapi::vfio::InitialisedDevice;
+use crate::shared::vfio::InitialisedDevice;
 
 fn case(device: InitialisedDevice) {
     crate::device::release(device);

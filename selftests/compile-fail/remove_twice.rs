@@ -2,7 +2,7 @@
 
 //! What was added is removed once.
 
-use crate::kapi::vfio::Added;
+use crate::shared::vfio::Added;
 
 fn case(added: Added) {
     let _started = added.remove();

@@ -2,7 +2,7 @@
 
 //! Only what was added is removed.
 
-use crate::kapi::vfio::registering::Started;
+use crate::shared::vfio::registering::Started;
 
 fn case(started: Started) {
     let _added = started.add(0);

@@ -2,7 +2,7 @@
 
 //! A driver is asked for the device while the registration ends, and not before.
 
-use crate::kapi::vfio::Owner;
+use crate::shared::vfio::Owner;
 
 fn case(owner: &Owner<'_>) {
     let _ = owner.parent();

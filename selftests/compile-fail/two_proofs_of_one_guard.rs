@@ -2,7 +2,7 @@
 
 //! A guard gives one proof at a time.
 
-use crate::kapi::vfio::{Device, Registered};
+use crate::shared::vfio::{Device, Registered};
 
 fn case(device: &Device<Registered>) {
     let mut guard = device.lock_set();

@@ -2,7 +2,7 @@
 
 //! While one task assigns a set to a device, no other does.
 
-use crate::kapi::vfio::Owner;
+use crate::shared::vfio::Owner;
 
 fn case(owner: &mut Owner<'_>) {
     let one = owner.unassigned();

@@ -2,7 +2,7 @@
 
 //! A device is unbound once.
 
-use crate::kapi::vfio::opening::LastClose;
+use crate::shared::vfio::opening::LastClose;
 
 fn case(last: LastClose<'_, '_>) {
     let _unbound = last.unbind();

@@ -1,48 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `device_cdev.c` and the file operations of `vfio_main.c`: `/dev/vfio/devices/vfioX`, and what
-//! `VFIO_GROUP_GET_DEVICE_FD` gives.
+//! The file operations of devices (`/dev/vfio/devices/vfioX`, and what `VFIO_GROUP_GET_DEVICE_FD`
+//! gives) and of groups (`/dev/vfio/$GROUP`).
+//!
+//! In C these are in `device_cdev.c`, `vfio_main.c` and `group.c`.  A group makes files of devices, and a hot
+//! reset of a device asks whether a file is a group's: so they stand together.
 
-use super::group;
+use super::container;
 use crate::{
     bindings,
     device::State,
-    file::DeviceFile,
+    file::{group as group_file, DeviceFile},
+    group::Group,
     kapi::{
         cdev::{Cdev, FileOperations},
         series::this_module,
     },
-    LocalModule,
+    shared::OwnerModule,
 };
 use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
-    fs::{file::flags, File},
+    fs::{file::flags, File, LocalFile},
     mm::virt::VmaNew,
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::ARef,
+    sync::{aref::ARef, Arc, ArcBorrow},
     types::ForeignOwnable,
     uaccess::UserPtr,
 };
 
 // The VFS lets any number of threads use a file at once.
 const _: () = super::assert_shared::<DeviceFile>();
+const _: () = super::assert_shared::<Group>();
 
 /// The operations of a device's files.
 // SAFETY: The functions follow the VFS's contracts.
-pub(crate) static FOPS: FileOperations<State> = unsafe {
+pub(crate) static DEVICE_FOPS: FileOperations<State> = unsafe {
     FileOperations::new(bindings::file_operations {
-        owner: this_module::<LocalModule>().as_ptr(),
-        open: Some(open),
-        release: Some(release),
-        read: Some(read),
-        write: Some(write),
-        unlocked_ioctl: Some(ioctl),
+        owner: this_module::<OwnerModule>().as_ptr(),
+        open: Some(device_open),
+        release: Some(device_release),
+        read: Some(device_read),
+        write: Some(device_write),
+        unlocked_ioctl: Some(device_ioctl),
         compat_ioctl: bindings::compat_ptr_ioctl,
-        mmap: Some(mmap),
+        mmap: Some(device_mmap),
         show_fdinfo: if cfg!(CONFIG_PROC_FS) {
-            Some(show_fdinfo)
+            Some(device_show_fdinfo)
         } else {
             None
         },
@@ -54,10 +59,10 @@ pub(crate) static FOPS: FileOperations<State> = unsafe {
 ///
 /// # Safety
 ///
-/// `file` is open with [`FOPS`], and stays so for `'a`.
+/// `file` is open with [`DEVICE_FOPS`], and stays so for `'a`.
 #[inline]
 unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
-    // SAFETY: `open()` stored it; `release()` takes it back.
+    // SAFETY: `device_open()` stored it; `device_release()` takes it back.
     unsafe { Pin::<KBox<DeviceFile>>::borrow((*file).private_data).get_ref() }
 }
 
@@ -73,7 +78,7 @@ pub(super) fn into_file(opened: Pin<KBox<DeviceFile>>) -> Result<ARef<File>> {
     let file = from_err_ptr(unsafe {
         bindings::anon_inode_getfile_fmode(
             c"[vfio-device]".as_char_ptr(),
-            FOPS.as_raw(),
+            DEVICE_FOPS.as_raw(),
             data.cast(),
             flags::O_RDWR as c_int,
             bindings::FMODE_PREAD | bindings::FMODE_PWRITE,
@@ -96,15 +101,15 @@ pub(super) fn into_file(opened: Pin<KBox<DeviceFile>>) -> Result<ARef<File>> {
 /// # Safety
 ///
 /// `file` is valid, and open for `'a`.
-pub(super) unsafe fn from_file<'a>(file: *mut bindings::file) -> Option<&'a DeviceFile> {
+pub(super) unsafe fn device_of<'a>(file: *mut bindings::file) -> Option<&'a DeviceFile> {
     // SAFETY: By the caller's promise.
-    unsafe { core::ptr::eq((*file).f_op, FOPS.as_raw()).then(|| device_file(file)) }
+    unsafe { core::ptr::eq((*file).f_op, DEVICE_FOPS.as_raw()).then(|| device_file(file)) }
 }
 
 /// # Safety
 ///
 /// Called by the VFS.
-unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+unsafe extern "C" fn device_open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: The inode is of a device in the range that has these operations.
     match DeviceFile::open(unsafe { Cdev::<State>::opened(inode) }) {
         Ok(opened) => {
@@ -123,8 +128,11 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 /// # Safety
 ///
 /// Called by the VFS, once, with a file that nobody uses any more.
-unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open()` stored it.
+unsafe extern "C" fn device_release(
+    _inode: *mut bindings::inode,
+    file: *mut bindings::file,
+) -> c_int {
+    // SAFETY: `device_open()` stored it.
     DeviceFile::close(unsafe { Pin::<KBox<DeviceFile>>::from_foreign((*file).private_data) });
     0
 }
@@ -132,9 +140,9 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
 /// # Safety
 ///
 /// Called by the VFS.
-unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+unsafe extern "C" fn device_ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
     // SAFETY: The file is open with our operations.
-    let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg), group::of_file);
+    let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg), group_of_file);
     // CAST: Both widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }
@@ -142,7 +150,7 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong)
 /// # Safety
 ///
 /// Called by the VFS.
-unsafe extern "C" fn read(
+unsafe extern "C" fn device_read(
     file: *mut bindings::file,
     buf: *mut c_char,
     count: usize,
@@ -156,7 +164,7 @@ unsafe extern "C" fn read(
 /// # Safety
 ///
 /// Called by the VFS.
-unsafe extern "C" fn write(
+unsafe extern "C" fn device_write(
     file: *mut bindings::file,
     buf: *const c_char,
     count: usize,
@@ -170,7 +178,10 @@ unsafe extern "C" fn write(
 /// # Safety
 ///
 /// Called by the VFS.
-unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area_struct) -> c_int {
+unsafe extern "C" fn device_mmap(
+    file: *mut bindings::file,
+    vma: *mut bindings::vm_area_struct,
+) -> c_int {
     // SAFETY: The file is open with our operations; `vma` is being set up by its mmap().
     let (file, vma) = unsafe { (device_file(file), VmaNew::from_raw(vma)) };
     crate::kapi::to_int(file.mmap(vma))
@@ -179,7 +190,7 @@ unsafe extern "C" fn mmap(file: *mut bindings::file, vma: *mut bindings::vm_area
 /// # Safety
 ///
 /// Called by procfs.
-unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
+unsafe extern "C" fn device_show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
     // SAFETY: The file is open with our operations; `m` is the caller's.
     let (file, m) = unsafe { (device_file(file), SeqFile::from_raw(m)) };
     file.show_fdinfo(m);
@@ -189,4 +200,78 @@ unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings
 fn io_result(result: Result<isize>) -> isize {
     // CAST: It widens.
     result.unwrap_or_else(|e| e.to_errno() as isize)
+}
+
+/// The operations of a group's file.
+// SAFETY: The functions follow the VFS's contracts.
+pub(crate) static GROUP_FOPS: FileOperations<Group> = unsafe {
+    FileOperations::new(bindings::file_operations {
+        owner: this_module::<OwnerModule>().as_ptr(),
+        open: Some(group_open),
+        release: Some(group_release),
+        unlocked_ioctl: Some(group_ioctl),
+        compat_ioctl: bindings::compat_ptr_ioctl,
+        ..pin_init::zeroed()
+    })
+};
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn group_open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: The inode is of a group in the range that has these operations.
+    let group = unsafe { Cdev::<Group>::opened(inode) };
+    crate::kapi::to_int(group_file::open(group).map(|()| {
+        // SAFETY: `file` is being opened: it is ours.
+        unsafe { (*file).private_data = group.clone().into_foreign() };
+    }))
+}
+
+/// # Safety
+///
+/// Called by the VFS, once, with a file that nobody uses any more.
+unsafe extern "C" fn group_release(
+    _inode: *mut bindings::inode,
+    file: *mut bindings::file,
+) -> c_int {
+    // SAFETY: `group_open()` stored it.
+    group_file::release(unsafe { Arc::<Group>::from_foreign((*file).private_data) });
+    0
+}
+
+/// # Safety
+///
+/// Called by the VFS.
+unsafe extern "C" fn group_ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+    // SAFETY: The file is open with our operations; an ioctl does not run inside `fdget_pos()`.
+    let (group, file) = unsafe {
+        let group = Arc::<Group>::borrow((*file).private_data);
+        (group, File::from_raw_file(file))
+    };
+    let files = group_file::Files {
+        make: into_file,
+        container: container::of_file,
+    };
+    let result = group_file::ioctl(group, file, cmd, UserPtr::from_addr(arg), &files);
+    // CAST: Both widen.
+    result.unwrap_or_else(|e| e.to_errno()) as c_long
+}
+
+/// The group whose file it is, if it is one.
+///
+/// # Safety
+///
+/// `file` is valid, and open for `'a`.
+pub(super) unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow<'a, Group>> {
+    // SAFETY: By the caller's promise; a file with our operations carries what `group_open()` stored.
+    unsafe {
+        core::ptr::eq((*file).f_op, GROUP_FOPS.as_raw())
+            .then(|| Arc::<Group>::borrow((*file).private_data))
+    }
+}
+
+/// As [`group_of`], of a file that is held.
+fn group_of_file(file: &LocalFile) -> Option<Arc<Group>> {
+    // SAFETY: The file is held.
+    unsafe { group_of(file.as_ptr()) }.map(Into::into)
 }

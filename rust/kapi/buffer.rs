@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A driver's memory that is handed through.
+//! Memory of C code that is handed through to other C code.
 
+use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
 
@@ -43,6 +44,41 @@ impl DriverBuffer<'_> {
     }
 
     pub(crate) fn as_ptr(self) -> *mut c_void {
+        self.ptr.as_ptr()
+    }
+}
+
+/// A driver's array that is filled with pages which are pinned for it.
+///
+/// # Invariants
+///
+/// There is room for `count` pages at `ptr` for `'a`.  A negative count is room for none.
+pub(crate) struct PageArray<'a> {
+    ptr: NonNull<*mut bindings::page>,
+    count: c_int,
+    _owner: PhantomData<&'a mut [*mut bindings::page]>,
+}
+
+impl PageArray<'_> {
+    /// None when `ptr` is NULL.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is NULL, or satisfies the type's invariants.
+    pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::page, count: c_int) -> Option<Self> {
+        Some(Self {
+            ptr: NonNull::new(ptr)?,
+            count,
+            _owner: PhantomData,
+        })
+    }
+
+    /// How many pages are wanted.
+    pub(crate) fn count(&self) -> c_int {
+        self.count
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut *mut bindings::page {
         self.ptr.as_ptr()
     }
 }

@@ -7,8 +7,8 @@
 //! driver can zap all of user space's mappings of the device at once.  C counterpart:
 //! `vfio_fs_inode_new()`.
 
-use super::series::this_module;
-use crate::bindings;
+use super::OwnerModule;
+use crate::{bindings, kapi::series::this_module};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
@@ -24,7 +24,7 @@ unsafe impl<T> Sync for Global<T> {}
 static FS_TYPE: Global<bindings::file_system_type> =
     Global(UnsafeCell::new(bindings::file_system_type {
         name: as_char_ptr_in_const_context(c"vfio"),
-        owner: this_module::<crate::LocalModule>().as_ptr(),
+        owner: this_module::<OwnerModule>().as_ptr(),
         init_fs_context: Some(init_fs_context),
         kill_sb: Some(bindings::kill_anon_super),
         ..pin_init::zeroed()

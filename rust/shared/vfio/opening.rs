@@ -13,18 +13,12 @@
 //! must not free it.
 
 use super::{
-    iommu_driver::Instance, Device, FirstOpen, Open, Registered, RegistrationRef, SetLocked,
+    iommu_driver::Instance, set::BoundTo, Device, FirstOpen, Open, Registered, RegistrationRef,
+    SetLocked,
 };
 use crate::kapi::{callback_result, iommufd, kvm::KvmRef};
 use core::mem::ManuallyDrop;
 use kernel::{prelude::*, sync::Arc};
-
-/// What a device is bound to.
-pub(super) enum BoundTo {
-    Nothing,
-    Iommufd,
-    Container(Arc<Instance>),
-}
 
 impl<'l> SetLocked<'l> {
     /// Begins the first open: the driver sees it counted in its callbacks.

@@ -72,18 +72,19 @@ impl<T: Unpin> Severable<T> {
     /// # Safety
     ///
     /// This link is part of the device's state.
-    pub(super) unsafe fn connect(&self, device: &Device, data: T) {
+    pub(super) unsafe fn connect(&self, device: &Device, data: T) -> Epoch {
         let mut target = self.target.lock();
-        let epoch = self.last.load(Relaxed).wrapping_add(1);
-        self.last.store(epoch, Relaxed);
+        let epoch = Epoch(self.last.load(Relaxed).wrapping_add(1));
+        self.last.store(epoch.0, Relaxed);
         // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it
         // frees the device.
         *target = Some(Target {
-            epoch: Epoch(epoch),
+            epoch,
             device: NonNull::from(device),
             data,
         });
-        self.current.store(epoch, Release);
+        self.current.store(epoch.0, Release);
+        epoch
     }
 
     /// Cuts the link; whoever holds a registration keeps it.

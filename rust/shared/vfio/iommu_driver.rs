@@ -3,10 +3,15 @@
 //! The modules that map memory for containers (`struct vfio_iommu_driver_ops`), as
 //! `vfio_iommu_type1.ko`.
 
-use super::{buffer::DriverBuffer, Device};
+use super::Device;
 use crate::{
     bindings,
-    kapi::{callback_result, iommu::IommuGroup, module::ModuleRef},
+    kapi::{
+        buffer::{DriverBuffer, PageArray},
+        callback_result,
+        iommu::IommuGroup,
+        module::ModuleRef,
+    },
 };
 use core::ptr::NonNull;
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -221,21 +226,17 @@ impl Instance {
     /// # Errors
     ///
     /// `ENOTTY` when the IOMMU driver cannot; its own.
-    ///
-    /// # Safety
-    ///
-    /// `pages` has room for `npage` pages.
-    pub(crate) unsafe fn pin_pages(
+    pub(crate) fn pin_pages(
         &self,
         group: &IommuGroup,
         iova: u64,
-        npage: c_int,
         prot: c_int,
-        pages: *mut *mut bindings::page,
+        pages: PageArray<'_>,
     ) -> c_int {
+        let (count, pages) = (pages.count(), pages.as_ptr());
         match self.driver.ops().pin_pages {
-            // SAFETY: By the caller's promise and the type's invariants.
-            Some(pin) => unsafe { pin(self.data, group.as_raw(), iova, npage, prot, pages) },
+            // SAFETY: By the types' invariants.
+            Some(pin) => unsafe { pin(self.data, group.as_raw(), iova, count, prot, pages) },
             None => ENOTTY.to_errno(),
         }
     }

@@ -9,10 +9,14 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{debugfs::DebugRoot, Device, Link, RegistrationRef};
+use super::{debugfs::DebugRoot, severable::Epoch, Device, Link, RegistrationRef, State};
 use crate::{
     bindings,
-    kapi::completion::{Completion, Wait},
+    kapi::{
+        completion::{Completion, Wait},
+        debugfs::DirOf,
+    },
+    shared::Core,
 };
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, time::Jiffies};
@@ -123,9 +127,10 @@ impl Deref for Started {
 
 impl Started {
     /// Links the device's files to it.
-    pub(crate) fn connect(&self, link: Link) {
+    pub(crate) fn connect(&self, link: Link) -> Epoch {
+        let state = self.state();
         // SAFETY: The link is this device's own.
-        unsafe { self.state().link().connect(self, link) }
+        unsafe { <Device as Core>::link(&state).connect(self, link) }
     }
 
     /// Adds the class device: sysfs, the node in `/dev` if `devt` is not 0, the uevent.
@@ -187,8 +192,11 @@ impl Added {
 
     /// Gives the device a folder, until the class device goes: some entries hang on its managed
     /// resources.
-    pub(super) fn set_debug_root(&mut self, root: DebugRoot) {
-        self.debug = Some(root);
+    pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
+        // The drop of one that was there empties the device's pointer to it.
+        self.debug = None;
+        // SAFETY: It becomes part of `self`, which has none.
+        self.debug = Some(unsafe { DebugRoot::new(self, dir) });
     }
 
     /// Removes the folder and the class device.

@@ -17,10 +17,11 @@
 //!
 //! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
 
-pub(crate) mod buffer;
 pub(crate) mod debugfs;
 pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
+#[cfg_attr(not(CONFIG_IOMMUFD), path = "vfio/no_iommufd.rs")]
+pub(crate) mod iommufd;
 pub(crate) mod migration;
 pub(crate) mod opening;
 pub(crate) mod ops;
@@ -28,10 +29,11 @@ pub(crate) mod registering;
 pub(crate) mod set;
 pub(crate) mod severable;
 
-use super::completion::Completion;
-use crate::bindings;
+use super::Core;
+use crate::{bindings, kapi::completion::Completion};
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
+    device::Bound,
     prelude::*,
     sync::{Arc, ArcBorrow},
     types::{ForeignOwnable, Opaque},
@@ -41,11 +43,11 @@ pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
-/// What the core hangs on each device it allocates, what is in its link, and what belongs to its
-/// open: the types above `kapi` that are named here.
-type State = crate::device::State;
-type Link = crate::device::Link;
-type FirstOpen = crate::device::open::FirstOpen;
+// What the core hangs on a device.  Its functions are called as the trait's: those of the types
+// themselves, which the compiler sees, are the core's affair.
+type State = <Device as Core>::State;
+type Link = <Device as Core>::Link;
+type FirstOpen = <Device as Core>::FirstOpen;
 
 /// The device exists.
 pub(crate) struct Normal;
@@ -133,6 +135,15 @@ impl<Ctx> Device<Ctx> {
     fn drained(&self) -> &Completion {
         // SAFETY: Initialised at allocation; lives as long as `self`.
         unsafe { Completion::from_raw(&raw mut (*self.as_raw()).comp) }
+    }
+}
+
+impl Device<Registered> {
+    /// The parent, which the driver has for as long as the device is registered.
+    #[inline]
+    pub(crate) fn bound_parent(&self) -> &kernel::device::Device<Bound> {
+        // SAFETY: The driver unregisters the device before it lets the parent go, and waits for `self`.
+        unsafe { self.parent().as_bound() }
     }
 }
 
@@ -234,7 +245,7 @@ impl DeviceMemory {
         // keeps.
         unsafe {
             (*raw).index = index;
-            (*raw).inode = state.inode().as_raw();
+            (*raw).inode = <Device as Core>::inode(&state).as_raw();
             (*raw).device.driver_data = state.into_foreign();
         }
         NewDevice(self)
@@ -267,7 +278,7 @@ impl NewDevice {
         // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
         let result = unsafe {
             match (*(*raw).ops).init {
-                Some(init) => super::callback_result(init(raw)),
+                Some(init) => crate::kapi::callback_result(init(raw)),
                 None => Ok(()),
             }
         };
@@ -297,7 +308,7 @@ impl InitialisedDevice {
     /// `release` calls [`from_released`](Self::from_released).
     pub(crate) unsafe fn into_counted(
         self,
-        class: &'static super::class::Class,
+        class: &'static crate::kapi::class::Class,
         release: unsafe extern "C" fn(*mut bindings::device),
     ) -> *mut bindings::vfio_device {
         let raw = self.0 .0 .0.as_ptr();
@@ -357,7 +368,7 @@ impl Drop for NewDevice {
         // SAFETY: By the type's invariants driver data is a state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
         // Files may keep the state longer than the device: they lose the way to it here.
-        drop(state.link().sever());
+        drop(<Device as Core>::link(&state).sever());
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! Files in debugfs that speak of a device (`debugfs_create_devm_seqfile()`).
 
-use super::{Added, Device, Registered, State};
+use super::{Device, Registered, State};
 use crate::{
     bindings,
     kapi::debugfs::{DirOf, Folder},
@@ -36,24 +36,22 @@ unsafe impl Send for DebugRoot {}
 // SAFETY: As above.
 unsafe impl Sync for DebugRoot {}
 
-impl Added {
-    /// Gives the device its folder.
-    pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
-        let device: &Device = self;
-        let root = dir.folder().as_raw();
-        // INVARIANT: It becomes part of `self`.
-        let debug = DebugRoot {
+impl DebugRoot {
+    /// Lets the driver find the folder, from now on until the result is dropped.
+    ///
+    /// # Safety
+    ///
+    /// The result becomes part of the device's [`Added`](super::Added), which has none.
+    pub(super) unsafe fn new(device: &Device, dir: DirOf<State>) -> Self {
+        // SAFETY: Written by registration and unregistration alone, which have `Added`.
+        unsafe { (*device.as_raw()).debug_root = dir.folder().as_raw() };
+        // INVARIANT: By the caller's promise.
+        Self {
             device: device.into(),
             dir,
-        };
-        // Drops the one that was, if any, which empties the field.
-        self.set_debug_root(debug);
-        // SAFETY: Written by registration and unregistration alone, which have `Added`.
-        unsafe { (*self.as_raw()).debug_root = root }
+        }
     }
-}
 
-impl DebugRoot {
     /// The folder itself.
     pub(crate) fn folder(&self) -> DebugFolder<'_> {
         DebugFolder {

@@ -7,13 +7,14 @@
 //! Locks: the set's, over the driver's callback; that of the list of files, over the printing of
 //! the files in `holders`.
 
+use super::{holders::RefsLine, State};
 use crate::{
-    device::{holders::RefsLine, State},
-    kapi::{
-        debugfs::{self, Dir, DirOf},
-        vfio::{debugfs::Show, Added, Device, Registered},
-    },
+    kapi::debugfs::{self, Dir, DirOf},
     migration,
+    shared::{
+        vfio::{debugfs::Show, Added, Device, Registered},
+        OwnerModule,
+    },
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 
@@ -40,6 +41,8 @@ pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
 struct Holders;
 
 impl debugfs::Show<State> for Holders {
+    type OwnerModule = OwnerModule;
+
     fn show(state: &State, m: &SeqFile) {
         state.for_each_holder(|holder| seq_print!(m, "{}\n", holder.line(state)));
         RefsLine::all(&state.driver_refs().tally()).for_each(|line| seq_print!(m, "{}\n", line));

@@ -5,8 +5,8 @@
 //! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
 //! The fields of a device that the lock protects are reached through [`SetLocked`] only.
 
-use super::{opening::BoundTo, Device, FirstOpen, Normal, Owner, Registered};
-use crate::{bindings, device::State, kapi::kvm::KvmRef};
+use super::{iommu_driver::Instance, Device, FirstOpen, Normal, Owner, Registered, State};
+use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
     prelude::*,
@@ -304,7 +304,7 @@ impl<'a> SetLocked<'a> {
 
     fn state(&self) -> &'a LockedState {
         let state: ArcBorrow<'a, State> = self.device.state();
-        let locked = core::ptr::from_ref(state.locked());
+        let locked = core::ptr::from_ref(<Device as Core>::locked(&state));
         // SAFETY: The device keeps its state, for `'a`.
         unsafe { &*locked }
     }
@@ -314,6 +314,13 @@ impl<'a> SetLocked<'a> {
         // SAFETY: Under the set's lock.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
     }
+}
+
+/// What a device is bound to.
+pub(super) enum BoundTo {
+    Nothing,
+    Iommufd,
+    Container(Arc<Instance>),
 }
 
 /// What the lock of a device's set protects in the core's own state of the device.  Nothing, while it is
@@ -343,123 +350,23 @@ impl SetLocked<'_> {
     /// Stores it, or takes it back.
     pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
         // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into it
-        // outlives these two functions.
+        // outlives these functions.
         unsafe { core::ptr::replace(self.state().first_open.get(), first) }
+    }
+
+    /// Changes it, if the device is open.
+    pub(crate) fn with_first_open_mut<R>(
+        &mut self,
+        f: impl FnOnce(&mut FirstOpen) -> R,
+    ) -> Option<R> {
+        // SAFETY: Under the set's lock, taken exclusively (`&mut self`), for the length of the call.
+        unsafe { (*self.state().first_open.get()).as_mut() }.map(f)
     }
 
     /// Looks at it, if the device is open.
     pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&FirstOpen) -> R) -> Option<R> {
         // SAFETY: Under the set's lock; it is replaced through `&mut self` alone.
         unsafe { (*self.state().first_open.get()).as_ref() }.map(f)
-    }
-}
-
-#[cfg(CONFIG_IOMMUFD)]
-use crate::kapi::{ida::Ida, iommufd};
-
-/// What iommufd knows of the device.
-#[cfg(CONFIG_IOMMUFD)]
-impl SetLocked<'_> {
-    /// Its object in the iommufd it is bound to.
-    pub(crate) fn iommufd_device(&self) -> Option<&iommufd::BoundDevice> {
-        // SAFETY: Under the set's lock; what the field points to stays until `unbind_device()`, for
-        // which the lock is taken exclusively (`&mut self`).
-        unsafe { iommufd::BoundDevice::from_raw((*self.device.as_raw()).iommufd_device) }
-    }
-
-    /// Binds the device's parent to an iommufd, in the place of what it was bound to; the result is
-    /// its id there.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`BoundDevice::bind`](iommufd::BoundDevice::bind).
-    pub(crate) fn bind_device(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
-        // has its parent.
-        let (bound, id) = unsafe { iommufd::BoundDevice::bind(ctx, self.device.parent()) }?;
-        self.unbind_device();
-        // SAFETY: Under the set's lock; the field owns what is stored in it.
-        unsafe { (*self.device.as_raw()).iommufd_device = bound.as_ptr() };
-        Ok(id)
-    }
-
-    /// The end of [`bind_device`](Self::bind_device).  Nothing bound is no error.
-    pub(crate) fn unbind_device(&mut self) {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
-        let field = unsafe { &raw mut (*self.device.as_raw()).iommufd_device };
-        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
-        unsafe {
-            if let Some(bound) = NonNull::new(field.replace(core::ptr::null_mut())) {
-                iommufd::BoundDevice::unbind(bound);
-            }
-        }
-    }
-
-    /// The access of an emulated device's driver to the iommufd it is bound to.
-    pub(crate) fn iommufd_access(&self) -> Option<&iommufd::Access> {
-        // SAFETY: As for `iommufd_device()`.
-        unsafe { iommufd::Access::from_raw((*self.device.as_raw()).iommufd_access) }
-    }
-
-    /// Makes the access, in the place of one that was; the result is its id in the iommufd.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Access::create`](iommufd::Access::create).
-    pub(crate) fn create_access(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
-        // has the device.
-        let (access, id) = unsafe { iommufd::Access::create(ctx, self.device) }?;
-        self.destroy_access();
-        // SAFETY: Under the set's lock; the field owns what is stored in it.
-        unsafe { (*self.device.as_raw()).iommufd_access = access.as_ptr() };
-        Ok(id)
-    }
-
-    /// The end of [`create_access`](Self::create_access).  No access is no error.
-    pub(crate) fn destroy_access(&mut self) {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
-        let field = unsafe { &raw mut (*self.device.as_raw()).iommufd_access };
-        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
-        unsafe {
-            if let Some(access) = NonNull::new(field.replace(core::ptr::null_mut())) {
-                iommufd::Access::destroy(access);
-            }
-        }
-    }
-
-    /// Whether a page table is attached to the device itself (not to a PASID).
-    pub(crate) fn is_attached(&self) -> bool {
-        // SAFETY: Under the set's lock.
-        unsafe { bindings::vfio_device::iommufd_attached_raw(self.device.as_raw()) != 0 }
-    }
-
-    pub(crate) fn set_attached(&mut self, attached: bool) {
-        // SAFETY: Under the set's lock.
-        unsafe {
-            bindings::vfio_device::set_iommufd_attached_raw(self.device.as_raw(), attached.into())
-        }
-    }
-
-    /// The PASIDs that have a page table attached.
-    pub(crate) fn pasids(&self) -> &Ida {
-        // SAFETY: Initialised at allocation.
-        unsafe { Ida::from_raw(&raw mut (*self.device.as_raw()).pasids) }
-    }
-
-    /// Whether a PASID has a page table attached.
-    pub(crate) fn has_pasid(&self, pasid: u32) -> bool {
-        self.pasids().contains(pasid)
-    }
-}
-
-#[cfg(CONFIG_IOMMUFD)]
-impl Device<Registered> {
-    /// The smallest PASID in a range, its ends included, that has a page table attached.  Without the
-    /// set's lock, which is held over attachments: the answer may be of the past.
-    pub(crate) fn next_pasid(&self, from: u32, last: u32) -> Option<u32> {
-        // SAFETY: Initialised at allocation, and it does its own locking.
-        unsafe { Ida::from_raw(&raw mut (*self.as_raw()).pasids) }.next(from, last)
     }
 }
 

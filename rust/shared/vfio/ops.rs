@@ -8,7 +8,9 @@
 use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
     bindings,
-    kapi::{callback_result, series::EOPNOTSUPP, uaccess::UserString},
+    kapi::{
+        callback_result, device::as_raw, module::ModuleRef, series::EOPNOTSUPP, uaccess::UserString,
+    },
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
@@ -57,7 +59,7 @@ impl<Ctx> Device<Ctx> {
     ///
     /// The device is bound, and stays so for the length of the call.
     #[cfg(CONFIG_IOMMUFD)]
-    pub(in crate::kapi) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
+    pub(super) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
         if let Some(unmap) = self.ops().dma_unmap {
             // SAFETY: By the caller's promise.
             unsafe { unmap(self.as_raw(), iova, length) }
@@ -73,6 +75,21 @@ impl<Ctx> Device<Ctx> {
 }
 
 impl Device<Registered> {
+    /// A reference on the driver's module.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` when the module is going away.
+    pub(crate) fn driver_module(&self) -> Result<ModuleRef> {
+        let parent = as_raw(self.parent());
+        // SAFETY: The device is registered, so its parent is bound to the driver that registered it:
+        // `parent->driver` is set and stays.
+        let owner = unsafe { (*(*parent).driver).owner };
+        // SAFETY: `owner` is NULL (a built-in driver) or a module that is at least `GOING`, since
+        // its driver has not returned from `remove` while the device is registered.
+        unsafe { ModuleRef::try_get(owner) }.ok_or(ENODEV)
+    }
+
     /// Whether the name that user space gave, perhaps with options, is the device's.
     ///
     /// # Errors

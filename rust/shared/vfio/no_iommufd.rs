@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What iommufd knows of a device on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of
+//! `iommufd.rs`: nothing.
+
+use super::{set::SetLocked, Device, Registered};
+
+impl SetLocked<'_> {
+    pub(crate) fn is_attached(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn has_pasid(&self, _pasid: u32) -> bool {
+        false
+    }
+}
+
+impl Device<Registered> {
+    pub(crate) fn next_pasid(&self, _from: u32, _last: u32) -> Option<u32> {
+        None
+    }
+}
