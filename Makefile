@@ -53,7 +53,8 @@ SUITES := \
 	test-drivers \
 	test-guest \
 	test-dpdk \
-	test-modprobe
+	test-modprobe \
+	test-package
 
 .PHONY: demo demo-sva $(SUITES) test-all shell bench
 demo:
@@ -124,6 +125,19 @@ test-dpdk:
 test-modprobe:
 	@$(S)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
+
+.PHONY: package
+package:
+	@$(S)/prepare stock stock-7.2
+	@$(S)/package-root minimal >/dev/null
+	@$(S)/package
+	@set -f; $(VM_ENTER) $(S)/test-package --checks $(TESTS)
+
+test-package:
+	@$(S)/prepare stock stock-7.2
+	@$(S)/package-root minimal >/dev/null
+	@$(S)/package
+	@set -f; $(VM_ENTER) $(S)/test-package $(TESTS)
 
 # Each, even if one before it fails.
 test-all:
@@ -209,6 +223,9 @@ help:
 # help:                          TESTS='PATTERN...'  some cases
 # help:   make test-drivers    each VFIO driver that builds for x86-64 is loaded on both cores (a kernel
 # help:                          more: 15 to 40 minutes)             TESTS=, CORES= as above
+# help:   make package         Debian packages for DKMS, in build/package: built, checked by lintian, installed
+# help:                          and purged in a fresh Debian root        TESTS=rust-vfio-set  one of them
+# help:   make test-package    ... a kernel upgraded under them, booted in the VM with Debian's kernels
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)

@@ -35,5 +35,7 @@ MODULE_IMPORT_NS("IOMMUFD");
 MODULE_IMPORT_NS("IOMMUFD_VFIO");
 #endif
 
+/* The C core's, which some may look for, and our own (Kbuild). */
 MODULE_VERSION("0.3");
+MODULE_INFO(rust_vfio_version, RUST_VFIO_VERSION);
 MODULE_SOFTDEP("post: vfio_iommu_type1 vfio_iommu_spapr_tce");

@@ -408,7 +408,7 @@ def no_symbols(bench):
 
 # Compilers
 
-TOOLS = ["make", "flex", "bison", "bc", "perl", "xz", "pahole"]
+TOOLS = ["make", "flex", "bison", "bc", "perl", "python3", "xz", "pahole"]
 GCC = ["x86_64-linux-gnu-gcc-14", "gcc-14", "x86_64-linux-gnu-gcc", "gcc"]
 
 
@@ -419,8 +419,8 @@ def without_tools(bench):
     hidden = 'for f in include lib/rustlib; do busybox mount -t tmpfs tmpfs /usr/$f; done && exec "$@"'
     command = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-euc", hidden, "sh",
                os.path.join(bench.top, "scripts/build-module")]
-    bench.missing(bench.headers(), "gcc-14", "rustc", "bindgen", "make", "flex", "bison", "bc", "perl", "xz-utils",
-                  "pahole", "libelf-dev", "libssl-dev", "rust-src", command=command)
+    bench.missing(bench.headers(), "gcc-14", "rustc", "bindgen", "make", "flex", "bison", "bc", "perl", "python3",
+                  "xz-utils", "pahole", "libelf-dev", "libssl-dev", "rust-src", command=command)
 
 
 def without_tools_for_metadata(bench):

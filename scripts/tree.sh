@@ -125,7 +125,7 @@ metadata_compiler() {
 # metadata_tools: what making them wants besides.
 metadata_tools() {
 	local tool sysroot
-	for tool in make:make flex:flex bison:bison bc:bc perl:perl xz:xz-utils; do
+	for tool in make:make flex:flex bison:bison bc:bc perl:perl python3:python3 xz:xz-utils; do
 		want "${tool%:*}" "${tool#*:}"
 	done
 	[ "$(setting CONFIG_DEBUG_INFO_BTF)" != y ] || want pahole pahole

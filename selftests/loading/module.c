@@ -88,6 +88,7 @@ TEST(modinfo)
 	EXPECT_EQ(1, info_count(&image, "name", "vfio"));
 	EXPECT_EQ(1, info_count(&image, "version", "0.3"));
 	EXPECT_EQ(1, info_count(&image, "version", NULL));
+	EXPECT_EQ(core_is_rust(), info_count(&image, "rust_vfio_version", NULL));
 	EXPECT_EQ(1, info_count(&image, "license", "GPL v2"));
 	EXPECT_EQ(1, info_count(&image, "license", NULL));
 	EXPECT_EQ(1, info_count(&image, "author",

@@ -211,7 +211,7 @@ def unloads():
 
 
 # What modinfo says of ours in other words; see Documentation/differences-from-c.rst.
-OTHER_WORDS = {"filename", "intree", "srcversion", "parm"}
+OTHER_WORDS = {"filename", "intree", "srcversion", "parm", "rust_vfio_version"}
 # D16
 OUR_PARAMETERS = {"max_bound_processes": "(uint)"}
 
