@@ -373,6 +373,7 @@ async def unprivileged():
     with bound_by_vfioctl(edu), vfio.bound(edu.node):
         listed = told("list", edu.address, user=NOBODY)
         equal("driver", listed["devices"][0]["driver"], "vfio-pci")
+        equal("unseen", [what for what in listed["unseen"] if "/proc" in what], [])
         check("the open files of other users' processes" in listed["unseen"], f"unseen: {listed['unseen']}")
         check(not listed["devices"][0]["holders_complete"], "it takes the holders for complete")
         status, out, err = call("list", edu.address, user=NOBODY)

@@ -42,6 +42,7 @@ pub enum Command {
     /// Without an address: the devices that VFIO drivers have, and those in their groups, one a line.  With
     /// addresses: all that is known of these.
     List {
+        /// Devices; none: those of VFIO drivers
         #[arg(value_name = "ADDRESS", value_parser = address)]
         addresses: Vec<Address>,
         /// Every device that has an IOMMU group
@@ -70,6 +71,7 @@ pub enum Command {
     },
     /// Give devices, with their groups, back to the drivers that they had before bind
     Restore {
+        /// Devices, each of which stands for its group
         #[arg(value_name = "ADDRESS", value_parser = address, required_unless_present = "all")]
         addresses: Vec<Address>,
         /// All devices that vfioctl has bound
@@ -80,6 +82,7 @@ pub enum Command {
     },
     /// Say what is in the way of using a device, one reason a line
     Why {
+        /// The device
         #[arg(value_name = "ADDRESS", value_parser = address)]
         address: Address,
     },
@@ -89,6 +92,7 @@ pub enum Command {
 
 #[derive(Args, Debug)]
 pub struct Target {
+    /// Devices, each of which stands for its group
     #[arg(value_name = "ADDRESS", value_parser = address, required = true)]
     pub addresses: Vec<Address>,
     #[command(flatten)]

@@ -4,6 +4,7 @@
 //! show on either core.
 
 use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
 
 use serde::Serialize;
 
@@ -126,17 +127,13 @@ impl Files {
 
     fn add_process(&mut self, sys: &Sysfs, pid: u32) {
         let folder = format!("/proc/{pid}/fd");
-        let fds = match sys.entries(&folder) {
-            Ok(fds) => fds,
-            Err(error) => {
-                self.partial |= error.kind() == std::io::ErrorKind::PermissionDenied;
-                return;
-            }
-        };
-        for fd in fds {
-            let Some(link) = sys.link_text(&format!("{folder}/{fd}")) else {
-                continue;
-            };
+        let is_denied = |error: &Error| error.kind() == ErrorKind::PermissionDenied;
+        let fds = sys.entries(&folder);
+        self.partial |= fds.as_ref().is_err_and(is_denied);
+        for fd in fds.unwrap_or_default() {
+            let link = sys.link_text(&format!("{folder}/{fd}"));
+            self.partial |= link.as_ref().is_err_and(is_denied);
+            let Ok(link) = link else { continue };
             if let (Some(kind), Ok(fd)) = (kind(&link), fd.parse()) {
                 self.add_file(sys, pid, fd, &kind);
             }

@@ -69,10 +69,9 @@ impl Sysfs {
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
-    /// The whole text of a link.
-    pub fn link_text(&self, path: &str) -> Option<String> {
-        let target = self.seen(path, fs::read_link(self.at(path)))?;
-        Some(target.to_string_lossy().into_owned())
+    /// The whole text of a link, or why there is none.
+    pub fn link_text(&self, path: &str) -> std::io::Result<String> {
+        Ok(fs::read_link(self.at(path))?.to_string_lossy().into_owned())
     }
 
     /// The path without links.

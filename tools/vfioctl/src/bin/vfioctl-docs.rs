@@ -48,15 +48,10 @@ fn page(
     folder: &std::path::Path,
 ) -> Result<(), Box<dyn Error>> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(
-        command
-            .clone()
-            .name(name.to_owned())
-            .disable_help_subcommand(true),
-    )
-    .title(name.to_uppercase())
-    .section("8")
-    .render(&mut text)?;
+    clap_mangen::Man::new(command.clone().disable_help_subcommand(true))
+        .title(name.to_uppercase())
+        .section("8")
+        .render(&mut text)?;
     write(folder.join(format!("{name}.8")), text)?;
     Ok(())
 }
