@@ -127,7 +127,7 @@ test-modprobe:
 	@set -f; $(VM_ENTER) $(S)/test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-vfioctl:
-	@$(S)/prepare base disks
+	@$(S)/prepare base stock
 	@$(S)/build-crate vfioctl --fetch
 	@set -f; $(VM_ENTER) $(S)/test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
 

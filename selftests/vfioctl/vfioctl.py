@@ -473,6 +473,15 @@ async def mounted_disk():
     equal("the tree", snapshot(), before)
 
 
+async def swap():
+    vfio.run("mkswap", DISK)
+    vfio.run("swapon", DISK)
+    try:
+        refused("nvme0n1 is swap", "bind", Pci("nvme0").address)
+    finally:
+        vfio.run("swapoff", DISK)
+
+
 async def mounted_elsewhere():
     """A mount that only another name space has is known to the kernel."""
     vfio.run("mkfs.fat", DISK)
@@ -573,10 +582,10 @@ async def noiommu():
 
 SCENARIOS = [list_bound, list_holder, list_siblings, list_all, mediated, bind_group, restore_igb, restore_all, dry_run,
              rollback, in_use, why_free, why_sibling, why_holder, why_refused, unprivileged, usage, stalled, races,
-             doctor, loads_driver, mounted_disk, mounted_elsewhere, mapper, default_route, bond, force, list_pasids,
+             doctor, loads_driver, mounted_disk, swap, mounted_elsewhere, mapper, default_route, bond, force, list_pasids,
              without_iommu, noiommu]
 # Where each of them runs; the usual machine if it is not here.
-PLACES = {mounted_disk: "guest", mounted_elsewhere: "guest", mapper: "guest", default_route: "guest", bond: "guest",
+PLACES = {mounted_disk: "guest", swap: "guest", mounted_elsewhere: "guest", mapper: "guest", default_route: "guest", bond: "guest",
           force: "guest", list_pasids: "pasid", without_iommu: "noiommu", noiommu: "noiommu"}
 
 

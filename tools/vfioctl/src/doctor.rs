@@ -219,7 +219,7 @@ fn nodes(sys: &Sysfs) -> Vec<Finding> {
         return Vec::new();
     };
     vec![
-        match (has_region(&text, "vfio-cdev"), has_region(&text, "vfio")) {
+        match (has_region(&text, "vfio-dev"), has_region(&text, "vfio")) {
             (true, true) => ok(
                 NAME,
                 "devices and groups have nodes (/dev/vfio/devices/, /dev/vfio/)",
@@ -491,16 +491,16 @@ mod tests {
         tree.file("/sys/module/vfio/initstate", "live\n")
             .file("/sys/module/vfio/taint", "\n");
         for (text, expected) in [
-            ("510 vfio\n511 vfio-cdev", Verdict::Ok),
+            ("510 vfio\n511 vfio-dev", Verdict::Ok),
             ("510 vfio", Verdict::Warn),
-            ("511 vfio-cdev", Verdict::Warn),
+            ("511 vfio-dev", Verdict::Warn),
             ("1 mem", Verdict::Fail),
         ] {
             tree.file("/proc/devices", &format!("Character devices:\n{text}\n"));
             assert_eq!(verdict(&tree, "nodes"), expected, "{text}");
         }
         // Without groups nobody needs type1.
-        tree.file("/proc/devices", "Character devices:\n511 vfio-cdev\n");
+        tree.file("/proc/devices", "Character devices:\n511 vfio-dev\n");
         assert!(of(&tree, "type1").is_empty());
     }
 
