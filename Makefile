@@ -129,6 +129,7 @@ test-modprobe:
 test-vfioctl:
 	@$(S)/prepare base stock
 	@$(S)/build-crate vfioctl --fetch
+	@$(S)/build-crate device --fetch
 	@set -f; $(VM_ENTER) $(S)/test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
 
 .PHONY: vfioctl

@@ -388,6 +388,7 @@ pub fn unbind(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
     });
     match result {
         Ok(()) => Ok(changer.report),
+        Err(error @ Error::NotUndone(..)) => Err(error),
         Err(error) => {
             state.remove(&added)?;
             Err(error)
@@ -471,7 +472,7 @@ pub fn restore(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::tree::Tree;
 

@@ -248,7 +248,7 @@ fn told_by_core(line: &str) -> Option<Holder> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::tree::Tree;
 

@@ -40,7 +40,7 @@ pub fn print(text: &str) -> Result<()> {
 /// A line for the person, beside the output.
 pub fn note(text: &str) {
     // Nobody is left to tell if that fails.
-    let _ = writeln!(anstream::stderr(), "vfioctl: {text}");
+    let _ = writeln!(anstream::stderr(), "vfioctl: {}", clean(text));
 }
 
 pub fn json(value: &impl Serialize) -> Result<()> {
@@ -121,7 +121,7 @@ pub fn table(list: &List) -> String {
     for listed in &list.devices {
         let device = &listed.device;
         let mut holders: Vec<String> = open_by(listed)
-            .map(|h| format!("{} ({})", h.name, h.pid))
+            .map(|h| clean(&format!("{} ({})", h.name, h.pid)))
             .collect();
         holders.dedup();
         builder.push_record([
@@ -141,127 +141,114 @@ pub fn table(list: &List) -> String {
         .with(TableStyle::blank())
         .with(Padding::new(0, 1, 0, 0))
         .modify(Columns::first(), Padding::new(0, 1, 0, 0));
-    let rows: String = table
-        .to_string()
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect();
+    let text = table.to_string();
+    let rows = lines(text.lines().map(|line| line.trim_end().to_owned()));
     format!("{rows}core: {}\n", list.core)
+}
+
+/// Each with its end of line.
+fn lines(rows: impl IntoIterator<Item = String>) -> String {
+    let mut text = String::new();
+    for row in rows {
+        text.push_str(&row);
+        text.push('\n');
+    }
+    text
+}
+
+/// Names of processes, mount points and the like may hold anything; a terminal shall not obey them.
+fn clean(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(printable).collect()
 }
 
 /// One paragraph a device, as lspci -v has it.
 pub fn details(list: &List) -> String {
-    let mut text = String::new();
-    for listed in &list.devices {
-        let device = &listed.device;
-        let mut line =
-            |name: &str, value: &str| text.push_str(&format!("        {name}: {value}\n"));
-        let group = listed.group.as_ref();
-        line("driver", &driver_of(device.driver.as_deref(), device.vfio));
-        line("node", device.node.as_deref().unwrap_or(NONE));
-        line("IOMMU", device.iommu.as_deref().unwrap_or(NONE));
-        line(
-            "group",
-            &group.map_or(NONE.into(), |g| {
-                let name = g
-                    .group
-                    .name
-                    .as_ref()
-                    .map(|name| format!(" ({name})"))
-                    .unwrap_or_default();
-                let node = g
-                    .group
-                    .node
-                    .as_ref()
-                    .map(|node| format!(", {node}"))
-                    .unwrap_or_default();
-                format!("{}{name}{node}", g.group.id)
-            }),
-        );
-        for other in group.iter().flat_map(|g| &g.others) {
-            let bridge = if other.bridge { ", a bridge" } else { "" };
-            line(
-                "in the group",
-                &format!(
-                    "{}, driver {}{bridge}",
-                    other.address,
-                    other.driver.as_deref().unwrap_or(NONE)
-                ),
-            );
-        }
-        line("reset", &join(device.reset_methods.iter().cloned(), " "));
-        for holder in open_by(listed) {
-            line("open by", &holder.describe());
-        }
-        let head = format!(
-            "{} {}\n",
-            styled(BOLD, &device.address.to_string()),
-            device.name.as_deref().unwrap_or_default()
-        );
-        let at = text.len()
-            - text
-                .lines()
-                .rev()
-                .take_while(|l| l.starts_with(' '))
-                .map(|l| l.len() + 1)
-                .sum::<usize>();
-        text.insert_str(at, &head);
-    }
+    let mut text: String = list.devices.iter().map(paragraph).collect();
     if !text.is_empty() {
         text.push_str(&format!("core: {}\n", list.core));
     }
     text
 }
 
+fn paragraph(listed: &Listed) -> String {
+    let device = &listed.device;
+    let name = device.name.as_deref().unwrap_or_default();
+    let mut text = format!("{} {name}\n", styled(BOLD, &device.address.to_string()));
+    let mut line = |name: &str, value: &str| text.push_str(&format!("        {name}: {value}\n"));
+    line("driver", &driver_of(device.driver.as_deref(), device.vfio));
+    line("node", device.node.as_deref().unwrap_or(NONE));
+    line("IOMMU", device.iommu.as_deref().unwrap_or(NONE));
+    let group = listed.group.as_ref();
+    let about = |found: &ListedGroup| {
+        let name = found.group.name.as_ref().map(|name| format!(" ({name})"));
+        let node = found.group.node.as_ref().map(|node| format!(", {node}"));
+        format!(
+            "{}{}{}",
+            found.group.id,
+            name.unwrap_or_default(),
+            node.unwrap_or_default()
+        )
+    };
+    line("group", &group.map_or(NONE.into(), about));
+    for other in group.iter().flat_map(|found| &found.others) {
+        let bridge = if other.bridge { ", a bridge" } else { "" };
+        let driver = other.driver.as_deref().unwrap_or(NONE);
+        line(
+            "in the group",
+            &format!("{}, driver {driver}{bridge}", other.address),
+        );
+    }
+    line("reset", &join(device.reset_methods.iter().cloned(), " "));
+    for holder in open_by(listed) {
+        line("open by", &clean(&holder.describe()));
+    }
+    text
+}
+
 pub fn findings(findings: &[Finding]) -> String {
-    findings
-        .iter()
-        .map(|finding| {
-            let (style, word) = match finding.verdict {
-                Verdict::Ok => (GREEN, "ok  "),
-                Verdict::Warn => (YELLOW, "warn"),
-                Verdict::Fail => (RED, "fail"),
-            };
-            let remedy = finding
-                .remedy
-                .as_ref()
-                .map(|text| format!("; {text}"))
-                .unwrap_or_default();
-            format!(
-                "{} {}: {}{remedy}\n",
-                styled(style, word),
-                finding.name,
-                finding.what
-            )
-        })
-        .collect()
+    lines(findings.iter().map(|finding| {
+        let (style, word) = match finding.verdict {
+            Verdict::Ok => (GREEN, "ok  "),
+            Verdict::Warn => (YELLOW, "warn"),
+            Verdict::Fail => (RED, "fail"),
+        };
+        let remedy = finding.remedy.as_ref().map(|text| format!("; {text}"));
+        let text = format!("{}{}", finding.what, remedy.unwrap_or_default());
+        format!("{} {}: {}", styled(style, word), finding.name, clean(&text))
+    }))
 }
 
 pub fn reasons(reasons: &[Reason]) -> String {
-    reasons
-        .iter()
-        .map(|reason| {
-            format!(
-                "{}: {}; {}\n",
-                styled(YELLOW, reason.kind),
-                reason.what,
-                reason.remedy
-            )
-        })
-        .collect()
+    lines(reasons.iter().map(|reason| {
+        let text = format!("{}; {}", reason.what, reason.remedy);
+        format!("{}: {}", styled(YELLOW, reason.kind), clean(&text))
+    }))
 }
 
 /// As commands of a shell, which they would be.
 pub fn actions(report: &Report) -> String {
-    report
-        .actions
-        .iter()
-        .map(|action| match action {
-            Action::Write { path, value } => format!(
-                "echo {} >{path}\n",
-                if value.is_empty() { "''" } else { value }
-            ),
-            Action::Load { modprobe } => format!("modprobe {modprobe}\n"),
-        })
-        .collect()
+    lines(report.actions.iter().map(|action| match action {
+        Action::Write { path, value } if value.is_empty() => format!("echo '' >{path}"),
+        Action::Write { path, value } => format!("echo {value} >{path}"),
+        Action::Load { modprobe } => format!("modprobe {modprobe}"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys() {
+        assert_eq!(clean("a\u{1b}[31mb\nc\u{9b}é"), "a?[31mb?c?é");
+        let reason = Reason {
+            kind: "holder",
+            what: "\u{1b}]0;x\u{7}".into(),
+            remedy: String::new(),
+            holder: None,
+            refusal: None,
+        };
+        assert!(reasons(&[reason]).ends_with(": ?]0;x?; \n"));
+    }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,14 @@ impl<'a> State<'a> {
     /// Takes the lock, and makes the folder if there is none.
     pub fn lock(sys: &'a Sysfs) -> Result<Self> {
         fs::create_dir_all(sys.at(FOLDER)).map_err(|error| Error::io(FOLDER, error))?;
-        let lock = File::create(sys.at(LOCK)).map_err(|error| Error::io(LOCK, error))?;
+        // Nobody else may open it: who can open a file can lock it.
+        let lock = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(sys.at(LOCK))
+            .map_err(|error| Error::io(LOCK, error))?;
         let begin = Instant::now();
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             if begin.elapsed() > PATIENCE {
