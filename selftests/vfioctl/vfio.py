@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 
@@ -132,7 +133,7 @@ def mount_apart(device, where):
                 os._exit(1)
             os.write(tell, b"x")
             os.close(tell)
-            signal_never()
+            signal.pause()
         finally:
             os._exit(1)
     os.close(tell)
@@ -140,9 +141,3 @@ def mount_apart(device, where):
         if f.read(1) != b"x":
             raise OSError("the other name space has no mount")
     return process
-
-
-def signal_never():
-    """Until it is killed."""
-    while True:
-        os.read(os.eventfd(0), 8)
