@@ -403,6 +403,21 @@ async def usage():
     equal("status", process.returncode, 0)
 
 
+async def colours():
+    """A terminal gets them, unless NO_COLOR is set; a pipe does not."""
+    def on_terminal(**environment):
+        ours, theirs = os.openpty()
+        try:
+            subprocess.run([PROGRAM, "doctor"], stdout=theirs, env={**os.environ, **environment}, check=True)
+            return os.read(ours, 1 << 16)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+    check(b"\x1b[" in on_terminal(TERM="xterm"), "no colours on a terminal")
+    check(b"\x1b[" not in on_terminal(TERM="xterm", NO_COLOR="1"), "colours in spite of NO_COLOR")
+    check("\x1b" not in call("doctor")[1], "colours in a pipe")
+
+
 async def stalled():
     """While an unbinding waits for a user of the device, list, why and doctor come to their ends."""
     edu = Pci("edu0")
@@ -579,8 +594,8 @@ async def noiommu():
 
 
 SCENARIOS = [list_bound, list_holder, list_siblings, list_all, mediated, bind_group, restore_igb, restore_all, dry_run,
-             rollback, in_use, why_free, why_sibling, why_holder, why_refused, unprivileged, usage, stalled, races,
-             doctor, loads_driver, mounted_disk, swap, mounted_elsewhere, mapper, default_route, bond, force,
+             rollback, in_use, why_free, why_sibling, why_holder, why_refused, unprivileged, usage, colours, stalled,
+             races, doctor, loads_driver, mounted_disk, swap, mounted_elsewhere, mapper, default_route, bond, force,
              list_pasids, without_iommu, noiommu]
 # Where each of them runs; the usual machine if it is not here.
 PLACES = {mounted_disk: "guest", swap: "guest", mounted_elsewhere: "guest", mapper: "guest", default_route: "guest",
