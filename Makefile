@@ -54,7 +54,8 @@ SUITES := \
 	test-guest \
 	test-dpdk \
 	test-modprobe \
-	test-package
+	test-package \
+	test-vfioctl
 
 .PHONY: demo demo-sva $(SUITES) test-all shell bench
 demo:
@@ -139,6 +140,16 @@ test-package:
 	@$(S)/package
 	@set -f; $(VM_ENTER) $(S)/test-package $(TESTS)
 
+test-vfioctl:
+	@$(S)/prepare base stock
+	@$(S)/build-crate vfioctl --fetch
+	@$(S)/build-crate device --fetch
+	@set -f; $(VM_ENTER) $(S)/test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
+
+.PHONY: vfioctl
+vfioctl:
+	@$(S)/build-crate vfioctl
+
 # Each, even if one before it fails.
 test-all:
 	@failed=0; for suite in $(SUITES); do \
@@ -164,7 +175,7 @@ install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-floors check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
-	check-shell check-python
+	check-shell check-python check-vfioctl
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -221,6 +232,8 @@ help:
 # help:                          TESTS=, CORES=    as above
 # help:   make test-modprobe   installed under updates/: modprobe, aliases, autoload, going back
 # help:                          TESTS='PATTERN...'  some cases
+# help:   make test-vfioctl    the program vfioctl on devices of the VM, on both cores
+# help:                          TESTS='PATTERN...'  some scenarios
 # help:   make test-drivers    each VFIO driver that builds for x86-64 is loaded on both cores (a kernel
 # help:                          more: 15 to 40 minutes)             TESTS=, CORES= as above
 # help:   make package         Debian packages for DKMS, in build/package: built, checked by lintian, installed
@@ -248,9 +261,11 @@ help:
 # help:   make check-doc       README and Documentation are valid reStructuredText
 # help:   make check-shell     shellcheck on the scripts in shell
 # help:   make check-python    pylint on the scripts in Python
+# help:   make check-vfioctl   clippy on the program vfioctl, and its tests that need no VM
 # help:
 # help:   make install         vfio.ko to INSTALL_MOD_PATH/lib/modules/RELEASE/updates, and depmod;
 # help:   make uninstall         both want KDIR= or INSTALL_MOD_PATH=; MODULE=FILE is not built
+# help:   make vfioctl         the program that shows, binds and diagnoses devices; prints its folder
 # help:   make set KDIR=HEADERS   iommufd and VFIO's modules with device nodes, for a kernel that was built
 # help:                        without; make install-set, uninstall-set
 # help:   make clean           what was built in the checkout
