@@ -240,8 +240,9 @@ fn check_free(sys: &Sysfs, devices: &[Device], how: How) -> Result<()> {
     let core = Core::loaded(sys);
     let files = Files::read(sys);
     for device in devices {
-        if let Some(found) = in_use::by_machine(sys, device).first() {
-            return Err(Error::InUse(device.address.clone(), found.what.clone()));
+        let found = in_use::by_machine(sys, device).into_iter().next();
+        if let Some(found) = found.or_else(|| in_use::claimed_disk(sys, device)) {
+            return Err(Error::InUse(device.address.clone(), found.what));
         }
         let mut holders = files.of_device(sys, core, device);
         if let Some(group) = Group::of(sys, device).filter(|_| device.vfio) {

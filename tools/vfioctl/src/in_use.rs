@@ -23,16 +23,21 @@ impl Use {
     }
 }
 
-/// All such of a device and of its virtual functions, which go with its driver.
-pub fn by_machine(sys: &Sysfs, device: &Device) -> Vec<Use> {
+/// The folders of a device and of its virtual functions, which go with its driver.
+fn folders(sys: &Sysfs, device: &Device) -> Vec<String> {
     let mut folders = vec![device.folder.clone()];
     for name in sys.list(&device.folder) {
         if name.starts_with("virtfn") {
             folders.extend(sys.real(&format!("{}/{name}", device.folder)));
         }
     }
+    folders
+}
+
+/// All such of a device and of its virtual functions, as far as files tell.  Nothing is opened.
+pub fn by_machine(sys: &Sysfs, device: &Device) -> Vec<Use> {
     let mut uses = Vec::new();
-    for folder in &folders {
+    for folder in &folders(sys, device) {
         uses.extend(disks(sys, folder));
         uses.extend(network(sys, folder));
         uses.extend(consoles(sys, folder));
@@ -150,21 +155,27 @@ fn disks(sys: &Sysfs, folder: &str) -> Vec<Use> {
             ));
         }
     }
-    // A mount in another name space, ZFS, whatever else claims a disk for itself: the kernel knows.
-    if uses.is_empty() && sys.is_live() {
-        uses.extend(
-            blocks
-                .iter()
-                .filter(|name| is_claimed(sys, name))
-                .map(|name| {
-                    Use::new(
-                        "block",
-                        format!("{name} is claimed by a file system, or by what else uses disks"),
-                    )
-                }),
-        );
-    }
     uses
+}
+
+/// A disk that a mount in another name space, ZFS or something else has claimed for itself.  The kernel
+/// alone knows, and tells whoever opens the disk: this is for those who are about to take it.
+pub fn claimed_disk(sys: &Sysfs, device: &Device) -> Option<Use> {
+    if !sys.is_live() {
+        return None;
+    }
+    let disks = folders(sys, device)
+        .into_iter()
+        .flat_map(|folder| block_devices(sys, &folder));
+    disks
+        .into_iter()
+        .find(|name| is_claimed(sys, name))
+        .map(|name| {
+            Use::new(
+                "block",
+                format!("{name} is claimed by a file system, or by what else uses disks"),
+            )
+        })
 }
 
 /// Does the kernel refuse to claim it once more?
