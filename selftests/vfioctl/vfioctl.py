@@ -504,6 +504,8 @@ async def mounted_elsewhere():
     try:
         check("nvme" not in read("/proc/self/mountinfo"), "this name space has the mount")
         refused("claimed", "bind", Pci("nvme0").address)
+        # It takes an open of the disk to know, and why opens nothing.
+        equal("why", reasons(Pci("nvme0"), "machine"), [])
     finally:
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
