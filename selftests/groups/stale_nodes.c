@@ -142,7 +142,7 @@ TEST_F(stale_nodes, device_in_use)
 	ASSERT_EQ(0, cdev_bind(fd, self->space, NULL));
 	EXPECT_NODES(0, 0);
 	ASSERT_EQ(0, worker_start(&removal, unregister_first, &self->calls));
-	ASSERT_TRUE(worker_sleeps_in(&removal, "calls_control"));
+	ASSERT_TRUE(worker_waits_for_users(&removal));
 	EXPECT_NODES(BY_CORE(0, -ENODEV), -ENXIO);
 	EXPECT_FALSE(worker_ended(&removal));
 	close(fd);

@@ -89,7 +89,7 @@ static bool waits_for(struct task *task, struct removal r, int log, const char *
 	char line[1024];
 	size_t length;
 
-	if (task_start(task, unregister, &r) || !task_sleeps_in(task, "calls_control") ||
+	if (task_start(task, unregister, &r) || !task_waits_for_users(task) ||
 	    !unbind_says_who(task, log, line, sizeof(line)))
 		return false;
 	length = strlen(line) < strlen(want) ? 0 : strlen(line) - strlen(want);

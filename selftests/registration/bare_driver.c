@@ -152,7 +152,7 @@ TEST_F(bare_driver, no_request)
 	/* BIND may have its warning, where interrupts are not confined. */
 	kmsg = kmsg_open();
 	ASSERT_EQ(0, unbind_start(&task, &self->pci));
-	EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
+	EXPECT_TRUE(task_waits_for_users(&task));
 	EXPECT_FALSE(kmsg_wait(kmsg, self->pci.bdf, 0, NULL, 0));
 	EXPECT_FALSE(task_ended(&task, 0));
 	close(self->fd);
@@ -202,7 +202,7 @@ TEST_F(bare_driver, module_going)
 	if (core_is_rust())
 		EXPECT_EQ(0, task_join(&task));
 	if (!core_is_rust())
-		EXPECT_TRUE(task_sleeps_in(&task, "bare_remove"));
+		EXPECT_TRUE(task_waits_for_users(&task));
 	EXPECT_EQ(-ENODEV, cdev_bind(self->fd, self->space, NULL));
 	close(self->fd);
 	self->fd = -1;

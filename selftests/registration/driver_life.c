@@ -395,7 +395,7 @@ TEST_F(driver_life, registration)
 		EXPECT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
 		EXPECT_EQ(0, calls_one(calls, CALLS_PUT_REGISTRATION, 0, 0));
 		ASSERT_EQ(0, worker_start(&worker, unregister, &calls));
-		EXPECT_TRUE(worker_sleeps_in(&worker, "calls_control"));
+		EXPECT_TRUE(worker_waits_for_users(&worker));
 		/* Nobody gets in from outside any more, but who holds one can share it. */
 		EXPECT_GT(0, calls_cdev(0));
 		EXPECT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
