@@ -132,6 +132,7 @@ package:
 	@$(S)/prepare stock stock-7.2
 	@$(S)/package-root minimal >/dev/null
 	@$(S)/package
+	@$(S)/piuparts
 	@set -f; $(VM_ENTER) $(S)/test-package --checks $(TESTS)
 
 test-package:
