@@ -105,7 +105,7 @@ class Bench:
         for name in ("Makefile", "Kbuild"):
             os.makedirs(self.top, exist_ok=True)
             shutil.copy(os.path.join(TOP, name), self.top)
-        for name in ("rust", "include", "scripts"):
+        for name in ("rust", "include", "scripts", "debian"):
             shutil.copytree(os.path.join(TOP, name), os.path.join(self.top, name),
                             ignore=shutil.ignore_patterns("target", "__pycache__"))
         # The source is not changed, and therefore shared.
