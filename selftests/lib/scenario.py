@@ -4,6 +4,7 @@
 A scenario is a coroutine, for it is a conversation with several parties at once."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import traceback
@@ -33,6 +34,15 @@ def read(path):
 def write(path, text):
     with open(path, "w", encoding="ascii") as f:
         f.write(text)
+
+
+@contextlib.contextmanager
+def opened(path):
+    fd = os.open(path, os.O_RDWR)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def said(*command, status=0, **how):
@@ -105,15 +115,20 @@ class PciDevice(Device):
         write(f"{self.path}/driver_override", "\n")
 
 
-def attempt(scenario):
-    """What is wrong with a scenario, in lines."""
+def failure_of(case):
+    """What is wrong with a case, in lines."""
     try:
-        asyncio.run(scenario())
+        case()
     except Failed as failure:
-        return [str(failure)]
+        return str(failure).splitlines()
     except Exception:  # pylint: disable=broad-except
         return traceback.format_exc().splitlines()
     return []
+
+
+def attempt(scenario):
+    """The same with a scenario, which is a coroutine."""
+    return failure_of(lambda: asyncio.run(scenario()))
 
 
 def tap(scenarios, trouble_of, skipped=None):

@@ -13,9 +13,8 @@ import re
 import shutil
 import stat
 import sys
-import traceback
 
-from scenario import Failed, check, equal, read, said, tap, write
+from scenario import Failed, check, equal, failure_of, opened, read, said, tap, write
 
 CORE = os.environ["VFIO_CORE"]
 RELEASE = os.uname().release
@@ -81,15 +80,6 @@ def request(fd, number, argument):
         return fcntl.ioctl(fd, number, argument)
     except OSError as error:
         return -error.errno
-
-
-@contextlib.contextmanager
-def opened(path):
-    fd = os.open(path, os.O_RDWR)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 class Pci:
@@ -433,17 +423,6 @@ def reset():
     equal("loaded", loaded(), [])
 
 
-def run(case):
-    """What is wrong with it."""
-    try:
-        case()
-        return []
-    except Failed as failure:
-        return str(failure).splitlines()
-    except Exception:  # pylint: disable=broad-except
-        return traceback.format_exc().splitlines()
-
-
 def skipped(case):
     """Why a case does not apply."""
     return "there is nothing of ours to uninstall" if case is uninstalled and CORE == "c" else None
@@ -452,7 +431,7 @@ def skipped(case):
 def main():
     os.makedirs(os.path.dirname(CONFIG), exist_ok=True)
     chosen = [case for case in CASES if not sys.argv[1:] or case.__name__ in sys.argv[1:]]
-    return tap(chosen, lambda case: run(case) + run(reset), skipped)
+    return tap(chosen, lambda case: failure_of(case) + failure_of(reset), skipped)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ import pwd
 import shutil
 import stat
 import sys
-import traceback
 
-from scenario import Failed, PciDevice, check, equal, read, said, tap, write
+from scenario import PciDevice, check, equal, failure_of, read, said, tap, write
 
 EXAMPLES = "/opt/examples"
 RULES = "/etc/udev/rules.d/60-vfio.rules"
@@ -163,20 +162,16 @@ def set_up():
     check(pwd.getpwnam(MEMBER).pw_uid == 1000, "there is no user")
 
 
-def trouble_of(case):
-    try:
-        said("modprobe", "vfio-pci")
-        case()
-    except Failed as failure:
-        return [str(failure)]
-    except Exception:  # pylint: disable=broad-except
-        return traceback.format_exc().splitlines()
-    return []
+def run(case):
+    """A case, with vfio-pci there."""
+    said("modprobe", "vfio-pci")
+    case()
 
 
 def main():
     set_up()
-    return tap([case for case in CASES if case.__name__ in sys.argv[1:]], trouble_of)
+    return tap([case for case in CASES if case.__name__ in sys.argv[1:]],
+               lambda case: failure_of(lambda: run(case)))
 
 
 if __name__ == "__main__":

@@ -7,21 +7,13 @@ import fcntl
 import os
 import signal
 import struct
-import subprocess
+
+from scenario import opened, said
 
 BIND_IOMMUFD, ATTACH = 0x3b76, 0x3b77
 IOAS_ALLOC, HWPT_ALLOC = 0x3b81, 0x3b89
 ATTACH_PASID = HWPT_ALLOC_PASID = 1
 HWPT_FLAG_PASID = 1 << 3
-
-
-@contextlib.contextmanager
-def opened(path):
-    fd = os.open(path, os.O_RDWR)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def bind(fd, iommufd):
@@ -52,18 +44,14 @@ def attach_pasids(fd, iommufd, devid, pasids):
         fcntl.ioctl(fd, ATTACH, bytearray(struct.pack("=IIII", 16, ATTACH_PASID, table, pasid)))
 
 
-def run(*command):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True).stdout
-
-
 @contextlib.contextmanager
 def mounted(device, where):
     os.makedirs(where, exist_ok=True)
-    run("mount", "-t", "msdos", device, where)
+    said("mount", "-t", "msdos", device, where)
     try:
         yield
     finally:
-        run("umount", where)
+        said("umount", where)
 
 
 DM_CREATE, DM_REMOVE, DM_SUSPEND, DM_LOAD = (0xc138fd00 + n for n in (3, 4, 6, 9))
@@ -98,25 +86,25 @@ def mapped(device, name):
 
 @contextlib.contextmanager
 def default_route(interface, *more):
-    run("ip", "link", "set", interface, "up")
-    run("ip", "route", "add", "default", "dev", interface, *more)
+    said("ip", "link", "set", interface, "up")
+    said("ip", "route", "add", "default", "dev", interface, *more)
     try:
         yield
     finally:
-        run("ip", "route", "del", "default", "dev", interface, *more)
+        said("ip", "route", "del", "default", "dev", interface, *more)
 
 
 @contextlib.contextmanager
 def bond_of(interface):
     """A bond with one interface."""
     masters = "/sys/class/net/bonding_masters"
-    run("sh", "-c", f"echo +bond0 >{masters}")
+    said("sh", "-c", f"echo +bond0 >{masters}")
     try:
-        run("ip", "link", "set", interface, "down")
-        run("sh", "-c", f"echo +{interface} >/sys/class/net/bond0/bonding/slaves")
+        said("ip", "link", "set", interface, "down")
+        said("sh", "-c", f"echo +{interface} >/sys/class/net/bond0/bonding/slaves")
         yield "bond0"
     finally:
-        run("sh", "-c", f"echo -bond0 >{masters}")
+        said("sh", "-c", f"echo -bond0 >{masters}")
 
 
 def mount_apart(device, where):

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 import vfio
-from scenario import PciDevice, attempt, check, tap, write
+from scenario import PciDevice, attempt, check, equal, opened, read, said, tap, write
 
 CORE = os.environ["VFIO_CORE"]
 PROGRAM = "/bin/vfioctl"
@@ -24,15 +24,6 @@ DISK = "/dev/nvme0n1"
 STATE = "/run/vfioctl/state.json"
 UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 MTTY = "/sys/devices/virtual/mtty/mtty"
-
-
-def equal(what, got, want):
-    check(got == want, f"{what}: {got!r}, not {want!r}")
-
-
-def read(path):
-    with open(path, encoding="ascii") as f:
-        return f.read().strip()
 
 
 def call(*words, user=None):
@@ -165,7 +156,7 @@ async def list_holder():
     """Who has it open, and what for: on our core whether it is bound, on the C core that this is unknown."""
     edu = Pci("edu0")
     with bound_by_vfioctl(edu):
-        with vfio.opened(edu.node) as unbound:
+        with opened(edu.node) as unbound:
             [holder] = edu.listed["holders"]
             equal("bound", holder["bound"], False if CORE == "rust" else None)
             equal("pid", holder["pid"], os.getpid())
@@ -176,7 +167,7 @@ async def list_holder():
             equal("access", holder["access"], "cdev")
             equal("bound", holder["bound"], True if CORE == "rust" else None)
             equal("complete", edu.listed["holders_complete"], CORE == "rust")
-        with vfio.opened(edu.group_node):
+        with opened(edu.group_node):
             device = edu.listed
             equal("holders", device["holders"], [])
             equal("of the group", [(h["pid"], h["access"]) for h in device["group"]["holders"]],
@@ -284,7 +275,7 @@ async def in_use():
     edu = Pci("edu0")
     with bound_by_vfioctl(edu):
         for path in edu.node, edu.group_node:
-            with (vfio.bound if path == edu.node else vfio.opened)(path):
+            with (vfio.bound if path == edu.node else opened)(path):
                 refused(f"({os.getpid()})", "unbind", edu.address)
                 refused(f"({os.getpid()})", "restore", edu.address)
                 equal("driver", edu.driver, "vfio-pci")
@@ -342,7 +333,7 @@ async def why_holder():
         with vfio.bound(edu.node):
             [reason] = reasons(edu, "holder")
             equal("pid", reason["holder"]["pid"], os.getpid())
-        with vfio.opened(edu.group_node):
+        with opened(edu.group_node):
             [reason] = reasons(edu, "group-file")
             equal("pid", reason["holder"]["pid"], os.getpid())
 
@@ -351,7 +342,7 @@ async def why_refused():
     """Our core writes why it refused a bind; the C core does not, and nothing is made up."""
     edu = Pci("edu0")
     with bound_by_vfioctl(edu):
-        with vfio.opened(edu.group_node), vfio.opened(edu.node) as fd, vfio.opened("/dev/iommu") as iommufd:
+        with opened(edu.group_node), opened(edu.node) as fd, opened("/dev/iommu") as iommufd:
             try:
                 vfio.bind(fd, iommufd)
                 check(False, "the bind was not refused")
@@ -474,7 +465,7 @@ async def doctor():
 
 async def mounted_disk():
     nvme = Pci("nvme0")
-    vfio.run("mkfs.fat", DISK)
+    said("mkfs.fat", DISK)
     before = snapshot()
     with vfio.mounted(DISK, "/mnt/disk"):
         refused("nvme0n1 is mounted at /mnt/disk", "bind", nvme.address)
@@ -488,17 +479,17 @@ async def mounted_disk():
 
 
 async def swap():
-    vfio.run("mkswap", DISK)
-    vfio.run("swapon", DISK)
+    said("mkswap", DISK)
+    said("swapon", DISK)
     try:
         refused("nvme0n1 is swap", "bind", Pci("nvme0").address)
     finally:
-        vfio.run("swapoff", DISK)
+        said("swapoff", DISK)
 
 
 async def mounted_elsewhere():
     """A mount that only another name space has is known to the kernel."""
-    vfio.run("mkfs.fat", DISK)
+    said("mkfs.fat", DISK)
     os.makedirs("/mnt/apart", exist_ok=True)
     process = vfio.mount_apart(DISK, "/mnt/apart")
     try:
@@ -517,7 +508,7 @@ async def mapper():
     with vfio.mapped(DISK, "volume") as node:
         name = os.path.basename(node)
         refused(f"nvme0n1 carries {name} (volume, LVM)", "bind", nvme.address)
-        vfio.run("mkfs.fat", node)
+        said("mkfs.fat", node)
         with vfio.mounted(node, "/mnt/disk"):
             refused(f"{name} (volume, LVM) is mounted at /mnt/disk", "bind", nvme.address)
     with bound_by_vfioctl(nvme):
@@ -549,8 +540,8 @@ async def force():
     """Whoever insists gets it, and gets it back."""
     nic = Pci("e1000e0")
     interface = nic.interface()
-    vfio.run("ip", "link", "set", interface, "up")
-    vfio.run("ip", "route", "add", "default", "dev", interface)
+    said("ip", "link", "set", interface, "up")
+    said("ip", "route", "add", "default", "dev", interface)
     quiet("bind", "--force", nic.address)
     equal("driver", nic.driver, "vfio-pci")
     quiet("restore", nic.address)
@@ -588,7 +579,7 @@ async def noiommu():
             equal("group", device["group"]["name"], "vfio-noiommu")
             check(device["group"]["node"].startswith("/dev/vfio/noiommu-"), f"node {device['group']['node']}")
             equal("doctor", findings(status=1)["iommu"], "fail")
-            with vfio.opened(device["group"]["node"]):
+            with opened(device["group"]["node"]):
                 [holder] = told("list")["devices"][0]["group"]["holders"]
                 equal("pid", holder["pid"], os.getpid())
     finally:
