@@ -5,10 +5,11 @@ import os
 
 import initramfs
 import vm
-from suite import Boot, Failure, cases_in
+from suite import Boot, Failure
 from vm import TOP
 
 SOURCE = os.path.join(TOP, "selftests/guest")
+SCENARIOS = os.path.join(SOURCE, "scenarios.py")
 # The drivers of the devices that the inner guest is given.
 MODULES = ["e1000e", "igb", "virtio_net", "nvme"]
 # The VM's modules beside those of the tests.  A disk may take its time, see inner.sh.
@@ -17,10 +18,6 @@ NEEDED = ["mtty", "nvme_core io_timeout=255 admin_timeout=255", "nvme", "kvm_amd
 MODES = ["iommufd", "compat", "legacy"]
 # In seconds, all scenarios: only for what hangs.
 LIMIT = 3300
-
-
-def scenarios():
-    return cases_in(os.path.join(SOURCE, "scenarios.py"), "SCENARIOS")
 
 
 def _build(kernel):
@@ -54,7 +51,7 @@ def _archive():
     return cpio.bytes()
 
 
-def boots(options, archive, modes, names, kernel=None):
+def boots(options, archive, modes, names, kernel=None, memory="2G"):
     """A boot of the VM for each mode and core, with the scenarios NAMES; on another KERNEL than the suite's one,
     the program's name says so."""
     for mode in modes:
@@ -69,5 +66,5 @@ def boots(options, archive, modes, names, kernel=None):
         job = ("ins_vfio\n" + "".join(f"ins {m}\n" for m in NEEDED) +
                f"LIMIT={LIMIT} run {program} python3 -S /guest/scenarios.py {mode} {accel} {' '.join(names)}\n")
         made += [Boot(core, f"guest_{mode}", (job, [], []), kernel=kernel or options.kernel, programs=[program],
-                      archive=archive, machine="guest", memory="2G") for core in options.cores]
+                      archive=archive, machine="guest", memory=memory) for core in options.cores]
     return made

@@ -33,10 +33,10 @@ class Table:
 
     def boots(self, options, archive):
         """The boots of the whole suite, less what no pattern asks for."""
+        kernel = self.kernel or options.kernel
         made = []
         for name, boot in self.data["boot"].items():
-            kernel = self.kernel or options.kernel
-            tests = [test for test in boot["test"] if vm.has_option(kernel, test.get("needs", boot.get("needs")))]
+            tests = [test for test in boot["test"] if _serves(kernel, test.get("needs", boot.get("needs")))]
             runs = [r for test in tests for r in self._runs(test, boot.get("devices", []), self.modes)]
             made += self._boots(options, archive, f"kernel-{name}", boot, runs)
         return made
@@ -82,6 +82,11 @@ class Table:
                 command = f"/opt/{test['program']} {' '.join(f'-v {v}' for v in variants)}"
             name = _title(_name(test), label) + self.place
             yield Run(name, test["program"], f"run {name} {command} {addresses}\n")
+
+
+def _serves(kernel, needs):
+    """Does a kernel have the option that a test needs, if it needs one?"""
+    return not needs or vm.has_option(kernel, needs)
 
 
 def _name(test):

@@ -99,9 +99,9 @@ def architecture(kernel):
 
 
 def has_option(variant, name):
-    """Does a kernel have an option, "CONFIG_NAME"?  It has none: None."""
+    """Is an option, "CONFIG_NAME", on in a kernel?"""
     with open(os.path.join(kernel_build(variant), ".config"), encoding="utf-8") as f:
-        return not name or any(line.startswith(f"{name}=") for line in f)
+        return any(line.startswith(f"{name}=") for line in f)
 
 
 def compiler(kernel):
