@@ -65,7 +65,15 @@ fn record(sys: &Sysfs, device: &Device) -> Record {
     }
 }
 
-impl Changer<'_> {
+impl<'a> Changer<'a> {
+    fn new(sys: &'a Sysfs, how: How) -> Self {
+        let report = Report {
+            dry_run: how.dry_run,
+            ..Report::default()
+        };
+        Self { sys, how, report }
+    }
+
     fn write(&mut self, path: String, value: &str) -> Result<()> {
         if !self.how.dry_run {
             self.sys.write(&path, value)?;
@@ -178,6 +186,29 @@ impl Changer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The same, after a note of what the devices were, for restore: whatever ends this process.
+    fn recorded(
+        mut self,
+        state: &mut State<'_>,
+        devices: &[Device],
+        named: &[Address],
+        change: impl Fn(&mut Self, &Device) -> Result<()>,
+    ) -> Result<Report> {
+        let records = devices
+            .iter()
+            .map(|d| (d.address.clone(), record(self.sys, d)))
+            .collect();
+        let added = state.add(records)?;
+        match self.all(devices, named, change) {
+            Ok(()) => Ok(self.report),
+            Err(error @ Error::NotUndone(..)) => Err(error),
+            Err(error) => {
+                state.remove(&added)?;
+                Err(error)
+            }
+        }
     }
 
     fn undo(&mut self, begun: &[(&Device, Record)], error: Error) -> Error {
@@ -309,14 +340,7 @@ pub fn bind(sys: &Sysfs, addresses: &[Address], driver: Option<&str>, how: How) 
         .filter(|device| !is_done(device))
         .collect();
     check_free(sys, &devices, how)?;
-    let mut changer = Changer {
-        sys,
-        how,
-        report: Report {
-            dry_run: how.dry_run,
-            ..Report::default()
-        },
-    };
+    let mut changer = Changer::new(sys, how);
     if devices.is_empty() {
         return Ok(changer.report);
     }
@@ -329,23 +353,9 @@ pub fn bind(sys: &Sysfs, addresses: &[Address], driver: Option<&str>, how: How) 
             ));
         }
     }
-    let records = devices
-        .iter()
-        .map(|d| (d.address.clone(), record(sys, d)))
-        .collect();
-    // Before anything is changed: whatever ends this process, restore knows.
-    let added = state.add(records)?;
-    let result = changer.all(&devices, addresses, |changer, device| {
+    changer.recorded(&mut state, &devices, addresses, |changer, device| {
         changer.give(device, &name)
-    });
-    match result {
-        Ok(()) => Ok(changer.report),
-        Err(error @ Error::NotUndone(..)) => Err(error),
-        Err(error) => {
-            state.remove(&added)?;
-            Err(error)
-        }
-    }
+    })
 }
 
 /// Takes the groups from their VFIO drivers and leaves them without any.  Drivers of the host stay.
@@ -357,14 +367,7 @@ pub fn unbind(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
         .filter(|device| device.vfio && device.driver.is_some())
         .collect();
     check_free(sys, &devices, how)?;
-    let mut changer = Changer {
-        sys,
-        how,
-        report: Report {
-            dry_run: how.dry_run,
-            ..Report::default()
-        },
-    };
+    let changer = Changer::new(sys, how);
     let mut overrides = Vec::new();
     for device in &devices {
         let before = state.get(&device.address).filter(|r| r.ids == device.ids());
@@ -373,12 +376,7 @@ pub fn unbind(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
             before.and_then(|r| r.driver_override.clone()),
         ));
     }
-    let records = devices
-        .iter()
-        .map(|d| (d.address.clone(), record(sys, d)))
-        .collect();
-    let added = state.add(records)?;
-    let result = changer.all(&devices, addresses, |changer, device| {
+    changer.recorded(&mut state, &devices, addresses, |changer, device| {
         // With VFIO's driver as the override, the next probe would bind it again.
         let before = overrides
             .iter()
@@ -386,15 +384,7 @@ pub fn unbind(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
             .and_then(|(_, o)| o.as_deref());
         changer.set_override(device, before)?;
         changer.release(device)
-    });
-    match result {
-        Ok(()) => Ok(changer.report),
-        Err(error @ Error::NotUndone(..)) => Err(error),
-        Err(error) => {
-            state.remove(&added)?;
-            Err(error)
-        }
-    }
+    })
 }
 
 /// Gives the devices of the groups back to the drivers that they had.  Without addresses: all that there is a record of.
@@ -438,14 +428,7 @@ pub fn restore(sys: &Sysfs, addresses: &[Address], how: How) -> Result<Report> {
         .cloned()
         .collect();
     check_free(sys, &bound, how)?;
-    let mut changer = Changer {
-        sys,
-        how,
-        report: Report {
-            dry_run: how.dry_run,
-            ..Report::default()
-        },
-    };
+    let mut changer = Changer::new(sys, how);
     changer.all(&devices, addresses, |changer, device| {
         match records
             .iter()
