@@ -20,14 +20,14 @@ use kernel::{
 pub(crate) enum OpenBackend {
     /// It is bound to an iommufd.
     Iommufd(ARef<Ctx>),
-    /// Without an IOMMU, by way of its group: the iommufd plays the container and knows nothing
-    /// of the device.
+    /// Without an IOMMU, via its group: the iommufd takes the place of the container and does not
+    /// know the device.
     NoIommu(ARef<Ctx>),
     /// Its group is in a container.
     Container(ContainerOpen),
 }
 
-/// An open by way of a container.
+/// An open via a container.
 pub(crate) struct ContainerOpen {
     pub(crate) container: Arc<Container>,
     /// The use of it; an error has its place in the order of a first open.

@@ -38,7 +38,7 @@ impl Callbacks {
     ///
     /// The functions may be called with these arguments from any task, `handler` in atomic context:
     /// `handler` until the subscription that keeps this has ended ([`Subscription::end`](crate::kapi::eventfd::Subscription::end)) or was
-    /// cancelled, `thread` until whoever ended it has waited for the work that calls
+    /// cancelled, `thread` until the task that ended it has waited for the work that calls
     /// [`run_thread`](Self::run_thread).
     pub(crate) unsafe fn new(
         opaque: *mut c_void,
@@ -108,7 +108,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
 
     /// What the slot points to, which its subscription keeps.
     pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
-        // SAFETY: By the promise of `from_raw()`; whoever ends the subscription empties the slot
+        // SAFETY: By the promise of `from_raw()`; the task that ends the subscription empties the slot
         // first, under the lock that `_lock` holds.
         unsafe {
             let ptr = NonNull::new(*self.0.as_ptr())?;
