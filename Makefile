@@ -55,6 +55,7 @@ SUITES := \
 	test-dpdk \
 	test-modprobe \
 	test-package \
+	test-install \
 	test-vfioctl
 
 .PHONY: demo demo-sva $(SUITES) test-all shell bench
@@ -141,6 +142,12 @@ test-package:
 	@$(S)/package
 	@set -f; $(VM_ENTER) $(S)/test-package $(TESTS)
 
+test-install:
+	@$(S)/prepare stock
+	@$(S)/package-root minimal >/dev/null
+	@$(S)/package
+	@$(VM_ENTER) $(S)/test-install $(TESTS)
+
 test-vfioctl:
 	@$(S)/prepare base stock
 	@$(S)/build-crate vfioctl --fetch
@@ -163,7 +170,13 @@ shell:
 
 bench:
 	@$(S)/prepare base
-	@$(VM_ENTER) $(S)/bench.py --cores $(CORES)
+	@$(VM_ENTER) $(S)/bench.py --cores $(CORES) $(if $(TABLE),--table $(TABLE))
+
+# What check-tables compares.
+.PHONY: tables
+tables:
+	@$(S)/prepare base
+	@$(VM_ENTER) $(S)/tables
 
 .PHONY: set install uninstall install-set uninstall-set
 set:
@@ -176,7 +189,7 @@ install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-floors check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
-	check-shell check-python check-vfioctl
+	check-tables check-shell check-python check-vfioctl
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -224,7 +237,7 @@ help:
 # help:                          TESTS='PATTERN...'  some operations
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
 # help:                          TESTS=, CORES=    as above
-# help:                          TABLE=README.rst  renew the table there
+# help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make test-guest      QEMU in the VM gives its devices to a guest of its own, on both cores
 # help:                          TESTS='PATTERN...'  some scenarios
 # help:                          MODES=iommufd,compat,legacy   by the device's node, by its group with
@@ -240,10 +253,13 @@ help:
 # help:   make package         Debian packages for DKMS, in build/package: built, checked by lintian, installed
 # help:                          and purged in a fresh Debian root        TESTS=rust-vfio-set  one of them
 # help:   make test-package    ... a kernel upgraded under them, booted in the VM with Debian's kernels
+# help:   make test-install    the commands of Documentation/install.rst, in a Debian root and in the VM
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C
+# help:                          TABLE=Documentation/measurements.rst  renew the table there
+# help:   make tables          write the tables of the documents that can be had of the source
 # help:
 # help:   make check           all of the following checks
 # help:   make fmt, fmt-check  rustfmt with the kernel's settings
@@ -257,6 +273,7 @@ help:
 # help:   make check-series    kernels that the module is not for are refused
 # help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
+# help:   make check-tables    ... and these are not stale
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
 # help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
 # help:   make check-doc       README and Documentation are valid reStructuredText

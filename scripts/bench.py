@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """What the operations of the core cost, ours beside the C one, in guest instructions.  Inside the
-toolchain root:  scripts/enter python3 scripts/bench.py [--cores c,rust]
+toolchain root:  scripts/enter python3 scripts/bench.py [--cores c,rust] [--table FILE]
 
 QEMU counts instructions (icount) and the guest's time stamp counter shows them: the figures do not
 depend on the machine.  A plugin counts those that lie in vfio.ko.  What is printed is the median of
@@ -14,6 +14,7 @@ import statistics
 import sys
 
 import klog
+import rst
 import vm
 
 # name in bench.c -> what a person calls it
@@ -116,13 +117,29 @@ def medians(result, name):
     return tuple(statistics.median_low(rounds) for rounds in result[0][name])
 
 
+def table(results):
+    """A table in reStructuredText of what both cores cost."""
+    rows = []
+    for name, title in OPERATIONS.items():
+        (c, c_inside), (ours, ours_inside) = (medians(results[core], name) for core in ("c", "rust"))
+        if c_inside:
+            rows.append([title, *map(str, (c, c_inside, ours, ours_inside)), f"{ours / c:.3f}",
+                         f"{ours_inside / c_inside:.2f}"])
+    return rst.simple_table(["operation", "C, whole", "inside", "Rust", "inside", "ratio", "inside"], rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description="measures the operations of both cores")
     parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
+    parser.add_argument("--table", metavar="FILE", help="write the table into this file, between its marks")
     options = parser.parse_args()
+    if options.table and options.cores != ["c", "rust"]:
+        raise vm.Failure("--table is for both cores")
     run = "bind_vfio $EDU0\nrun bench /opt/bench $EDU0\n"
     results = {core: measure(core, "bench", run) for core in options.cores}
     both = len(results) == 2
+    if options.table:
+        rst.replace(options.table, "bench", table(results))
     print("Guest instructions per operation on edu under vfio-pci: the whole system call, and the part in vfio.ko\n")
     head = f"{'operation':40}" + "".join(f"{core + ' whole':>12}{'inside':>9}" for core in results)
     print(head + (f"{'Rust/C':>12}{'inside':>9}" if both else ""))

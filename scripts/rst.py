@@ -23,7 +23,7 @@ def simple_table(head, rows):
 
 def between(path, suite):
     """A document before the marks that name a suite, between them, and after them."""
-    begin, end = (f".. {mark}: written by scripts/{suite} --table\n" for mark in ("begin", "end"))
+    begin, end = (f".. {mark}: written by scripts/{suite}\n" for mark in ("begin", "end"))
     with open(path, encoding="utf-8") as f:
         text = f.read()
     before, found, rest = text.partition(begin)
