@@ -1,58 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes the VM's initramfs: a cpio archive ("newc") of files, made without leaving traces of
-the user, the time or the folder that it was made in."""
+"""Writes the VM's initramfs: a cpio archive of files, made by the kernel's gen_init_cpio, without traces of the
+user, the time or the folder that it was made in."""
 
+import functools
 import os
 import re
-import stat
 import subprocess
+import tempfile
+
+TOP = os.environ.get("TOP") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # What the guest's own tools need beside busybox: `make -C selftests run_tests` works in it.
 TOOLS = ["/bin/bash", "/usr/bin/make"]
 BUSYBOX = "/usr/bin/busybox"
 
 
+@functools.cache
+def gen_init_cpio():
+    """The kernel's program, of the reference kernel's source."""
+    source = subprocess.run([os.path.join(TOP, "scripts/kernel-source")], stdout=subprocess.PIPE, text=True, check=True)
+    program = os.path.join(TOP, "build/gen_init_cpio")
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(program)) as folder:
+        made = os.path.join(folder, "gen_init_cpio")
+        subprocess.run(["gcc", "-O2", "-o", made, f"{source.stdout.strip()}/usr/gen_init_cpio.c"], check=True)
+        # Others may run the one that is there.
+        os.rename(made, program)
+    return program
+
+
 class Cpio:
-    """An archive in memory; parents of a path are made as they are needed."""
+    """What an archive holds; parents of a path are made as they are needed."""
 
     def __init__(self):
-        self.blobs = []
+        self.lines = []
+        self.texts = []  # contents that are in no file
         self.paths = set()
 
-    def _add(self, path, mode, data=b"", mtime=0):
+    def _add(self, kind, path, *fields):
+        """Whether it is not there yet."""
         path = path.strip("/")
         if path in self.paths:
-            return
+            return False
         parent = os.path.dirname(path)
         if parent:
             self.directory(parent)
         self.paths.add(path)
-        name = path.encode() + b"\0"
-        fields = [len(self.paths), mode, 0, 0, 2 if stat.S_ISDIR(mode) else 1, mtime, len(data), 0, 0, 0, 0,
-                  len(name), 0]
-        head = b"070701" + b"".join(b"%08x" % f for f in fields) + name
-        self.blobs.append(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+        words = [kind, f"/{path}", *fields, "0", "0"]
+        if any(re.search(r"\s", word) for word in words):
+            raise ValueError(f"{path}: gen_init_cpio takes no blanks in names")
+        self.lines.append(" ".join(words))
+        return True
 
     def directory(self, path, mode=0o755):
-        self._add(path, stat.S_IFDIR | mode)
+        self._add("dir", path, f"{mode:o}")
 
     def symlink(self, path, target):
-        self._add(path, stat.S_IFLNK | 0o777, target.encode())
+        self._add("slink", path, target, "777")
 
     def text(self, path, text, mode=0o644):
         self.data(path, text.encode(), mode)
 
     def data(self, path, data, mode=0o644):
-        self._add(path, stat.S_IFREG | mode, data)
+        if self._add("file", path, f"@{len(self.texts)}", f"{mode:o}"):
+            self.texts.append(data)
 
     def file(self, path, source, mode=None):
-        with open(source, "rb") as f:
-            data = f.read()
-            info = os.fstat(f.fileno())
         if mode is None:
-            mode = 0o755 if info.st_mode & 0o111 else 0o644
-        # make(1) compares times inside the guest.
-        self._add(path, stat.S_IFREG | mode, data, int(info.st_mtime))
+            mode = 0o755 if os.stat(source).st_mode & 0o111 else 0o644
+        self._add("file", path, os.path.abspath(source), f"{mode:o}")
 
     def program(self, path, source):
         """A program with the libraries it is linked to."""
@@ -78,10 +93,13 @@ class Cpio:
                     self.file(inside, full)
 
     def bytes(self):
-        trailer = b"070701" + b"".join(b"%08x" % f for f in [0] * 4 + [1] + [0] * 6 + [11, 0])
-        trailer += b"TRAILER!!!\0"
-        data = b"".join(self.blobs) + trailer
-        return data + b"\0" * (-len(data) % 512)
+        with tempfile.TemporaryDirectory() as folder:
+            for number, data in enumerate(self.texts):
+                with open(f"{folder}/@{number}", "wb") as f:
+                    f.write(data)
+            listed = "".join(line + "\n" for line in self.lines)
+            return subprocess.run([gen_init_cpio(), "-t", "0", "-"], input=listed.encode(), cwd=folder,
+                                  stdout=subprocess.PIPE, check=True).stdout
 
 
 def is_program(path):
@@ -112,10 +130,9 @@ def module_paths(build):
 
 
 def modinfo(path):
-    """The depends: of a module."""
-    with open(path, "rb") as f:
-        match = re.search(rb"\0depends=([^\0]*)\0", f.read())
-    return [d for d in match.group(1).decode().replace("-", "_").split(",") if d] if match else []
+    """The modules that a module depends on."""
+    said = subprocess.run(["modinfo", "-F", "depends", path], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [name for name in said.strip().replace("-", "_").split(",") if name]
 
 
 def write_busybox(cpio, busybox):

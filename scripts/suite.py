@@ -12,12 +12,12 @@ import sys
 import time
 
 import klog
+import tap
 import vm
 from vm import TOP, Failure, Machine
 
 START = float(os.environ.get("RUST_VFIO_T0", time.time()))
 CORE_NAMES = {"c": "C", "rust": "Rust", "host": "host"}
-RESULT = re.compile(r"^(not )?ok (\d+)(?: -)? ?(.*)$")
 
 
 def say(text=""):
@@ -45,36 +45,22 @@ class Program:
 
     def finish(self, lost=""):
         """Reads the TAP; a program without a plan, or that stopped short of it, has failed."""
-        plan, results, skip_all = None, 0, False
-        for line in self.lines:
-            match = re.match(r"^1\.\.(\d+)(.*)$", line)
-            if match:
-                plan = int(match.group(1))
-                skip_all = plan == 0 and "skip" in match.group(2).lower()
-                continue
-            match = RESULT.match(line)
-            if not match:
-                continue
-            results += 1
-            name, _, directive = match.group(3).partition("#")
-            name = name.strip().removeprefix(f"{self.name.partition('@')[0]}.") or f"case {match.group(2)}"
+        result = tap.parse(self.lines)
+        for case, outcome in result.cases:
+            name = case.removeprefix(f"{self.name.partition('@')[0]}.") or f"case {len(self.cases) + 1}"
             while name in self.cases:
                 name += "'"
-            directive = directive.strip().lower()
-            if directive.startswith("skip"):
-                self.cases[name] = "skipped"
-            elif directive.startswith("xfail") or directive.startswith("todo"):
-                self.cases[name] = "ok"
-            else:
-                self.cases[name] = "failed" if match.group(1) else "ok"
+            self.cases[name] = outcome
         if lost:
             self.trouble = lost
-        elif self.status == 4 and not results or skip_all:
+        elif self.status == 4 and not self.cases or result.skip_all:
             self.cases["(all)"] = "skipped"
-        elif plan is None:
+        elif result.plan is None:
             self.trouble = f"printed no TAP plan (status {self.status})"
-        elif results != plan:
-            self.trouble = f"planned {plan} cases and reported {results} (status {self.status})"
+        elif len(self.cases) != result.plan:
+            self.trouble = f"planned {result.plan} cases and reported {len(self.cases)} (status {self.status})"
+        elif result.errors:
+            self.trouble = "; ".join(result.errors)
         elif self.status not in (0, 4) and "failed" not in self.cases.values():
             self.trouble = f"ended with status {self.status}"
         self._compare(lost)
@@ -299,12 +285,24 @@ def summary(options, boots, host, more=None):
         say(f"failed: {finding}")
     if more:
         more()
+    junit(boots, host)
     seconds = int(time.time() - START)
     say(f"\n{seconds // 60} min {seconds % 60} s; kernel logs in build/logs" +
         (f"; {counts['known']} known failures, not counted" if counts["known"] else ""))
     say(f"{counts['ok']} passed, {counts['failed']} failed" +
         (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
     return 1 if counts["failed"] or not counts["ok"] else 0
+
+
+def junit(boots, host):
+    """Writes the results for tools that read JUnit, by the name of the suite."""
+    name = os.path.basename(sys.argv[0])
+    places = [(f"{boot.core}.{boot.kernel}.{boot.name}",
+               [*((program.name, list(program.cases.items())) for program in boot.results),
+                ("(kernel log)", "failed" if boot.reports else "ok")]) for boot in boots]
+    places += [(f"host.{program.name}", list(program.cases.items())) for program in host]
+    os.makedirs(os.path.join(TOP, "build/junit"), exist_ok=True)
+    tap.write_junit(os.path.join(TOP, f"build/junit/{name}.xml"), places)
 
 
 SKIPPED = re.compile(r"ok \d+ (\S+) # SKIP (.*)")
