@@ -72,7 +72,7 @@ demo-sva:
 test:
 	@$(S)/prepare base
 	@$(CRATES)
-	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-viommu:
 	@$(S)/prepare base
@@ -221,6 +221,7 @@ help:
 # help:   make demo-sva        a process and a device share addresses, likewise
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
+# help:                          TABLE=Documentation/measurements.rst  renew the numbers there
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -268,6 +269,28 @@ async def rollback():
     finally:
         write("/sys/bus/pci/drivers_probe", host.address)
     equal("driver", host.driver, "virtio-pci")
+
+
+def examples(page):
+    """The commands that a man page has under EXAMPLES."""
+    text = read(f"/vfioctl/man/{page}.8").partition(".SH EXAMPLES\n")[2]
+    return [line.replace("\\-", "-") for line in re.findall(r"^\.TP\n\\fB(.+)\\fR$", text, re.M)]
+
+
+async def man_pages():
+    """Every example of the man pages works, page by page; of what they change nothing is left."""
+    done = []
+    for page in "", "-list", "-bind", "-unbind", "-restore", "-why", "-doctor":
+        for line in examples(f"vfioctl{page}"):
+            program, *words = line.split()
+            status, out, err = call(*words)
+            # These two tell by it what they found.
+            check(program == "vfioctl" and status in ((0, 1) if words[0] in ("why", "doctor") else (0,)) and not err,
+                  f"{line}: {status} {out} {err}")
+            done.append(words[0])
+    equal("commands", set(done), {"list", "bind", "unbind", "restore", "why", "doctor"})
+    equal("pages", sorted(os.listdir("/vfioctl/man")),
+          sorted(f"vfioctl{page}.8" for page in ("", *(f"-{word}" for word in set(done)))))
 
 
 async def in_use():
@@ -586,10 +609,10 @@ async def noiommu():
         write(NOIOMMU, "0")
 
 
-SCENARIOS = [list_bound, list_holder, list_siblings, list_all, mediated, bind_group, restore_igb, restore_all, dry_run,
-             rollback, in_use, why_free, why_sibling, why_holder, why_refused, unprivileged, usage, colours, stalled,
-             races, doctor, loads_driver, mounted_disk, swap, mounted_elsewhere, mapper, default_route, bond, force,
-             list_pasids, without_iommu, noiommu]
+SCENARIOS = [list_bound, list_holder, list_siblings, list_all, mediated, bind_group, restore_igb, restore_all,
+             dry_run, rollback, man_pages, in_use, why_free, why_sibling, why_holder, why_refused, unprivileged,
+             usage, colours, stalled, races, doctor, loads_driver, mounted_disk, swap, mounted_elsewhere, mapper,
+             default_route, bond, force, list_pasids, without_iommu, noiommu]
 # Where each of them runs; the usual machine if it is not here.
 PLACES = {mounted_disk: "guest", swap: "guest", mounted_elsewhere: "guest", mapper: "guest", default_route: "guest",
           bond: "guest", force: "guest", list_pasids: "pasid", without_iommu: "noiommu", noiommu: "noiommu"}

@@ -109,10 +109,61 @@ pub struct Change {
     pub force: bool,
 }
 
+/// An example of a man page: what is typed, and what for.
+pub type Example = (&'static str, &'static str);
+
+/// The examples of the man page of a command, or of the program itself ("vfioctl").  Done in this order, page by
+/// page, they work on a machine where a driver has 02:00.0.
+pub fn examples(command: &str) -> &'static [Example] {
+    match command {
+        "vfioctl" => &[
+            ("vfioctl doctor", "Is the machine ready for VFIO?"),
+            ("vfioctl why 02:00.0", "What keeps a virtual machine from having this device?"),
+            ("vfioctl bind 02:00.0", "Give it, and all devices of its group, to vfio-pci."),
+            ("vfioctl list", "See which devices VFIO has, and who has them open."),
+            ("vfioctl restore 02:00.0", "Give the group back to the drivers that it had."),
+        ],
+        "list" => &[
+            ("vfioctl list --all", "Every device that has an IOMMU group, one a line."),
+            ("vfioctl list 02:00.0", "All that is known of one device."),
+            ("vfioctl list --all --json", "The same for a script."),
+        ],
+        "bind" => &[
+            ("vfioctl bind --dry-run 02:00.0", "Print what would be written where."),
+            ("vfioctl bind 02:00.0", "Give the device and its group to vfio-pci."),
+            ("vfioctl bind --driver vfio-pci 0000:00:04.0 00:05.0", "Two groups at once, by a named driver."),
+        ],
+        "unbind" => &[("vfioctl unbind 02:00.0", "Take the group from VFIO; no driver has it then.")],
+        "restore" => &[
+            ("vfioctl restore 02:00.0", "Give the group back to the drivers that it had."),
+            ("vfioctl restore --all", "Give back all that was bound since the machine was started."),
+        ],
+        "why" => &[
+            ("vfioctl why 02:00.0", "One reason a line; none if nothing is in the way."),
+            ("vfioctl why --json 02:00.0", "The same for a script."),
+        ],
+        "doctor" => &[("vfioctl doctor", "One line for each thing that VFIO needs.")],
+        _ => &[],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn every_command_has_examples() {
+        let command = Cli::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        for name in names.chain(["vfioctl"]).filter(|name| *name != "help") {
+            assert!(!examples(name).is_empty(), "{name}");
+            for (line, _) in examples(name) {
+                assert!(Cli::try_parse_from(line.split_whitespace()).is_ok(), "{line}");
+                assert!(name == "vfioctl" || line.contains(name), "{line}");
+            }
+        }
+    }
 
     #[test]
     fn well_formed() {

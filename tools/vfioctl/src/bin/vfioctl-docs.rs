@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 use clap_complete::{generate_to, Shell};
-use vfioctl::cli::Cli;
+use clap_mangen::roff::{bold, roman, Roff};
+use vfioctl::cli::{examples, Cli};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(
@@ -52,6 +53,14 @@ fn page(
         .title(name.to_uppercase())
         .section("8")
         .render(&mut text)?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXAMPLES"]);
+    for (line, what) in examples(command.get_name()) {
+        roff.control("TP", []);
+        roff.text([bold(*line)]);
+        roff.text([roman(*what)]);
+    }
+    roff.to_writer(&mut text)?;
     write(folder.join(format!("{name}.8")), text)?;
     Ok(())
 }
