@@ -5,11 +5,13 @@ import argparse
 import asyncio
 import fcntl
 import fnmatch
+import functools
 import os
 import re
 import subprocess
 import sys
 import time
+import tomllib
 
 import klog
 import tap
@@ -187,20 +189,21 @@ def build_selftests(kernel):
     return out, re.findall(r"^[^:\s]*:(\S+)$", listed, re.M)
 
 
-def entries(name):
-    """The lines of a list in selftests/."""
-    with open(os.path.join(TOP, "selftests", name), encoding="ascii") as f:
-        return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+@functools.cache
+def plan():
+    """Which programs need more than the usual VM."""
+    with open(os.path.join(TOP, "selftests/plan.toml"), "rb") as f:
+        return tomllib.load(f)
 
 
 def fresh_programs():
-    """Programs that spoil the machine for others and get one of their own."""
-    return entries("fresh-vm.txt")
+    """Programs that get a VM of their own."""
+    return [name for names in plan()["fresh-vm"].values() for name in names]
 
 
 def other_machines():
-    """Programs that want a machine of another kind: program -> machine."""
-    return dict(line.split() for line in entries("machines.txt"))
+    """Programs that run on another machine: program -> machine."""
+    return {name: machine for machine, names in plan()["machines"].items() for name in names}
 
 
 def cases_in(path, name):

@@ -18,7 +18,7 @@ use crate::sysfs::Sysfs;
 /// Something in the way, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// bridge, no-iommu, driver, sibling, machine, holder, group-file, no-node, permission, memlock, refused, interrupts
+    /// bridge, no-iommu, driver, sibling, machine, holder, group-file, no-node, permission, memlock, refused
     pub kind: &'static str,
     pub what: String,
     #[serde(rename = "do")]
