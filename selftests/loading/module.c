@@ -469,8 +469,8 @@ TEST_F(module, parameter)
 	EXPECT_TRUE(is_gone());
 }
 
-/* semantics: 11.  Each allocation of the load fails once: all or nothing. */
-TEST_F(module, load_without_memory)
+/* semantics: 11.  Each allocation of the load fails once: all or nothing.  Hundreds of loads. */
+TEST_F_TIMEOUT(module, load_without_memory, 1500)
 {
 	int fault = fault_open(), fd = module_file("vfio"), failures = 0, ret;
 	char line[256];
