@@ -106,7 +106,7 @@ class Boot:
 
     # pylint: disable-next=redefined-outer-name
     def __init__(self, core, name, job, *, kernel, programs, archive, machine="default", memory="1G", arguments="",
-                 accel=None, timeout=3600, exempt=None):
+                 accel=None, timeout=3 * 3600, exempt=None):
         self.core = core
         self.name = name
         self.kernel = kernel
