@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
  * Shared virtual addressing with VFIO.  A process binds its address space to a device.  The device
- * then accesses the memory of the process with the virtual addresses of the process: the IOMMU
- * translates DMA that carries the PASID of the address space with the CPU page tables of the
- * process.
+ * then accesses the memory of the process with the virtual addresses of the process: it tags its
+ * DMA with the PASID of the address space, and the IOMMU translates this DMA with the CPU page
+ * tables of the process.
  *
  * Documentation/sva.rst describes the model, lists the required hardware, and has examples.
  */
@@ -44,12 +44,12 @@
  *  4. In a container: the last group leaves the container.  When another group leaves, the address
  *     space is unbound from the device of that group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
- *     unbound even if the driver then fails the reset.
+ *     unbound even if the driver then returns an error.
  *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set that includes such a device, if the caller owns all
  *     devices of the set.  The address space stays bound if the reset is refused for its argument
  *     or for the ownership.
- *  7. In a container: after the first open or the last close of a device, the address space cannot
- *     be bound to that device again.
+ *  7. In a container: the kernel fails to bind the address space again to a device after the first
+ *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound is removed from a group that
  *     still has other devices.
  *
@@ -64,8 +64,9 @@
  * close of a device reset the device.  The address space is unbound from the device before the
  * reset and bound to it again afterwards.
  *
- * A child of fork() inherits the file.  Its address space is a new one, which is not bound.  To
- * bind another process, pass the file to that process: it calls VFIO_BIND_PROCESS itself.
+ * A child of fork() inherits the file.  The address space of the child is new, and is not bound.
+ * To bind another process, pass the file to that process, which then calls VFIO_BIND_PROCESS
+ * itself.
  *
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	@arg cannot be read or written.
@@ -86,9 +87,10 @@
  *		the first open or the last close of a device is in progress.
  *		Not temporary: a page table is attached to this PASID of the device; or the process
  *		has enabled linear address masking (LAM) without ARCH_FORCE_TAGGED_SVA.
- *  -EOVERFLOW	The address space has a PASID which is too large for this device.
- *  -ENOSPC	One of these: the number of processes that this file binds has reached the module
- *		parameter max_bound_processes; the device has no PASIDs; no PASID is free.
+ *  -EOVERFLOW	The address space already has a PASID, and this PASID is too large for the device.
+ *  -ENOSPC	One of these: the number of processes that are bound through this file has reached
+ *		the module parameter max_bound_processes; the device has no PASIDs; no PASID is
+ *		free.
  *  -EIO	The device cannot be resumed from a low-power state.
  *  -EINTR	A signal was pending.  With SA_RESTART the kernel restarts the call instead.
  *  -ENOMEM	Out of memory.
@@ -110,8 +112,8 @@ struct vfio_bind_process {
  * VFIO_UNBIND_PROCESS - _IOW(VFIO_TYPE, VFIO_BASE + 27, struct vfio_unbind_process)
  *
  * Unbind the address space of the caller from the device, or from all devices of the container.
- * When this returns, none of these devices has an entry for the PASID in its PASID table.  Later
- * DMA with the PASID faults.  Stop DMA with the PASID before calling this.
+ * When this returns, the PASID tables of these devices have no entry for the PASID.  Later DMA with
+ * the PASID faults.  Stop the DMA with the PASID before calling this.
  *
  * The address space stays bound to the devices to which other files bind it.
  *
