@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What bindgen reads.  Types and functions that the kernel crate's own bindings have are taken
- * from there (see rust/bindings.rs); this adds VFIO's, iommufd's and the module's helpers.
+ * The input of bindgen.  Types and functions that the bindings of the kernel crate have are taken
+ * from there (see rust/bindings.rs).  This file adds those of VFIO, those of iommufd and the
+ * helpers of the module.
  */
 #include <linux/hrtimer_types.h>
 
@@ -16,7 +17,7 @@
 #include "vfio_helpers.h"
 #include "vfio_trace.h"
 
-/* Constants that are macros with casts, which bindgen does not see through. */
+/* Constants that are macros with casts.  bindgen does not evaluate such macros. */
 const unsigned int VFIO_CONST_DEVICE_GET_REGION_INFO = VFIO_DEVICE_GET_REGION_INFO;
 const unsigned int VFIO_CONST_DEVICE_RESET = VFIO_DEVICE_RESET;
 const unsigned int VFIO_CONST_DEVICE_PCI_HOT_RESET = VFIO_DEVICE_PCI_HOT_RESET;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interface between the core and the modules that map memory for containers
- * (vfio_iommu_type1.ko).  The kernel declares it in a header that only drivers/vfio/ sees, so it
- * stands here again; scripts/check-layout compares the two.
+ * The interface between the core and IOMMU drivers, the modules that map memory for containers
+ * (vfio_iommu_type1.ko).  The kernel declares the interface in a private header of drivers/vfio/,
+ * so this file declares it again.  scripts/check-layout compares the two declarations.
  */
 #ifndef VFIO_CONTAINER_H
 #define VFIO_CONTAINER_H
@@ -15,7 +15,7 @@ struct module;
 struct page;
 struct vfio_device;
 
-/* How a group reaches memory: by an IOMMU, by software, without any control. */
+/* How the devices of a group do DMA: through an IOMMU, in software, or without any control. */
 enum vfio_group_type {
 	VFIO_IOMMU,
 	VFIO_EMULATED_IOMMU,

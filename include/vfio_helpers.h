@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inline functions, macros and callbacks of the kernel that Rust cannot call, as functions.  Each
- * does what its name says behind the prefix, and nothing more.
+ * Functions for the inline functions, macros and callbacks of the kernel that Rust cannot call.
+ * Each one only does what its name says after the prefix.
  */
 #ifndef VFIO_HELPERS_H
 #define VFIO_HELPERS_H
@@ -50,7 +50,7 @@ struct workqueue_struct *vfio_helper_alloc_unbound_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
 struct cdev *vfio_helper_inode_cdev(const struct inode *inode);
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
-/* Functions or stubs, as the kernel is configured. */
+/* The kernel has functions or inline stubs for these, depending on its configuration. */
 struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t length,
 						  unsigned long page_size, u64 __user *data);
 void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap);
@@ -66,7 +66,7 @@ void vfio_helper_debugfs_create_devm_seqfile(struct device *dev, const char *nam
 					     struct dentry *parent,
 					     int (*read_fn)(struct seq_file *s, void *data));
 void vfio_helper_debugfs_remove(struct dentry *dentry);
-/* Callbacks that take an enum: see helpers.c. */
+/* Callbacks that take an enum; helpers.c has the reason. */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type);
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);
@@ -78,8 +78,8 @@ void vfio_helper_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags);
 #endif
 
 /*
- * The operations of an emulated device's access.  bindgen gives no constant for their bit-field; the
- * function is Rust's (shared/vfio/iommufd.rs).
+ * The operations of the access of an emulated device.  C defines them, because Rust cannot set
+ * their bit-field in a constant.  Rust defines the function (shared/vfio/iommufd.rs).
  */
 #if IS_ENABLED(CONFIG_IOMMUFD)
 extern const struct iommufd_access_ops vfio_access_ops;

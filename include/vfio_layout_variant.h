@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For check-layout: another configuration's layout, without another kernel.  Included after the
- * kernel's configuration, before everything else.
+ * Changes of the kernel configuration, with which check-layout compares the layouts of other
+ * configurations without other kernels.  Included after the kernel configuration, before all other
+ * headers.
  */
 #ifdef VFIO_WITHOUT_GROUP
 #undef CONFIG_VFIO_GROUP

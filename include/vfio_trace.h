@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of the core: /sys/kernel/tracing/events/vfio/.  One for each step in the life of a
- * device's file, when the step is over, with the errno that user space got, or 0.
+ * Trace events of the core: /sys/kernel/tracing/events/vfio/.  There is one event for each step in
+ * the life of a device file.  Except for vfio_close, the event is recorded after the step, with the
+ * errno that user space gets, or 0.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio
@@ -11,7 +12,10 @@
 
 #include <linux/tracepoint.h>
 
-/* @minor: X of vfioX, -1 if there is none.  @dev: the parent's name, "" if there is no device. */
+/*
+ * @minor: the X of vfioX, or -1 without a device.  @dev: the parent's name, or "" without a
+ * device.
+ */
 TRACE_EVENT(vfio_open,
 	TP_PROTO(int minor, const char *dev, bool group, int err),
 	TP_ARGS(minor, dev, group, err),
@@ -31,7 +35,7 @@ TRACE_EVENT(vfio_open,
 		  __entry->group ? "group" : "cdev", __entry->err)
 );
 
-/* @iommufd: the file descriptor, -1 if it could not be read.  @devid: 0 after a failure. */
+/* @iommufd: the file descriptor, or -1 if it was not read.  @devid: 0 after a failure. */
 TRACE_EVENT(vfio_bind,
 	TP_PROTO(int minor, const char *dev, int iommufd, u32 devid, int err),
 	TP_ARGS(minor, dev, iommufd, devid, err),
@@ -54,8 +58,8 @@ TRACE_EVENT(vfio_bind,
 );
 
 /*
- * @pasid: 0 is the device itself.  @pt_id: what user space asked for.  @used: the page table that
- * is attached, 0 after a failure.
+ * @pasid: 0 for the device itself.  @pt_id: the id that user space requested.  @used: the id of the
+ * attached page table, or 0 after a failure.
  */
 TRACE_EVENT(vfio_attach,
 	TP_PROTO(int minor, const char *dev, u32 pasid, u32 pt_id, u32 used, int err),
@@ -114,7 +118,7 @@ DEFINE_EVENT(vfio_pasid, vfio_unbind_process,
 	TP_ARGS(minor, dev, pasid, err)
 );
 
-/* Before anything is undone.  A close does not fail: @err is 0, for likeness. */
+/* Recorded before the close.  A close does not fail: @err is 0, so that all events have @err. */
 TRACE_EVENT(vfio_close,
 	TP_PROTO(int minor, const char *dev, bool group, bool bound, int err),
 	TP_ARGS(minor, dev, group, bound, err),
@@ -138,7 +142,7 @@ TRACE_EVENT(vfio_close,
 
 #endif /* VFIO_TRACE_H */
 
-/* Outside of the guard: it is read several times. */
+/* Outside of the include guard, because define_trace.h includes this file again. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE

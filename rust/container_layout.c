@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The interface to the modules that map memory for containers is declared in a header of
-// drivers/vfio/, and again in ours.  This compares the two; it is compiled by scripts/check-layout
-// and is no part of the module.
+// Compares the two declarations of the interface to IOMMU drivers: that of the kernel, in a private
+// header of drivers/vfio/, and that of this project.  scripts/check-layout compiles this file,
+// which is not part of the module.
 
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/stddef.h>
 
-/* The kernel's, and below ours under other names. */
+/* The declaration of the kernel.  The one of this project follows, under other names. */
 #include "vfio.h"
 
 #define vfio_group_type			our_group_type
@@ -50,12 +50,12 @@ SAME(unregister_device);
 SAME(dma_rw);
 SAME(group_iommu_domain);
 
-/* Two enums are never one type: what is around them is compared. */
+/* Two enums are never the same type, so the rest of the function type is compared. */
 #define ATTACH(type)	int (*)(void *, struct iommu_group *, enum type)
 static_assert(__same_type(kernels(attach_group), ATTACH(vfio_group_type)));
 static_assert(__same_type(ours(attach_group), ATTACH(our_group_type)));
 
-/* There is no other member: these are all, and nothing lies between pointers. */
+/* These are all members: there is no padding between pointers. */
 static_assert(sizeof(struct vfio_iommu_driver_ops) == 13 * sizeof(void *));
 static_assert(sizeof(struct our_iommu_driver_ops) == 13 * sizeof(void *));
 

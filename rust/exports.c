@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The symbols that other modules link against.  exports/ lists them with their prototypes, by the
-// C files of the in-tree core that define them there; rust/abi/ has the functions.
+// The exports of the module.  exports/ lists the symbols with their prototypes, with one header for
+// each C file of the in-tree core that defines them.  rust/abi/ has the functions.
 //
-// If the kernel checks versions of symbols, those of exports/ become these symbols' (see Kbuild).
+// If the kernel checks symbol versions, the versions of exports/ are used for these symbols (see
+// Kbuild).
 
 #include <linux/export.h>
 #include <linux/vfio.h>
 
 #include "vfio_container.h"
 
-/* The compiler compares each prototype with that of the kernel's headers. */
+/* The compiler compares each prototype with the one in the kernel's headers. */
 #define FUNCTION(export, type, name, ...) \
 	type name(__VA_ARGS__); export(name)
 

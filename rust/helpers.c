@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Inline functions, macros and callbacks of the kernel that Rust cannot call.
+// Functions for the inline functions, macros and callbacks of the kernel that Rust cannot call.
 
 #include <linux/bug.h>
 #include <linux/completion.h>
@@ -160,8 +160,8 @@ void vfio_helper_debugfs_remove(struct dentry *dentry)
 }
 
 /*
- * Callbacks that take an enum: with CONFIG_CFI the type of the pointer is compared with that of the
- * function, and in Rust an enum of C is a number.
+ * Callbacks that take an enum.  CONFIG_CFI compares the type of the pointer with the type of the
+ * function, and bindgen makes an integer of a C enum, so the types would differ in Rust.
  */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Compares the layout of shared structures, as rustc sees it, with the C compiler's.
+// Compares the layout of shared structures in rustc with the layout in the C compiler.
 
 #include <linux/build_bug.h>
 #include <linux/stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The module parameters and the modinfo that the module! macro cannot express: parameters that
-// are writable in sysfs, the version, the softdep, what depends on the configuration.
+// are writable in sysfs, the version, the softdep, and entries that depend on the configuration.
 
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -8,7 +8,10 @@
 
 #include "vfio_helpers.h"
 
-/* Read live, once in each registration; plain bool as in the C core. */
+/*
+ * Each registration, and each check for VFIO_NOIOMMU_IOMMU in a container, reads the current value
+ * once.  A plain bool, as in the C core.
+ */
 bool vfio_noiommu __read_mostly;
 #ifdef CONFIG_VFIO_NOIOMMU
 module_param_named(enable_unsafe_noiommu_mode, vfio_noiommu, bool, 0644);
@@ -16,7 +19,7 @@ MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
 		 "Give devices without an IOMMU to user space: no isolation, no translation of DMA, no protection of the host, not for virtual machines. Needs CAP_SYS_RAWIO and taints the kernel. (default: false)");
 #endif
 
-/* Read live, once in each VFIO_BIND_PROCESS. */
+/* VFIO_BIND_PROCESS reads the current value at each check. */
 unsigned int vfio_max_bound_processes __read_mostly = 1024;
 #ifdef CONFIG_IOMMU_SVA
 module_param_named(max_bound_processes, vfio_max_bound_processes, uint, 0644);
@@ -35,7 +38,7 @@ MODULE_IMPORT_NS("IOMMUFD");
 MODULE_IMPORT_NS("IOMMUFD_VFIO");
 #endif
 
-/* The C core's, which some may look for, and our own (Kbuild). */
+/* The version of the C core, for tools that look for it, and that of this project (Kbuild). */
 MODULE_VERSION("0.3");
 MODULE_INFO(rust_vfio_version, RUST_VFIO_VERSION);
 MODULE_SOFTDEP("post: vfio_iommu_type1 vfio_iommu_spapr_tce");

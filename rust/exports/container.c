@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Versions of what container.c of the in-tree core exports: see version.h.
+// The versions of the symbols that container.c of the in-tree core exports; see version.h.
 
 #include <linux/capability.h>
 #include <linux/file.h>

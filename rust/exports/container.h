@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What container.c of the in-tree core exports. */
+/* The exports of container.c of the in-tree core. */
 
 FUNCTION(EXPORT_SYMBOL_GPL, int, vfio_register_iommu_driver,
 	 const struct vfio_iommu_driver_ops *ops);

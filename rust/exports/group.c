@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Versions of what group.c of the in-tree core exports: see version.h.
+// The versions of the symbols that group.c of the in-tree core exports; see version.h.
 
 #include <linux/anon_inodes.h>
 #include <linux/iommufd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What group.c of the in-tree core exports. */
+/* The exports of group.c of the in-tree core. */
 
 FUNCTION(EXPORT_SYMBOL_GPL, struct iommu_group *, vfio_file_iommu_group,
 	 struct file *file);

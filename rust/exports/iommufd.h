@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What iommufd.c of the in-tree core exports. */
+/* The exports of iommufd.c of the in-tree core. */
 
 FUNCTION(EXPORT_SYMBOL_GPL, struct iommufd_ctx *, vfio_iommufd_device_ictx,
 	 struct vfio_device *vdev);

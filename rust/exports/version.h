@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The version of a symbol is a checksum of what debugging information says of it, and modules that
- * were built with the C core ask for the C core's.  For a function that is only declared, as ours
- * are to C, nobody says how its parameters are called; and a type counts with its members where
- * the file that exports the symbol has it whole, and without where it has not.
+ * The version of a symbol is a checksum of its debugging information.  Modules that were built
+ * against the C core require the versions of the C core.  Two properties of a source file change
+ * the checksum:
  *
- * So the files in this folder define the functions again, each with the headers that the file of
- * its name has in the in-tree core.  They are compiled for their debugging information alone and
- * are no part of the module.
+ *  - The debugging information of a function that is only declared has no parameter names.  C only
+ *    has declarations of the Rust functions.
+ *  - A type counts with its members if its definition is visible in the file that exports the
+ *    symbol, and without its members otherwise.
+ *
+ * Therefore the C files in this folder define the functions again.  Each file includes the headers
+ * that the file of the same name in the in-tree core includes.  The files are compiled only for
+ * their debugging information, and are not part of the module.
  */
 #include <linux/export.h>
 
-/* Not empty: functions of one address would be taken for one. */
+/* The body is not empty, because functions with the same address would be treated as one. */
 #define FUNCTION(export, type, name, ...) \
 	type name(__VA_ARGS__) { __builtin_trap(); } export(name)

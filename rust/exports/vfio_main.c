@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Versions of what vfio_main.c of the in-tree core exports: see version.h.
+// The versions of the symbols that vfio_main.c of the in-tree core exports; see version.h.
 
 #include <linux/cdev.h>
 #include <linux/compat.h>

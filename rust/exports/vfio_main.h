@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What vfio_main.c of the in-tree core exports. */
+/* The exports of vfio_main.c of the in-tree core. */
 
 FUNCTION(EXPORT_SYMBOL_GPL, int, vfio_assign_device_set,
 	 struct vfio_device *device, void *set_id);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Versions of what virqfd.c of the in-tree core exports: see version.h.
+// The versions of the symbols that virqfd.c of the in-tree core exports; see version.h.
 
 #include <linux/eventfd.h>
 #include <linux/file.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What virqfd.c of the in-tree core exports. */
+/* The exports of virqfd.c of the in-tree core. */
 
 FUNCTION(EXPORT_SYMBOL_GPL, int, vfio_virqfd_enable,
 	 void *opaque, int (*handler)(void *, void *), void (*thread)(void *, void *),
