@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Generated bindings, quarantined: used by `kapi/` and `abi/` alone.
+//! The generated bindings, which only `kapi/`, `shared/` and `abi/` use.
 //!
-//! VFIO's and iommufd's types come from the headers of the tree being built against; all others
-//! are the kernel crate's own, so that they are the same types.
+//! The types of VFIO and of iommufd come from the headers of the kernel tree of the build.  All other types
+//! are those of the kernel crate's bindings, so the module and the kernel crate share them.
 
 #![allow(
     clippy::all,

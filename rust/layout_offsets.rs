@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The Rust view of the structures that the module shares with C code, as assertions for the C
-//! compiler.
+//! The Rust layout of the structures that the module shares with C code, as assertions for the C compiler.
 //!
-//! Compiled to assembly only, in the manner of the kernel's asm-offsets: each string becomes a
-//! line of `layout_generated.h`, which `layout.c` includes.  So two compilers look at the layout
-//! in each build.  Bit-fields have no offset; the size and their neighbours hold them.
+//! This file is compiled to assembly only, as the kernel's asm-offsets.  Each string becomes a line of
+//! `layout_generated.h`, which `layout.c` includes.  So two compilers check the layout in each build.
+//! Bit-fields have no offset; the size of the structure and the fields next to them check them.
 
 mod bindings;
 

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The VFIO core: devices for user space, confined by the IOMMU.
+//! The VFIO core: user space access to devices whose DMA the IOMMU confines.
 //!
-//! This is `vfio.ko`, in the place of the kernel's own C module: same symbols, same nodes, same
-//! behaviour.  C counterpart of this file: `vfio_init()` and `vfio_cleanup()`.
+//! This module is `vfio.ko` and replaces the C module of the kernel.  It has the same symbols, the same
+//! device nodes and the same behaviour.  C counterpart of this file: `vfio_init()` and `vfio_cleanup()`.
 //!
 //! # The map
 //!
-//! From the ground up.  Imports go down only, and in no circle but of a module and those that it declares:
-//! `scripts/check-floors` reads this table.
+//! The table lists the floors from the bottom up.  Imports go down only.  Imports within one floor form no
+//! cycle, except between a module and the modules that it declares.  `scripts/check-floors` reads this table.
 //!
-//! | floor | what |
+//! | floor | contents |
 //! |---|---|
-//! | [`bindings`] | generated from the tree that is built against |
-//! | [`kapi`] | safe wrappers of what the kernel crate lacks |
-//! | [`shared`] | what is shared with C code: `struct vfio_device`, drivers' callbacks, trace events |
-//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | arguments of ioctls; pure logic |
-//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`] | what there is, and what protects it |
-//! | [`file`] | what user space does with it |
-//! | [`abi`] | the C face: file operations and exported functions |
+//! | [`bindings`] | bindings generated from the kernel tree of the build |
+//! | [`kapi`] | safe wrappers that the kernel crate lacks |
+//! | [`shared`] | data shared with C code: `struct vfio_device`, driver callbacks, trace events |
+//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; pure logic |
+//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`] | the objects of the core, and their locks |
+//! | [`file`] | operations of user space on these objects |
+//! | [`abi`] | the C interface: file operations and exported functions |
 //!
-//! `unsafe` is in `bindings`, `kapi`, `shared` and `abi`; the others deny it.
+//! `unsafe` code is in `bindings`, `kapi`, `shared` and `abi`.  The other modules deny it.
 
 #[deny(unsafe_op_in_unsafe_fn)]
 mod abi;
@@ -86,7 +86,7 @@ module! {
     license: "GPL v2",
 }
 
-/// What is hung on devices, for the floor that shares them with C code.
+/// Connects the types of the core's upper floors to `shared`, which attaches them to devices.
 impl shared::Core for shared::vfio::Device {
     type OwnerModule = LocalModule;
     type State = device::State;
@@ -108,7 +108,7 @@ impl shared::Core for shared::vfio::Device {
 
 const VERSION: &str = "0.3";
 
-/// The loaded module.  Fields are dropped in their order, which is that of the C core.
+/// The loaded module.  Fields are dropped in declaration order, which is the order of the C core's cleanup.
 struct Vfio {
     _devices: Loaded<device::DEVICES>,
     _device_class: ClassRegistration,
@@ -160,7 +160,7 @@ impl kernel::Module for Vfio {
         let device_class = abi::vfio_main::DEVICE_CLASS.register()?;
         let devices = Loaded::new(&device::DEVICES, Some(device_nodes()?));
 
-        // The C core prints no prefix, and tools look for the line.
+        // The C core prints this line without a prefix, and tools look for it.
         kapi::printk::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
         Ok(Self {
             _devices: devices,
@@ -180,32 +180,32 @@ impl kernel::Module for Vfio {
 
 impl Drop for Vfio {
     fn drop(&mut self) {
-        // Drivers that have devices keep the module loaded.
+        // Drivers that have devices keep the module loaded, so the table of groups is empty here.
         let left = group::GROUPS.lock().as_ref().is_some_and(|g| !g.is_empty());
         kapi::panic::warn_on!(left);
     }
 }
 
-/// `/dev/vfio/vfio`.
+/// Registers the misc device `/dev/vfio/vfio`.  Logs a failure.
 fn container_node() -> Result<MiscDevice> {
     MiscDevice::register(&abi::container::NODE)
         .inspect_err(|_| kapi::printk::print_error(c"vfio: misc device register failed"))
 }
 
-/// The range of `/dev/vfio/$GROUP`.
+/// Registers the device number range of `/dev/vfio/$GROUP`.
 fn group_nodes() -> Result<group::table::Nodes> {
     let region = CharRegion::register(c"vfio", &abi::fops::GROUP_FOPS)?;
     Ok(group::table::Nodes::new(region, &abi::group::CLASS))
 }
 
-/// Where virqfds end.
+/// Creates the work queue that frees virqfds.
 #[cfg(CONFIG_VFIO_VIRQFD)]
 fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
     let queue = OwnedQueue::new_single_threaded(c"vfio-irqfd-cleanup")?;
     Ok(Arc::new(queue, GFP_KERNEL)?)
 }
 
-/// The range of `/dev/vfio/devices/vfioX`, and debugfs.
+/// Registers the device number range of `/dev/vfio/devices/vfioX`, and makes the debugfs folder `vfio`.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
         true => Some(CharRegion::register(c"vfio-dev", &abi::fops::DEVICE_FOPS)?),
