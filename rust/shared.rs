@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What `vfio.ko` shares with C code: the structures and callbacks of VFIO drivers and IOMMU drivers,
-//! its pseudo file system, its trace events.
+//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, IOMMU drivers, the pseudo file
+//! system, trace events.
 //!
-//! As in [`kapi`](crate::kapi), `unsafe` is allowed here; unlike there, all of it is VFIO's.
+//! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this floor knows VFIO.
 
 pub(crate) mod fs;
 pub(crate) mod iommu_sva;
@@ -18,27 +18,28 @@ use fs::PseudoInode;
 use kernel::ModuleMetadata;
 use vfio::{set::LockedState, Device, Severable};
 
-/// What the core, whose floors are above this one, hangs on devices.
+/// The types of the upper floors of the core that are attached to each device.
 ///
-/// The crate root implements it, for [`Device`].  There is one implementation, so the driver data of each
-/// device is of one type, which this floor need not know.
+/// The crate root implements this trait once, for [`Device`].  So the driver data of every device has the
+/// same type, and this floor does not name that type.
 pub(crate) trait Core {
     /// The module that owns files and file systems.
     type OwnerModule: ModuleMetadata;
-    /// The core's own state of a device.  Files of the device share it, and may keep it longer.
+    /// The core's own state of a device.  The files of the device share it, and can keep it after the device
+    /// is gone.
     type State: Send + Sync + 'static;
-    /// What a file finds by the link to its device.
+    /// The data that a file reaches through the link to its device.
     type Link: Send + Unpin;
-    /// What is held from the first open of a device to its last close.
+    /// The resources that are held from the first open of a device to its last close.
     type FirstOpen: Send;
 
-    /// The inode whose mapping all files of the device share.  The state keeps it.
+    /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;
-    /// The link to the device.
+    /// Returns the link to the device.
     fn link(state: &Self::State) -> &Severable<Self::Link>;
-    /// What the lock of the device's set protects.
+    /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }
 
-/// The module that this is.
+/// This module.
 pub(crate) type OwnerModule = <Device as Core>::OwnerModule;

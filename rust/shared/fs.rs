@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The pseudo file system whose inodes hold the mappings of devices (`include/linux/fs.h`,
-//! `pseudo_fs.h`).
+//! `include/linux/pseudo_fs.h`).
 //!
-//! Each device has an inode there.  Every file of the device uses that inode's mapping, so that a
-//! driver can zap all of user space's mappings of the device at once.  C counterpart:
-//! `vfio_fs_inode_new()`.
+//! Each device has one inode.  All files of the device use the mapping of this inode.  So a driver can zap
+//! all user space mappings of the device at once.  C counterpart: `vfio_fs_inode_new()`.
 
 use super::OwnerModule;
 use crate::{bindings, kapi::series::this_module};
@@ -17,8 +16,8 @@ const VFIO_MAGIC: c_ulong = 0x5646_494f; // "VFIO"
 #[repr(transparent)]
 struct Global<T>(UnsafeCell<T>);
 
-// SAFETY: The C functions that get a pointer to one lock it themselves: `simple_pin_fs()` and
-// `simple_release_fs()` by `pin_fs_lock`, the file system type by its registration's rules.
+// SAFETY: The C functions that get a pointer to the value do their own locking: `simple_pin_fs()` and
+// `simple_release_fs()` take `pin_fs_lock`, and the file system code protects the file system type.
 unsafe impl<T> Sync for Global<T> {}
 
 static FS_TYPE: Global<bindings::file_system_type> =
@@ -34,7 +33,7 @@ static COUNT: Global<c_int> = Global(UnsafeCell::new(0));
 
 /// # Safety
 ///
-/// Called by the VFS with a context that is being set up.
+/// The VFS calls this with a context that is being set up.
 unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
     // SAFETY: By the VFS's promise.
     match unsafe { bindings::vfio_helper_init_pseudo(fc, VFIO_MAGIC) }.is_null() {
@@ -43,12 +42,12 @@ unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
     }
 }
 
-/// A pin on the file system, which keeps it mounted.
+/// A pin on the file system, which keeps it mounted until the pin is dropped.
 struct Pin;
 
 impl Pin {
     fn new() -> Result<Self> {
-        // SAFETY: All three are this module's own and used by these two functions alone.
+        // SAFETY: All three are statics of this module, and only `Pin`'s two functions pass them to C.
         kernel::error::to_result(unsafe {
             bindings::simple_pin_fs(FS_TYPE.0.get(), MOUNT.0.get(), COUNT.0.get())
         })?;
@@ -58,28 +57,31 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        // SAFETY: Balances `simple_pin_fs()`.
+        // SAFETY: Balances the `simple_pin_fs()` of `new()`.
         unsafe { bindings::simple_release_fs(MOUNT.0.get(), COUNT.0.get()) }
     }
 }
 
 /// An inode of the pseudo file system.
 ///
-/// Files whose `f_mapping` points into it must keep it alive.
+/// A file whose `f_mapping` points into the inode must keep the inode alive.
 pub(crate) struct PseudoInode {
     inode: NonNull<bindings::inode>,
     _pin: Pin,
 }
 
-// SAFETY: Inodes do their own locking; a reference may be put by any task that may sleep.
+// SAFETY: Inodes do their own locking; any task that may sleep may put a reference.
 unsafe impl Send for PseudoInode {}
 // SAFETY: As above.
 unsafe impl Sync for PseudoInode {}
 
 impl PseudoInode {
+    /// Allocates an inode and mounts the file system if it is not mounted.  May sleep.
+    ///
     /// # Errors
     ///
-    /// `ENOMEM`, or the errno of mounting the file system.
+    /// - `ENOMEM`: out of memory.
+    /// - The errno of mounting the file system.
     pub(crate) fn new() -> Result<Self> {
         let pin = Pin::new()?;
         // SAFETY: The pin keeps the mount, which `simple_pin_fs()` has set.
@@ -94,7 +96,7 @@ impl PseudoInode {
         self.inode.as_ptr()
     }
 
-    /// The mapping that files of the device share.
+    /// Returns the mapping that the files of the device share.
     pub(crate) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: `self` holds a reference on the inode; `i_mapping` is set at its allocation.
         unsafe { (*self.inode.as_ptr()).i_mapping }
@@ -103,7 +105,7 @@ impl PseudoInode {
 
 impl Drop for PseudoInode {
     fn drop(&mut self) {
-        // SAFETY: `self` owns one reference; the pin is dropped after this.
+        // SAFETY: `self` owns one reference on the inode; the pin is dropped after this.
         unsafe { bindings::iput(self.inode.as_ptr()) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which devices may use address spaces of processes, and which IOMMU drivers cannot bear it.
+//! The binds of process address spaces to devices, and the IOMMU drivers that do not support them.
 
 use crate::{
     kapi::{
@@ -16,18 +16,25 @@ use kernel::{
     prelude::*,
 };
 
-/// Binds the address space to the device of a group that has but one.  DMA of the group is user space's
-/// for as long as the bond is, and a VFIO device of the group stays registered.
+/// Binds an address space to the device of an IOMMU group that has exactly one device.  The caller promises
+/// for the lifetime of the bond that user space owns the DMA of the group, and that a VFIO device of the
+/// group stays registered.
+///
+/// May sleep.  C counterpart: none; it uses `iommu_sva_bind_device()`.
 ///
 /// # Errors
 ///
-/// In this order: `EPERM` when the group has more devices; `EOPNOTSUPP` behind an IOMMU whose driver
-/// [`loses_pasids`]; `ENOSPC` when its device has no PASIDs, be the address space's known or not;
-/// `EIO` when it cannot be resumed; those of [`Bond::new`], of which `vfio_sva.h` tells.
+/// In this order:
+///
+/// - `EPERM`: the group does not have exactly one device.
+/// - `EOPNOTSUPP`: the driver of the IOMMU [`loses_pasids`].
+/// - `ENOSPC`: the device has no PASIDs, even if the address space already has a PASID.
+/// - `EIO`: the device cannot be resumed.
+/// - The errors of [`Bond::new`], which `vfio_sva.h` lists.
 pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     let dev = group.sole_device().ok_or(EPERM)?;
-    // SAFETY: Of a group with one device it is that whose VFIO device is registered, with which its
-    // driver has it.
+    // SAFETY: The sole device of the group is the parent of the registered VFIO device, whose driver stays
+    // bound to the parent.
     let bound = unsafe { dev.as_bound() };
     if loses_pasids(bound) {
         return Err(EOPNOTSUPP);
@@ -36,14 +43,16 @@ pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
         return Err(ENOSPC);
     }
     let power = resume(dev.clone())?;
-    // SAFETY: As above; it stays registered for as long as the bond is.
+    // SAFETY: As above; the VFIO device stays registered for the lifetime of the bond.
     unsafe { Bond::new(dev, power, group, mm) }
 }
 
-/// Whether the driver of the IOMMU forgets a device's PASID table with the page table that serves
-/// requests without a PASID.  AMD's does: it frees the one when the other is detached, as a reset
-/// does for a while, and then writes to address 0 when the PASID is taken away
-/// (`destroy_gcr3_table()`, `amd_iommu_clear_gcr3()`).
+/// Tells whether the IOMMU driver frees the PASID table of a device together with the page table that serves
+/// requests without a PASID.
+///
+/// The AMD driver does so: it frees the PASID table when that page table is detached, and a reset detaches it
+/// temporarily.  The removal of the PASID then writes to address 0 (`destroy_gcr3_table()`,
+/// `amd_iommu_clear_gcr3()`).
 fn loses_pasids(dev: &Device<Bound>) -> bool {
     iommu_name(dev).is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The module's parameters, which C has (`params.c`).
+//! The module parameters, which C code defines (`params.c`).
 
 use crate::bindings;
 
-/// The parameter `enable_unsafe_noiommu_mode`, as it is now.
+/// Returns the current value of the parameter `enable_unsafe_noiommu_mode`.
 ///
-/// It can change at any time: read it once for each decision.
+/// The value can change at any time: read it once for each decision.  Takes no lock.
 pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
-    // SAFETY: A plain `bool` of the module's own (params.c), written by the parameter code.
+    // SAFETY: A plain `bool` of this module (params.c), written by the kernel's parameter code.
     unsafe { core::ptr::read_volatile(&raw const bindings::vfio_noiommu) }
 }
 
-/// The parameter `max_bound_processes`, as it is now.
+/// Returns the current value of the parameter `max_bound_processes`.
 ///
-/// It can change at any time: read it once for each decision.
+/// The value can change at any time: read it once for each decision.  Takes no lock.
 pub(crate) fn max_bound_processes() -> u32 {
-    // SAFETY: A plain `unsigned int` of the module's own (params.c), written by the parameter code.
+    // SAFETY: A plain `unsigned int` of this module (params.c), written by the kernel's parameter code.
     unsafe { core::ptr::read_volatile(&raw const bindings::vfio_max_bound_processes) }
 }

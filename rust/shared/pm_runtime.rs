@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Runtime power management, with what VFIO says when it fails.
+//! Runtime power management, with the log line of VFIO for a failed resume.
 
 use crate::{
     bindings,
@@ -9,11 +9,14 @@ use crate::{
 use core::ops::Deref;
 use kernel::{device::Device, prelude::*};
 
-/// Resumes the device, if its driver does power management at all.
+/// Resumes the device and holds a runtime PM reference on it until the result is dropped.  Does nothing if
+/// the driver of the device does not support power management.  May sleep.
+///
+/// C counterpart: `vfio_device_pm_runtime_get()`.
 ///
 /// # Errors
 ///
-/// `EIO` when the device could not be resumed; the reason is logged, rate-limited.
+/// - `EIO`: the device cannot be resumed.  The errno of the resume is logged, rate-limited.
 #[inline]
 pub(crate) fn resume<D: Deref<Target = Device> + Clone>(dev: D) -> Result<Powered<D>> {
     Powered::resume_and_get(dev.clone()).map_err(|e| failed(&dev, e))

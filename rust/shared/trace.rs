@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The module's trace events (`include/vfio_trace.h`): whether one is wanted, and its record.
+//! The trace events of the module (`include/vfio_trace.h`): the test whether an event is enabled, and its
+//! record.
 //!
-//! As the kernel crate's `declare_trace!`, which knows the events of the kernel alone.
+//! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
 
 use kernel::prelude::*;
 
-/// A module for each event: `enabled()`, which costs nothing to speak of while it is not, and
-/// `record()`.
+/// Declares one module for each event, with `enabled()` and `record()`.  `enabled()` costs almost nothing
+/// while the event is disabled.
 macro_rules! events {
     ($($event:ident: $tracepoint:ident, $record:ident($($arg:ident: $type:ty),+);)+) => {$(
         pub(crate) mod $event {
             use super::*;
 
-            /// Whether somebody wants the event.
+            /// Tells whether the event is enabled.
             #[inline(always)]
             pub(crate) fn enabled() -> bool {
                 #[cfg(all(CONFIG_TRACEPOINTS, vfio_static_branch))]
-                // SAFETY: The key is the trace point's, which C defines (trace.c).
+                // SAFETY: The key belongs to the tracepoint, which C defines (trace.c).
                 unsafe {
                     kernel::jump_label::static_branch_unlikely!(
                         crate::bindings::$tracepoint,
@@ -25,11 +26,11 @@ macro_rules! events {
                         key
                     )
                 }
-                // The macro includes a file that headers for modules may lack (Kbuild): then the key
-                // is read, as on a kernel without jump labels.
+                // The macro includes a file that the headers package of a kernel may lack (Kbuild).  The key
+                // is read directly then, as on a kernel without jump labels.
                 #[cfg(all(CONFIG_TRACEPOINTS, not(vfio_static_branch)))]
-                // SAFETY: The trace point is C's (trace.c) and stays; its count is changed
-                // atomically, and read in one piece.
+                // SAFETY: C defines the tracepoint (trace.c), which exists as long as the module; its count
+                // is changed atomically, and is read with one load.
                 unsafe {
                     (&raw const crate::bindings::$tracepoint.key.key.enabled.counter)
                         .read_volatile()
@@ -39,7 +40,7 @@ macro_rules! events {
                 false
             }
 
-            /// Records the event, for whoever wants it.
+            /// Records the event.  Without an enabled tracer this has no effect.
             #[cold]
             pub(crate) fn record($($arg: $type),+) {
                 #[cfg(CONFIG_TRACEPOINTS)]
@@ -56,7 +57,7 @@ macro_rules! events {
     )+};
 }
 
-/// An argument as C has it.
+/// An argument of a trace event, with its C type.
 #[cfg(CONFIG_TRACEPOINTS)]
 trait Arg {
     type C;

@@ -2,20 +2,20 @@
 
 //! `struct vfio_device` as a Rust type (`include/linux/vfio.h`).
 //!
-//! Drivers embed the structure and share it with the core, so it is never borrowed mutably and
-//! its fields are reached one by one.  What may be done with a device depends on what is proved
-//! of it, and the proof is the type of its context:
+//! Drivers embed the structure and share it with the core.  So the structure is never borrowed mutably, and
+//! its fields are accessed one by one.  The operations on a device depend on the facts that are proved about
+//! it.  The context, which is a type parameter, is the proof:
 //!
-//! - [`Normal`]: the object exists.  Only this one is what C code hands us.
-//! - [`Registered`]: a reference on its registration is held ([`RegistrationRef`]), so the driver
-//!   stays bound to the parent.
-//! - [`Open`]: it is open, and the caller came by a file that has access.  Comes out of a passed
-//!   access gate only.
+//! - [`Normal`]: the object exists.  A pointer from C code proves this only.
+//! - [`Registered`]: a reference on the registration is held ([`RegistrationRef`]), so the driver stays bound
+//!   to the parent.
+//! - [`Open`]: the device is open, and the caller reached it through a file that has access.  Only a passed
+//!   access gate gives this context.
 //!
-//! A device in a stronger context can be used where a weaker one is asked for.  There is no
-//! counted reference on the strong ones, so a proof cannot be kept beyond what it proves.
+//! A device in a stronger context dereferences to the weaker context.  The stronger contexts have no counted
+//! reference, so a proof cannot outlive the fact that it proves.
 //!
-//! What only its device-set lock protects is in [`set`]; the driver's callbacks are in [`ops`].
+//! [`set`] has the fields that the device-set lock protects, and [`ops`] has the driver callbacks.
 
 pub(crate) mod debugfs;
 pub(crate) mod info_caps;
@@ -43,29 +43,30 @@ pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 pub(crate) use severable::Severable;
 
-// What the core hangs on a device.  Its functions are called as the trait's: those of the types
-// themselves, which the compiler sees, are the core's affair.
+// The types of the upper floors that are attached to a device.  Their functions are called through the trait
+// `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper floors.
 type State = <Device as Core>::State;
 type Link = <Device as Core>::Link;
 type FirstOpen = <Device as Core>::FirstOpen;
 
-/// The device exists.
+/// Context: the device exists.
 pub(crate) struct Normal;
-/// Its registration is held.  It is in a set, then.
+/// Context: the registration of the device is held.  The device is then in a set.
 pub(crate) struct Registered;
-/// It is open and the caller has access.
+/// Context: the device is open and the caller has access.
 pub(crate) struct Open;
 
-/// A `struct vfio_device` of which `Ctx` is proved.
+/// A `struct vfio_device` about which `Ctx` is proved.
 ///
 /// # Invariants
 ///
-/// Allocated by [`DeviceMemory`], initialised, and not yet released; its class device's driver data
-/// is an `Arc<State>`.
+/// Allocated by [`DeviceMemory`], initialised, and not yet released; the driver data of its class device is
+/// an `Arc<State>`.
 #[repr(transparent)]
 pub(crate) struct Device<Ctx = Normal>(Opaque<bindings::vfio_device>, PhantomData<Ctx>);
 
-// SAFETY: The methods of each context do, or ask proof of, the locking that their fields need.
+// SAFETY: The methods of each context take the locks that their fields need, or require proof that these
+// locks are held.
 unsafe impl<Ctx> Sync for Device<Ctx> {}
 
 impl Deref for Device<Open> {
@@ -73,7 +74,7 @@ impl Deref for Device<Open> {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        // SAFETY: The contexts differ in the proof alone, and `Open` implies `Registered`.
+        // SAFETY: The contexts differ only in the proof, and `Open` implies `Registered`.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
@@ -83,7 +84,7 @@ impl Deref for Device<Registered> {
 
     #[inline]
     fn deref(&self) -> &Self::Target {
-        // SAFETY: The contexts differ in the proof alone, and `Registered` implies `Normal`.
+        // SAFETY: The contexts differ only in the proof, and `Registered` implies `Normal`.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
@@ -91,7 +92,7 @@ impl Deref for Device<Registered> {
 impl<Ctx> Device<Ctx> {
     /// # Safety
     ///
-    /// `ptr` satisfies the type's invariants for `'a`, and `Ctx` holds of it for `'a`.
+    /// `ptr` satisfies the type's invariants for `'a`, and `Ctx` holds for the device for `'a`.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::vfio_device) -> &'a Self {
         // SAFETY: By the caller's promise; the types have the same layout.
@@ -103,19 +104,19 @@ impl<Ctx> Device<Ctx> {
         self.0.get()
     }
 
-    /// The physical or mediated device that this one stands for.
+    /// Returns the physical or mediated device behind this device (`struct vfio_device::dev`).
     #[inline]
     pub(crate) fn parent(&self) -> &kernel::device::Device {
-        // SAFETY: `dev` is set at allocation and does not change; the driver keeps its parent
-        // for as long as it keeps the object.
+        // SAFETY: `dev` is set at allocation and does not change; the driver keeps its parent device for as
+        // long as it keeps the object.
         unsafe { kernel::device::Device::from_raw((*self.as_raw()).dev) }
     }
 
-    /// The core's own state of the device.
+    /// Returns the core's own state of the device.
     #[inline]
     pub(crate) fn state(&self) -> ArcBorrow<'_, State> {
-        // SAFETY: By the type's invariants; `device_initialize()` does not touch driver data and
-        // nobody else sets it on VFIO's class device.
+        // SAFETY: By the type's invariants; `device_initialize()` does not change the driver data, and only
+        // `into_device()` sets the driver data of VFIO's class device.
         unsafe { Arc::<State>::borrow((*self.as_raw()).device.driver_data) }
     }
 
@@ -125,13 +126,13 @@ impl<Ctx> Device<Ctx> {
         unsafe { &raw mut (*self.as_raw()).refcount }
     }
 
-    /// How many references on the registration there are.
+    /// Returns the number of references on the registration.
     fn registrations(&self) -> c_int {
-        // SAFETY: A whole value is read.
+        // SAFETY: The counter is read with one load.
         unsafe { (&raw const (*self.refcount()).refs.counter).read_volatile() }
     }
 
-    /// Completed when the last registration reference is gone.
+    /// Returns the completion that completes when the last registration reference is dropped.
     fn drained(&self) -> &Completion {
         // SAFETY: Initialised at allocation; lives as long as `self`.
         unsafe { Completion::from_raw(&raw mut (*self.as_raw()).comp) }
@@ -139,42 +140,45 @@ impl<Ctx> Device<Ctx> {
 }
 
 impl Device<Registered> {
-    /// The parent, which the driver has for as long as the device is registered.
+    /// Returns the parent, which stays bound to its driver while the device is registered.
     #[inline]
     pub(crate) fn bound_parent(&self) -> &kernel::device::Device<Bound> {
-        // SAFETY: The driver unregisters the device before it lets the parent go, and waits for `self`.
+        // SAFETY: The driver unregisters the device before it unbinds from the parent, and unregistration
+        // waits for the reference behind `self`.
         unsafe { self.parent().as_bound() }
     }
 }
 
-/// A reference on the registration of a device: unregistration waits until it is dropped.
+/// A reference on the registration of a device.  Unregistration waits until all references are dropped.
+///
+/// C counterpart: `vfio_device_try_get_registration()` and `vfio_device_put_registration()`.
 ///
 /// # Invariants
 ///
-/// Owns one count of `refcount`, which [`Ready::start`](registering::Ready::start) began.
+/// Owns one count of `refcount`, which [`Ready::start`](registering::Ready::start) set to 1.
 pub(crate) struct RegistrationRef(NonNull<Device>);
 
-// SAFETY: The count is atomic and `Device` may be used by any task.
+// SAFETY: The count is atomic, and any task may use a `Device`.
 unsafe impl Send for RegistrationRef {}
 // SAFETY: As above.
 unsafe impl Sync for RegistrationRef {}
 
 impl RegistrationRef {
-    /// None when the device is not, or no longer, registered.
+    /// Takes a reference.  Returns None if the device is not registered.  Takes no lock; any context.
     pub(crate) fn try_get(device: &Device) -> Option<Self> {
         // SAFETY: `device` is valid.
         unsafe { bindings::vfio_helper_refcount_inc_not_zero(device.refcount()) }
             .then(|| Self(NonNull::from(device)))
     }
 
-    /// Gives the count to the C caller, who puts it with `vfio_device_put_registration()`.
+    /// Transfers the count to the C caller, which puts it with `vfio_device_put_registration()`.
     pub(crate) fn into_foreign(self) {
         core::mem::forget(self);
     }
 
     /// # Safety
     ///
-    /// The caller owns one count.
+    /// The caller owns one count of the device's `refcount`.
     pub(crate) unsafe fn from_foreign(device: &Device) -> Self {
         Self(NonNull::from(device))
     }
@@ -192,8 +196,8 @@ impl Deref for RegistrationRef {
 
 impl Drop for RegistrationRef {
     fn drop(&mut self) {
-        // SAFETY: The count that is dropped here keeps the device valid up to the completion,
-        // which is the last access.
+        // SAFETY: The count that is dropped here keeps the device valid until the completion, which is the
+        // last access.
         let device = unsafe { self.0.as_ref() };
         // SAFETY: `self` owns the count.
         if unsafe { bindings::refcount_dec_and_test(device.refcount()) } {
@@ -202,15 +206,18 @@ impl Drop for RegistrationRef {
     }
 }
 
-/// Memory for a device.  Freed when dropped.
+/// Memory of a device.  It is freed on drop.
 pub(crate) struct DeviceMemory(NonNull<bindings::vfio_device>);
 
 impl DeviceMemory {
-    /// Allocates `size` zeroed bytes that begin with a `struct vfio_device`.
+    /// Allocates `size` zeroed bytes that begin with a `struct vfio_device`.  May sleep.
+    ///
+    /// C counterpart: the allocation in `_vfio_alloc_device()`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when `size` is too small for that, `ENOMEM`.
+    /// - `EINVAL`: `size` is smaller than the structure.
+    /// - `ENOMEM`: out of memory.
     ///
     /// # Safety
     ///
@@ -227,7 +234,7 @@ impl DeviceMemory {
         let raw = unsafe { bindings::vfio_helper_kvzalloc(size) };
         let raw: *mut bindings::vfio_device = raw.cast();
         let device = Self(NonNull::new(raw).ok_or(ENOMEM)?);
-        // SAFETY: The allocation is large enough, zeroed and ours.
+        // SAFETY: The allocation is large enough, zeroed, and owned by this function.
         unsafe {
             (*raw).dev = parent;
             (*raw).ops = ops;
@@ -241,8 +248,7 @@ impl DeviceMemory {
     /// Gives the device its index and its state.
     pub(crate) fn into_device(self, index: u32, state: Arc<State>) -> NewDevice {
         let raw = self.0.as_ptr();
-        // SAFETY: The device is ours alone.  The inode is kept by the state, which the device
-        // keeps.
+        // SAFETY: This function owns the device.  The state keeps the inode, and the device keeps the state.
         unsafe {
             (*raw).index = index;
             (*raw).inode = <Device as Core>::inode(&state).as_raw();
@@ -254,17 +260,17 @@ impl DeviceMemory {
 
 impl Drop for DeviceMemory {
     fn drop(&mut self) {
-        // SAFETY: `alloc()` allocated it.
+        // SAFETY: `alloc()` allocated the memory.
         unsafe { bindings::kvfree(self.0.as_ptr().cast()) }
     }
 }
 
-/// A device whose driver does not know it: not yet, or not any more.  Freed when dropped, its state
-/// with it.
+/// A device that its driver does not know yet, or does not know any more.  The device and its state are freed
+/// on drop.
 ///
 /// # Invariants
 ///
-/// The memory has a state, and is nobody else's.
+/// The memory has a state, and this value owns the memory exclusively.
 pub(crate) struct NewDevice(DeviceMemory);
 
 impl NewDevice {
@@ -272,10 +278,10 @@ impl NewDevice {
     ///
     /// # Errors
     ///
-    /// The driver's; the device comes back.
+    /// The driver's errno.  The device is returned with it.
     pub(crate) fn driver_init(self) -> Result<InitialisedDevice, (Self, Error)> {
         let raw = self.0 .0.as_ptr();
-        // SAFETY: `ops` is valid; the callback gets a device in the state its contract asks for.
+        // SAFETY: `ops` is valid; the device is in the state that the contract of the callback requires.
         let result = unsafe {
             match (*(*raw).ops).init {
                 Some(init) => crate::kapi::callback_result(init(raw)),
@@ -288,20 +294,20 @@ impl NewDevice {
         }
     }
 
-    /// Takes it out of its set, if it is in one.
+    /// Removes the device from its set, if it is in a set.  Takes the lock of the set.
     pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
-        // SAFETY: The memory is ours, so nobody assigns it a set now.
+        // SAFETY: This value owns the memory, so no other task assigns a set to the device.
         unsafe { set::leave(self.0 .0.as_ptr()) }
     }
 }
 
-/// A device whose driver's `init` has run and whose `release` has not, and which is no counted object:
-/// not yet, or not any more.  When dropped the driver's `release` runs, and the device is freed.
+/// A device between the driver's `init` and the driver's `release` that is not a reference-counted object
+/// yet, or not any more.  On drop, the driver's `release` runs and the device is freed.
 pub(crate) struct InitialisedDevice(NewDevice);
 
 impl InitialisedDevice {
-    /// Makes it a counted object of `class` that `release` frees, and gives its one reference
-    /// to the caller.
+    /// Initialises the class device, whose last reference calls `release`, and transfers its one reference to
+    /// the caller.
     ///
     /// # Safety
     ///
@@ -313,7 +319,7 @@ impl InitialisedDevice {
     ) -> *mut bindings::vfio_device {
         let raw = self.0 .0 .0.as_ptr();
         core::mem::forget(self);
-        // SAFETY: The device is ours; everything that `release` needs has been set.
+        // SAFETY: This function owns the device; all fields that `release` needs are set.
         unsafe {
             let device = &raw mut (*raw).device;
             bindings::device_initialize(device);
@@ -326,23 +332,23 @@ impl InitialisedDevice {
 
     /// # Safety
     ///
-    /// `ptr` came from [`into_counted`](Self::into_counted), its last reference is gone, and it is
-    /// handed over: this is called once, by its `release`.
+    /// `ptr` came from [`into_counted`](Self::into_counted), its last reference is dropped, and the caller
+    /// transfers ownership: the `release` of the class device calls this once.
     pub(crate) unsafe fn from_released(ptr: *mut bindings::vfio_device) -> Self {
-        // SAFETY: By the caller's promise not NULL.
+        // SAFETY: By the caller's promise `ptr` is not NULL.
         Self(NewDevice(DeviceMemory(unsafe {
             NonNull::new_unchecked(ptr)
         })))
     }
 
-    /// The core's own state of it.
+    /// Returns the core's own state of the device.
     pub(crate) fn state(&self) -> ArcBorrow<'_, State> {
-        // SAFETY: The memory is ours and, by the type's invariants, has a state.
+        // SAFETY: This value owns the memory, which by the type's invariants has a state.
         let device: &Device = unsafe { Device::from_raw(self.0 .0 .0.as_ptr()) };
         device.state()
     }
 
-    /// As [`NewDevice::leave_set`].
+    /// Removes the device from its set, as [`NewDevice::leave_set`].
     pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
         self.0.leave_set()
     }
@@ -351,7 +357,7 @@ impl InitialisedDevice {
 impl Drop for InitialisedDevice {
     fn drop(&mut self) {
         let raw = self.0 .0 .0.as_ptr();
-        // SAFETY: `ops` is valid until the device is freed; `init` has run, and this is the one
+        // SAFETY: `ops` is valid until the device is freed; `init` has run, and this is the only call of
         // `release`.
         unsafe {
             if let Some(release) = (*(*raw).ops).release {
@@ -363,16 +369,17 @@ impl Drop for InitialisedDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        // The set stays for ever, if nobody took the device out of it before.
+        // The set cannot be freed any more if the device is still a member here: the caller has to call
+        // `leave_set()` before the drop.
         let _ = self.leave_set();
-        // SAFETY: By the type's invariants driver data is a state that the device owns.
+        // SAFETY: By the type's invariants the driver data is a state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
-        // Files may keep the state longer than the device: they lose the way to it here.
+        // Files can keep the state after the device is freed: sever their link to the device.
         drop(<Device as Core>::link(&state).sever());
     }
 }
 
-/// The device whose class device is `dev`.
+/// Returns the device whose class device is `dev`.
 ///
 /// # Safety
 ///

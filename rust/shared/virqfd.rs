@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What virqfd shares with drivers: their functions, and their pointers to what they enabled.
+//! The data that virqfd shares with drivers: their callback functions, and their pointers to enabled virqfds.
 
 use crate::{
     bindings,
@@ -13,14 +13,14 @@ use kernel::{
 };
 
 global_lock! {
-    /// Protects the slots (see [`Slot`]), which are in the drivers' structures.
+    /// Protects the slots (see [`Slot`]), which are in the structures of drivers.
     pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
 }
 
-/// [`SLOTS`], held.
+/// The guard of [`SLOTS`]: proof that the lock is held.
 pub(crate) type SlotsGuard = GlobalGuard<SLOTS>;
 
-/// The functions that a driver wants called, with their arguments.
+/// The callback functions of a driver, with their arguments.
 pub(crate) struct Callbacks {
     opaque: *mut c_void,
     data: *mut c_void,
@@ -28,7 +28,7 @@ pub(crate) struct Callbacks {
     thread: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
 }
 
-// SAFETY: By the promise that `new()` asks for.
+// SAFETY: By the promise that `new()` requires.
 unsafe impl Send for Callbacks {}
 // SAFETY: As above.
 unsafe impl Sync for Callbacks {}
@@ -36,10 +36,12 @@ unsafe impl Sync for Callbacks {}
 impl Callbacks {
     /// # Safety
     ///
-    /// The functions may be called with these arguments from any task, `handler` in atomic context:
-    /// `handler` until the subscription that keeps this has ended ([`Subscription::end`](crate::kapi::eventfd::Subscription::end)) or was
-    /// cancelled, `thread` until the task that ended it has waited for the work that calls
-    /// [`run_thread`](Self::run_thread).
+    /// The functions may be called with these arguments from any task:
+    ///
+    /// - `handler`, in atomic context, until the subscription that keeps this value has ended
+    ///   ([`Subscription::end`](crate::kapi::eventfd::Subscription::end)) or was cancelled;
+    /// - `thread`, until the task that ended the subscription has waited for the work that calls
+    ///   [`run_thread`](Self::run_thread).
     pub(crate) unsafe fn new(
         opaque: *mut c_void,
         data: *mut c_void,
@@ -54,34 +56,35 @@ impl Callbacks {
         }
     }
 
-    /// Calls the handler; true if the thread is to run.  Without a handler it always is.
+    /// Calls the handler.  Returns true if the thread function is to run: it exists, and the handler returned
+    /// nonzero or does not exist.  Atomic context.
     pub(crate) fn handle(this: Live<'_, Self>) -> bool {
         let wanted = match this.handler {
-            // SAFETY: By the promise that `new()` asks for: the subscription has not ended.
+            // SAFETY: By the promise that `new()` requires: the subscription has not ended.
             Some(handler) => unsafe { handler(this.opaque, this.data) != 0 },
             None => true,
         };
         wanted && this.has_thread()
     }
 
-    /// Whether there is a thread function.
+    /// Tells whether there is a thread function.
     pub(crate) fn has_thread(&self) -> bool {
         self.thread.is_some()
     }
 
-    /// Calls it.  May sleep.  Whoever ends the subscription waits for this, as the promise of
-    /// [`new`](Self::new) says.
+    /// Calls the thread function, if there is one.  May sleep.  The task that ends the subscription waits for
+    /// this call, as the promise of [`new`](Self::new) requires.
     pub(crate) fn run_thread(&self) {
         if let Some(thread) = self.thread {
-            // SAFETY: By the promise that `new()` asks for.
+            // SAFETY: By the promise that `new()` requires.
             unsafe { thread(self.opaque, self.data) }
         }
     }
 }
 
-/// A driver's variable that points to what it enabled; NULL when nothing is.
+/// The pointer in a driver's structure to the virqfd that the driver enabled; NULL if no virqfd is enabled.
 ///
-/// All access is under [`SLOTS`], which the guard proves.
+/// [`SLOTS`] protects all accesses; the methods take its guard as proof.
 pub(crate) struct Slot<T>(NonNull<*mut bindings::virqfd>, PhantomData<fn(T)>);
 
 impl<T> Clone for Slot<T> {
@@ -92,7 +95,7 @@ impl<T> Clone for Slot<T> {
 
 impl<T> Copy for Slot<T> {}
 
-// SAFETY: Access is serialised by the guard that the methods ask for.
+// SAFETY: The lock serialises all accesses; the methods require its guard.
 unsafe impl<T> Send for Slot<T> {}
 // SAFETY: As above.
 unsafe impl<T> Sync for Slot<T> {}
@@ -100,29 +103,33 @@ unsafe impl<T> Sync for Slot<T> {}
 impl<T: Send + Sync + 'static> Slot<T> {
     /// # Safety
     ///
-    /// `ptr` is valid until `vfio_virqfd_disable()` of it returns, or is only used before the
-    /// function it was passed to returns, and it is NULL or was stored by [`fill`](Self::fill).
+    /// One of these holds:
+    ///
+    /// - `ptr` is valid until `vfio_virqfd_disable()` of it returns;
+    /// - `ptr` is used only before the function that it was passed to returns.
+    ///
+    /// The pointer at `ptr` is NULL or was stored by [`fill`](Self::fill).
     pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
         Some(Self(NonNull::new(ptr)?, PhantomData))
     }
 
-    /// What the slot points to, which its subscription keeps.
+    /// Returns the object that the slot points to, which its subscription keeps alive.
     pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
-        // SAFETY: By the promise of `from_raw()`; the task that ends the subscription empties the slot
-        // first, under the lock that `_lock` holds.
+        // SAFETY: By the promise of `from_raw()`; the task that ends the subscription first empties the slot,
+        // under the lock that `_lock` proves.
         unsafe {
             let ptr = NonNull::new(*self.0.as_ptr())?;
             Some(ArcBorrow::from_raw(ptr.as_ptr().cast()))
         }
     }
 
-    /// Whether the slot points to `item`.
+    /// Tells whether the slot points to `item`.
     pub(crate) fn holds(&self, item: &T, _lock: &SlotsGuard) -> bool {
         // SAFETY: By the promise of `from_raw()`.
         unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
     }
 
-    /// Points the slot to `item`, whose subscription keeps it.
+    /// Makes the slot point to `item`.  The subscription of `item` keeps it alive.
     pub(crate) fn fill(&self, item: &Arc<T>, _lock: &mut SlotsGuard) {
         let ptr = Arc::as_ptr(item);
         // SAFETY: By the promise of `from_raw()`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files in debugfs that speak of a device (`debugfs_create_devm_seqfile()`).
+//! The debugfs files of a device (`debugfs_create_devm_seqfile()`).
 
 use super::{Device, Registered, State};
 use crate::{
@@ -10,40 +10,40 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{prelude::*, seq_file::SeqFile};
 
-/// The content of a file.
+/// The content of a debugfs file.
 pub(crate) trait Show {
-    /// Prints it.
+    /// Prints the content.
     ///
     /// # Errors
     ///
-    /// Whatever the read is to fail with.
+    /// The errno that the read of the file returns.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result;
 }
 
-/// The folder of a device that is registered, where drivers put their own files.  No longer theirs to
-/// find, and removed, when dropped.
+/// The debugfs folder of a registered device, in which drivers make their own files.  On drop, the driver's
+/// pointer to the folder is cleared and the folder is removed.
 ///
 /// # Invariants
 ///
-/// Part of the [`Added`] of `device`, whose class device goes later.
+/// Part of the [`Added`] of `device`, whose class device is removed later.
 pub(crate) struct DebugRoot {
     device: NonNull<Device>,
     dir: DirOf<State>,
 }
 
-// SAFETY: The device may be used by any task.
+// SAFETY: Any task may use the device.
 unsafe impl Send for DebugRoot {}
 // SAFETY: As above.
 unsafe impl Sync for DebugRoot {}
 
 impl DebugRoot {
-    /// Lets the driver find the folder, from now on until the result is dropped.
+    /// Makes the folder, and points `debug_root` of the device to it until the result is dropped.
     ///
     /// # Safety
     ///
-    /// The result becomes part of the device's [`Added`](super::Added), which has none.
+    /// The caller stores the result in the device's [`Added`](super::Added), which has no folder.
     pub(super) unsafe fn new(device: &Device, dir: DirOf<State>) -> Self {
-        // SAFETY: Written by registration and unregistration alone, which have `Added`.
+        // SAFETY: Only registration and unregistration write the field, and they own `Added`.
         unsafe { (*device.as_raw()).debug_root = dir.folder().as_raw() };
         // INVARIANT: By the caller's promise.
         Self {
@@ -52,7 +52,7 @@ impl DebugRoot {
         }
     }
 
-    /// The folder itself.
+    /// Returns the folder.
     pub(crate) fn folder(&self) -> DebugFolder<'_> {
         DebugFolder {
             device: self.device,
@@ -63,12 +63,12 @@ impl DebugRoot {
 
 impl Drop for DebugRoot {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariants the device is there, and `Added` is the dropper's.
+        // SAFETY: By the type's invariants the device is valid, and the caller of the drop owns `Added`.
         unsafe { (*self.device.as_ref().as_raw()).debug_root = core::ptr::null_mut() }
     }
 }
 
-/// A folder of a device, or one below.
+/// The debugfs folder of a device, or a folder below it.
 #[derive(Clone, Copy)]
 pub(crate) struct DebugFolder<'a> {
     device: NonNull<Device>,
@@ -76,7 +76,7 @@ pub(crate) struct DebugFolder<'a> {
 }
 
 impl DebugFolder<'_> {
-    /// Makes a folder that goes with this one.
+    /// Makes a subfolder, which is removed with this folder.
     pub(crate) fn subdir(self, name: &CStr) -> Self {
         Self {
             folder: self.folder.subdir(name),
@@ -84,9 +84,9 @@ impl DebugFolder<'_> {
         }
     }
 
-    /// Adds a file.  Failure is, by debugfs's own rules, not looked at.
+    /// Adds a file.  A failure is ignored, as the rules of debugfs require.
     pub(crate) fn add_file<T: Show>(self, name: &CStr) {
-        // SAFETY: By the invariants of `DebugRoot` the class device is added, and goes after the
+        // SAFETY: By the invariants of `DebugRoot` the class device is added, and is removed after the
         // folder; the name is copied.
         unsafe {
             bindings::vfio_helper_debugfs_create_devm_seqfile(
@@ -101,10 +101,10 @@ impl DebugFolder<'_> {
 
 /// # Safety
 ///
-/// Called by debugfs for a file that [`DebugFolder::add_file`] added.
+/// debugfs calls this for a file that [`DebugFolder::add_file`] added.
 unsafe extern "C" fn read<T: Show>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: `private` is the class device.  The file is removed, which waits for readers, with
-    // the folder, whose `Added` holds the registration.
+    // SAFETY: `private` is the class device.  The removal of the folder removes the file, and waits for
+    // readers.  The `Added` of the folder holds the registration until then.
     let (device, m) = unsafe {
         let dev = (*m).private.cast::<bindings::device>();
         (

@@ -6,26 +6,26 @@ use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{prelude::*, types::Opaque};
 
-/// A buffer of the core's own, which a driver fills; freed when dropped.
+/// A buffer of the core that a driver fills.  It is freed on drop.
 ///
 /// # Invariants
 ///
-/// What [`Chain`] asks for.
+/// The invariants of [`Chain`].
 #[repr(transparent)]
 pub(crate) struct InfoCaps(Opaque<bindings::vfio_info_cap>);
 
 impl InfoCaps {
-    /// An empty one.
+    /// Returns an empty buffer.
     pub(crate) fn new() -> Self {
         Self(Opaque::new(bindings::vfio_info_cap::default()))
     }
 
-    /// For the driver that fills it.
+    /// Returns the structure for the driver that fills it.
     pub(super) fn as_raw(&self) -> *mut bindings::vfio_info_cap {
         self.0.get()
     }
 
-    /// The chain, while no driver is filling it.
+    /// Returns the chain.  No driver fills the buffer while the chain exists.
     pub(crate) fn as_chain(&mut self) -> Chain<'_> {
         // SAFETY: By the type's invariants; `self` is borrowed exclusively.
         unsafe { Chain::from_raw(self.as_raw()) }
@@ -38,13 +38,13 @@ impl Drop for InfoCaps {
     }
 }
 
-/// The chain of capabilities in a buffer, of the core's or of a driver's.  No reference to the structure
-/// is made: the driver has pointers to it.
+/// The chain of capabilities in a buffer of the core or of a driver.  The methods make no reference to the
+/// structure, because the driver has pointers to it.
 ///
 /// # Invariants
 ///
-/// The structure is valid and nobody else's for `'a`.  Its `buf` is NULL or was allocated by the
-/// kernel's `krealloc()` with `size` bytes.
+/// The structure is valid, and this value has exclusive access to it for `'a`.  Its `buf` is NULL or was
+/// allocated by the kernel's `krealloc()` with `size` bytes.
 pub(crate) struct Chain<'a>(
     NonNull<bindings::vfio_info_cap>,
     PhantomData<&'a mut InfoCaps>,
@@ -55,7 +55,7 @@ impl<'a> Chain<'a> {
     ///
     /// `ptr` satisfies the type's invariants.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_info_cap) -> Self {
-        // SAFETY: By the caller's promise not NULL.
+        // SAFETY: By the caller's promise `ptr` is not NULL.
         Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
     }
 
@@ -77,7 +77,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The bytes of the chain.
+    /// Returns the bytes of the chain.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         match self.buf() {
             buf if buf.is_null() => &mut [],
@@ -86,20 +86,23 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// The bytes from `at` on, for a driver that fills them in.  None beyond the end.
+    /// Returns a pointer to the bytes from offset `at` on, for a driver that writes them.  None if `at` is
+    /// beyond the end.
     pub(crate) fn room(mut self, at: usize) -> Option<*mut u8> {
         Some(self.bytes().get_mut(at..)?.as_mut_ptr())
     }
 
-    /// Makes room for `size` more bytes, all zero.  On failure the buffer is freed and empty.
+    /// Appends `size` zero bytes.  May sleep.  On failure the buffer is freed, and the chain is empty.
+    ///
+    /// C counterpart: the `krealloc()` in `vfio_info_cap_add()`.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory, or the size overflows.
     pub(crate) fn grow(&mut self, size: usize) -> Result {
         let old = self.size();
         let grown = old.checked_add(size).and_then(|new| {
-            // SAFETY: `buf` is NULL or allocated by the same function.
+            // SAFETY: `buf` is NULL or was allocated by the same function.
             let buf = unsafe {
                 bindings::krealloc_node_align_noprof(
                     self.buf(),
@@ -115,7 +118,7 @@ impl<'a> Chain<'a> {
             self.free();
             return Err(ENOMEM);
         };
-        // SAFETY: The buffer has `new` bytes, of which the last have not been written.
+        // SAFETY: The buffer has `new` bytes, and the last `size` of them are not initialised yet.
         unsafe { buf.cast::<u8>().add(old).write_bytes(0, size) };
         self.set(buf, new);
         Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The modules that map memory for containers (`struct vfio_iommu_driver_ops`), as
+//! IOMMU drivers: the modules that map memory for containers (`struct vfio_iommu_driver_ops`), such as
 //! `vfio_iommu_type1.ko`.
 
 use super::Device;
@@ -16,7 +16,7 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// How a group reaches memory, in the words of IOMMU drivers.
+/// The type of a group for IOMMU drivers (`enum vfio_group_type`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum GroupType {
@@ -26,7 +26,7 @@ pub(crate) enum GroupType {
 }
 
 impl GroupType {
-    /// What user space is told of its devices.
+    /// Returns the word for the type that user space sees.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Iommu => "physical",
@@ -36,26 +36,28 @@ impl GroupType {
     }
 }
 
-/// A driver that has offered itself.
+/// A registered IOMMU driver.
 ///
 /// # Invariants
 ///
-/// The operations are valid, and have what [`Offer::new`] asks for.
+/// The operations are valid, and the callbacks that [`Offer::new`] requires are set.
 pub(crate) struct Offer(NonNull<bindings::vfio_iommu_driver_ops>);
 
-// SAFETY: The operations are constant and may be called by any task.
+// SAFETY: The operations are constant, and any task may call them.
 unsafe impl Send for Offer {}
 
 impl Offer {
+    /// Checks the operations of a driver.  C counterpart: the checks in `vfio_register_iommu_driver()`.
+    ///
     /// # Errors
     ///
-    /// `EINVAL` when only one of `register_device` and `unregister_device` is there, or one that
-    /// no container can do without is absent.
+    /// - `EINVAL`: `ops` is NULL; exactly one of `register_device` and `unregister_device` is set; or one of
+    ///   `open`, `release`, `ioctl`, `attach_group` and `detach_group` is not set.
     ///
     /// # Safety
     ///
-    /// `ops` is valid until the offer is dropped, and from then on while the module that owns it is
-    /// held.
+    /// `ops` is valid until the offer is dropped, and after that for as long as a reference on the owner
+    /// module is held.
     pub(crate) unsafe fn new(ops: *const bindings::vfio_iommu_driver_ops) -> Result<Self> {
         let ops = NonNull::new(ops.cast_mut()).ok_or(EINVAL)?;
         // SAFETY: By the caller's promise.
@@ -72,15 +74,16 @@ impl Offer {
         }
     }
 
-    /// The address of the operations, by which offers are told apart.
+    /// Returns the address of the operations, which identifies the driver.
     pub(crate) fn address(&self) -> usize {
         self.0.as_ptr().addr()
     }
 
-    /// Holds the driver's module, which keeps the operations.  None when it is going away.
+    /// Takes a reference on the driver's module, which keeps the operations valid.  None if the module is
+    /// unloading.
     pub(crate) fn hold(&self) -> Option<IommuDriver> {
-        // SAFETY: By the type's invariants; a module that takes its offer back in its exit is at
-        // least going.
+        // SAFETY: By the type's invariants; the module is not freed, because its exit function unregisters
+        // the driver at the latest.
         let module = unsafe { ModuleRef::try_get(self.0.as_ref().owner) }?;
         Some(IommuDriver {
             ops: self.0,
@@ -89,17 +92,17 @@ impl Offer {
     }
 }
 
-/// A driver whose module is held.
+/// An IOMMU driver with a reference on its module.
 ///
 /// # Invariants
 ///
-/// `ops` is valid while the module is held, and has what [`Offer::new`] asks for.
+/// `ops` is valid while the module reference is held, and the callbacks that [`Offer::new`] requires are set.
 pub(crate) struct IommuDriver {
     ops: NonNull<bindings::vfio_iommu_driver_ops>,
     _module: ModuleRef,
 }
 
-// SAFETY: The operations may be called by any task.
+// SAFETY: Any task may call the operations.
 unsafe impl Send for IommuDriver {}
 // SAFETY: As above.
 unsafe impl Sync for IommuDriver {}
@@ -110,17 +113,17 @@ impl IommuDriver {
         unsafe { self.ops.as_ref() }
     }
 
-    /// What the driver answers to `VFIO_CHECK_EXTENSION` without a container.
+    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION` for no particular container.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
-        // SAFETY: The contract allows this one without data.
+        // SAFETY: The contract allows this ioctl with NULL as data.
         unsafe { raw_ioctl(self.ops(), core::ptr::null_mut(), CHECK_EXTENSION, arg) }
     }
 
-    /// Makes the driver's side of a container.
+    /// Calls the driver's `open`, which makes the driver's data of a container.
     ///
     /// # Errors
     ///
-    /// The driver's.
+    /// The driver's errno.
     pub(crate) fn open(self, arg: usize) -> Result<Instance> {
         let open = self.ops().open.ok_or(EINVAL)?;
         // SAFETY: By the type's invariants.
@@ -133,7 +136,7 @@ const CHECK_EXTENSION: u32 = bindings::CHECK_EXTENSION;
 
 /// # Safety
 ///
-/// `data` is the driver's, or NULL for an ioctl that it answers without.
+/// `data` is the driver's data, or NULL for an ioctl that the driver accepts without data.
 unsafe fn raw_ioctl(
     ops: &bindings::vfio_iommu_driver_ops,
     data: *mut c_void,
@@ -141,13 +144,13 @@ unsafe fn raw_ioctl(
     arg: usize,
 ) -> isize {
     match ops.ioctl {
-        // SAFETY: By the caller's promise; the driver reads the user's memory itself.
+        // SAFETY: By the caller's promise; the driver itself reads the user memory.
         Some(ioctl) => unsafe { ioctl(data, cmd, arg) },
         None => 0,
     }
 }
 
-/// The driver's side of a container; released when dropped.
+/// The driver's data of a container (C: `iommu_data`).  The driver's `release` runs on drop.
 ///
 /// # Invariants
 ///
@@ -163,32 +166,32 @@ unsafe impl Send for Instance {}
 unsafe impl Sync for Instance {}
 
 impl Instance {
-    /// An ioctl of the container's file.  The driver's result as it is.
+    /// Passes an ioctl of the container's file to the driver.  Returns the driver's result unchanged.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         // SAFETY: By the type's invariants.
         unsafe { raw_ioctl(self.driver.ops(), self.data, cmd, arg.as_const_ptr().addr()) }
     }
 
-    /// What the driver answers to `VFIO_CHECK_EXTENSION` for this container.
+    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION` for this container.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
         // SAFETY: By the type's invariants.
         unsafe { raw_ioctl(self.driver.ops(), self.data, CHECK_EXTENSION, arg) }
     }
 
-    /// Attaches a group.
+    /// Calls the driver's `attach_group`.
     ///
     /// # Errors
     ///
-    /// The driver's.
+    /// The driver's errno; `EINVAL` if it returns a positive number.
     pub(crate) fn attach_group(&self, group: &IommuGroup, kind: GroupType) -> Result {
         let ops = self.driver.ops();
-        // SAFETY: By the type's invariants; `group` holds a reference, and the callback is there.
+        // SAFETY: By the type's invariants; `group` holds a reference, and the callback is set.
         callback_result(unsafe {
             bindings::vfio_helper_attach_group(ops, self.data, group.as_raw(), kind as u32)
         })
     }
 
-    /// The end of [`attach_group`](Self::attach_group).
+    /// Undoes [`attach_group`](Self::attach_group).
     pub(crate) fn detach_group(&self, group: &IommuGroup) {
         if let Some(detach) = self.driver.ops().detach_group {
             // SAFETY: As above; the group is attached.
@@ -196,12 +199,12 @@ impl Instance {
         }
     }
 
-    /// Tells the driver of a device that is being opened.
+    /// Tells the driver about a device that is being opened.
     ///
     /// # Safety
     ///
-    /// The lock of the device's set is held.  Before the device or the instance goes,
-    /// [`unregister_device`](Self::unregister_device) is called, and not `register_device()` again.
+    /// The lock of the device's set is held.  Before the device or the instance is freed, the caller calls
+    /// [`unregister_device`](Self::unregister_device), with no second `register_device()` in between.
     pub(super) unsafe fn register_device(&self, device: &Device) {
         if let Some(register) = self.driver.ops().register_device {
             // SAFETY: By the type's invariants and the caller's promise.
@@ -209,11 +212,11 @@ impl Instance {
         }
     }
 
-    /// The end of [`register_device`](Self::register_device).
+    /// Undoes [`register_device`](Self::register_device).
     ///
     /// # Safety
     ///
-    /// The lock of the device's set is held, and the driver was told of the device once.
+    /// The lock of the device's set is held, and `register_device()` was called once for the device.
     pub(super) unsafe fn unregister_device(&self, device: &Device) {
         if let Some(unregister) = self.driver.ops().unregister_device {
             // SAFETY: By the type's invariants and the caller's promise.
@@ -221,11 +224,13 @@ impl Instance {
         }
     }
 
-    /// Pins pages for the driver of an emulated device; the result is how many.
+    /// Pins pages for the driver of an emulated device.  Returns the number of pinned pages, or a negative
+    /// errno.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` when the IOMMU driver cannot; its own.
+    /// - `ENOTTY`: the IOMMU driver has no `pin_pages`.
+    /// - The errno of the IOMMU driver.
     pub(crate) fn pin_pages(
         &self,
         group: &IommuGroup,
@@ -235,7 +240,7 @@ impl Instance {
     ) -> c_int {
         let (count, pages) = (pages.count(), pages.as_ptr());
         match self.driver.ops().pin_pages {
-            // SAFETY: By the types' invariants.
+            // SAFETY: By the invariants of the types.
             Some(pin) => unsafe { pin(self.data, group.as_raw(), iova, count, prot, pages) },
             None => ENOTTY.to_errno(),
         }
@@ -244,19 +249,20 @@ impl Instance {
     /// Undoes a [`pin_pages`](Self::pin_pages) of the same range.
     pub(crate) fn unpin_pages(&self, iova: u64, npage: c_int) {
         if let Some(unpin) = self.driver.ops().unpin_pages {
-            // SAFETY: By the type's invariants; the driver looks the pages up itself.
+            // SAFETY: By the type's invariants; the driver itself looks up the pages.
             unsafe { unpin(self.data, iova, npage) }
         }
     }
 
-    /// Copies between `data` and the memory at `iova`; `write` is towards the user.
+    /// Copies between `data` and the memory at `iova`.  If `write`, the memory at `iova` is written.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` when the IOMMU driver cannot; its own.
+    /// - `ENOTTY`: the IOMMU driver has no `dma_rw`.
+    /// - The errno of the IOMMU driver; `EINVAL` if it returns a positive number.
     pub(crate) fn dma_rw(&self, iova: u64, data: DriverBuffer<'_>, write: bool) -> Result {
         let rw = self.driver.ops().dma_rw.ok_or(ENOTTY)?;
-        // SAFETY: By the types' invariants.
+        // SAFETY: By the invariants of the types.
         callback_result(unsafe { rw(self.data, iova, data.as_ptr(), data.len(), write) })
     }
 }
@@ -264,8 +270,8 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         if let Some(release) = self.driver.ops().release {
-            // SAFETY: By the type's invariants; nobody uses it any more.  The module is held until
-            // after this.
+            // SAFETY: By the type's invariants; this is the last use of the data.  The module reference is
+            // held until after this call.
             unsafe { release(self.data) }
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What iommufd knows of a device, in the fields that the device has for it.
+//! The iommufd objects of a device, which fields of the device point to.
 
 use super::{set::SetLocked, Device, Normal, Registered};
 use crate::{
@@ -11,34 +11,34 @@ use core::ptr::NonNull;
 use kernel::prelude::*;
 
 impl SetLocked<'_> {
-    /// Its object in the iommufd it is bound to.
+    /// Returns the object of the device in the iommufd that it is bound to.
     pub(crate) fn iommufd_device(&self) -> Option<&iommufd::BoundDevice> {
-        // SAFETY: Under the set's lock; what the field points to stays until `unbind_device()`, for
-        // which the lock is taken exclusively (`&mut self`).
+        // SAFETY: The set's lock is held; the object that the field points to exists until `unbind_device()`,
+        // which requires exclusive access (`&mut self`).
         unsafe { iommufd::BoundDevice::from_raw((*self.device().as_raw()).iommufd_device) }
     }
 
-    /// Binds the device's parent to an iommufd, in the place of what it was bound to; the result is
-    /// its id there.
+    /// Binds the device's parent to an iommufd, and unbinds it from the previous one.  Returns the id of the
+    /// object in the iommufd.
     ///
     /// # Errors
     ///
     /// Those of [`BoundDevice::bind`](iommufd::BoundDevice::bind).
     pub(crate) fn bind_device(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
-        // has its parent.
+        // SAFETY: The core makes the driver unbind before the registration ends, and the driver stays bound
+        // to its parent until then.
         let (bound, id) = unsafe { iommufd::BoundDevice::bind(ctx, self.device().parent()) }?;
         self.unbind_device();
-        // SAFETY: Under the set's lock; the field owns what is stored in it.
+        // SAFETY: The set's lock is held; the field owns the object that is stored in it.
         unsafe { (*self.device().as_raw()).iommufd_device = bound.as_ptr() };
         Ok(id)
     }
 
-    /// The end of [`bind_device`](Self::bind_device).  Nothing bound is no error.
+    /// Undoes [`bind_device`](Self::bind_device).  No effect if the device is not bound.
     pub(crate) fn unbind_device(&mut self) {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_device };
-        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
+        // SAFETY: As above; the field owns the object, and is cleared before the object is freed.
         unsafe {
             if let Some(bound) = NonNull::new(field.replace(core::ptr::null_mut())) {
                 iommufd::BoundDevice::unbind(bound);
@@ -46,35 +46,35 @@ impl SetLocked<'_> {
         }
     }
 
-    /// The access of an emulated device's driver to the iommufd it is bound to.
+    /// Returns the access that the driver of an emulated device has to the iommufd.
     pub(crate) fn iommufd_access(&self) -> Option<&iommufd::Access> {
         // SAFETY: As for `iommufd_device()`.
         unsafe { iommufd::Access::from_raw((*self.device().as_raw()).iommufd_access) }
     }
 
-    /// Makes the access, in the place of one that was; the result is its id in the iommufd.
+    /// Creates the access, and destroys the previous one.  Returns the id of the access in the iommufd.
     ///
     /// # Errors
     ///
     /// Those of [`Access::create`](iommufd::Access::create).
     pub(crate) fn create_access(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core has the driver unbind before the registration ends, with which the driver
-        // has the device.  The operations are C's and constant; they take a device.
+        // SAFETY: The core makes the driver unbind before the registration ends, and the driver keeps the
+        // device until then.  C defines the operations, which are constant; they take a device.
         let (access, id) = unsafe {
             let data = self.device().as_raw().cast();
             iommufd::Access::create(ctx, &bindings::vfio_access_ops, data)
         }?;
         self.destroy_access();
-        // SAFETY: Under the set's lock; the field owns what is stored in it.
+        // SAFETY: The set's lock is held; the field owns the access that is stored in it.
         unsafe { (*self.device().as_raw()).iommufd_access = access.as_ptr() };
         Ok(id)
     }
 
-    /// The end of [`create_access`](Self::create_access).  No access is no error.
+    /// Undoes [`create_access`](Self::create_access).  No effect if there is no access.
     pub(crate) fn destroy_access(&mut self) {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`).
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_access };
-        // SAFETY: As above; the field owns what is in it, which leaves it before it ends.
+        // SAFETY: As above; the field owns the access, and is cleared before the access is freed.
         unsafe {
             if let Some(access) = NonNull::new(field.replace(core::ptr::null_mut())) {
                 iommufd::Access::destroy(access);
@@ -82,57 +82,57 @@ impl SetLocked<'_> {
         }
     }
 
-    /// Whether a page table is attached to the device itself (not to a PASID).
+    /// Tells whether a page table is attached to the device itself, not to a PASID.
     pub(crate) fn is_attached(&self) -> bool {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         unsafe { bindings::vfio_device::iommufd_attached_raw(self.device().as_raw()) != 0 }
     }
 
     pub(crate) fn set_attached(&mut self, attached: bool) {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         unsafe {
             bindings::vfio_device::set_iommufd_attached_raw(self.device().as_raw(), attached.into())
         }
     }
 
-    /// The PASIDs that have a page table attached.
+    /// Returns the PASIDs that have an attached page table.
     pub(crate) fn pasids(&self) -> &Ida {
         // SAFETY: Initialised at allocation.
         unsafe { Ida::from_raw(&raw mut (*self.device().as_raw()).pasids) }
     }
 
-    /// Whether a PASID has a page table attached.
+    /// Tells whether a PASID has an attached page table.
     pub(crate) fn has_pasid(&self, pasid: u32) -> bool {
         self.pasids().contains(pasid)
     }
 }
 
 impl Device<Registered> {
-    /// The smallest PASID in a range, its ends included, that has a page table attached.  Without the
-    /// set's lock, which is held over attachments: the answer may be of the past.
+    /// Returns the smallest PASID in the range `from..=last` that has an attached page table.  Does not take
+    /// the set's lock, which is held over attachments: the answer can be stale.
     pub(crate) fn next_pasid(&self, from: u32, last: u32) -> Option<u32> {
-        // SAFETY: Initialised at allocation, and it does its own locking.
+        // SAFETY: Initialised at allocation; the IDA does its own locking.
         unsafe { Ida::from_raw(&raw mut (*self.as_raw()).pasids) }.next(from, last)
     }
 }
 
-/// What iommufd calls when user space takes memory away that may be pinned: `unmap` of the operations
-/// that C has (`vfio_access_ops`), for Rust cannot write its bit-field in a constant.
+/// The `unmap` callback of `vfio_access_ops`: iommufd calls it when user space unmaps memory that the driver
+/// may have pinned.  C defines the operations, because Rust cannot write their bit-field in a constant.
 ///
 /// # Safety
 ///
-/// Called by iommufd with the device that an access was made for.
+/// iommufd calls this with the device for which an access was created.
 #[no_mangle]
 unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
-    // CAST: These widen, or nothing.
+    // CAST: The conversions widen, or change nothing.
     let (iova, length) = (iova as u64, length as u64);
-    // SAFETY: By the promise of `Access::create()` the device is there until the access is destroyed, which
+    // SAFETY: By the promise of `Access::create()` the device is valid until the access is destroyed, which
     // waits for this call.
     unsafe { Device::<Normal>::from_raw(data.cast()).dma_unmap(iova, length) }
 }
 
 const _: () = {
-    // Both arms must have one type: the same signature.
+    // Both arms must have the same type, that is, the same signature.
     let _ = if true {
         bindings::vfio_access_unmap
     } else {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What iommufd knows of a device on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of
-//! `iommufd.rs`: nothing.
+//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the same
+//! interface: a device without iommufd objects.
 
 use super::{set::SetLocked, Device, Registered};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The first open of a device and its last close, step by step, under the lock of its set.  A step
-//! consumes what the one before it made, so none can be left out or taken twice:
+//! The steps of the first open and of the last close of a device, under the lock of its set.
+//!
+//! Each step consumes the result of the previous step, so no step can be omitted or repeated:
 //!
 //! ```text
 //! Opening -> Bound -> Opened     (kept while the device is open)
@@ -9,8 +10,8 @@
 //! Unbound <- LastClose -+
 //! ```
 //!
-//! Who drops one instead of taking the next step leaves the device registered for ever, for its driver
-//! must not free it.
+//! A result that is dropped, instead of passed to the next step, leaves the device registered for ever,
+//! because its driver must not free it.
 
 use super::{
     iommu_driver::Instance, set::BoundTo, Device, FirstOpen, Open, Registered, RegistrationRef,
@@ -21,11 +22,11 @@ use core::mem::ManuallyDrop;
 use kernel::{prelude::*, sync::Arc};
 
 impl<'l> SetLocked<'l> {
-    /// Begins the first open: the driver sees it counted in its callbacks.
+    /// Begins the first open.  The open count is 1 from here on, so the driver's callbacks see this open.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the registration is another device's, or the device is open.
+    /// - `EINVAL`: the registration belongs to another device, or the device is open.
     pub(crate) fn begin_open(&mut self, registration: RegistrationRef) -> Result<Opening<'_, 'l>> {
         if registration.as_raw() != self.device().as_raw() || self.open_count() != 0 {
             return Err(EINVAL);
@@ -37,12 +38,12 @@ impl<'l> SetLocked<'l> {
         })
     }
 
-    /// One more open of a device that is open, of which the driver sees nothing but the count.
+    /// Opens an open device once more.  The driver sees only the changed open count.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the registration is another device's, or the device is not open; `EMFILE`
-    /// when it is open too often.
+    /// - `EINVAL`: the registration belongs to another device, or the device is not open.
+    /// - `EMFILE`: the open count would overflow.
     pub(crate) fn open_again(&mut self, registration: RegistrationRef) -> Result<Opened> {
         if registration.as_raw() != self.device().as_raw() || self.open_by().is_none() {
             return Err(EINVAL);
@@ -51,8 +52,9 @@ impl<'l> SetLocked<'l> {
         Ok(Opened::new(ManuallyDrop::new(registration)))
     }
 
-    /// Ends one open.  The last is the driver's `close_device`, and more is to be undone.  The driver
-    /// sees it counted until that is done.
+    /// Ends one open.  If it is the last, this calls the driver's `close_device` and returns the remaining
+    /// steps; the driver sees the open counted until these steps are done.  Otherwise this decrements the
+    /// count and returns None.
     pub(crate) fn driver_close<'a>(
         &'a mut self,
         closing: Closing<'a>,
@@ -67,7 +69,7 @@ impl<'l> SetLocked<'l> {
             return None;
         }
         if let Some(close) = self.device().ops().close_device {
-            // SAFETY: Balances `Bound::open()`; the set is locked.
+            // SAFETY: Balances `Bound::open()`; the set's lock is held.
             unsafe { close(self.device().as_raw()) }
         }
         Some(LastClose {
@@ -77,17 +79,17 @@ impl<'l> SetLocked<'l> {
         })
     }
 
-    /// Undoes what bound the device.
+    /// Undoes the bind.
     fn unbind(&mut self, bound: BoundTo) {
         match bound {
             BoundTo::Iommufd => {
                 if let Some(unbind) = self.device().ops().unbind_iommufd {
-                    // SAFETY: Balances `bind_iommufd()`; the set is locked.
+                    // SAFETY: Balances `bind_iommufd()`; the set's lock is held.
                     unsafe { unbind(self.device().as_raw()) }
                 }
             }
             BoundTo::Container(instance) => {
-                // SAFETY: Balances `bind_container()`; the set is locked, and the device closed.
+                // SAFETY: Balances `bind_container()`; the set's lock is held, and the device is closed.
                 unsafe { instance.unregister_device(self.device()) }
             }
             BoundTo::Nothing => {}
@@ -95,7 +97,7 @@ impl<'l> SetLocked<'l> {
     }
 }
 
-/// A first open that has begun: the device is counted as open, and bound to nothing.
+/// A first open that has begun: the device is counted as open, and is not bound.
 #[must_use = "the device stays registered for ever"]
 pub(crate) struct Opening<'a, 'l> {
     locked: &'a mut SetLocked<'l>,
@@ -103,12 +105,12 @@ pub(crate) struct Opening<'a, 'l> {
 }
 
 impl<'a, 'l> Opening<'a, 'l> {
-    /// The device.
+    /// Returns the device.
     pub(crate) fn device(&self) -> &'l Device {
         self.locked.device()
     }
 
-    /// The machine that drivers find in the device until its last close.
+    /// Stores the VM that drivers find in the device until its last close.
     pub(crate) fn set_kvm(&mut self, kvm: KvmRef) {
         drop(self.locked.replace_kvm(Some(kvm)));
     }
@@ -120,11 +122,12 @@ impl<'a, 'l> Opening<'a, 'l> {
         }
     }
 
-    /// The driver's `bind_iommufd`; the result is the id of the device in the iommufd.
+    /// Calls the driver's `bind_iommufd`.  Returns the id of the device in the iommufd.
     ///
     /// # Errors
     ///
-    /// Those of `iommufd_device_bind()` for drivers that use the standard function.
+    /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
+    /// - The driver's errno; that of `iommufd_device_bind()` for drivers that use the standard callback.
     pub(crate) fn bind_iommufd(
         self,
         ctx: &iommufd::Ctx,
@@ -133,26 +136,27 @@ impl<'a, 'l> Opening<'a, 'l> {
             return Err((self, EINVAL));
         };
         let (device, mut id) = (self.device().as_raw(), 0);
-        // SAFETY: The device is registered and not bound, its set locked; `ctx` is held.
+        // SAFETY: The device is registered and not bound; the set's lock is held, and `ctx` holds a
+        // reference.
         match callback_result(unsafe { bind(device, ctx.as_raw(), &mut id) }) {
             Ok(()) => Ok((self.bound(BoundTo::Iommufd), id)),
             Err(e) => Err((self, e)),
         }
     }
 
-    /// Tells the driver of a container of the device, which is opened next; without one there is
-    /// nothing that the device is bound to.
+    /// Tells the IOMMU driver of a container about the device, which is opened next.  Without an instance the
+    /// device is bound to nothing.
     pub(crate) fn bind_container(self, instance: Option<&Arc<Instance>>) -> Bound<'a, 'l> {
         let Some(instance) = instance else {
             return self.bound(BoundTo::Nothing);
         };
-        // SAFETY: The set is locked.  `unbind()` ends it; until then the registration is held, and
-        // with it the device, and what the device is bound to keeps the instance.
+        // SAFETY: The set's lock is held.  `unbind()` undoes this.  Until then the registration keeps the
+        // device, and `BoundTo::Container` keeps the instance.
         unsafe { instance.register_device(self.device()) };
         self.bound(BoundTo::Container(instance.clone()))
     }
 
-    /// The end of an open that came to nothing.  The machine is to be dropped without the lock.
+    /// Cancels the open.  The caller drops the returned VM reference without the lock.
     pub(crate) fn cancel(self) -> Option<KvmRef> {
         let kvm = self.locked.take_kvm();
         self.locked.set_open_count(0);
@@ -169,15 +173,15 @@ pub(crate) struct Bound<'a, 'l> {
 }
 
 impl<'a, 'l> Bound<'a, 'l> {
-    /// The driver's `open_device`.  The lock's proof comes back.
+    /// Calls the driver's `open_device`.  The proof of the lock is returned, too.
     ///
     /// # Errors
     ///
-    /// The driver's.
+    /// The driver's errno; `EINVAL` if it returns a positive number.
     pub(crate) fn open(self) -> Result<(Opened, &'a mut SetLocked<'l>), (Self, Error)> {
         let device = self.opening.device();
         if let Some(open) = device.ops().open_device {
-            // SAFETY: The device is registered, its set locked, and it is bound.
+            // SAFETY: The device is registered and bound, and the set's lock is held.
             let result = callback_result(unsafe { open(device.as_raw()) });
             if let Err(e) = result {
                 return Err((self, e));
@@ -191,19 +195,20 @@ impl<'a, 'l> Bound<'a, 'l> {
         Ok((Opened::new(registration), locked))
     }
 
-    /// Undoes what bound it.
+    /// Undoes the bind.
     pub(crate) fn unbind(self) -> Opening<'a, 'l> {
         self.opening.locked.unbind(self.bound);
         self.opening
     }
 }
 
-/// Proof that the driver's `open_device` has run and its `close_device` has not; holds the
-/// registration.  One of the opens that are counted, which ends by [`SetLocked::driver_close`]: one
-/// that is dropped instead leaves the device registered for ever.
+/// Proof that the driver's `open_device` has run and its `close_device` has not.  It holds the registration.
+///
+/// Each value is one of the counted opens, which [`SetLocked::driver_close`] ends.  A value that is dropped
+/// before that leaves the device registered for ever.
 pub(crate) struct Opened {
     registration: ManuallyDrop<RegistrationRef>,
-    /// Cleared when it has ended, so that each open is closed once.
+    /// False after the open has ended, so that each open is closed once.
     open: bool,
 }
 
@@ -215,15 +220,15 @@ impl Opened {
         }
     }
 
-    /// The device, open.
+    /// Returns the device, with the proof that it is open.
     #[inline]
     pub(crate) fn device(&self) -> &Device<Open> {
-        // SAFETY: `Bound::open()` or `open_again()` made the proof; the driver's close waits for
-        // the last of them, and whoever holds one ends it when they drop it and not before.
+        // SAFETY: `Bound::open()` or `open_again()` counted this open; the driver's `close_device` runs when
+        // the last counted open ends, and the owner ends this open only when it drops this value.
         unsafe { Device::from_raw(self.registration.as_raw()) }
     }
 
-    /// The device, registered, and the end of the proof, for [`SetLocked::driver_close`].
+    /// Returns the registered device, and the handle that ends this open, for [`SetLocked::driver_close`].
     pub(crate) fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
         let Self { registration, open } = self;
         let device: &Device<Registered> = registration;
@@ -234,19 +239,19 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         if !self.open {
-            // SAFETY: Not used any more.
+            // SAFETY: The field is not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.registration) }
         }
     }
 }
 
-/// An open device that is being closed.
+/// One open of a device that is being closed.
 pub(crate) struct Closing<'a> {
     device: &'a Device<Registered>,
     open: &'a mut bool,
 }
 
-/// The last close, when the driver's `close_device` has run.
+/// The last close, after the driver's `close_device` has run.
 #[must_use = "the device stays registered for ever"]
 pub(crate) struct LastClose<'a, 'l> {
     locked: &'a mut SetLocked<'l>,
@@ -255,7 +260,7 @@ pub(crate) struct LastClose<'a, 'l> {
 }
 
 impl<'a, 'l> LastClose<'a, 'l> {
-    /// Undoes what bound the device.  User space's choice of the second precopy format ends, too.
+    /// Undoes the bind.  Also resets the choice of the second precopy format by user space.
     pub(crate) fn unbind(self) -> Unbound<'a, 'l> {
         let Self {
             locked,
@@ -268,7 +273,7 @@ impl<'a, 'l> LastClose<'a, 'l> {
     }
 }
 
-/// The last close of a device that is not bound any more.
+/// The last close of a device that is no longer bound.
 #[must_use = "the device stays registered for ever"]
 pub(crate) struct Unbound<'a, 'l> {
     locked: &'a mut SetLocked<'l>,
@@ -276,17 +281,17 @@ pub(crate) struct Unbound<'a, 'l> {
 }
 
 impl<'l> Unbound<'_, 'l> {
-    /// The device.
+    /// Returns the device.
     pub(crate) fn device(&self) -> &'l Device {
         self.locked.device()
     }
 
-    /// What the first open took.
+    /// Takes the resources of the first open.
     pub(crate) fn take_first_open(&mut self) -> Option<FirstOpen> {
         self.locked.set_first_open(None)
     }
 
-    /// Nothing is open any more.  The machine is to be dropped without the lock.
+    /// Ends the open: the open count is 0.  The caller drops the returned VM reference without the lock.
     pub(crate) fn end(self) -> Option<KvmRef> {
         let Self { locked, open } = self;
         let kvm = locked.take_kvm();

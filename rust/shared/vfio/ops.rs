@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The driver's callbacks (`struct vfio_device_ops`), each asking for the proof that its contract
-//! needs.
+//! The driver callbacks (`struct vfio_device_ops`): each method requires the proof that the contract of its
+//! callback needs.
 //!
-//! A result that is not a negative errno is passed on as the driver gave it.
+//! A result that is not a negative errno is passed on unchanged, unless the method says otherwise.
 
 use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
@@ -14,17 +14,17 @@ use crate::{
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
-/// A UUID as user space wrote it.
+/// A UUID in the byte order in which user space wrote it.
 pub(crate) type Uuid = [u8; 16];
 
 impl<Ctx> Device<Ctx> {
     #[inline]
     pub(super) fn ops(&self) -> &bindings::vfio_device_ops {
-        // SAFETY: Set at allocation; the driver keeps its callbacks as long as the object.
+        // SAFETY: The field is set at allocation; the driver keeps the callbacks for as long as the object.
         unsafe { &*(*self.as_raw()).ops }
     }
 
-    /// Whether the driver has all the callbacks that iommufd needs.
+    /// Tells whether the driver has all callbacks that iommufd needs.
     pub(crate) fn has_iommufd_ops(&self) -> bool {
         let ops = self.ops();
         ops.bind_iommufd.is_some()
@@ -33,22 +33,22 @@ impl<Ctx> Device<Ctx> {
             && ops.detach_ioas.is_some()
     }
 
-    /// Whether PASIDs can be attached.
+    /// Tells whether the driver can attach page tables to PASIDs.
     pub(crate) fn has_pasid_attach(&self) -> bool {
         self.ops().pasid_attach_ioas.is_some()
     }
 
-    /// Whether PASIDs can be detached.
+    /// Tells whether the driver can detach page tables from PASIDs.
     pub(crate) fn has_pasid_detach(&self) -> bool {
         self.ops().pasid_detach_ioas.is_some()
     }
 
-    /// Whether the driver looks at tokens.
+    /// Tells whether the driver checks tokens.
     pub(crate) fn has_match_token(&self) -> bool {
         self.ops().match_token_uuid.is_some()
     }
 
-    /// Whether the driver can be told that memory goes away, without which it may not pin any.
+    /// Tells whether the driver has `dma_unmap`.  A driver without it must not pin memory.
     pub(crate) fn has_dma_unmap(&self) -> bool {
         self.ops().dma_unmap.is_some()
     }
@@ -57,7 +57,7 @@ impl<Ctx> Device<Ctx> {
     ///
     /// # Safety
     ///
-    /// The device is bound, and stays so for the length of the call.
+    /// The device is bound, and stays bound during the call.
     #[cfg(CONFIG_IOMMUFD)]
     pub(super) unsafe fn dma_unmap(&self, iova: u64, length: u64) {
         if let Some(unmap) = self.ops().dma_unmap {
@@ -66,123 +66,125 @@ impl<Ctx> Device<Ctx> {
         }
     }
 
-    /// Whether somebody has the device open, looked at without a lock.  What is open stays open
-    /// for a driver that asks from within its callbacks.
+    /// Tells whether the device is open, without a lock.  For a driver that asks within its callbacks, an
+    /// open device stays open.
     pub(crate) fn is_open_unlocked(&self) -> bool {
-        // SAFETY: A whole value is read.
+        // SAFETY: The count is read with one load.
         unsafe { (&raw const (*self.as_raw()).open_count).read_volatile() != 0 }
     }
 }
 
 impl Device<Registered> {
-    /// A reference on the driver's module.
+    /// Takes a reference on the driver's module.
     ///
     /// # Errors
     ///
-    /// `ENODEV` when the module is going away.
+    /// - `ENODEV`: the module is unloading.
     pub(crate) fn driver_module(&self) -> Result<ModuleRef> {
         let parent = as_raw(self.parent());
         // SAFETY: The device is registered, so its parent is bound to the driver that registered it:
-        // `parent->driver` is set and stays.
+        // `parent->driver` is set and does not change.
         let owner = unsafe { (*(*parent).driver).owner };
-        // SAFETY: `owner` is NULL (a built-in driver) or a module that is at least `GOING`, since
-        // its driver has not returned from `remove` while the device is registered.
+        // SAFETY: `owner` is NULL (a built-in driver) or a module that is not freed (it can be `GOING`),
+        // because its driver cannot return from `remove` while the device is registered.
         unsafe { ModuleRef::try_get(owner) }.ok_or(ENODEV)
     }
 
-    /// Whether the name that user space gave, perhaps with options, is the device's.
+    /// Tells whether a name from user space, with or without options, matches the device.
     ///
     /// # Errors
     ///
-    /// The driver's: vfio-pci's are `EINVAL` for an unknown option and `EACCES` for a wrong token.
+    /// The driver's errno: vfio-pci returns `EINVAL` for an unknown option and `EACCES` for a wrong token.
     pub(crate) fn has_name(&self, name: &mut UserString) -> Result<bool> {
         let Some(matches) = self.ops().match_ else {
             return Ok(name.is_name_of(self.parent()));
         };
-        // SAFETY: The device is registered; the string is the caller's own.
+        // SAFETY: The device is registered; the caller owns the string.
         int_result(unsafe { matches(self.as_raw(), name.as_mut_ptr()) }).map(|found| found != 0)
     }
 }
 
-/// Callbacks under the set's lock.  Those of opening and closing are in [`opening`](super::opening).
+/// Callbacks under the set's lock.  [`opening`](super::opening) has the callbacks of open and close.
 impl SetLocked<'_> {
-    /// Asks the driver whether the token opens the device; `None` is "no token given".
+    /// Asks the driver whether the token permits opening the device.  `None` means that no token was given.
     ///
     /// # Errors
     ///
-    /// The driver's: vfio-pci's are `EACCES` and `EINVAL`.
+    /// The driver's errno: vfio-pci returns `EACCES` and `EINVAL`.
     pub(crate) fn match_token(&self, token: Option<&Uuid>) -> Result {
         let Some(match_token) = self.device().ops().match_token_uuid else {
             return Ok(());
         };
         let token = token.map_or(core::ptr::null(), |t| t.as_ptr().cast());
-        // SAFETY: `token` is NULL or points to 16 bytes; a UUID has no alignment.
+        // SAFETY: `token` is NULL or points to 16 bytes; a UUID needs no alignment.
         callback_result(unsafe { match_token(self.device().as_raw(), token) })
     }
 
-    /// The driver's `attach_ioas`: attaches, or replaces what is attached.  The result is the id
-    /// of the page table in use.
+    /// Calls the driver's `attach_ioas`, which attaches a page table, or replaces the attached one.  Returns
+    /// the id of the attached page table.
     ///
     /// # Errors
     ///
-    /// Those of `iommufd_device_attach()` for drivers that use the standard function.
+    /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
+    /// - The driver's errno; that of `iommufd_device_attach()` for drivers that use the standard callback.
     pub(crate) fn attach_ioas(&mut self, pt_id: u32) -> Result<u32> {
         let attach = self.device().ops().attach_ioas.ok_or(EINVAL)?;
         let mut pt_id = pt_id;
-        // SAFETY: The device is bound, its set locked.
+        // SAFETY: The device is bound, and the set's lock is held.
         callback_result(unsafe { attach(self.device().as_raw(), &mut pt_id) })?;
         Ok(pt_id)
     }
 
-    /// The driver's `detach_ioas`.
+    /// Calls the driver's `detach_ioas`.
     pub(crate) fn detach_ioas(&mut self) {
         if let Some(detach) = self.device().ops().detach_ioas {
-            // SAFETY: The device is bound, its set locked.
+            // SAFETY: The device is bound, and the set's lock is held.
             unsafe { detach(self.device().as_raw()) }
         }
     }
 
-    /// As [`attach_ioas`](Self::attach_ioas), for a PASID.
+    /// Does the same as [`attach_ioas`](Self::attach_ioas), for a PASID.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` when the driver has no PASIDs; else as `attach_ioas`.
+    /// - `EOPNOTSUPP`: the driver does not support PASIDs.
+    /// - Otherwise as for `attach_ioas`.
     pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: u32) -> Result<u32> {
         let attach = self.device().ops().pasid_attach_ioas.ok_or(EOPNOTSUPP)?;
         let mut pt_id = pt_id;
-        // SAFETY: The device is bound, its set locked.
+        // SAFETY: The device is bound, and the set's lock is held.
         callback_result(unsafe { attach(self.device().as_raw(), pasid, &mut pt_id) })?;
         Ok(pt_id)
     }
 
-    /// The driver's `pasid_detach_ioas`.
+    /// Calls the driver's `pasid_detach_ioas`.
     pub(crate) fn pasid_detach_ioas(&mut self, pasid: u32) {
         if let Some(detach) = self.device().ops().pasid_detach_ioas {
-            // SAFETY: The device is bound, its set locked.
+            // SAFETY: The device is bound, and the set's lock is held.
             unsafe { detach(self.device().as_raw(), pasid) }
         }
     }
 }
 
-/// Callbacks of a device's user.
+/// Callbacks for the user of an open device.
 impl Device<Open> {
-    /// The driver's result as it is.
+    /// Calls the driver's `read`.  Returns its result unchanged.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback.
+    /// - `EINVAL`: the driver does not have the callback.
     #[inline]
     pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
         let read = self.ops().read.ok_or(EINVAL)?;
-        // SAFETY: The device is open; the driver checks the user's buffer.
+        // SAFETY: The device is open; the driver checks the user buffer.
         Ok(unsafe { read(self.as_raw(), buf.as_mut_ptr().cast(), count, pos) })
     }
 
-    /// The driver's result as it is.
+    /// Calls the driver's `write`.  Returns its result unchanged.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback.
+    /// - `EINVAL`: the driver does not have the callback.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -191,64 +193,68 @@ impl Device<Open> {
         pos: &mut file::Offset,
     ) -> Result<isize> {
         let write = self.ops().write.ok_or(EINVAL)?;
-        // SAFETY: The device is open; the driver checks the user's buffer.
+        // SAFETY: The device is open; the driver checks the user buffer.
         Ok(unsafe { write(self.as_raw(), buf.as_const_ptr().cast(), count, pos) })
     }
 
-    /// The driver's result as it is.
+    /// Calls the driver's `mmap`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback.
+    /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
+    /// - The driver's errno.
     pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
         let mmap = self.ops().mmap.ok_or(EINVAL)?;
-        // SAFETY: The device is open; `vma` is being set up by the caller's mmap().
+        // SAFETY: The device is open; the mmap() of the caller is setting up `vma`.
         callback_result(unsafe { mmap(self.as_raw(), vma.as_ptr()) })
     }
 
-    /// An ioctl that the core does not know.  The driver's result as it is: it may be positive.
+    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged;
+    /// it can be positive.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback.
+    /// - `EINVAL`: the driver does not have the callback.
     #[inline]
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
         let ioctl = self.ops().ioctl.ok_or(EINVAL)?;
-        // SAFETY: The device is open; the driver reads the user's memory itself.
+        // SAFETY: The device is open; the driver itself reads the user memory.
         let ret = unsafe { ioctl(self.as_raw(), cmd, arg.as_const_ptr().addr()) };
-        // CAST: The C core passes the result through an `int` too.
+        // CAST: The C core passes the result through an `int`, too.
         Ok(ret as c_int)
     }
 
-    /// A device feature that the core does not know.  The driver's result as it is.
+    /// Passes a device feature that the core does not handle to the driver.  Returns the driver's result
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` without such a callback.
+    /// - `ENOTTY`: the driver does not have the callback.
     pub(crate) fn device_feature(&self, flags: u32, data: UserPtr, size: usize) -> Result<c_int> {
         let feature = self.ops().device_feature.ok_or(ENOTTY)?;
-        // SAFETY: The device is open; the driver reads the user's memory itself.
+        // SAFETY: The device is open; the driver itself accesses the user memory.
         Ok(unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) })
     }
 
-    /// Whether the driver describes its regions.
+    /// Tells whether the driver has `get_region_info_caps`.
     pub(crate) fn has_region_info(&self) -> bool {
         self.ops().get_region_info_caps.is_some()
     }
 
-    /// Fills in the description of a region, and the chain of its capabilities.
+    /// Fills in the description of a region and its capability chain.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without such a callback; else the driver's.
+    /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
+    /// - The driver's errno.
     pub(crate) fn region_info(&self, info: &mut RegionInfo, caps: &InfoCaps) -> Result {
         let get = self.ops().get_region_info_caps.ok_or(EINVAL)?;
-        // SAFETY: The device is open; both structures are the caller's own.
+        // SAFETY: The device is open; the caller owns both structures.
         callback_result(unsafe { get(self.as_raw(), &mut info.0, caps.as_raw()) })
     }
 }
 
-/// `struct vfio_region_info`.
+/// `struct vfio_region_info` of the uAPI.
 #[repr(transparent)]
 pub(crate) struct RegionInfo(pub(crate) bindings::vfio_region_info);
 

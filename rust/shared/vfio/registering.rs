@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Registration and unregistration of a device, step by step.  A step consumes what the one before it
-//! made, so none can be left out or taken twice:
+//! The steps of registration and unregistration of a device.
+//!
+//! Each step consumes the result of the previous step, so no step can be omitted or repeated:
 //!
 //! ```text
 //! Owner -> Ready -> Started -> Added     (kept while the device is registered)
@@ -21,8 +22,8 @@ use crate::{
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, time::Jiffies};
 
-/// Proof that the driver is registering its device, unregistering it or assigning it a set, in this
-/// very call: what belongs to registration is nobody else's.
+/// Proof that, in the current call, the driver registers its device, unregisters it, or assigns a set to it.
+/// No other task accesses the registration data during the call.
 pub(crate) struct Owner<'a>(&'a Device);
 
 impl Deref for Owner<'_> {
@@ -36,20 +37,22 @@ impl Deref for Owner<'_> {
 impl<'a> Owner<'a> {
     /// # Safety
     ///
-    /// As for [`Device::from_raw`]; and for `'a` no other task registers or unregisters the device or
-    /// assigns it a set, and the caller, who does not let the device go, makes no other `Owner` of it.
+    /// As for [`Device::from_raw`].  In addition, for `'a`:
+    ///
+    /// - no other task registers or unregisters the device, or assigns a set to it;
+    /// - the caller keeps the device valid, and makes no other `Owner` of it.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_device) -> Self {
         // SAFETY: By the caller's promise.
         Self(unsafe { Device::from_raw(ptr) })
     }
 
-    /// Whether the device is in a set.
+    /// Tells whether the device is in a set.
     pub(crate) fn has_set(&self) -> bool {
-        // SAFETY: Nobody else assigns it one.
+        // SAFETY: No other task assigns a set.
         !unsafe { (*self.as_raw()).dev_set }.is_null()
     }
 
-    /// The device, if it can be registered: it is in a set, and an earlier registration has ended.
+    /// Returns the device if it can be registered: it is in a set, and any earlier registration has ended.
     pub(crate) fn ready(self) -> Option<Ready<'a>> {
         let ended = self.registrations() == 0;
         (ended && self.has_set()).then_some(Ready(self))
@@ -60,7 +63,7 @@ impl<'a> Owner<'a> {
 ///
 /// # Invariants
 ///
-/// It is in a set, its class device is not added, and nobody has a reference on a registration.
+/// The device is in a set, its class device is not added, and no reference on a registration exists.
 pub(crate) struct Ready<'a>(Owner<'a>);
 
 impl Deref for Ready<'_> {
@@ -72,12 +75,12 @@ impl Deref for Ready<'_> {
 }
 
 impl<'a> Ready<'a> {
-    /// Marks the device as one without an IOMMU.  Before anybody can open it, hence without a
-    /// lock.
+    /// Marks the device as a device without an IOMMU.  Needs no lock, because the device cannot be opened
+    /// yet.
     pub(crate) fn set_noiommu(&mut self, noiommu: bool) {
-        // Zero from the device's allocation on where no device is so marked.
+        // Without the option the bit is 0 from the allocation on.
         #[cfg(CONFIG_IOMMUFD_NOIOMMU)]
-        // SAFETY: The device is not registered, so nobody writes the other bits of this byte.
+        // SAFETY: The device is not registered, so no other task writes the other bits of this byte.
         unsafe {
             bindings::vfio_device::set_noiommu_raw(self.as_raw(), noiommu.into())
         }
@@ -85,13 +88,13 @@ impl<'a> Ready<'a> {
         let _ = noiommu;
     }
 
-    /// Names the class device.
+    /// Sets the name of the class device.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn set_name(&mut self, prefix: &CStr, index: u32) -> Result {
-        // SAFETY: The class device is initialised and not yet added; the format matches.
+        // SAFETY: The class device is initialised and not yet added; the format matches the arguments.
         kernel::error::to_result(unsafe {
             bindings::dev_set_name(
                 &raw mut (*self.as_raw()).device,
@@ -102,18 +105,18 @@ impl<'a> Ready<'a> {
         })
     }
 
-    /// Lets references on the registration be taken.
+    /// Permits references on the registration from now on: sets the reference count to 1.
     pub(crate) fn start(self) -> (Owner<'a>, Started) {
-        // SAFETY: By the type's invariants the count is 0, and nobody else touches it.
+        // SAFETY: By the type's invariants the count is 0, and no other task accesses it.
         unsafe { bindings::refcount_set(self.refcount(), 1) };
-        // INVARIANT: The count was set for this one; the device is in a set.
+        // INVARIANT: The count was set to 1 for this reference; the device is in a set.
         let first = RegistrationRef(NonNull::from(self.0 .0));
         (self.0, Started(ManuallyDrop::new(first)))
     }
 }
 
-/// A registration: its first reference.  It ends by [`end`](Self::end) alone; one that is dropped
-/// instead keeps the device registered for ever.
+/// The first reference of a registration.  Only [`end`](Self::end) drops it: a value that is dropped instead
+/// keeps the device registered for ever.
 #[must_use = "the device stays registered for ever"]
 pub(crate) struct Started(ManuallyDrop<RegistrationRef>);
 
@@ -126,20 +129,20 @@ impl Deref for Started {
 }
 
 impl Started {
-    /// Links the device's files to it.
+    /// Connects the link of the device's files to the device.
     pub(crate) fn connect(&self, link: Link) -> Epoch {
         let state = self.state();
-        // SAFETY: The link is this device's own.
+        // SAFETY: The link is part of this device's state.
         unsafe { <Device as Core>::link(&state).connect(self, link) }
     }
 
-    /// Adds the class device: sysfs, the node in `/dev` if `devt` is not 0, the uevent.
+    /// Adds the class device: its sysfs folder, its node in `/dev` if `devt` is not 0, and its uevent.
     ///
     /// # Errors
     ///
     /// Those of `device_add()`.
     pub(crate) fn add(self, devt: bindings::dev_t) -> Result<Added, (Self, Error)> {
-        // SAFETY: The class device is initialised and, as nobody has `Added`, not yet added.
+        // SAFETY: The class device is initialised.  It is not yet added, because there is no `Added`.
         let result = kernel::error::to_result(unsafe {
             (*self.as_raw()).device.devt = devt;
             bindings::device_add(&raw mut (*self.as_raw()).device)
@@ -154,8 +157,8 @@ impl Started {
         }
     }
 
-    /// Drops the first reference.  None when it is another device's than the owner's, which stays
-    /// registered then.
+    /// Drops the first reference.  Returns None if the reference belongs to another device than the owner's;
+    /// that device stays registered then.
     pub(crate) fn end<'a>(self, owner: &'a Owner<'_>) -> Option<Draining<'a>> {
         if self.as_raw() != owner.as_raw() {
             return None;
@@ -168,8 +171,8 @@ impl Started {
     }
 }
 
-/// A registration whose class device is added.  The fields are dropped in their order, which is the
-/// reverse of their making.
+/// A registration whose class device is added.  Fields are dropped in declaration order, which is the reverse
+/// of the order in which they are made.
 pub(crate) struct Added {
     debug: Option<DebugRoot>,
     class: ClassDevice,
@@ -185,21 +188,21 @@ impl Deref for Added {
 }
 
 impl Added {
-    /// The device's folder in debugfs, if it has one.
+    /// Returns the debugfs folder of the device, if it has one.
     pub(crate) fn debug_root(&self) -> Option<&DebugRoot> {
         self.debug.as_ref()
     }
 
-    /// Gives the device a folder, until the class device goes: some entries hang on its managed
-    /// resources.
+    /// Stores the debugfs folder of the device.  The folder is removed before the class device, because some
+    /// files belong to the class device's managed resources.
     pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
-        // The drop of one that was there empties the device's pointer to it.
+        // The drop of a previous folder clears the device's pointer, so it comes before the new folder.
         self.debug = None;
-        // SAFETY: It becomes part of `self`, which has none.
+        // SAFETY: The result becomes part of `self`, which has no folder.
         self.debug = Some(unsafe { DebugRoot::new(self, dir) });
     }
 
-    /// Removes the folder and the class device.
+    /// Removes the debugfs folder and the class device.
     pub(crate) fn remove(self) -> Started {
         let Self {
             debug,
@@ -212,7 +215,7 @@ impl Added {
     }
 }
 
-/// The class device of a device that is registered; removed when dropped.
+/// The added class device of a registered device.  `device_del()` runs on drop.
 struct ClassDevice(NonNull<Device>);
 
 // SAFETY: The driver core does its own locking.
@@ -222,12 +225,13 @@ unsafe impl Sync for ClassDevice {}
 
 impl Drop for ClassDevice {
     fn drop(&mut self) {
-        // SAFETY: It was added by `Started::add()`; the registration, which `Added` holds, keeps it.
+        // SAFETY: `Started::add()` added the class device; the registration that `Added` holds keeps the
+        // device valid.
         unsafe { bindings::device_del(&raw mut (*self.0.as_ref().as_raw()).device) }
     }
 }
 
-/// A registration that ends: its first reference is gone.  When dropped, so are all others.
+/// A registration whose first reference is dropped.  The drop of this value waits for all other references.
 pub(crate) struct Draining<'a> {
     device: &'a Device,
     done: bool,
@@ -242,7 +246,7 @@ impl Deref for Draining<'_> {
 }
 
 impl Draining<'_> {
-    /// Whether the last reference is gone.
+    /// Tells whether the last reference is dropped.  Does not wait.
     pub(crate) fn try_wait(&mut self) -> bool {
         self.done = self.done || self.device.drained().try_wait();
         self.done
@@ -257,20 +261,21 @@ impl Draining<'_> {
         wait
     }
 
-    /// Waits for it at most `timeout`, uninterruptibly.
+    /// Waits at most `timeout` until the last reference is dropped, uninterruptibly.
     pub(crate) fn wait_timeout(&mut self, timeout: Jiffies) -> Wait {
         self.wait(|drained| drained.wait_timeout(timeout))
     }
 
-    /// The same, or until a signal comes.
+    /// Waits as [`wait_timeout`](Self::wait_timeout), but a signal interrupts the wait.
     pub(crate) fn wait_interruptible_timeout(&mut self, timeout: Jiffies) -> Wait {
         self.wait(|drained| drained.wait_interruptible_timeout(timeout))
     }
 
-    /// Asks the driver to make its user let go.  Called without any lock of the core.
+    /// Calls the driver's `request`, which asks the user of the device to release it.  No lock of the core is
+    /// held.
     pub(crate) fn request(&mut self, count: u32) {
         if let Some(request) = self.device.ops().request {
-            // SAFETY: The device is being unregistered, which the driver waits for.
+            // SAFETY: The driver waits until the unregistration of the device returns.
             unsafe { request(self.device.as_raw(), count) }
         }
     }
@@ -278,7 +283,7 @@ impl Draining<'_> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        // The driver frees the device next.
+        // The driver frees the device after unregistration.
         while !self.done {
             self.wait_timeout(Jiffies::MAX >> 1);
         }

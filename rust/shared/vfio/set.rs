@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Device sets, their lock, and what it protects.
+//! Device sets, their lock, and the data that the lock protects.
 //!
-//! `struct vfio_device_set` is shared with drivers: vfio-pci takes its lock and walks its list.
-//! The fields of a device that the lock protects are reached through [`SetLocked`] only.
+//! Drivers share `struct vfio_device_set`: vfio-pci takes its lock and walks its list.  The fields of a
+//! device that the lock protects are accessible only through [`SetLocked`].
 
 use super::{iommu_driver::Instance, Device, FirstOpen, Normal, Owner, Registered, State};
 use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
@@ -17,27 +17,29 @@ use kernel::{
     },
 };
 
-/// A set that devices can be members of.  Owned by the table of sets.
+/// A device set.  The table of sets owns it.
 ///
 /// # Invariants
 ///
-/// Points to an initialised `struct vfio_device_set`; freed when dropped, unless it has members.
-/// `device_count` of them have it in `dev_set`, or have left and a [`Left`] is what is left of them.
+/// Points to an initialised `struct vfio_device_set`, which is freed on drop unless it has members.  Each of
+/// the `device_count` counted devices points to the set in `dev_set`, or has left the list and is represented
+/// by a [`Left`].
 pub(crate) struct DevSet(NonNull<bindings::vfio_device_set>);
 
-// SAFETY: All but the lock and the list, which has its lock, is constant.
+// SAFETY: All fields are constant, except for the lock, the list, which the lock protects, and the count,
+// which is changed through `&mut self`.
 unsafe impl Send for DevSet {}
 
 impl DevSet {
-    /// An empty set with the given key, an address that is only compared.
+    /// Allocates an empty set.  `id` is an address that serves only as a key.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn new(id: usize) -> Result<Self> {
         let set = KBox::new(bindings::vfio_device_set::default(), GFP_KERNEL)?;
         let raw = KBox::into_raw(set);
-        // SAFETY: The set is ours and does not move any more.
+        // SAFETY: This function owns the set, which does not move any more.
         unsafe {
             (*raw).set_id = core::ptr::without_provenance_mut(id);
             MutexBackend::init(
@@ -53,8 +55,8 @@ impl DevSet {
     /// Counts `device` as a member.
     pub(crate) fn join<'a>(&mut self, device: Unassigned<'a>) -> Joined<'a> {
         let (raw, set) = (device.0.as_raw(), self.0.as_ptr());
-        // SAFETY: The device is in no set and its driver is busy assigning it one.
-        // INVARIANT: The member is counted; the count is changed through `&mut self` alone.
+        // SAFETY: The device is in no set, and its driver is in the call that assigns one.
+        // INVARIANT: The member is counted; the count is changed only through `&mut self`.
         unsafe {
             list_init(&raw mut (*raw).dev_set_list);
             (*set).device_count += 1;
@@ -63,13 +65,13 @@ impl DevSet {
         Joined(device.0)
     }
 
-    /// Counts a member less; true if it was the last.
+    /// Removes one member from the count.  Returns true if it was the last.
     pub(crate) fn part(&mut self, left: Left) -> bool {
         let set = self.0.as_ptr();
         if left.0 != self.0 {
             return false;
         }
-        // SAFETY: By the type's invariants; the count is changed through `&mut self` alone.
+        // SAFETY: By the type's invariants; the count is changed only through `&mut self`.
         // INVARIANT: `left` was counted.
         unsafe {
             (*set).device_count -= 1;
@@ -85,33 +87,34 @@ impl Drop for DevSet {
         if crate::kapi::panic::warn_on!(members != 0) {
             return;
         }
-        // SAFETY: `new()` made it from a box; no device is a member any more.
+        // SAFETY: `new()` made the set from a box; no device is a member any more.
         drop(unsafe { KBox::from_raw(self.0.as_ptr()) });
     }
 }
 
-/// A device that is in no set, and whose driver is busy assigning it one.
+/// A device that is in no set, and whose driver is in the call that assigns one.
 pub(crate) struct Unassigned<'a>(&'a Device);
 
 impl Owner<'_> {
-    /// The device, if it is in no set.
+    /// Returns the device if it is in no set.
     pub(crate) fn unassigned(&mut self) -> Option<Unassigned<'_>> {
         (!self.has_set()).then_some(Unassigned(self))
     }
 }
 
-/// A device that was counted as a member of its set, and is not on its list yet.
+/// A device that is counted as a member of its set, and is not yet on the list of the set.
 #[must_use = "drivers look for the members on the list"]
 pub(crate) struct Joined<'a>(&'a Device);
 
 impl Joined<'_> {
-    /// Makes it the last on the list.  Takes the set's lock; that of the table is not held.
+    /// Appends the device to the list.  Takes the set's lock.  The caller does not hold the lock of the
+    /// table.
     pub(crate) fn enter(self) {
         let raw = self.0.as_raw();
-        // SAFETY: `join()` counted it, which keeps the set.
+        // SAFETY: `join()` counted the device, which keeps the set.
         let _guard = unsafe { lock((*raw).dev_set) }.lock();
-        // SAFETY: The list is initialised and locked; the entry, which `join()` initialised, is in no
-        // list: this is called once.
+        // SAFETY: The list is initialised and locked.  `join()` initialised the entry, which is in no list,
+        // because this consumes `self`.
         unsafe {
             bindings::list_add_tail(
                 &raw mut (*raw).dev_set_list,
@@ -121,30 +124,29 @@ impl Joined<'_> {
     }
 }
 
-/// What is left of a member that is on the list no more: it is counted still, for
-/// [`DevSet::part`].
+/// A former member that has left the list and is still counted.  [`DevSet::part`] consumes it.
 #[must_use = "the set stays while it is counted"]
 pub(crate) struct Left(NonNull<bindings::vfio_device_set>);
 
 impl Left {
-    /// The key of the set.
+    /// Returns the key of the set.
     pub(crate) fn id(&self) -> usize {
         // SAFETY: The count keeps the set, and the key is constant.
         unsafe { (*self.0.as_ptr()).set_id.addr() }
     }
 }
 
-/// Takes a device out of its set, if it is in one.
+/// Removes a device from the list of its set, if it is in a set.  Takes the set's lock.
 ///
 /// # Safety
 ///
-/// The device is valid, and nobody assigns it a set now.
+/// The device is valid, and no other task assigns a set to it during the call.
 pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
     // SAFETY: By the caller's promise the field does not change.
     let set = NonNull::new(unsafe { (*device).dev_set })?;
     // SAFETY: The device is counted, which keeps the set.
     let guard = unsafe { lock(set.as_ptr()) }.lock();
-    // SAFETY: The list is locked, and the entry in it, or, if it never came onto it, by itself.
+    // SAFETY: The list is locked.  The entry is on it, or is initialised and on no list.
     unsafe { list_del(&raw mut (*device).dev_set_list) };
     drop(guard);
     // SAFETY: As above.
@@ -154,7 +156,7 @@ pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
 
 /// # Safety
 ///
-/// `set` is initialised, and not freed for `'a`.
+/// `set` is initialised, and is not freed during `'a`.
 unsafe fn lock<'a>(set: *mut bindings::vfio_device_set) -> &'a Mutex<()> {
     // SAFETY: By the caller's promise.
     unsafe { Lock::from_raw(&raw mut (*set).lock) }
@@ -162,13 +164,14 @@ unsafe fn lock<'a>(set: *mut bindings::vfio_device_set) -> &'a Mutex<()> {
 
 impl Device<Registered> {
     fn set_lock(&self) -> &Mutex<()> {
-        // SAFETY: A device that is registered is in a set, and leaves it when it is freed only.
+        // SAFETY: A registered device is in a set, and leaves it only when the device is freed.
         unsafe { lock((*self.as_raw()).dev_set) }
     }
 
-    /// Takes the lock of the device's set.
+    /// Takes the lock of the device's set.  May sleep.
     ///
-    /// Order: outside iommufd's and the driver's; the group's is not held.
+    /// Lock order: this lock is outside the locks of iommufd and of the driver.  The caller does not hold the
+    /// group's lock.
     pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
         DevSetGuard {
             device: self,
@@ -176,8 +179,8 @@ impl Device<Registered> {
         }
     }
 
-    /// The same, if nobody has it: who only looks must not wait, for user memory may be pinned under the
-    /// lock, and hardware reset.
+    /// Takes the lock only if it is free.  Code that only reads state must not wait for the lock, because the
+    /// holder can pin user memory or reset hardware.
     pub(crate) fn try_lock_set(&self) -> Option<DevSetGuard<'_>> {
         Some(DevSetGuard {
             device: self,
@@ -185,12 +188,13 @@ impl Device<Registered> {
         })
     }
 
-    /// The core's states of all devices in the device's set, if `f` is true of each of them: its first
-    /// argument is this device, the second the other.
+    /// Returns the core's states of all devices in the device's set, if `f` returns true for each of them;
+    /// otherwise None.  The first argument of `f` is this device, the second is the member.  Takes the set's
+    /// lock and calls `f` under it.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn states_of_set(
         &self,
         mut f: impl FnMut(&SetLocked<'_>, &SetLocked<'_>) -> bool,
@@ -199,7 +203,7 @@ impl Device<Registered> {
         let mut result = Ok(true);
         let _guard = self.set_lock().lock();
         let own = SetLocked { device: self };
-        // SAFETY: The set's lock is held; a member is a device until it has left.
+        // SAFETY: The set's lock is held; each member is a valid device until it leaves the list.
         unsafe {
             for_each_member((*self.as_raw()).dev_set, |member| {
                 let device = Device::<Normal>::from_raw(member);
@@ -212,15 +216,15 @@ impl Device<Registered> {
     }
 }
 
-/// The set's lock, held.
+/// The guard of the set's lock.
 pub(crate) struct DevSetGuard<'a> {
     device: &'a Device,
     _guard: Guard<'a, (), MutexBackend>,
 }
 
 impl DevSetGuard<'_> {
-    /// The proof.  It borrows the guard: were it part of it, two guards could change theirs, and one be
-    /// dropped.
+    /// Returns the proof that the lock is held.  The proof borrows the guard.  If it were a part of the
+    /// guard, the proofs of two guards could be swapped, and one guard dropped.
     pub(crate) fn locked(&mut self) -> SetLocked<'_> {
         SetLocked {
             device: self.device,
@@ -228,17 +232,18 @@ impl DevSetGuard<'_> {
     }
 }
 
-/// Proof that the lock of `device`'s set is held, and the way to what it protects of that device.
+/// Proof that the lock of `device`'s set is held.  It gives access to the data of this device that the lock
+/// protects.
 ///
-/// It was made from the device and speaks of no other, so the lock of one set cannot be used to
-/// change a device of another.
+/// The proof is made from the device and is valid for this device only, so the lock of one set cannot serve
+/// to change a device of another set.
 pub(crate) struct SetLocked<'a> {
     device: &'a Device,
 }
 
 impl<'a> SetLocked<'a> {
-    /// The driver's side of the proof: its callbacks run under the lock and call back into the
-    /// core.  Lockdep checks it.
+    /// Makes the proof for a call from a driver: driver callbacks run under the lock, and call back into the
+    /// core.  Lockdep checks that the lock is held.
     ///
     /// # Safety
     ///
@@ -256,86 +261,85 @@ impl<'a> SetLocked<'a> {
         self.device
     }
 
-    /// How many files have the device open.
+    /// Returns the number of files that have the device open.
     pub(crate) fn open_count(&self) -> u32 {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         unsafe { (*self.device.as_raw()).open_count }
     }
 
-    /// Written so that the lockless assertions of drivers read a whole value.
+    /// Sets the open count with one store, because assertions of drivers read it without the lock.
     pub(super) fn set_open_count(&mut self, count: u32) {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         unsafe { (&raw mut (*self.device.as_raw()).open_count).write_volatile(count) }
     }
 
-    /// Whether a cdev file is bound: read by vfio-pci, under the lock, through the inline
+    /// Sets whether a cdev file is bound.  vfio-pci reads the value under the lock, with the inline function
     /// `vfio_device_cdev_opened()`.
     pub(crate) fn set_cdev_opened(&mut self, opened: bool) {
-        // SAFETY: Under the set's lock, as all writers of this byte once the device is
-        // registered.
+        // SAFETY: The set's lock is held.  All writers of this byte hold it after the device is registered.
         unsafe { bindings::vfio_device::set_cdev_opened_raw(self.device.as_raw(), opened.into()) }
     }
 
-    /// The machine that drivers find in the device while it is open; the result is the one before.
+    /// Sets the VM that drivers find in the device while it is open.  Returns the previous reference.
     pub(super) fn replace_kvm(&mut self, kvm: Option<KvmRef>) -> Option<KvmRef> {
         let raw = kvm.as_ref().map_or(core::ptr::null_mut(), KvmRef::as_raw);
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into the state
-        // is kept.  What the field points to is held by what is stored beside it.
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`); no reference into the state is
+        // kept.  The reference that is stored in the state keeps the VM that the field points to.
         unsafe {
             (*self.device.as_raw()).kvm = raw;
             core::ptr::replace(self.state().kvm.get(), kvm)
         }
     }
 
-    /// Takes the machine back, if there is one.
+    /// Takes the VM reference out of the device, if there is one.
     pub(super) fn take_kvm(&mut self) -> Option<KvmRef> {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         match unsafe { (*self.device.as_raw()).kvm }.is_null() {
             true => None,
             false => self.replace_kvm(None),
         }
     }
 
-    /// What the device is bound to, while its driver has it open.
+    /// Returns what the device is bound to; None unless the driver has it open.
     pub(super) fn open_by(&mut self) -> &mut Option<BoundTo> {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`) for as long as the result is.
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) for the lifetime of the result.
         unsafe { &mut *self.state().open_by.get() }
     }
 
     fn state(&self) -> &'a LockedState {
         let state: ArcBorrow<'a, State> = self.device.state();
         let locked = core::ptr::from_ref(<Device as Core>::locked(&state));
-        // SAFETY: The device keeps its state, for `'a`.
+        // SAFETY: The device keeps its state for `'a`.
         unsafe { &*locked }
     }
 
-    /// User space's choice of the second precopy format ends with the last close.
+    /// Resets the choice of the second precopy format by user space, which ends with the last close.
     pub(super) fn reset_precopy_info(&mut self) {
-        // SAFETY: Under the set's lock.
+        // SAFETY: The set's lock is held.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
     }
 }
 
-/// What a device is bound to.
+/// The object that a device is bound to.
 pub(super) enum BoundTo {
     Nothing,
     Iommufd,
     Container(Arc<Instance>),
 }
 
-/// What the lock of a device's set protects in the core's own state of the device.  Nothing, while it is
-/// not open.
+/// The data in the core's own state of a device that the lock of the device's set protects.  All fields are
+/// None while the device is not open.
 pub(crate) struct LockedState {
     first_open: UnsafeCell<Option<FirstOpen>>,
     kvm: UnsafeCell<Option<KvmRef>>,
     open_by: UnsafeCell<Option<BoundTo>>,
 }
 
-// SAFETY: It is reached through proof of the lock alone, and all of it is `Send`.
+// SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
 unsafe impl Sync for LockedState where (Option<FirstOpen>, Option<KvmRef>, Option<BoundTo>): Send {}
 
 impl LockedState {
-    /// That of a device that is not open.
+    /// Returns the data of a device that is not open.
     pub(crate) const fn new() -> Self {
         Self {
             first_open: UnsafeCell::new(None),
@@ -345,32 +349,32 @@ impl LockedState {
     }
 }
 
-/// What the first open took and the last close gives back.
+/// The resources that the first open acquires and the last close releases.
 impl SetLocked<'_> {
-    /// Stores it, or takes it back.
+    /// Stores or clears the resources.  Returns the previous value.
     pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`); no reference into it
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`); no reference into the value
         // outlives these functions.
         unsafe { core::ptr::replace(self.state().first_open.get(), first) }
     }
 
-    /// Changes it, if the device is open.
+    /// Calls `f` with mutable access to the resources, if the device is open.
     pub(crate) fn with_first_open_mut<R>(
         &mut self,
         f: impl FnOnce(&mut FirstOpen) -> R,
     ) -> Option<R> {
-        // SAFETY: Under the set's lock, taken exclusively (`&mut self`), for the length of the call.
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
         unsafe { (*self.state().first_open.get()).as_mut() }.map(f)
     }
 
-    /// Looks at it, if the device is open.
+    /// Calls `f` with the resources, if the device is open.
     pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&FirstOpen) -> R) -> Option<R> {
-        // SAFETY: Under the set's lock; it is replaced through `&mut self` alone.
+        // SAFETY: The set's lock is held; the value is replaced only through `&mut self`.
         unsafe { (*self.state().first_open.get()).as_ref() }.map(f)
     }
 }
 
-/// Sum of the open counts of a set's members.
+/// Returns the sum of the open counts of a set's members.
 ///
 /// # Safety
 ///
@@ -387,7 +391,7 @@ pub(crate) unsafe fn open_count(set: *mut bindings::vfio_device_set) -> u32 {
     count
 }
 
-/// The member whose parent is `dev`, or NULL.
+/// Returns the member whose parent is `dev`, or NULL.
 ///
 /// # Safety
 ///
@@ -409,7 +413,7 @@ pub(crate) unsafe fn find(
     found
 }
 
-/// Calls `f` for each member until it returns false.
+/// Calls `f` for each member until `f` returns false.
 ///
 /// # Safety
 ///
@@ -418,7 +422,7 @@ unsafe fn for_each_member(
     set: *mut bindings::vfio_device_set,
     mut f: impl FnMut(*mut bindings::vfio_device) -> bool,
 ) {
-    // SAFETY: The lock keeps the list as it is; each entry is in a device.
+    // SAFETY: The lock keeps the list unchanged; each entry is part of a device.
     unsafe {
         bindings::vfio_helper_lockdep_assert_held(&raw mut (*set).lock);
         let head = &raw mut (*set).device_list;
@@ -449,7 +453,7 @@ unsafe fn list_init(head: *mut bindings::list_head) {
 
 /// # Safety
 ///
-/// `entry` is in a locked list.
+/// `entry` is initialised.  If it is in a list, the caller holds the lock of the list.
 unsafe fn list_del(entry: *mut bindings::list_head) {
     // SAFETY: By the caller's promise.
     unsafe {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A link from a file to a device that can be cut while the file stays open.
+//! The link from a file to its device, which unregistration severs while the file stays open.
 //!
-//! A file that is not bound holds no reference on the device: it keeps this link.  Unregistration
-//! cuts it, so such a file neither blocks the driver's removal nor sees the object after it.
+//! A file that is not bound holds no reference on the device, only this link.  Unregistration severs the
+//! link.  So an unbound file does not block the removal of the driver, and cannot reach the device after it.
 
 use super::{Device, RegistrationRef};
 use core::ptr::NonNull;
@@ -19,8 +19,8 @@ use kernel::{
     },
 };
 
-/// Which connection of a link: the same device may be registered again, and a file of the earlier
-/// registration is none of the later.
+/// The number of a connection of a link.  A device can be registered again; a file of the earlier
+/// registration does not belong to the later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
@@ -30,35 +30,35 @@ struct Target<T> {
     data: T,
 }
 
-// SAFETY: `Device` may be used by any task.
+// SAFETY: Any task may use a `Device`.
 unsafe impl<T: Send> Send for Target<T> {}
 
 impl<T> Target<T> {
-    /// None when the device is not registered any more.
+    /// Takes a reference on the registration.  None if the device is no longer registered.
     fn registration(&self) -> Option<RegistrationRef> {
-        // SAFETY: By the invariants of `Severable`: whoever borrows the target has the lock that
+        // SAFETY: By the invariants of `Severable`: the caller borrows the target under the lock that
         // severing takes.
         RegistrationRef::try_get(unsafe { self.device.as_ref() })
     }
 }
 
-/// The link, with `T` for what belongs to one registration.
+/// The link.  `T` is the data of one registration.
 ///
 /// # Invariants
 ///
-/// While there is a target, its device has not been freed: [`super::NewDevice`]'s drop severs.
+/// While there is a target, its device is not freed: the drop of [`super::NewDevice`] severs the link.
 #[pin_data]
 pub(crate) struct Severable<T> {
-    /// The epoch of the target, 0 without one; a copy that can be read without the lock.
+    /// The epoch of the target, or 0 without a target.  This copy can be read without the lock.
     current: Atomic<u64>,
-    /// The last epoch; changed under the lock.
+    /// The last epoch.  The lock protects changes.
     last: Atomic<u64>,
     #[pin]
     target: Mutex<Option<Target<T>>>,
 }
 
 impl<T: Unpin> Severable<T> {
-    /// A link to nothing.
+    /// Returns a link without a target.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             current: Atomic::new(0),
@@ -67,7 +67,7 @@ impl<T: Unpin> Severable<T> {
         })
     }
 
-    /// Links to `device`.
+    /// Connects the link to `device`.  Takes the lock of the link.
     ///
     /// # Safety
     ///
@@ -76,8 +76,8 @@ impl<T: Unpin> Severable<T> {
         let mut target = self.target.lock();
         let epoch = Epoch(self.last.load(Relaxed).wrapping_add(1));
         self.last.store(epoch.0, Relaxed);
-        // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it
-        // frees the device.
+        // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it frees the
+        // device.
         *target = Some(Target {
             epoch,
             device: NonNull::from(device),
@@ -87,27 +87,28 @@ impl<T: Unpin> Severable<T> {
         epoch
     }
 
-    /// Cuts the link; whoever holds a registration keeps it.
+    /// Severs the link and returns its data.  Existing registration references stay valid.
     pub(crate) fn sever(&self) -> Option<T> {
         let mut target = self.target.lock();
         self.current.store(0, Release);
         target.take().map(|target| target.data)
     }
 
-    /// Whether the connection still is, which the next moment may change.
+    /// Tells whether the connection `epoch` still exists.  Takes no lock: the answer can be stale.
     #[inline]
     pub(crate) fn is_connected(&self, epoch: Epoch) -> bool {
         self.current.load(Acquire) == epoch.0
     }
 
-    /// Looks at the data of the connection that is now.
+    /// Calls `f` with the data of the current connection, under the lock of the link.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Epoch, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
         Some((target.epoch, f(&target.data)))
     }
 
-    /// Takes a reference on the registration and looks at the data, if the connection still is.
+    /// Takes a reference on the registration, and calls `f` with the data, if the connection `epoch` still
+    /// exists.
     pub(crate) fn registration<R>(
         &self,
         epoch: Epoch,
@@ -118,7 +119,7 @@ impl<T: Unpin> Severable<T> {
         Some((target.registration()?, f(&target.data)))
     }
 
-    /// Takes a reference on the registration that is now.
+    /// Takes a reference on the current registration.
     pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Epoch)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
