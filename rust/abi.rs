@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The C face of the module: file operations, classes, and the functions that `exports.c` exports.  One file
-//! per C source that it stands in for, but that the operations of files of devices and groups are one
-//! file.
+//! The C interface of the module: file operations, classes, and the functions that `exports.c` exports.
 //!
-//! A function here converts its arguments, calls once into the safe code, and converts the result
-//! back.  Each exported one is compared with its prototype in the kernel's headers.
+//! There is one file per C source file of the in-tree core.  The exception is `fops`, which has the file
+//! operations of both devices and groups.
+//!
+//! A function here converts its arguments, calls the safe code, and converts the result.  Some functions also
+//! check pointers for NULL, or write results through pointers of the driver.  The compiler compares each
+//! exported function with its prototype in the kernel's headers.
 
 pub(crate) mod container;
 pub(crate) mod fops;
@@ -21,13 +23,13 @@ pub(crate) mod virqfd;
 macro_rules! check_prototypes {
     ($($name:ident),+ $(,)?) => {
         $(const _: () = {
-            // Both arms must have one type: the same signature.
+            // Both arms must have the same type, that is, the same signature.
             let _ = if true { crate::bindings::$name } else { $name };
         };)+
     };
 }
 pub(crate) use check_prototypes;
 
-/// Fails to compile unless a type may be shared between threads.
-#[allow(dead_code)] // The lint does not look into `const _`.
+/// Fails to compile unless threads may share a type.
+#[allow(dead_code)] // The lint does not check uses in `const _`.
 const fn assert_shared<T: Send + Sync>() {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `container.c`: `/dev/vfio/vfio`, and the registration of IOMMU drivers.
+//! The C interface of `container.c`: `/dev/vfio/vfio`, and the registration of IOMMU drivers.
 
 use crate::{
     bindings,
@@ -20,7 +20,7 @@ use kernel::{
 #[cfg(CONFIG_VFIO_CONTAINER)]
 super::check_prototypes!(vfio_register_iommu_driver, vfio_unregister_iommu_driver);
 
-/// `/dev/vfio/vfio`, which everybody may open.
+/// The device `/dev/vfio/vfio`, which all users may open.
 pub(crate) static NODE: Template = Template {
     minor: bindings::VFIO_MINOR,
     name: c"vfio",
@@ -29,11 +29,11 @@ pub(crate) static NODE: Template = Template {
     fops: &FOPS,
 };
 
-// The VFS lets any number of threads use a file at once.
+// The VFS lets any number of threads use a file at the same time.
 const _: () = super::assert_shared::<Container>();
 
-/// The operations of a container's file.
-// SAFETY: The functions follow the VFS's contracts.
+/// The operations of a container file.
+// SAFETY: The functions follow the contracts of the VFS.
 static FOPS: FileOperations = unsafe {
     FileOperations::new(bindings::file_operations {
         owner: this_module::<OwnerModule>().as_ptr(),
@@ -47,11 +47,11 @@ static FOPS: FileOperations = unsafe {
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     match Container::new() {
         Ok(container) => {
-            // SAFETY: `file` is being opened: it is ours.
+            // SAFETY: `file` is being opened, so this function owns it.
             unsafe { (*file).private_data = container.into_foreign() };
             0
         }
@@ -61,23 +61,23 @@ unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::fil
 
 /// # Safety
 ///
-/// Called by the VFS, once, with a file that nobody uses any more.
+/// The VFS calls this once, for a file that has no users any more.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open()` stored it.
+    // SAFETY: `open()` stored the pointer.
     drop(unsafe { Arc::<Container>::from_foreign((*file).private_data) });
     0
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-    // SAFETY: The file is open with our operations.
+    // SAFETY: The file is open with the operations of this file.
     let container = unsafe { Arc::<Container>::borrow((*file).private_data) };
     match cmd {
         uapi::GET_API_VERSION => uapi::API_VERSION,
         uapi::CHECK_EXTENSION => container.check_extension(arg),
-        // CAST: These widen.
+        // CAST: The conversions widen.
         uapi::SET_IOMMU => to_int(container.set_iommu(arg)) as c_long,
         uapi::BIND_PROCESS => to_int(container.bind_process(UserPtr::from_addr(arg))) as c_long,
         uapi::UNBIND_PROCESS => to_int(container.unbind_process(UserPtr::from_addr(arg))) as c_long,
@@ -85,10 +85,10 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong)
     }
 }
 
-/// The container whose file it is, if it is one.
+/// Returns the container of a container file; None for any other file.
 pub(super) fn of_file(file: &LocalFile) -> Option<Arc<Container>> {
     let file = file.as_ptr();
-    // SAFETY: The file is held; one with our operations carries what `open()` stored.
+    // SAFETY: The caller holds the file; `private_data` of a file with these operations came from `open()`.
     let container: ArcBorrow<'_, Container> = unsafe {
         core::ptr::eq((*file).f_op, FOPS.as_raw())
             .then(|| Arc::<Container>::borrow((*file).private_data))
@@ -98,8 +98,8 @@ pub(super) fn of_file(file: &LocalFile) -> Option<Arc<Container>> {
 
 /// # Safety
 ///
-/// Called by IOMMU drivers with operations that stay until they take them back, and from then on
-/// while their module is held.
+/// IOMMU drivers call this.  `ops` is valid until the driver is unregistered, and after that while a
+/// reference on its module is held.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_iommu_driver(
     ops: *const bindings::vfio_iommu_driver_ops,

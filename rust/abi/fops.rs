@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The file operations of devices (`/dev/vfio/devices/vfioX`, and what `VFIO_GROUP_GET_DEVICE_FD`
-//! gives) and of groups (`/dev/vfio/$GROUP`).
+//! The file operations of device files (`/dev/vfio/devices/vfioX`, and files from `VFIO_GROUP_GET_DEVICE_FD`)
+//! and of group files (`/dev/vfio/$GROUP`).
 //!
-//! In C these are in `device_cdev.c`, `vfio_main.c` and `group.c`.  A group makes files of devices, and a hot
-//! reset of a device asks whether a file is a group's: so they stand together.
+//! In C these are in `device_cdev.c`, `vfio_main.c` and `group.c`.  They are in one file here because they
+//! depend on each other: a group makes device files, and a hot reset of a device checks whether a file is a
+//! group file.
 
 use super::container;
 use crate::{
@@ -30,12 +31,12 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-// The VFS lets any number of threads use a file at once.
+// The VFS lets any number of threads use a file at the same time.
 const _: () = super::assert_shared::<DeviceFile>();
 const _: () = super::assert_shared::<Group>();
 
-/// The operations of a device's files.
-// SAFETY: The functions follow the VFS's contracts.
+/// The operations of a device file.
+// SAFETY: The functions follow the contracts of the VFS.
 pub(crate) static DEVICE_FOPS: FileOperations<State> = unsafe {
     FileOperations::new(bindings::file_operations {
         owner: this_module::<OwnerModule>().as_ptr(),
@@ -55,18 +56,18 @@ pub(crate) static DEVICE_FOPS: FileOperations<State> = unsafe {
     })
 };
 
-/// What the file carries.
+/// Returns the private data of a device file.
 ///
 /// # Safety
 ///
-/// `file` is open with [`DEVICE_FOPS`], and stays so for `'a`.
+/// `file` is open with [`DEVICE_FOPS`], and stays open for `'a`.
 #[inline]
 unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
-    // SAFETY: `device_open()` stored it; `device_release()` takes it back.
+    // SAFETY: `device_open()` or `into_file()` stored the pointer; only `device_release()` takes it back.
     unsafe { Pin::<KBox<DeviceFile>>::borrow((*file).private_data).get_ref() }
 }
 
-/// A file of the VFS without a node, for a device that was opened by way of its group.
+/// Makes a VFS file without a node, for a device that was opened through its group.
 ///
 /// # Errors
 ///
@@ -74,7 +75,7 @@ unsafe fn device_file<'a>(file: *mut bindings::file) -> &'a DeviceFile {
 pub(super) fn into_file(opened: Pin<KBox<DeviceFile>>) -> Result<ARef<File>> {
     let mapping = opened.state().inode().mapping();
     let data = opened.into_foreign();
-    // SAFETY: The operations are static and take `data` for what it is.
+    // SAFETY: The operations are static, and treat `data` as a device file.
     let file = from_err_ptr(unsafe {
         bindings::anon_inode_getfile_fmode(
             c"[vfio-device]".as_char_ptr(),
@@ -85,22 +86,22 @@ pub(super) fn into_file(opened: Pin<KBox<DeviceFile>>) -> Result<ARef<File>> {
         )
     });
     let file = file.inspect_err(|_| {
-        // SAFETY: There is no file that took `data` over.
+        // SAFETY: No file was made, so no file owns `data`.
         drop(unsafe { Pin::<KBox<DeviceFile>>::from_foreign(data) })
     })?;
-    // SAFETY: The file is ours alone; the mapping belongs to an inode that what is stored in
-    // `private_data` keeps until the file's release.
+    // SAFETY: No other code uses the file yet.  The mapping belongs to an inode that `private_data` keeps
+    // until the release of the file.
     unsafe { (*file).f_mapping = mapping };
     let file = NonNull::new(file).ok_or(ENOMEM)?;
-    // SAFETY: The reference is ours, and nobody else has the file: there is no `fdget_pos()`.
+    // SAFETY: This function owns the reference, and no other code uses the file: there is no `fdget_pos()`.
     Ok(unsafe { ARef::from_raw(file.cast()) })
 }
 
-/// What the file carries, if it is a device's.
+/// Returns the private data of a device file; None for any other file.
 ///
 /// # Safety
 ///
-/// `file` is valid, and open for `'a`.
+/// `file` is valid, and stays open for `'a`.
 pub(super) unsafe fn device_of<'a>(file: *mut bindings::file) -> Option<&'a DeviceFile> {
     // SAFETY: By the caller's promise.
     unsafe { core::ptr::eq((*file).f_op, DEVICE_FOPS.as_raw()).then(|| device_file(file)) }
@@ -108,13 +109,13 @@ pub(super) unsafe fn device_of<'a>(file: *mut bindings::file) -> Option<&'a Devi
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn device_open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The inode is of a device in the range that has these operations.
+    // SAFETY: The inode belongs to a device in the range that has these operations.
     match DeviceFile::open(unsafe { Cdev::<State>::opened(inode) }) {
         Ok(opened) => {
-            // SAFETY: `file` is being opened: it is ours.  The mapping belongs to an inode that
-            // what is stored in `private_data` keeps until the file's release.
+            // SAFETY: `file` is being opened, so this function owns it.  The mapping belongs to an inode that
+            // `private_data` keeps until the release of the file.
             unsafe {
                 (*file).f_mapping = opened.state().inode().mapping();
                 (*file).private_data = opened.into_foreign();
@@ -127,83 +128,83 @@ unsafe extern "C" fn device_open(inode: *mut bindings::inode, file: *mut binding
 
 /// # Safety
 ///
-/// Called by the VFS, once, with a file that nobody uses any more.
+/// The VFS calls this once, for a file that has no users any more.
 unsafe extern "C" fn device_release(
     _inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
-    // SAFETY: `device_open()` stored it.
+    // SAFETY: `device_open()` or `into_file()` stored the pointer.
     DeviceFile::close(unsafe { Pin::<KBox<DeviceFile>>::from_foreign((*file).private_data) });
     0
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn device_ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-    // SAFETY: The file is open with our operations.
+    // SAFETY: The file is open with the operations of this file.
     let result = unsafe { device_file(file) }.ioctl(cmd, UserPtr::from_addr(arg), group_of_file);
-    // CAST: Both widen.
+    // CAST: Both conversions widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn device_read(
     file: *mut bindings::file,
     buf: *mut c_char,
     count: usize,
     pos: *mut bindings::loff_t,
 ) -> isize {
-    // SAFETY: The file is open with our operations; `pos` is the caller's.
+    // SAFETY: The file is open with the operations of this file; the caller owns `pos`.
     let (file, pos) = unsafe { (device_file(file), &mut *pos) };
     io_result(file.read(UserPtr::from_ptr(buf.cast()), count, pos))
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn device_write(
     file: *mut bindings::file,
     buf: *const c_char,
     count: usize,
     pos: *mut bindings::loff_t,
 ) -> isize {
-    // SAFETY: The file is open with our operations; `pos` is the caller's.
+    // SAFETY: The file is open with the operations of this file; the caller owns `pos`.
     let (file, pos) = unsafe { (device_file(file), &mut *pos) };
     io_result(file.write(UserPtr::from_ptr(buf.cast_mut().cast()), count, pos))
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn device_mmap(
     file: *mut bindings::file,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: The file is open with our operations; `vma` is being set up by its mmap().
+    // SAFETY: The file is open with the operations of this file; an mmap() is setting up `vma`.
     let (file, vma) = unsafe { (device_file(file), VmaNew::from_raw(vma)) };
     crate::kapi::to_int(file.mmap(vma))
 }
 
 /// # Safety
 ///
-/// Called by procfs.
+/// procfs calls this.
 unsafe extern "C" fn device_show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
-    // SAFETY: The file is open with our operations; `m` is the caller's.
+    // SAFETY: The file is open with the operations of this file; the caller owns `m`.
     let (file, m) = unsafe { (device_file(file), SeqFile::from_raw(m)) };
     file.show_fdinfo(m);
 }
 
 #[inline]
 fn io_result(result: Result<isize>) -> isize {
-    // CAST: It widens.
+    // CAST: The conversion widens.
     result.unwrap_or_else(|e| e.to_errno() as isize)
 }
 
-/// The operations of a group's file.
-// SAFETY: The functions follow the VFS's contracts.
+/// The operations of a group file.
+// SAFETY: The functions follow the contracts of the VFS.
 pub(crate) static GROUP_FOPS: FileOperations<Group> = unsafe {
     FileOperations::new(bindings::file_operations {
         owner: this_module::<OwnerModule>().as_ptr(),
@@ -217,33 +218,33 @@ pub(crate) static GROUP_FOPS: FileOperations<Group> = unsafe {
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn group_open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The inode is of a group in the range that has these operations.
+    // SAFETY: The inode belongs to a group in the range that has these operations.
     let group = unsafe { Cdev::<Group>::opened(inode) };
     crate::kapi::to_int(group_file::open(group).map(|()| {
-        // SAFETY: `file` is being opened: it is ours.
+        // SAFETY: `file` is being opened, so this function owns it.
         unsafe { (*file).private_data = group.clone().into_foreign() };
     }))
 }
 
 /// # Safety
 ///
-/// Called by the VFS, once, with a file that nobody uses any more.
+/// The VFS calls this once, for a file that has no users any more.
 unsafe extern "C" fn group_release(
     _inode: *mut bindings::inode,
     file: *mut bindings::file,
 ) -> c_int {
-    // SAFETY: `group_open()` stored it.
+    // SAFETY: `group_open()` stored the pointer.
     group_file::release(unsafe { Arc::<Group>::from_foreign((*file).private_data) });
     0
 }
 
 /// # Safety
 ///
-/// Called by the VFS.
+/// The VFS calls this.
 unsafe extern "C" fn group_ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-    // SAFETY: The file is open with our operations; an ioctl does not run inside `fdget_pos()`.
+    // SAFETY: The file is open with the operations of this file; an ioctl does not run within `fdget_pos()`.
     let (group, file) = unsafe {
         let group = Arc::<Group>::borrow((*file).private_data);
         (group, File::from_raw_file(file))
@@ -253,25 +254,26 @@ unsafe extern "C" fn group_ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_
         container: container::of_file,
     };
     let result = group_file::ioctl(group, file, cmd, UserPtr::from_addr(arg), &files);
-    // CAST: Both widen.
+    // CAST: Both conversions widen.
     result.unwrap_or_else(|e| e.to_errno()) as c_long
 }
 
-/// The group whose file it is, if it is one.
+/// Returns the group of a group file; None for any other file.
 ///
 /// # Safety
 ///
-/// `file` is valid, and open for `'a`.
+/// `file` is valid, and stays open for `'a`.
 pub(super) unsafe fn group_of<'a>(file: *mut bindings::file) -> Option<ArcBorrow<'a, Group>> {
-    // SAFETY: By the caller's promise; a file with our operations carries what `group_open()` stored.
+    // SAFETY: By the caller's promise; `private_data` of a file with these operations came from
+    // `group_open()`.
     unsafe {
         core::ptr::eq((*file).f_op, GROUP_FOPS.as_raw())
             .then(|| Arc::<Group>::borrow((*file).private_data))
     }
 }
 
-/// As [`group_of`], of a file that is held.
+/// Does the same as [`group_of`], for a file that the caller holds.
 fn group_of_file(file: &LocalFile) -> Option<Arc<Group>> {
-    // SAFETY: The file is held.
+    // SAFETY: The caller holds the file.
     unsafe { group_of(file.as_ptr()) }.map(Into::into)
 }

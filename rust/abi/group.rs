@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `group.c`: the class of groups, and questions about their files.
+//! The C interface of `group.c`: the class of groups, and the queries about group files.
 
 use super::fops::group_of;
 use crate::{
@@ -19,24 +19,24 @@ compile_error!(
 #[cfg(CONFIG_VFIO_GROUP)]
 super::check_prototypes!(vfio_file_has_dev, vfio_file_iommu_group, vfio_file_is_group);
 
-/// `/sys/class/vfio`.
-// SAFETY: `devnode` follows the contract.
+/// The class `/sys/class/vfio`.
+// SAFETY: `devnode` follows the contract of the driver core.
 pub(crate) static CLASS: Class = unsafe { Class::new(c"vfio", devnode) };
 
 /// # Safety
 ///
-/// Called by the driver core with a device of the class.
+/// The driver core calls this with a device of the class.
 unsafe extern "C" fn devnode(
     dev: *const bindings::device,
     _mode: *mut bindings::umode_t,
 ) -> *mut c_char {
-    // SAFETY: `dev` is valid; the format matches.
+    // SAFETY: `dev` is valid; the format matches its argument.
     unsafe { node_name(c"vfio/%s", dev) }
 }
 
 /// # Safety
 ///
-/// Called with a file that is held.
+/// The caller holds the file.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_group(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
@@ -45,7 +45,7 @@ unsafe extern "C" fn vfio_file_is_group(file: *mut bindings::file) -> bool {
 
 /// # Safety
 ///
-/// Called by drivers with a file that is held and a device that is valid.
+/// Drivers call this.  The caller holds the file, and `device` is valid.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_has_dev(
     file: *mut bindings::file,
@@ -57,11 +57,12 @@ unsafe extern "C" fn vfio_file_has_dev(
     group.is_some_and(|group| device.state().is_in_group(&group))
 }
 
-/// Only KVM on PowerPC asks, whose IOMMU this module does not serve: it does not build there.
+/// Always returns NULL.  Only KVM on PowerPC calls this.  The module does not support the PowerPC IOMMU, and
+/// fails to build for it.
 ///
 /// # Safety
 ///
-/// Called with a file that is held.
+/// The caller holds the file.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_iommu_group(
     _file: *mut bindings::file,

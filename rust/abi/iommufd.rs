@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `iommufd.c`: the standard callbacks of drivers, and questions about what is bound.
+//! The C interface of `iommufd.c`: the standard driver callbacks, and the queries about bound devices.
 
 use super::check_prototypes;
 use crate::{
@@ -28,14 +28,18 @@ check_prototypes!(
     vfio_iommufd_physical_unbind,
 );
 
+/// Returns the proof that the set's lock is held.
+///
 /// # Safety
 ///
-/// Called by drivers, from or as their callbacks: the core holds the lock of the device's set.
+/// Drivers call the function in or as their callbacks: the core holds the lock of the device's set.
 unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
     // SAFETY: By the caller's promise.
     unsafe { SetLocked::assume(Device::from_raw(vdev)) }
 }
 
+/// Returns the iommufd object of the device, if the device is bound.
+///
 /// # Safety
 ///
 /// The caller keeps the device from being unbound for `'a`.
@@ -46,7 +50,7 @@ unsafe fn bound<'a>(vdev: *mut bindings::vfio_device) -> Option<&'a BoundDevice>
 
 /// # Safety
 ///
-/// Called by drivers that keep the device from being unbound.
+/// Drivers call this, and keep the device from being unbound.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_device_ictx(
     vdev: *mut bindings::vfio_device,
@@ -57,7 +61,7 @@ unsafe extern "C" fn vfio_iommufd_device_ictx(
 
 /// # Safety
 ///
-/// Called by drivers that keep the device from being unbound, with an iommufd they hold, or NULL.
+/// Drivers call this, and keep the device from being unbound.  `ictx` is NULL, or the driver holds it.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_get_dev_id(
     vdev: *mut bindings::vfio_device,
@@ -69,7 +73,7 @@ unsafe extern "C" fn vfio_iommufd_get_dev_id(
         (Device::from_raw(vdev), bound(vdev), ctx)
     };
     match iommufd::dev_id(device, bound, ctx) {
-        // CAST: iommufd's ids are below `i32::MAX`.
+        // CAST: The ids of iommufd are below `i32::MAX`.
         Ok(id) => id as c_int,
         Err(e) => e.to_errno(),
     }
@@ -77,7 +81,7 @@ unsafe extern "C" fn vfio_iommufd_get_dev_id(
 
 /// # Safety
 ///
-/// See [`locked`]; `ictx` is held, `out_device_id` is written.
+/// See [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_bind(
     vdev: *mut bindings::vfio_device,
@@ -103,7 +107,7 @@ unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_devi
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` is read and written.
+/// See [`locked`]; `pt_id` may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -128,7 +132,7 @@ unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` is read and written.
+/// See [`locked`]; `pt_id` may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -159,7 +163,7 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
 
 /// # Safety
 ///
-/// See [`locked`]; `ictx` is held, `out_device_id` is written.
+/// See [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_bind(
     vdev: *mut bindings::vfio_device,
@@ -185,7 +189,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_devi
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` is read.
+/// See [`locked`]; `pt_id` may be read.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
     vdev: *mut bindings::vfio_device,

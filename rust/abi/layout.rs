@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The typed arguments of `uapi` against the structures of `include/uapi/linux/vfio.h`.
+//! The comparison of the typed arguments of `uapi` with the structures of `include/uapi/linux/vfio.h` and of
+//! `vfio_sva.h`.
 
 use crate::{
     bindings::{self, *},
@@ -63,7 +64,7 @@ const _: () = {
         uapi::sva::FLAGS_OTHER
             == bindings::VFIO_BIND_PROCESS_PID | bindings::VFIO_BIND_PROCESS_PIDFD
     );
-    // CAST: It widens.
+    // CAST: The conversion widens.
     assert!(uapi::sva::EXTENSION == bindings::VFIO_SVA as usize);
     assert!(uapi::feature::SVA == bindings::VFIO_DEVICE_FEATURE_SVA);
     assert!(uapi::DEVICE_DETACH_IOMMUFD_PT == bindings::DEVICE_DETACH_IOMMUFD_PT);

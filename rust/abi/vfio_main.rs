@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `vfio_main.c`: devices, device sets, helpers for drivers.
+//! The C interface of `vfio_main.c`: devices, device sets, and helpers for drivers.
 
 use super::{check_prototypes, fops};
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// `/sys/class/vfio-dev`.
-// SAFETY: `devnode` follows the contract.
+/// The class `/sys/class/vfio-dev`.
+// SAFETY: `devnode` follows the contract of the driver core.
 pub(crate) static DEVICE_CLASS: Class = unsafe { Class::new(c"vfio-dev", devnode) };
 
 check_prototypes!(
@@ -58,18 +58,18 @@ check_prototypes!(
 
 /// # Safety
 ///
-/// Called by the driver core with a device of the class.
+/// The driver core calls this with a device of the class.
 unsafe extern "C" fn devnode(
     dev: *const bindings::device,
     _mode: *mut bindings::umode_t,
 ) -> *mut c_char {
-    // SAFETY: `dev` is valid; the format matches.
+    // SAFETY: `dev` is valid; the format matches its argument.
     unsafe { node_name(c"vfio/devices/%s", dev) }
 }
 
 /// # Safety
 ///
-/// Called by drivers: `dev` and `ops` are valid as long as the device exists.
+/// Drivers call this.  `dev` and `ops` are valid for as long as the device exists.
 #[no_mangle]
 unsafe extern "C" fn _vfio_alloc_device(
     size: usize,
@@ -79,7 +79,7 @@ unsafe extern "C" fn _vfio_alloc_device(
     // SAFETY: By the caller's promise.
     let memory = unsafe { DeviceMemory::alloc(size, dev, ops) };
     match memory.and_then(device::make) {
-        // SAFETY: `device_release()` takes it back.
+        // SAFETY: `device_release()` calls `from_released()`.
         Ok(new) => unsafe { new.into_counted(&DEVICE_CLASS, device_release) },
         Err(e) => e.to_ptr(),
     }
@@ -87,15 +87,16 @@ unsafe extern "C" fn _vfio_alloc_device(
 
 /// # Safety
 ///
-/// Called by the driver core with the class device of a device, whose last reference is gone.
+/// The driver core calls this with the class device of a VFIO device, whose last reference is dropped.
 unsafe extern "C" fn device_release(dev: *mut bindings::device) {
-    // SAFETY: By the caller's promise; this is the `release` of such devices and no others.
+    // SAFETY: By the caller's promise; this is the `release` of these class devices only.
     device::release(unsafe { InitialisedDevice::from_released(from_class_device(dev)) });
 }
 
 /// # Safety
 ///
-/// Called by drivers with a device they own and do not register or unregister elsewhere.
+/// Drivers call this.  The driver owns the device, and makes no concurrent call that registers or unregisters
+/// it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
@@ -105,7 +106,8 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 
 /// # Safety
 ///
-/// Called by drivers with a device they own and do not register or unregister elsewhere.
+/// Drivers call this.  The driver owns the device, and makes no concurrent call that registers or unregisters
+/// it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
@@ -115,7 +117,7 @@ unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfi
 
 /// # Safety
 ///
-/// Called by drivers with a device they have registered.
+/// Drivers call this with a device that they have registered.
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -124,8 +126,8 @@ unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_devic
 
 /// # Safety
 ///
-/// Called by drivers with a device they own, have not registered yet and assign no set elsewhere;
-/// `set_id` is only compared.
+/// Drivers call this.  The driver owns the device, has not registered it yet, and makes no concurrent call
+/// that assigns a set.  `set_id` serves only as a key.
 #[no_mangle]
 unsafe extern "C" fn vfio_assign_device_set(
     device: *mut bindings::vfio_device,
@@ -138,7 +140,7 @@ unsafe extern "C" fn vfio_assign_device_set(
 
 /// # Safety
 ///
-/// Called by drivers with the lock of the set held.
+/// Drivers call this, and hold the lock of the set.
 #[no_mangle]
 unsafe extern "C" fn vfio_device_set_open_count(dev_set: *mut bindings::vfio_device_set) -> c_uint {
     // SAFETY: By the caller's promise.
@@ -147,7 +149,7 @@ unsafe extern "C" fn vfio_device_set_open_count(dev_set: *mut bindings::vfio_dev
 
 /// # Safety
 ///
-/// Called by drivers with the lock of the set held.
+/// Drivers call this, and hold the lock of the set.
 #[no_mangle]
 unsafe extern "C" fn vfio_find_device_in_devset(
     dev_set: *mut bindings::vfio_device_set,
@@ -159,7 +161,7 @@ unsafe extern "C" fn vfio_find_device_in_devset(
 
 /// # Safety
 ///
-/// Called by drivers with a device that is valid.
+/// Drivers call this with a valid device.
 #[no_mangle]
 unsafe extern "C" fn vfio_device_try_get_registration(device: *mut bindings::vfio_device) -> bool {
     // SAFETY: By the caller's promise.
@@ -173,19 +175,19 @@ unsafe extern "C" fn vfio_device_try_get_registration(device: *mut bindings::vfi
 
 /// # Safety
 ///
-/// Called by drivers that got a reference from `vfio_device_try_get_registration()`.
+/// Drivers call this.  The driver owns a reference from `vfio_device_try_get_registration()`.
 #[no_mangle]
 unsafe extern "C" fn vfio_device_put_registration(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
     let registration = unsafe { RegistrationRef::from_foreign(Device::from_raw(device)) };
-    // Before the device may go.
+    // This comes before the drop, after which the device can be freed.
     registration.state().driver_refs().put();
     drop(registration);
 }
 
 /// # Safety
 ///
-/// Called by drivers with a chain of capabilities that is theirs.
+/// Drivers call this with a capability chain that they own.
 #[no_mangle]
 unsafe extern "C" fn vfio_info_cap_add(
     caps: *mut bindings::vfio_info_cap,
@@ -201,11 +203,13 @@ unsafe extern "C" fn vfio_info_cap_add(
     }
 }
 
-/// Adds a capability of `size` bytes, head included; the result is its room.
+/// Adds a capability of `size` bytes, which include the header.  Returns a pointer to its bytes.
 ///
 /// # Errors
 ///
-/// `ENOMEM`, and the chain is empty then.
+/// - `ENOMEM`: out of memory, or the size overflows when it is padded.  After a failed allocation the chain
+///   is empty.
+/// - `EINVAL`: `size` has no space for a header, or the chain is broken.
 fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
     let at = caps.bytes().len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
@@ -215,7 +219,7 @@ fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*m
 
 /// # Safety
 ///
-/// Called by drivers with a chain of capabilities that is theirs and a capability of `size` bytes.
+/// Drivers call this with a capability chain that they own, and a capability of `size` bytes.
 #[no_mangle]
 unsafe extern "C" fn vfio_info_add_capability(
     caps: *mut bindings::vfio_info_cap,
@@ -226,8 +230,8 @@ unsafe extern "C" fn vfio_info_add_capability(
     let (caps, id, version) = unsafe { (Chain::from_raw(caps), (*cap).id, (*cap).version) };
     to_int(cap_add(caps, size, id, version).map(|room| {
         let body = size.saturating_sub(info_cap::HEADER_SIZE);
-        // SAFETY: By the caller's promise; there is room for as much.  Bytes between the fields of the
-        // driver's structure need not have been written.
+        // SAFETY: By the caller's promise; the chain has space for these bytes.  Padding in the driver's
+        // structure need not be initialised.
         unsafe {
             let from = cap.cast::<u8>().add(info_cap::HEADER_SIZE);
             core::ptr::copy_nonoverlapping(from, room.add(info_cap::HEADER_SIZE), body);
@@ -237,7 +241,7 @@ unsafe extern "C" fn vfio_info_add_capability(
 
 /// # Safety
 ///
-/// Called by drivers with a chain of capabilities that is theirs.
+/// Drivers call this with a capability chain that they own.
 #[no_mangle]
 unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, offset: usize) {
     warn_on!(offset % size_of::<u64>() != 0);
@@ -250,7 +254,7 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
 
 /// # Safety
 ///
-/// Called by drivers with their copy of the user's structure; `data_size` is NULL or written.
+/// Drivers call this with their copy of the user's structure.  `data_size` is NULL or may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
     hdr: *mut bindings::vfio_irq_set,
@@ -283,11 +287,11 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
     }
 }
 
-/// The access of an emulated device.
+/// Returns the access of an emulated device.
 ///
 /// # Safety
 ///
-/// Called by drivers that keep the device from being closed for `'a`.
+/// Drivers call the function, and keep the device from being closed for `'a`.
 unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
     // SAFETY: By the caller's promise.
     unsafe { Access::from_raw((*device).iommufd_access) }
@@ -295,8 +299,7 @@ unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
 
 /// # Safety
 ///
-/// Called by drivers that keep the device from being closed; `pages` is NULL or has room for
-/// `npage` pages.
+/// Drivers call this, and keep the device from being closed.  `pages` is NULL or has space for `npage` pages.
 #[no_mangle]
 unsafe extern "C" fn vfio_pin_pages(
     device: *mut bindings::vfio_device,
@@ -316,7 +319,7 @@ unsafe extern "C" fn vfio_pin_pages(
 
 /// # Safety
 ///
-/// Called by drivers that keep the device from being closed.
+/// Drivers call this, and keep the device from being closed.
 #[no_mangle]
 unsafe extern "C" fn vfio_unpin_pages(
     device: *mut bindings::vfio_device,
@@ -330,8 +333,7 @@ unsafe extern "C" fn vfio_unpin_pages(
 
 /// # Safety
 ///
-/// Called by drivers that keep the device from being closed; `data` is NULL or a buffer of `len`
-/// bytes.
+/// Drivers call this, and keep the device from being closed.  `data` is NULL or a buffer of `len` bytes.
 #[no_mangle]
 unsafe extern "C" fn vfio_dma_rw(
     device: *mut bindings::vfio_device,
@@ -351,7 +353,7 @@ unsafe extern "C" fn vfio_dma_rw(
 
 /// # Safety
 ///
-/// Called with a file that is held.
+/// The caller holds the file.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
@@ -359,11 +361,11 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     group.is_some() || device.is_some_and(DeviceFile::is_valid)
 }
 
-/// True for files that are none of ours, too.
+/// Returns true for files that are not VFIO files, too.
 ///
 /// # Safety
 ///
-/// Called with a file that is held.
+/// The caller holds the file.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
@@ -376,12 +378,11 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
     }
 }
 
-/// Files that are none of ours are ignored.
+/// Ignores files that are not VFIO files.
 ///
 /// # Safety
 ///
-/// Called by KVM with a file that is held, and a machine that is valid until this is called with
-/// NULL.
+/// KVM calls this, and holds the file.  The VM is valid until KVM calls this with NULL.
 #[no_mangle]
 unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
     // SAFETY: By the caller's promise.
@@ -398,7 +399,7 @@ unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bind
 
 /// # Safety
 ///
-/// Called by drivers with a device that is valid; `next_fsm` is written.
+/// Drivers call this with a valid device.  `next_fsm` may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_mig_get_next_state(
     device: *mut bindings::vfio_device,
@@ -417,7 +418,7 @@ unsafe extern "C" fn vfio_mig_get_next_state(
         Err(refused) => {
             warn_on!(refused == migration::Refused::Current);
             if refused == migration::Refused::NoWay {
-                // As the C core leaves it; SAFETY: By the caller's promise.
+                // The C core leaves this value; SAFETY: By the caller's promise.
                 unsafe { *next_fsm = migration::State::Error as u32 };
             }
             EINVAL.to_errno()
@@ -427,7 +428,7 @@ unsafe extern "C" fn vfio_mig_get_next_state(
 
 /// # Safety
 ///
-/// Called by drivers with a tree of `cur_nodes` nodes that is theirs.
+/// Drivers call this with a tree of `cur_nodes` nodes that they own.
 #[no_mangle]
 unsafe extern "C" fn vfio_combine_iova_ranges(
     root: *mut bindings::rb_root_cached,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `virqfd.c`: drivers listening to eventfds.
+//! The C interface of `virqfd.c`: drivers that listen to eventfds.
 
 use super::check_prototypes;
 use crate::{
@@ -19,8 +19,8 @@ check_prototypes!(
 
 /// # Safety
 ///
-/// Called by drivers: the functions may be called with their arguments, and the slot is valid,
-/// until `vfio_virqfd_disable()` of the slot returns.
+/// Drivers call this.  Until `vfio_virqfd_disable()` of the slot returns, the slot is valid and the functions
+/// may be called with their arguments.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_enable(
     opaque: *mut c_void,
@@ -30,8 +30,8 @@ unsafe extern "C" fn vfio_virqfd_enable(
     pvirqfd: *mut *mut bindings::virqfd,
     fd: c_int,
 ) -> c_int {
-    // SAFETY: By the caller's promise: `virqfd::disable()` ends the subscription, and waits for that and
-    // for the work that runs the thread.
+    // SAFETY: By the caller's promise: `virqfd::disable()` ends the subscription, and waits for its end and
+    // for the work that runs the thread function.
     let (callbacks, slot) = unsafe {
         (
             Callbacks::new(opaque, data, handler, thread),
@@ -46,7 +46,7 @@ unsafe extern "C" fn vfio_virqfd_enable(
 
 /// # Safety
 ///
-/// Called by drivers with a slot that `vfio_virqfd_enable()` may have filled.
+/// Drivers call this with a slot that is empty or that `vfio_virqfd_enable()` filled.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_disable(pvirqfd: *mut *mut bindings::virqfd) {
     // SAFETY: By the caller's promise.
@@ -57,7 +57,7 @@ unsafe extern "C" fn vfio_virqfd_disable(pvirqfd: *mut *mut bindings::virqfd) {
 
 /// # Safety
 ///
-/// Called by drivers with a slot that `vfio_virqfd_enable()` may have filled.
+/// Drivers call this with a slot that is empty or that `vfio_virqfd_enable()` filled.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_flush_thread(pvirqfd: *mut *mut bindings::virqfd) {
     // SAFETY: By the caller's promise.
