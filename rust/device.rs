@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Devices: their making and their end, and the state that the core keeps of each.
+//! Devices: their allocation and release, and the state that the core keeps for each device.
 //!
-//! C counterpart: `vfio_main.c`, "Device objects".
+//! C counterpart: `vfio_main.c`, section "Device objects".
 //!
-//! Two counts keep a device, and they are two types.  The object lives while its class device has
-//! references, which are the driver's.  Its *registration* lives while there are
-//! [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s: every file that has the device open
-//! holds one, and unregistration waits for them.  A file that is not bound holds neither: it keeps
-//! the [`State`], whose link to the device unregistration cuts.
+//! Two counts, with two types, keep a device:
 //!
-//! The number of a device is its minor and the `X` of `vfioX`.  It stays taken while files of the
-//! device are open, though the device has gone: the files' `st_rdev` names no other device.
+//! - The object exists while its class device has references.  The driver holds them.
+//! - The *registration* exists while there are [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s.
+//!   Each file that has the device open holds one, and unregistration waits for them.
+//!
+//! A file that is not bound holds neither of them.  It keeps the [`State`], whose link to the device
+//! unregistration severs.
+//!
+//! The number of a device is its minor and the `X` of `vfioX`.  It stays allocated while files of the device
+//! are open, even if the device is gone, so the `st_rdev` of these files does not name another device.
 //!
 //! Locks: [`DEVICES`] protects the numbers and is a leaf.
 
@@ -52,26 +55,26 @@ use kernel::{
 };
 
 global_lock! {
-    /// The numbers of devices; None before load and after unload.
+    /// The numbers of devices.  None before the module is loaded and after it is unloaded.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
-/// How many numbers of devices that are gone are kept for their files.  The files are as many as
-/// users like; the numbers are not.
+/// The maximum number of minors that are kept for the open files of devices that are gone.  Users can have
+/// any number of files, but the minors are limited.
 const KEPT_NUMBERS: u32 = 1024;
 
-/// The numbers of devices, and where devices are shown.
+/// The numbers of devices, and the region and debugfs folder in which devices appear.
 pub(crate) struct Devices {
     minors: Minors,
-    /// How many are [`Number`]s of devices that are gone.
+    /// The number of [`Number`]s that are kept for the files of devices that are gone.
     kept: u32,
     debugfs: Option<Arc<Dir>>,
     region: Option<CharRegion<State>>,
 }
 
 impl Devices {
-    /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`), `debugfs`
-    /// on one without VFIO's debugging aids.
+    /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).  `debugfs` is None on
+    /// a kernel without `CONFIG_VFIO_DEBUGFS`.
     pub(crate) fn new(region: Option<CharRegion<State>>, debugfs: Option<Arc<Dir>>) -> Self {
         Self {
             minors: Minors::new(),
@@ -82,10 +85,10 @@ impl Devices {
     }
 }
 
-/// What open needs to know of a registered device.
+/// The data of a registered device that an open needs.
 pub(crate) struct Link {
     group: Arc<Group>,
-    /// Of its place among the group's devices.
+    /// The key of the device in the group's list of devices.
     key: u64,
 }
 
@@ -95,42 +98,43 @@ impl Link {
     }
 }
 
-/// What a registration holds, undone by unregistration.
+/// The resources of a registration, which unregistration releases.
 struct Registration {
     added: Added,
     /// None for a device without a node.
     cdev: Option<Cdev<State>>,
 }
 
-/// The core's own state of a device.  The device and every file of it share it; files may keep it
-/// longer than the device exists.
+/// The core's own state of a device.  The device and each of its files hold a reference.  A file can hold it
+/// after the device is gone.
 #[pin_data]
 pub(crate) struct State {
     number: Number,
     inode: PseudoInode,
-    /// It is open, and holds a virtual machine; changed under the set's lock, and read without, by
-    /// those who show it.
+    /// Whether the device is open and holds a VM.  Changed under the set's lock; read without it by code that
+    /// prints the state.
     machine: AtomicFlag,
     #[pin]
     link: Severable<Link>,
-    /// What the set's lock protects: what the device is open by, while it is.
+    /// The data that the set's lock protects: the resources of the current open.
     locked: LockedState,
-    /// How often the log says that an open or a bind was refused.
+    /// The limit on log lines about refused opens and binds.
     #[pin]
     refusals: RateLimit,
-    /// The processes that it may work for.
+    /// The processes that are bound to the device.
     processes: Arc<BoundProcesses>,
-    /// Its open files.
+    /// The open files of the device.
     #[pin]
     holders: Roll<Holder>,
-    /// The references on its registration that its driver holds.
+    /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
-    /// Its way to memory while it is open by a container, for the driver's calls, which hold no
-    /// lock of ours.
+    /// The container's handle for DMA, while the device is open through a container.  Driver calls that hold
+    /// no lock of the core use it.
     #[pin]
     container: SpinLock<Option<ContainerAccess>>,
-    /// The device's place in its group, from before it can be opened until nobody has it open.
+    /// The device's membership in its group.  It exists from before the device can be opened until the last
+    /// open has ended.
     #[pin]
     membership: Mutex<Option<Membership>>,
     #[pin]
@@ -159,22 +163,22 @@ impl State {
         })
     }
 
-    /// The inode whose mapping all files of the device share.
+    /// Returns the inode whose mapping all files of the device share.
     pub(crate) fn inode(&self) -> &PseudoInode {
         &self.inode
     }
 
-    /// Its number: the minor, and the `X` of `vfioX`.
+    /// Returns the number: the minor, and the `X` of `vfioX`.
     pub(crate) fn index(&self) -> u32 {
         self.number.minor
     }
 
-    /// The limit of what the log says of refusals.
+    /// Returns the limit on log lines about refused opens and binds.
     pub(crate) fn refusals(&self) -> &RateLimit {
         &self.refusals
     }
 
-    /// Looks at the device's parent, if the registration still is.
+    /// Calls `f` with the parent of the device, if the registration `epoch` still exists.
     pub(crate) fn with_parent<R>(
         &self,
         epoch: Epoch,
@@ -184,43 +188,45 @@ impl State {
         Some(f(registration.parent()))
     }
 
-    /// The link to the device, cut by unregistration.
+    /// Returns the link to the device, which unregistration severs.
     pub(crate) fn link(&self) -> &Severable<Link> {
         &self.link
     }
 
-    /// The processes whose address spaces it may use while it is bound.
+    /// Returns the processes that are bound to the device.
     pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
         &self.processes
     }
 
-    /// The references on its registration that its driver holds.
+    /// Returns the references on the registration that the driver holds.
     pub(crate) fn driver_refs(&self) -> &DriverRefs {
         &self.driver_refs
     }
 
-    /// For [`SetLocked`](crate::shared::vfio::SetLocked).
+    /// Returns the data that [`SetLocked`](crate::shared::vfio::SetLocked) gives access to.
     pub(crate) fn locked(&self) -> &LockedState {
         &self.locked
     }
 
-    /// Its way to memory, if it is open by a container.
+    /// Returns the container's handle for DMA, if the device is open through a container.
     pub(crate) fn container(&self) -> Option<ContainerAccess> {
         self.container.lock().clone()
     }
 
-    /// Sets or clears that, and gives what was set, to be dropped where one may sleep.  The caller
-    /// holds the set's lock.
+    /// Sets or clears the container's handle for DMA, and returns the previous one.  The caller drops it in a
+    /// context that may sleep.  The caller holds the set's lock.
     pub(crate) fn set_container(&self, access: Option<ContainerAccess>) -> Option<ContainerAccess> {
         core::mem::replace(&mut *self.container.lock(), access)
     }
 
-    /// The group that the device is, or until its last close was, registered in.
+    /// Returns the group in which the device is registered.  After unregistration has begun, the group stays
+    /// until the last close.
     pub(crate) fn group(&self) -> Option<Arc<Group>> {
         Some(self.membership.lock().as_ref()?.group().clone())
     }
 
-    /// Whether the device is, or until its last close was, registered in a group.
+    /// Tells whether the device is registered in `group`.  After unregistration has begun, this stays true
+    /// until the last close.
     pub(crate) fn is_in_group(&self, group: &Group) -> bool {
         let membership = self.membership.lock();
         membership
@@ -228,27 +234,27 @@ impl State {
             .is_some_and(|m| core::ptr::eq(&raw const **m.group(), group))
     }
 
-    /// Whether it is open and holds a virtual machine, which the next moment may change.
+    /// Tells whether the device is open and holds a VM.  Takes no lock: the answer can be stale.
     pub(crate) fn has_machine(&self) -> bool {
         self.machine.load(Relaxed)
     }
 
-    /// Sets that.  The caller holds the set's lock.
+    /// Sets whether the device is open and holds a VM.  The caller holds the set's lock.
     fn set_machine(&self, machine: bool) {
         self.machine.store(machine, Relaxed);
     }
 }
 
-/// For whom a number is taken.
+/// The user for which a number is allocated.
 enum Taken {
     ForDevice,
-    /// The device has been released.
+    /// The device is released; its files keep the number.
     ForFiles,
-    /// The number has been released.
+    /// The number is released.
     No,
 }
 
-/// The number of a device, taken until the device is gone and its files are closed.
+/// The number of a device.  It stays allocated until the device is gone and its files are closed.
 struct Number {
     minor: u32,
     taken: GlobalLockedBy<Taken, DEVICES>,
@@ -262,7 +268,8 @@ impl Number {
         })
     }
 
-    /// The device is gone: its files keep the number, unless there are none, or too many are kept.
+    /// Handles the end of the device.  Its files keep the number, unless there are no files or too many
+    /// numbers are kept already; then the number is released.
     fn leave_to_files(&self, has_files: bool) {
         let mut guard = DEVICES.lock();
         let Some(devices) = guard.as_mut() else {
@@ -294,13 +301,18 @@ impl Drop for Number {
     }
 }
 
-/// Makes a device of zeroed memory.
+/// Makes a device from zeroed memory.  May sleep.
 ///
-/// Order: number, inode, the driver's `init`; the caller makes it a counted object.
+/// Order: the number, the inode, the driver's `init`.  The caller then makes the device a reference-counted
+/// object.  C counterpart: `vfio_init_device()`.
 ///
 /// # Errors
 ///
-/// `ENOSPC`, `ENOMEM`; the errno of the pseudo file system; the driver's.
+/// - `ENOSPC`: no number is free.
+/// - `ENOMEM`: out of memory.
+/// - `ENODEV`: the module is not loaded completely.
+/// - The errno of the pseudo file system.
+/// - The errno of the driver's `init`.
 pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let number = Number::take()?;
     let minor = number.minor;
@@ -317,13 +329,13 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     })
 }
 
-/// The end of a device: its last reference is gone.
+/// Releases a device whose last reference is dropped.  May sleep.  C counterpart: `vfio_device_release()`.
 ///
 /// Order: the set, the number, the driver's `release`, the inode, the memory.
 pub(crate) fn release(mut device: InitialisedDevice) {
     sets::release(device.leave_set());
     let state = device.state();
     state.number.leave_to_files(!state.holders.is_empty());
-    // Calls the driver's `release`.
+    // This calls the driver's `release`.
     drop(device);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What debugfs shows of a device, below `/sys/kernel/debug/vfio/<parent's name>/`.
+//! The debugfs files of a device, below `/sys/kernel/debug/vfio/<parent's name>/`.
 //!
-//! C counterpart: `debugfs.c`; the file `holders` is ours.
+//! C counterpart: `debugfs.c`.  The file `holders` exists only in this core.
 //!
-//! Locks: the set's, over the driver's callback; that of the list of files, over the printing of
-//! the files in `holders`.
+//! Locks: the driver's callback runs under the set's lock.  The lines of files in `holders` are printed under
+//! the lock of the list of files.
 
 use super::{holders::RefsLine, State};
 use crate::{
@@ -18,8 +18,10 @@ use crate::{
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 
-/// Makes the folder of a device below `root`, with the files of migration if it can migrate.  Drivers
-/// add to it.
+/// Makes the folder of a device below `root`, and the migration files if the device supports migration.
+/// Drivers add their own files to the folder.
+///
+/// C counterpart: `vfio_device_debugfs_init()`.
 pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
     let dir = with_holders(device, root);
     device.show_in(dir);
@@ -30,14 +32,14 @@ pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
     }
 }
 
-/// Makes the folder with the one file that does not need the device.
+/// Makes the folder with the file `holders` only, which does not need a registered device.
 pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
     let dir = DirOf::below(root, device.parent().name(), device.state().into());
     dir.add_file::<Holders>(c"holders");
     dir
 }
 
-/// `holders`: who has the device's files, and what its driver holds.
+/// The file `holders`: the processes that have files of the device, and the references that its driver holds.
 struct Holders;
 
 impl debugfs::Show<State> for Holders {
@@ -49,13 +51,15 @@ impl debugfs::Show<State> for Holders {
     }
 }
 
-/// `migration/state`.
+/// The file `migration/state`.
 struct MigrationState;
 
 impl Show for MigrationState {
     /// # Errors
     ///
-    /// `EBUSY` while a device of the set is being opened, closed, attached; the driver's.
+    /// - `EBUSY`: the set's lock is held, for example for an open, a close or an attachment of a device.
+    /// - `ENOTTY`: the driver does not have the callback.
+    /// - The driver's errno.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
         let mut guard = device.try_lock_set().ok_or(EBUSY)?;
         let number = guard.locked().migration_state()?;
@@ -65,7 +69,7 @@ impl Show for MigrationState {
     }
 }
 
-/// `migration/features`.
+/// The file `migration/features`.
 struct MigrationFeatures;
 
 impl Show for MigrationFeatures {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! References on a device's registration that its driver holds, and who made it take them.
+//! The references on a device's registration that its driver holds, and the processes that caused them.
 //!
-//! Drivers take references with `vfio_device_try_get_registration()`, as vfio-pci does for each
-//! dma-buf that it exports, and unregistration waits for them as it waits for files.  The C core
-//! counts them and knows no more.
+//! Drivers take references with `vfio_device_try_get_registration()`: vfio-pci takes one for each dma-buf
+//! that it exports.  Unregistration waits for these references as it waits for files.  The C core only counts
+//! them.
 //!
-//! The driver does not say which reference it puts.  So who made those that are left is known
-//! exactly as long as none has been put, or one process has made all; else there are bounds
-//! ([`Tally`]).
+//! The driver does not say which reference it puts.  So the makers of the remaining references are known
+//! exactly in two cases only: no reference has been put, or one process made all of them.  In all other cases
+//! there are bounds ([`Tally`]).
 //!
-//! Locks: the references', a leaf, with interrupts off, for drivers may take and put references in
-//! any context.
+//! Locks: the lock of the references is a leaf.  Interrupts are off while it is held, because drivers can
+//! take and put references in any context.
 
 use crate::{
     kapi::{
@@ -22,20 +22,20 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// How many threads that export a dma-buf from one device at a time are recognised.
+/// The maximum number of threads that are recognised while they export a dma-buf from one device.
 const EXPORTS: usize = 8;
 
-/// What a reference is for.
+/// The purpose of a reference.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Taken within `VFIO_DEVICE_FEATURE_DMA_BUF`: a dma-buf that was exported.
+    /// Taken within `VFIO_DEVICE_FEATURE_DMA_BUF`, for an exported dma-buf.
     DmaBuf,
-    /// What only the driver knows.
+    /// Any other purpose, which only the driver knows.
     Driver,
 }
 
 impl Kind {
-    /// The kind in a line of `holders`.
+    /// Returns the word for the kind in a line of `holders`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DmaBuf => "dma-buf",
@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// One of them in a message, before the name of a task.
+    /// Returns the phrase for one reference in a message, before the name of a task.
     pub(crate) fn one(self) -> &'static str {
         match self {
             Self::DmaBuf => "a dma-buf of",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// Several of them, likewise.
+    /// Returns the phrase for several references in a message, before the name of a task.
     pub(crate) fn several(self) -> &'static str {
         match self {
             Self::DmaBuf => "dma-bufs of",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// Who made the driver take a reference.
+/// The purpose of a reference, and the process that caused the driver to take it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Maker {
     pub(crate) kind: Kind,
@@ -68,7 +68,7 @@ pub(crate) struct Maker {
     pub(crate) task: TaskId,
 }
 
-/// The references of a device's driver.
+/// The references that the driver of a device holds.
 #[pin_data]
 pub(crate) struct DriverRefs {
     #[pin]
@@ -77,12 +77,13 @@ pub(crate) struct DriverRefs {
 
 struct Inner {
     tally: Tally<Maker>,
-    /// Ids of the threads that are exporting; 0, which is none's that makes calls, in free places.
+    /// The ids of the threads that are exporting.  A free entry is 0, which is no id of a thread that makes
+    /// system calls.
     exporting: [i32; EXPORTS],
 }
 
 impl DriverRefs {
-    /// No references.
+    /// Returns a value without references.
     pub(super) fn new() -> impl PinInit<Self> {
         let inner = Inner {
             tally: Tally::new(),
@@ -91,12 +92,12 @@ impl DriverRefs {
         pin_init!(Self { inner <- new_spinlock_irq!(inner, "DriverRefs::inner") })
     }
 
-    /// The driver has taken a reference, in the calling task.  Of a driver that does so in an
-    /// interrupt, that is the one which is interrupted.
+    /// Records that the driver has taken a reference in the current task.  In an interrupt, the current task
+    /// is the interrupted task.
     pub(crate) fn taken(&self) {
         let (thread, task) = (thread_id(), TaskId::process());
         let mut inner = self.inner.lock();
-        // An interrupt's may be that of the idle task, 0.
+        // In an interrupt, the current thread can be the idle task, whose id is 0.
         let kind = match thread != 0 && inner.exporting.contains(&thread) {
             true => Kind::DmaBuf,
             false => Kind::Driver,
@@ -104,13 +105,13 @@ impl DriverRefs {
         inner.tally.made(Maker { kind, task });
     }
 
-    /// The driver is about to put one.
+    /// Records that the driver is about to put a reference.
     pub(crate) fn put(&self) {
         self.inner.lock().tally.gone();
     }
 
-    /// What the calling thread makes the driver take until the result is dropped is for dma-bufs.
-    /// If too many threads export at once, it counts as the driver's own.
+    /// Until the result is dropped, references that the driver takes in the calling thread count as
+    /// references for dma-bufs.  If too many threads export at once, they count as the driver's own.
     pub(crate) fn exporting(&self) -> Exporting<'_> {
         let thread = thread_id();
         self.replace(0, thread);
@@ -124,13 +125,13 @@ impl DriverRefs {
         }
     }
 
-    /// The references at this moment.
+    /// Returns a copy of the current references.
     pub(crate) fn tally(&self) -> Tally<Maker> {
         self.inner.lock().tally
     }
 }
 
-/// The calling thread is exporting a dma-buf, until this is dropped.
+/// The mark that the calling thread exports a dma-buf.  It is removed on drop.
 pub(crate) struct Exporting<'a> {
     refs: &'a DriverRefs,
     thread: i32,
@@ -138,7 +139,7 @@ pub(crate) struct Exporting<'a> {
 
 impl Drop for Exporting<'_> {
     fn drop(&mut self) {
-        // Without effect if there was no place.
+        // This has no effect if there was no free entry.
         self.refs.replace(self.thread, 0);
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Who keeps a device, for those who wait for it: its open files, and the references of its driver.
+//! The holders of a device, for tasks that wait for its release: its open files, and the references of its
+//! driver.
 //!
-//! The C core has no counterpart: its message names the task that waits only.
+//! The C core has no counterpart: its message names only the waiting task.
 //!
-//! Locks: the list's and that of the driver's references, one after the other; leaves.
+//! Locks: the lock of the list of files, and the lock of the driver's references.  They are not nested, and
+//! both are leaves.
 
 use super::{driver_refs::Maker, open::Path, State};
 use crate::{
@@ -17,20 +19,20 @@ use crate::{
 };
 use kernel::{fmt, prelude::*};
 
-/// A file of the device.
+/// An open file of the device.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder {
-    /// The process that opened it, or, once it is bound, the one that bound it.
+    /// The process that opened the file or, after a bind, the process that bound it.
     task: TaskId,
     path: Path,
-    /// It has access, and keeps the device.
+    /// The file has access, and holds the registration of the device.
     bound: bool,
-    /// How many devices of KVM hold it, each of another machine.
+    /// The number of KVM devices that hold the file, each of another VM.
     kvm_devices: u32,
     epoch: Epoch,
 }
 
-/// A file's place on the list.
+/// A file's entry on the list.
 pub(crate) type Held = Member<State, Holder>;
 
 impl HasRoll<Holder> for State {
@@ -41,7 +43,7 @@ impl HasRoll<Holder> for State {
 }
 
 impl Holder {
-    /// The calling process opens a file, which is not bound.
+    /// Describes a file that the calling process opens, and that is not bound.
     #[inline]
     pub(crate) fn new(path: Path, epoch: Epoch) -> Self {
         Self {
@@ -53,12 +55,13 @@ impl Holder {
         }
     }
 
-    /// How many devices of KVM (`KVM_DEV_TYPE_VFIO`) the file has been added to, which hold it.
+    /// Returns the number of KVM devices (`KVM_DEV_TYPE_VFIO`) to which the file has been added, and which
+    /// hold it.
     pub(crate) fn kvm_devices(&self) -> u32 {
         self.kvm_devices
     }
 
-    /// The line of the file `holders`.  A file that is bound has part in what the device holds.
+    /// Returns the line of the file `holders`.  It names the VM of the device only if the file is bound.
     pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
         HolderLine {
             holder: self,
@@ -68,7 +71,7 @@ impl Holder {
 }
 
 impl Held {
-    /// KVM has added the file to one of its devices, or taken it from one.
+    /// Records that KVM has added the file to one of its devices, or removed it from one.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.update(|holder| {
             holder.kvm_devices = match added {
@@ -78,7 +81,7 @@ impl Held {
         });
     }
 
-    /// The calling process has bound the file.
+    /// Records that the calling process has bound the file.
     pub(crate) fn set_bound(&self) {
         let task = TaskId::process();
         self.update(|holder| {
@@ -89,8 +92,8 @@ impl Held {
 }
 
 impl State {
-    /// Calls `f` with the files that have to do with the device that is now: a file that has lost
-    /// its device to an earlier unregistration is none.
+    /// Calls `f` with each file that is bound or belongs to the current registration.  A file whose link an
+    /// earlier unregistration severed is skipped.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
         self.holders.for_each(|holder| {
             if holder.bound || self.link().is_connected(holder.epoch) {
@@ -99,8 +102,8 @@ impl State {
         });
     }
 
-    /// Who keeps the device now.  A copy, for a message is formatted with interrupts off, where no
-    /// lock may be waited for.
+    /// Returns a copy of the current holders.  The caller formats it into a log message, and formatting runs
+    /// with interrupts off, where no lock may be waited for.
     pub(crate) fn keepers(&self) -> Keepers {
         let mut files = Names::default();
         self.holders.for_each(|holder| {
@@ -115,13 +118,13 @@ impl State {
     }
 }
 
-/// A line of the file `holders` that is of a file.
+/// The line of a file in the debugfs file `holders`.
 pub(crate) struct HolderLine<'a> {
     holder: &'a Holder,
     machine: bool,
 }
 
-/// Formats as the line.  The name, in which anything may be, comes last.
+/// Formats the line.  The name comes last, because it can contain any character.
 impl fmt::Display for HolderLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let yes_or_no = |yes| if yes { "yes" } else { "no" };
@@ -137,21 +140,21 @@ impl fmt::Display for HolderLine<'_> {
     }
 }
 
-/// A line of the file `holders` that is of references of the driver.
+/// The line of references of the driver in the debugfs file `holders`.
 pub(crate) struct RefsLine {
     share: Share<Maker>,
     total: u32,
 }
 
 impl RefsLine {
-    /// The lines of all that there are.
+    /// Returns the lines of all references.
     pub(crate) fn all(refs: &Tally<Maker>) -> impl Iterator<Item = Self> + '_ {
         let total = refs.left();
         refs.shares().map(move |share| Self { share, total })
     }
 }
 
-/// Formats as the line, which begins as that of a file does.
+/// Formats the line, which begins as the line of a file does.
 impl fmt::Display for RefsLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Share { maker, least, most } = self.share;
@@ -171,13 +174,13 @@ impl fmt::Display for RefsLine {
     }
 }
 
-/// How many processes a message names.
+/// The maximum number of processes that a message names.
 const NAMED: usize = 8;
 
 /// The processes that have files of a device.
 #[derive(Default)]
 struct Names {
-    /// Each with whether KVM holds a file of it too.
+    /// Each process, and whether KVM holds one of its files.
     named: [Option<(TaskId, bool)>; NAMED],
     more: usize,
 }
@@ -215,16 +218,16 @@ impl fmt::Display for Names {
     }
 }
 
-/// What keeps a device at one moment.
+/// The holders of a device at one moment.
 pub(crate) struct Keepers {
     files: Names,
     refs: Tally<Maker>,
 }
 
-/// Formats as the processes that have files, then the references of the driver:
-/// `"comm" (pid), a dma-buf of "comm" (pid)`; where bounds are all that is known of these, it is
-/// `one of: ` or `3 of: ` and what there was before.  As `an unknown holder` if a reference has
-/// just been taken, or is just being put.
+/// Formats the processes that have files, then the references of the driver:
+/// `"comm" (pid), a dma-buf of "comm" (pid)`.  If only bounds are known for the references, `one of: ` or
+/// `3 of: ` and the candidates follow instead.  If a reference has just been taken, or is just being put, the
+/// result is `an unknown holder`.
 impl fmt::Display for Keepers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, refs) = (!self.files.is_empty(), self.refs.left());

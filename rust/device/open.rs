@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Opening and closing of a device.
+//! The open and the close of a device.
 //!
-//! C counterpart: `vfio_df_open()` and `vfio_df_close()`, and the half of `vfio_df_group_open()`
-//! that concerns the device.
+//! C counterpart: `vfio_df_open()` and `vfio_df_close()`, and the part of `vfio_df_group_open()` that
+//! concerns the device.
 //!
-//! A device is open once by a file of its own, or any number of times by way of its group.  The
-//! first open decides by which backend, takes what has to be held meanwhile, and the last close
-//! gives it back ([`FirstOpen`]).
+//! A device is open either once through a cdev file, or any number of times through its group.  The first
+//! open chooses the backend and acquires the resources of the open ([`FirstOpen`]).  The last close releases
+//! them.
 //!
-//! Locks: the set's.  The group's own lock is not held: what an open needs of the group it has
-//! taken before.
+//! Locks: the set's lock.  The group's lock is not held: the caller acquires the group's resources before.
 
 use crate::{
     container::ContainerAccess,
@@ -26,14 +25,15 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What is done with the device by each backend.
+/// The operations of each backend on the device.
 impl OpenBackend {
-    /// Binds the device; also gives its id in the iommufd, if that knows it.
+    /// Binds the device.  Returns the id of the device in the iommufd, or 0.
     ///
     /// # Errors
     ///
-    /// The driver's, those of iommufd among them; those of the container's use; `EPERM` for a
-    /// container without an IOMMU, unless the caller has `CAP_SYS_RAWIO`.
+    /// - The errno of the driver's `bind_iommufd`, which includes the errnos of iommufd.
+    /// - The errno with which the use of the container failed.
+    /// - `EPERM`: the container has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
     fn bind<'a, 'l>(
         &self,
         opening: Opening<'a, 'l>,
@@ -58,8 +58,8 @@ impl OpenBackend {
         }
     }
 
-    /// The end of [`bind`](Self::bind), after the device was unbound: until then the driver can unpin,
-    /// which may be asked of it.
+    /// Undoes [`bind`](Self::bind), after the device is unbound.  Until then the driver can unpin pages, and
+    /// IOMMU drivers can ask it to.
     fn unbound(&self, device: &Device) {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}
@@ -67,11 +67,12 @@ impl OpenBackend {
         }
     }
 
-    /// Attaches the address space that the ioctls of containers work on.
+    /// Attaches the IOAS on which the container ioctls of an iommufd operate.
     ///
     /// # Errors
     ///
-    /// `ENODEV` when the iommufd has none; the driver's.
+    /// - `ENODEV`: the iommufd has no such IOAS.
+    /// - The driver's errno.
     fn attach_compat(&self, locked: &mut SetLocked<'_>) -> Result {
         match self {
             Self::Iommufd(ctx) => locked.attach_ioas(ctx.compat_ioas()?).map(|_| ()),
@@ -80,21 +81,23 @@ impl OpenBackend {
     }
 }
 
-/// What is held from the first open to the last close.  Dropped without the set's lock: the last
-/// reference on a machine may end it, and a container's is given back under the group's lock.
+/// The resources that are held from the first open to the last close.
+///
+/// They are dropped without the set's lock: the last reference on a VM can destroy the VM, and the use of a
+/// container is released under the group's lock.
 pub(crate) struct FirstOpen {
     backend: OpenBackend,
     devid: u32,
-    /// The machine, until the device has it: drivers see it while the device is open.
+    /// The VM, until the device holds the reference: drivers see it while the device is open.
     kvm: Option<KvmRef>,
-    /// The driver's module, until its `close_device` has run.
+    /// The reference on the driver's module.  It is dropped after the driver's `close_device`.
     module: Option<ModuleRef>,
-    /// Counts attachments and detachments.
+    /// The number of attachments and detachments.
     attachments: u64,
 }
 
 impl FirstOpen {
-    /// What a first open would hold.
+    /// Returns the resources for a first open.
     pub(crate) fn new(backend: OpenBackend, kvm: Option<KvmRef>) -> Self {
         Self {
             backend,
@@ -105,7 +108,8 @@ impl FirstOpen {
         }
     }
 
-    /// Counts a change of what is attached to a device that is open; the result is the count.
+    /// Counts a change of the attachments of an open device.  Returns the new count, or None if the device is
+    /// not open.
     pub(crate) fn count_attach(locked: &mut SetLocked<'_>) -> Option<u64> {
         locked.with_first_open_mut(|first| {
             first.attachments = first.attachments.wrapping_add(1);
@@ -113,18 +117,18 @@ impl FirstOpen {
         })
     }
 
-    /// The count of the last change.
+    /// Returns the count of attachment changes, or None if the device is not open.
     pub(crate) fn attachments(locked: &SetLocked<'_>) -> Option<u64> {
         locked.with_first_open(|first| first.attachments)
     }
 }
 
-/// By which kind of file a device is opened.
+/// The kind of file through which a device is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// One of its own; alone.
+    /// A cdev file of the device.  It excludes all other opens.
     Cdev,
-    /// Its group's; any number.
+    /// A file from the group.  Any number of them can exist.
     Group,
 }
 
@@ -137,20 +141,21 @@ impl Path {
     }
 }
 
-/// One open of a device; closed when dropped, which takes the set's lock.
+/// One open of a device.  The drop closes the device and takes the set's lock.
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
 }
 
 impl OpenDevice {
-    /// Opens the device, which must not be open: for a file of its own.
+    /// Opens a device that is not open, for a cdev file.  The caller holds the set's lock.
     ///
-    /// `first` is taken when this succeeds, and else left to be dropped without the lock.
+    /// `first` is taken on success.  Otherwise the caller drops it without the lock.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the device is open; those of [`first`](Self::first).
+    /// - `EINVAL`: the device is open.
+    /// - Those of [`first`](Self::first).
     pub(crate) fn by_cdev(
         locked: &mut SetLocked<'_>,
         first: &mut Option<FirstOpen>,
@@ -161,15 +166,18 @@ impl OpenDevice {
         }
     }
 
-    /// Opens the device by way of its group, for the first time or once more.  The first time, the
-    /// address space that an iommufd keeps for it is attached.  Takes the set's lock.
+    /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
+    /// open with an iommufd attaches the IOAS that the iommufd keeps for containers.
     ///
     /// `first` is taken by a first open that succeeds.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it is open by another backend, where the C core mixes up the two; for a first
-    /// open `EPERM` as for [`OpenBackend::permit`], and those of [`first`](Self::first).
+    /// - `EINVAL`: the device is open with another backend.  The C core mixes the two backends in this case.
+    /// - `EPERM`, first open only: as for [`OpenBackend::permit`].
+    /// - Those of [`first`](Self::first), first open only.
+    /// - `ENODEV`, further opens only: the device is being unregistered.
+    /// - `EMFILE`, further opens only: the open count would overflow.
     pub(crate) fn by_group(
         device: &Device<Registered>,
         first: &mut Option<FirstOpen>,
@@ -194,16 +202,18 @@ impl OpenDevice {
         }
     }
 
-    /// The first open.
+    /// Opens the device for the first time.
     ///
-    /// Order: the driver's module, its `bind_iommufd` or the container, its `open_device`, and for
-    /// an iommufd of a group its `attach_ioas`; undone in reverse.
+    /// Order: the reference on the driver's module; the driver's `bind_iommufd`, or the container; the
+    /// driver's `open_device`; for an iommufd of a group, the driver's `attach_ioas`.  A failure undoes the
+    /// previous steps in reverse order.
     ///
     /// # Errors
     ///
-    /// `ENODEV` when the driver's module is going away or the device is being unregistered; the
-    /// driver's; those of the container's use; `ENODEV` when the iommufd of a group has no address
-    /// space to attach.
+    /// - `ENODEV`: the driver's module is unloading, or the device is being unregistered.
+    /// - The driver's errno.
+    /// - Those of the use of the container.
+    /// - `ENODEV`: the iommufd of a group has no IOAS to attach.
     fn first(
         locked: &mut SetLocked<'_>,
         path: Path,
@@ -218,7 +228,7 @@ impl OpenDevice {
         } = first.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let driver = registration.driver_module().because(Reason::DriverLeaves)?;
-        // The driver sees itself counted in its callbacks.
+        // The driver's callbacks see an open count that includes this open.
         let mut opening = locked.begin_open(registration)?;
         let has_machine = kvm.is_some();
         if let Some(machine) = kvm.take() {
@@ -240,7 +250,8 @@ impl OpenDevice {
         }
     }
 
-    /// On failure the machine comes back, to be dropped without the lock.
+    /// Binds and opens the device.  On failure the VM reference is returned, and the caller drops it without
+    /// the lock.
     fn bind_and_open(
         opening: Opening<'_, '_>,
         path: Path,
@@ -268,7 +279,7 @@ impl OpenDevice {
         Ok(Self { opened, devid })
     }
 
-    /// One more open, of which the driver sees nothing but the count.
+    /// Opens an open device once more.  The driver sees only the changed open count.
     fn again(locked: &mut SetLocked<'_>) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let opened = locked.open_again(registration)?;
@@ -276,12 +287,13 @@ impl OpenDevice {
         Ok(Self { opened, devid })
     }
 
-    /// The id of the device in the iommufd; 0 when it is in none, without an IOMMU.
+    /// Returns the id of the device in the iommufd.  It is 0 if the device is in no iommufd, as a device
+    /// without an IOMMU.
     pub(crate) fn devid(&self) -> u32 {
         self.devid
     }
 
-    /// The device.
+    /// Returns the device.
     #[inline]
     pub(crate) fn device(&self) -> &Device<Open> {
         self.opened.device()
@@ -292,22 +304,22 @@ impl Drop for OpenDevice {
     fn drop(&mut self) {
         let (device, closing) = self.opened.closing();
         let state = device.state();
-        // Before the driver resets the device.
+        // The processes are unbound before the driver resets the device.
         state.processes().end_all();
         let access = state.container();
         let (apart, mut guard) = lock_apart(device, 1, access.as_ref());
         let first = close(&mut guard.locked(), closing);
         drop(guard);
-        // While the group is still in its container.
+        // The group is still in its container here: `first` holds the use of the container.
         drop(apart);
         drop(first);
     }
 }
 
-/// Takes the lock of a device's set.  If the device has `count` opens then, the next step resets it:
-/// until the first result is dropped, the processes of its container have no bonds with it.
+/// Takes the lock of a device's set.  If the device then has `count` opens, the next step resets the device.
+/// In this case all processes of the container are unbound from the device until the first result is dropped.
 ///
-/// Bonds do not end under the lock, for page requests in flight are waited for.
+/// The bonds end without the lock, because the end of a bond waits for page requests in flight.
 fn lock_apart<'a>(
     device: &'a Device<Registered>,
     count: u32,
@@ -322,10 +334,10 @@ fn lock_apart<'a>(
     (apart, device.lock_set())
 }
 
-/// Closes.  The last close gives what the first open took and the machine, to be dropped without the
-/// lock.
+/// Closes the device.  The last close returns the resources of the first open and the VM reference, which the
+/// caller drops without the lock.
 ///
-/// Order: the driver's `close_device`, its `unbind_iommufd`, its module; the open count last.
+/// Order: the driver's `close_device`, its `unbind_iommufd`, its module reference; the open count last.
 fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> (Option<FirstOpen>, Option<KvmRef>) {
     let Some(last) = locked.driver_close(closing) else {
         return (None, None);

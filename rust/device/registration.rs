@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Registration and unregistration of a device.
+//! The registration and unregistration of a device.
 //!
 //! C counterpart: `__vfio_register_dev()` and `vfio_unregister_group_dev()`.
 //!
-//! A device can be opened before it is announced: whoever reacts to its uevent finds it ready.
-//! Unregistration undoes registration in reverse, with a wait in the middle until nobody has the
-//! device open.  No lock is held over the wait or over the driver's `request`.
+//! A device can be opened before it is announced, so a program that reacts to its uevent finds it ready.
+//! Unregistration undoes registration in reverse order, and waits in between until all opens have ended.  No
+//! lock is held during this wait or during the driver's `request`.
 
 use super::{debugfs, sets, Link, Registration, State, DEVICES};
 use crate::{
@@ -29,25 +29,33 @@ use crate::{
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
 
-/// How often the driver is asked again to make its user let go, in milliseconds.
+/// The period in milliseconds in which the driver is asked to make its user release the device.
 const REQUEST_PERIOD: u32 = 10_000;
 
-/// How a device does its DMA.
+/// The kind of a device: how it accesses memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By itself, through an IOMMU.
+    /// The device does DMA itself, through an IOMMU.
     Physical,
-    /// By its driver, which reads and writes the user's memory with the CPU.
+    /// The driver reads and writes the user's memory with the CPU.
     Emulated,
 }
 
-/// Registers a device.
+/// Registers a device.  May sleep.
+///
+/// C counterpart: `vfio_register_group_dev()` and `vfio_register_emulated_iommu_dev()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the driver lacks callbacks that iommufd needs, when a physical device has no IOMMU
-/// group (and `enable_unsafe_noiommu_mode` is off), is in one without being behind an IOMMU, is
-/// registered already, or its DMA cannot be made coherent; `ENOMEM`; those of `device_add()`.
+/// - `EINVAL`, one of these:
+///   - the driver lacks callbacks that iommufd needs;
+///   - a physical device has no IOMMU group, and `enable_unsafe_noiommu_mode` is off;
+///   - a physical device is in an IOMMU group without being behind an IOMMU;
+///   - the device is already registered;
+///   - the DMA of a physical device cannot be made coherent.
+/// - `ENOMEM`: out of memory.
+/// - Those of [`Group::join`].
+/// - Those of `device_add()`.
 pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     if cfg!(CONFIG_IOMMUFD) && crate::kapi::panic::warn_on!(!owner.has_iommufd_ops()) {
         return Err(EINVAL);
@@ -58,14 +66,14 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     }
 
     let backing = match kind {
-        // The parameter may change at any time: this registration goes by one look at it.
+        // The parameter can change at any time, so this registration reads it once.
         Kind::Physical => Backing::of_physical(owner.parent(), enable_unsafe_noiommu_mode())?,
         Kind::Emulated => Backing::Emulated,
     };
     let noiommu = backing.is_noiommu();
     let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(owner.parent());
 
-    // It refuses a device that is registered already, of which nothing has been changed so far.
+    // This fails for a device that is already registered, and the device is unchanged so far.
     let membership = Group::join(owner.parent(), backing)?;
     let mut device = owner.ready().ok_or(EINVAL)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
@@ -77,7 +85,7 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
-    // It leads to a device that is not there yet.
+    // The node exists before the device is published; its opens fail until then.
     let (devt, cdev) = make_node(&device, has_node)?;
     let room = group.room()?;
     if noiommu {
@@ -88,7 +96,7 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     let mut added = match started.add(devt) {
         Ok(added) => added,
         Err((started, e)) => {
-            // Somebody may have opened it by its number already.
+            // A process can have opened the device by its device number already.
             retract(&owner, cdev);
             end(&owner, started);
             return Err(e);
@@ -102,7 +110,8 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     Ok(())
 }
 
-/// Ends a registration: returns when nobody has the device open any more.
+/// Ends a registration.  Waits until all opens of the device and all other references have ended.  Returns at
+/// once if the device is not registered.
 pub(crate) fn unregister(owner: Owner<'_>) {
     let Some(registration) = owner.state().registration.lock().take() else {
         return;
@@ -112,23 +121,24 @@ pub(crate) fn unregister(owner: Owner<'_>) {
     end(&owner, started);
 }
 
-/// Waits for everybody who has the device open, and ends its place in its group.
+/// Waits for all holders of the device, then ends its membership in its group.
 fn end(owner: &Owner<'_>, started: Started) {
     let Some(mut draining) = started.end(owner) else {
         return;
     };
     if !draining.try_wait() {
-        // The folder has gone with the class device; who is waited for is still to be seen.
+        // The debugfs folder was removed with the class device; this makes `holders` visible during the wait.
         let root = debugfs_root();
         let _holders = root.map(|root| debugfs::with_holders(owner, root));
         drain(&mut draining);
     }
-    // Last, and without the lock: this may take the group away.
+    // This comes last and runs without the lock, because it can free the group.
     let membership = owner.state().membership.lock().take();
     drop(membership);
 }
 
-/// After all that can refuse the registration, before anybody can use it.
+/// Taints the kernel.  This runs after all checks that can refuse the registration, and before the device can
+/// be used.
 fn taint(device: &Device, cdev: bool) {
     if cfg!(CONFIG_VFIO_GROUP) {
         panic::taint_user();
@@ -146,8 +156,8 @@ fn taint(device: &Device, cdev: bool) {
     }
 }
 
-/// Makes the character device, if the device is to have a node: the first result is the node's
-/// number, or 0.
+/// Makes the character device, if the device gets a node.  The first result is the device number of the node,
+/// or 0.
 fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State>>)> {
     let devices = DEVICES.lock();
     let region = devices.as_ref().and_then(|d| d.region.as_ref());
@@ -159,7 +169,8 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
     Ok((region.devt(minor), Some(region.add(minor, state)?)))
 }
 
-/// Lets files reach the device, and references on its registration be taken.
+/// Permits references on the registration, connects the files to the device, and adds the device to its
+/// group.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
     let epoch = started.connect(Link {
@@ -172,8 +183,7 @@ fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Star
     (owner, started)
 }
 
-/// The counterpart of [`make_node`] and [`publish`]: no more opens, and files that are not bound lose
-/// the device.
+/// Undoes [`make_node`] and [`publish`]: no more opens succeed, and unbound files lose the device.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
     if let Some(link) = device.state().link.sever() {
@@ -185,10 +195,11 @@ fn debugfs_root() -> Option<Arc<Dir>> {
     DEVICES.lock().as_ref()?.debugfs.clone()
 }
 
-/// Waits until the last reference on the registration is gone, asking the driver at once and
-/// every 10 seconds to make its user let go.
+/// Waits until the last reference on the registration is dropped.  Asks the driver immediately and every 10
+/// seconds to make its user release the device.
 ///
-/// Interruptible until the first signal, which brings a message: what waits and for whom.
+/// The wait is interruptible until the first signal.  The signal causes a log message that names the waiting
+/// task and the holders.
 fn drain(device: &mut Draining<'_>) {
     let period = msecs_to_jiffies(REQUEST_PERIOD);
     let mut interrupted = false;

@@ -4,8 +4,8 @@
 //!
 //! C counterpart: `vfio_assign_device_set()` and `vfio_release_device_set()`.
 //!
-//! Locks: the table's is a leaf; it is dropped before a set's lock is taken, which may be held for
-//! the length of a device reset.
+//! Locks: the lock of the table is a leaf.  It is dropped before the lock of a set is taken, because a set's
+//! lock can be held for the duration of a device reset.
 
 use crate::shared::vfio::{
     set::{DevSet, Left},
@@ -18,15 +18,18 @@ use kernel::{
 };
 
 global_lock! {
-    /// The sets that have members, by their keys; None before load and after unload.
+    /// The sets that have members, by their keys.  None before the module is loaded and after it is unloaded.
     pub(crate) unsafe(uninit) static SETS: Mutex<Option<RBTree<usize, DevSet>>> = None;
 }
 
-/// Puts `device` into the set with the given key, an address that is only compared.
+/// Adds `device` to the set with the key `id`, and makes the set if it does not exist.  `id` is an address
+/// that serves only as a key.  Takes the lock of the table, then the lock of the set.  May sleep.
 ///
 /// # Errors
 ///
-/// `EINVAL` for the key 0 and for a device that is in a set; `ENOMEM`.
+/// - `EINVAL`: the key is 0, or the device is already in a set.
+/// - `ENODEV`: the module is not loaded completely.
+/// - `ENOMEM`: out of memory.
 pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
     if crate::kapi::panic::warn_on!(id == 0) || crate::kapi::panic::warn_on!(device.has_set()) {
         return Err(EINVAL);
@@ -50,7 +53,7 @@ pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
     Ok(())
 }
 
-/// The end of a membership, if there was one.
+/// Ends a membership, if there was one.  Frees the set if it has no other members.
 pub(super) fn release(left: Option<Left>) {
     let Some(left) = left else { return };
     let mut table = SETS.lock();
