@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files of a device: what each of them is allowed, and the operations on them.
+//! Device files: the access of each file, and the operations on it.
 //!
-//! C counterpart: `device_cdev.c`, and `vfio_main.c`, "VFIO Device fd".
+//! C counterpart: `device_cdev.c`, and `vfio_main.c`, section "VFIO Device fd".
 //!
-//! A file comes into being by an open of `/dev/vfio/devices/vfioX`.  It has no access until it is
-//! bound to an iommufd; from then on it has, until it is closed.  There is no way back.  Or it
-//! comes by an ioctl of the group's file, and has access from the start.
+//! A file is made in one of two ways:
 //!
-//! A file that is not bound does not keep the device: when the device is unregistered every
-//! operation fails with `ENODEV`.  A bound one does, so unregistration waits for its close.
+//! - An open of `/dev/vfio/devices/vfioX`.  The file has no access until it is bound to an iommufd.  After
+//!   that it has access until it is closed; there is no unbind.
+//! - An ioctl of the group's file.  The file has access from the start.
 //!
-//! Locks: none is held at entry.  Binding takes the group's lock, drops it, and takes the set's.
+//! A file that is not bound does not hold the device: after unregistration all its operations fail with
+//! `ENODEV`.  A file with access holds the registration, so unregistration waits for its close.
+//!
+//! Locks: no lock is held at entry.  A bind takes the group's lock, drops it, and takes the set's lock.
 
 pub(crate) mod attach;
 pub(crate) mod bind;
@@ -45,30 +47,34 @@ use gate::AccessGate;
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, sync::Arc, uaccess::UserPtr};
 pub(crate) use reset::GroupOf;
 
-/// What a file of a device carries.
+/// The private data of a device file.
 #[pin_data]
 pub(crate) struct DeviceFile {
     path: Path,
-    /// How the device reaches memory.
+    /// The type of the device's group: how the device accesses memory.
     kind: GroupType,
-    /// The registration that the file was opened in.
+    /// The registration in which the file was opened.
     epoch: Epoch,
     gate: AccessGate,
-    /// The machine that KVM says the file belongs to.
+    /// The VM that KVM has assigned to the file.
     #[pin]
     kvm: KvmSlot,
-    /// Last: a file is there until it is closed.
+    /// The entry on the list of files.  It is the last field: the file stays on the list until it is closed.
     #[pin]
     held: Held,
 }
 
 impl DeviceFile {
-    /// Opens the device, without access.
+    /// Opens the cdev of the device.  The file has no access.  C counterpart: `vfio_device_fops_cdev_open()`.
     ///
     /// # Errors
     ///
-    /// In this order: `ENODEV` (not registered any more); `EPERM` (no IOMMU, and the caller lacks
-    /// `CAP_SYS_RAWIO`); `ENOMEM`.
+    /// In this order:
+    ///
+    /// - `ENODEV`: the device is no longer registered.
+    /// - `EPERM`: the device has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
+    /// - `ENOMEM`: out of memory.
+    /// - `ENODEV`: the device was unregistered during the open.
     pub(crate) fn open(state: &Arc<State>) -> Result<Pin<KBox<Self>>> {
         let result = Self::open_cdev(state.clone());
         if trace::open::enabled() {
@@ -87,18 +93,18 @@ impl DeviceFile {
             }));
         }
         let file = Self::new(state, epoch, kind, Path::Cdev)?;
-        // No file is added after the device is released: its number may be free then.
+        // No file stays on the list after the device is released, because its number can be free then.
         match file.is_connected() {
             true => Ok(file),
             false => Err(ENODEV),
         }
     }
 
-    /// A file without access.
+    /// Makes a file without access.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     fn new(
         state: Arc<State>,
         epoch: Epoch,
@@ -114,20 +120,21 @@ impl DeviceFile {
             kvm <- KvmSlot::new(),
             held <- Held::join(state, holder),
         });
-        // Accounted: how many are opened is up to user space.
+        // The allocation is accounted, because user space decides on the number of files.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
     }
 
-    /// The core's state of the device.
+    /// Returns the core's state of the device.
     pub(crate) fn state(&self) -> &Arc<State> {
         self.held.owner()
     }
 
-    /// The device, if the file has access.
+    /// Returns the device, if the file has access.  Takes no lock.
     ///
     /// # Errors
     ///
-    /// `EINVAL`; `ENODEV` when there is nothing to have access to any more.
+    /// - `EINVAL`: the file has no access.
+    /// - `ENODEV`: the file has no access, and the device is no longer registered.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
         self.gate.pass().ok_or_else(|| self.no_access())
@@ -141,19 +148,18 @@ impl DeviceFile {
         }
     }
 
-    /// Where KVM notes its machine.
+    /// Returns the slot in which KVM records the VM of the file.
     pub(crate) fn kvm(&self) -> &KvmSlot {
         &self.kvm
     }
 
-    /// KVM has added the file to one of its devices, which holds it now, or takes it from one: the
-    /// same machine does so once, whichever machine is noted.
+    /// Records that KVM has added the file to one of its devices, which holds the file, or removed it from
+    /// one.  A VM adds a file at most once, independent of the VM that the slot records.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.held.count_kvm(added);
     }
 
-    /// Looks at the device's parent, of a file that is bound or not.  None when there is no device
-    /// any more.
+    /// Calls `f` with the device's parent.  The file need not be bound.  Returns None if the device is gone.
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
         match self.gate.pass() {
             Some(device) => Some(f(device.parent())),
@@ -161,8 +167,8 @@ impl DeviceFile {
         }
     }
 
-    /// Calls `f` with the device's number and its parent's name, for an event of a trace.  The name
-    /// is empty when there is no device any more.
+    /// Calls `f` with the device's minor and the name of its parent, for a trace event.  The name is empty if
+    /// the device is gone.
     #[cold]
     fn traced(&self, f: impl Fn(c_int, &CStr)) {
         // CAST: A minor has 20 bits.
@@ -172,7 +178,7 @@ impl DeviceFile {
         }
     }
 
-    /// The end of a file, however it came into being.
+    /// Closes the file, a cdev file or a file from a group.  The drop of the fields ends the access.
     pub(crate) fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
             let (group, bound) = (self.path == Path::Group, self.gate.pass().is_some());
@@ -180,34 +186,36 @@ impl DeviceFile {
         }
     }
 
-    /// Whether the IOMMU makes all DMA of the device coherent, whatever the device asks for.
-    /// None when there is no device any more.
+    /// Tells whether the IOMMU makes all DMA of the device coherent, whatever the device requests.  Returns
+    /// None if the device is gone.
     pub(crate) fn enforces_coherency(&self) -> Option<bool> {
         self.with_parent(iommu::enforces_coherency)
     }
 
-    /// Whether the file stands for a device that exists.
+    /// Tells whether the file has access, or its registration still exists.
     pub(crate) fn is_valid(&self) -> bool {
         self.gate.pass().is_some() || self.is_connected()
     }
 
-    /// Whether the registration that the file was opened in still is.
+    /// Tells whether the registration in which the file was opened still exists.
     fn is_connected(&self) -> bool {
         self.state().link().is_connected(self.epoch)
     }
 
-    /// A reference on that registration, and the group of the device.
+    /// Returns a reference on the registration in which the file was opened, and the group of the device.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
         link.registration(self.epoch, |link| link.group().clone())
     }
 
-    /// ioctl(2).  The result is what the driver returned, or 0.
+    /// Handles ioctl(2).  Returns the driver's result, or 0.  C counterpart: `vfio_device_fops_unl_ioctl()`.
     ///
     /// # Errors
     ///
-    /// Without access `EINVAL` or `ENODEV` for all but `VFIO_DEVICE_BIND_IOMMUFD`; `EIO` when
-    /// the device cannot be resumed; those of the operation.
+    /// - `EINVAL` or `ENODEV`, as for [`access`](Self::access), except for `VFIO_DEVICE_BIND_IOMMUFD`.
+    /// - `ENOTTY`: `VFIO_DEVICE_BIND_IOMMUFD` on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    /// - `EIO`: the device cannot be resumed.
+    /// - Those of the operation.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr, group_of: GroupOf) -> Result<c_int> {
         if cmd == uapi::DEVICE_BIND_IOMMUFD {
             return match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
@@ -234,21 +242,25 @@ impl DeviceFile {
         }
     }
 
-    /// read(2) and pread(2).
+    /// Handles read(2) and pread(2).
     ///
     /// # Errors
     ///
-    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    /// - Those of [`access`](Self::access).
+    /// - `EINVAL`: the driver does not have the callback.
+    /// - The driver's errno.
     #[inline]
     pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
         self.access()?.read(buf, count, pos)
     }
 
-    /// write(2) and pwrite(2).
+    /// Handles write(2) and pwrite(2).
     ///
     /// # Errors
     ///
-    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    /// - Those of [`access`](Self::access).
+    /// - `EINVAL`: the driver does not have the callback.
+    /// - The driver's errno.
     #[inline]
     pub(crate) fn write(
         &self,
@@ -259,29 +271,31 @@ impl DeviceFile {
         self.access()?.write(buf, count, pos)
     }
 
-    /// mmap(2).
+    /// Handles mmap(2).
     ///
     /// # Errors
     ///
-    /// As [`access`](Self::access); `EINVAL` when the driver has none; the driver's.
+    /// - Those of [`access`](Self::access).
+    /// - `EINVAL`: the driver does not have the callback.
+    /// - The driver's errno.
     pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
         self.access()?.mmap(vma)
     }
 }
 
-/// The errno that user space gets, or 0.
+/// Returns the negative errno of a result, or 0, for a trace event.
 fn errno_of<T>(result: &Result<T>) -> c_int {
     result.as_ref().err().map_or(0, |e| e.to_errno())
 }
 
-/// The event of an open of a device's node.
+/// Records the trace event of an open of a device's node.
 #[cold]
 fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
     let errno = errno_of(result);
     // CAST: A minor has 20 bits.
     let minor = state.index() as c_int;
     let record = |dev: &CStr| trace::open::record(minor, dev, false, errno);
-    // On failure the device may be gone.
+    // After a failure the device can be gone.
     let told = match result {
         Ok(file) => file.with_parent(|dev| record(dev.name())),
         Err(_) => state

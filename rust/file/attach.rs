@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Attaching a bound device, or one of its PASIDs, to an I/O address space or page table.
+//! The attachment of a bound device, or of one of its PASIDs, to an IOAS or a page table.
 //!
 //! C counterpart: `vfio_df_ioctl_attach_pt()` and `vfio_df_ioctl_detach_pt()`.
 //!
-//! Locks: the set's, over the driver's callback, which may pin the user's memory, and
-//! not over the argument.
+//! Locks: the set's lock is held during the driver's callback, which can pin user memory.  It is not held
+//! while the argument is read or written.
 
 use super::errno_of;
 use crate::{
@@ -18,14 +18,16 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// `VFIO_DEVICE_ATTACH_IOMMUFD_PT`: attaches, or replaces what is attached.
+/// Handles `VFIO_DEVICE_ATTACH_IOMMUFD_PT`: attaches a page table, or replaces the attached page table.
 ///
 /// # Errors
 ///
-/// In this order: those of [`Attach::read`]; the driver's, those of iommufd among them (`ENOENT`,
-/// `EINVAL`, `EBUSY`, `ENOMEM`); `EFAULT` when the id cannot be written.  Then a fresh attachment
-/// is undone, unless somebody has changed it since; a replacement stays, for the page table that
-/// it replaced may be gone.
+/// In this order:
+///
+/// - Those of [`Attach::read`].
+/// - The driver's errno, which includes those of iommufd: `ENOENT`, `EINVAL`, `EBUSY`, `ENOMEM`.
+/// - `EFAULT`: the id cannot be written.  A new attachment is then undone, unless the attachments have
+///   changed in the meantime.  A replacement is kept, because the previous page table can be gone.
 pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
     let arg = Attach::read(arg, device.has_pasid_attach());
     let result = arg
@@ -48,7 +50,7 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
     result.map(|_| ())
 }
 
-/// The result is the id of the page table in use.
+/// Attaches, and writes the id of the attached page table to the user.  Returns the id.
 fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
     let mut guard = device.lock_set();
     let mut locked = guard.locked();
@@ -72,7 +74,7 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
     written.map(|()| pt_id)
 }
 
-/// `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Nothing attached is no error.
+/// Handles `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Success if no page table is attached.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Binding a file to an iommufd: the step by which it gets access.
+//! The bind of a file to an iommufd, which gives the file access.
 //!
 //! C counterpart: `vfio_df_ioctl_bind_iommufd()` and `vfio_df_unbind_iommufd()`.
 //!
-//! Locks: the group's, which is dropped before the set's is taken.  The argument is read and written
-//! under neither, for a page that does not come would stop every device of the set.
+//! Locks: the group's lock is dropped before the set's lock is taken.  The argument is read and written
+//! without these locks, because a page fault that does not complete would block all devices of the set.
 
 use super::{
     errno_of,
@@ -22,15 +22,25 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// `VFIO_DEVICE_BIND_IOMMUFD`.
+/// Handles `VFIO_DEVICE_BIND_IOMMUFD`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`BindIommufd::read`]; `EINVAL` (bound already, or opened by the group);
-/// `ENODEV` (device gone); `EBUSY` (the group's file is open); the token's (see [`check_token`]);
-/// `EBADF`, `EBADFD` (no iommufd); `EINVAL` (another file is bound); `ENODEV` (the driver's module
-/// is going away); the driver's, those of iommufd among them; `EFAULT` (the id could not be
-/// written).  Whatever fails, the file is as before and can be bound later.
+/// In this order:
+///
+/// - `ENODEV`: the file is not bound, and the device is gone.
+/// - Those of [`BindIommufd::read`].
+/// - `EINVAL`: the file is already bound, or was opened through the group.
+/// - `ENODEV`: the device is gone.
+/// - `EBUSY`: the group's file is open.
+/// - Those of the token (see [`check_token`]).
+/// - `EBADF`, `EBADFD`: the file descriptor is not open, or is not an iommufd.
+/// - `EINVAL`: another file is bound.
+/// - `ENODEV`: the driver's module is unloading.
+/// - The driver's errno, which includes those of iommufd.
+/// - `EFAULT`: the id of the device cannot be written.
+///
+/// After any failure the file is unchanged and can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let mut iommufd = -1;
     let result = try_bind(file, arg, &mut iommufd);
@@ -48,7 +58,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     result
 }
 
-/// Notes the `iommufd` that the caller gave.
+/// Binds the file.  Stores the file descriptor from the argument in `iommufd`.
 fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
     let bound = file.gate.pass().is_some();
     if !bound && !file.is_connected() {
@@ -62,14 +72,14 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block().because(Reason::GroupFileOpen)?;
 
-    // What KVM says later counts at the next bind.
+    // A VM that KVM assigns after this point counts at the next bind.
     let kvm = file.kvm.get();
-    // Dropped after the lock, if the device does not take it.
+    // Declared before the guard, so that it is dropped after the lock if the device does not take it.
     let mut first;
 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
-    // Bound by another thread in the meantime.
+    // Another thread has bound the file in the meantime.
     if file.gate.pass().is_some() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
@@ -87,12 +97,13 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     Ok(())
 }
 
-/// Whether the token opens the device.
+/// Checks the token.
 ///
 /// # Errors
 ///
-/// `EINVAL` when one was given to a driver that looks at none; `EFAULT` when it could not be read;
-/// the driver's.
+/// - `EINVAL`: a token was given, and the driver does not check tokens.
+/// - `EFAULT`: the token could not be read.
+/// - The driver's errno.
 fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result<(), Refusal> {
     let uuid = match token {
         Token::None => None,

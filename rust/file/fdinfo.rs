@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What `/proc/PID/fdinfo/FD` says of a device's file.
+//! The content of `/proc/PID/fdinfo/FD` for a device file.
 //!
-//! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line; the others tell a
-//! process that was handed the file what it holds.
+//! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line.  The other lines tell a process
+//! that received the file from another process which resources the file holds.
 //!
-//! Locks: leaves alone (the link to the device, the PASIDs', the lists of files and of processes):
-//! a reader does not wait for a task that uses the device.
+//! Locks: leaf locks only (those of the link to the device, the PASIDs, the list of files and the list of
+//! processes), so a reader does not wait for a task that uses the device.
 
 use super::DeviceFile;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use kernel::{seq_file::SeqFile, seq_print};
 
 impl DeviceFile {
-    /// The file's lines.  None when the device is gone, or there is no memory for them.
+    /// Prints the lines of the file.  Prints nothing if the device is gone, or if memory is short.
     pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
         let Some(path) = self.with_parent(SysfsPath::of).flatten() else {
             return;
@@ -39,7 +39,7 @@ impl DeviceFile {
         if opened.is_some() && self.state().has_machine() {
             seq_print!(m, "vfio-kvm-machine: held\n");
         }
-        // In none, without an IOMMU, by way of the group.
+        // The id is 0 for a device without an IOMMU that was opened through the group: it is in no iommufd.
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
             show_pasids(opened.device(), m);
@@ -48,7 +48,7 @@ impl DeviceFile {
     }
 }
 
-/// The PASIDs of the processes that are bound: `4,9`.  No line when there is none.
+/// Prints the PASIDs of the bound processes, as in `4,9`.  Prints no line if there are none.
 fn show_processes(processes: &BoundProcesses, m: &SeqFile) {
     let mut before = "vfio-process-pasids: ";
     processes.for_each_pasid(|pasid| {
@@ -60,7 +60,7 @@ fn show_processes(processes: &BoundProcesses, m: &SeqFile) {
     }
 }
 
-/// The PASIDs that are attached, as ranges: `1-3,7`.  No line when there is none.
+/// Prints the attached PASIDs as ranges, as in `1-3,7`.  Prints no line if there are none.
 fn show_pasids(device: &Device<Registered>, m: &SeqFile) {
     let next = |from| device.next_pasid(from, *PASIDS.end());
     let mut before = "vfio-pasids: ";

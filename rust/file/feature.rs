@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Features of a device: which are the core's and which the driver's.
+//! The device features, and the dispatch of each feature to the core or to the driver.
 //!
-//! C counterpart: `vfio_ioctl_device_feature()`.  Those of migration and of the logging of DMA are
-//! in [`migration`](super::migration) and [`logging`](super::logging).
+//! C counterpart: `vfio_ioctl_device_feature()`.  The migration features are in
+//! [`migration`](super::migration), and the DMA logging features are in [`logging`](super::logging).
 
 use super::{logging, migration, process, DeviceFile};
 use crate::{
@@ -12,12 +12,15 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// `VFIO_DEVICE_FEATURE`.
+/// Handles `VFIO_DEVICE_FEATURE`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`Feature::read`]; those of the feature; `ENOTTY` for one that the
-/// driver does not know either.
+/// In this order:
+///
+/// - Those of [`Feature::read`].
+/// - Those of the feature.
+/// - `ENOTTY`: neither the core nor the driver has the feature.
 pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     let arg = Feature::read(arg)?;
     match arg.id() {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The gate between a file and its device.  A file of the device itself is closed until it is
-//! bound, and open from then on; one that comes by way of the group is open from the start.
+//! The access gate between a file and its device.
 //!
-//! C counterpart: `vfio_device_file::access_granted`, published with release and read with acquire
-//! semantics.  Here the flag and what it guards are one value.
+//! The gate of a cdev file opens when the file is bound.  The gate of a file from the group is open from the
+//! start.  An open gate stays open.
+//!
+//! C counterpart: `vfio_device_file::access_granted`, which C writes with release and reads with acquire
+//! semantics.  Here the flag and the value that it guards are the same object.
 
 use crate::{
     device::open::OpenDevice,
@@ -13,21 +15,21 @@ use crate::{
 };
 use kernel::sync::SetOnce;
 
-/// Why a file has access.
+/// The reason for which a file has access.
 pub(super) enum Granted {
-    /// It is bound to an iommufd.
+    /// The file is bound to an iommufd.
     Bound(BoundFile),
-    /// Its group has an iommufd.
+    /// The file was opened through its group.
     Group(OpenDevice),
 }
 
-/// A bound file's hold on its device.  Dropped at close, in the order of the fields.
+/// The resources of a bound file.  The close of the file drops them in declaration order.
 pub(crate) struct BoundFile {
-    /// Closes the device, under the set's lock.
+    /// The drop closes the device, under the set's lock.
     open: OpenDevice,
-    /// Keeps the group's own file closed.
+    /// While this exists, the group's own file cannot be opened.
     _block: GroupBlock,
-    /// Last: who waits for the device's users finds the group free.
+    /// The last field, so that a task that waits for the users of the device finds the group unblocked.
     _registration: RegistrationRef,
 }
 
@@ -46,22 +48,22 @@ impl BoundFile {
     }
 }
 
-/// The gate; closed when the file is.
+/// The gate of a file.  The close of the file drops the value in it.
 pub(crate) struct AccessGate(SetOnce<Granted>);
 
 impl AccessGate {
-    /// A closed gate.
+    /// Returns a closed gate.
     pub(crate) fn new() -> Self {
         Self(SetOnce::new())
     }
 
-    /// The device, if the gate is open.
+    /// Returns the device, if the gate is open.
     #[inline]
     pub(crate) fn pass(&self) -> Option<&Device<Open>> {
         self.opened().map(OpenDevice::device)
     }
 
-    /// What the gate guards, if it is open.
+    /// Returns the open device that the gate guards, if the gate is open.
     #[inline]
     pub(super) fn opened(&self) -> Option<&OpenDevice> {
         self.0.as_ref().map(|granted| match granted {
@@ -70,8 +72,8 @@ impl AccessGate {
         })
     }
 
-    /// Opens the gate, once.  A second value is dropped, that is, undone; it cannot come about,
-    /// for a device is bound once at a time.
+    /// Opens the gate, once.  A second value would be dropped, which undoes it.  There is no second value,
+    /// because a device is bound at most once at a time.
     pub(super) fn open(&self, granted: Granted) {
         self.0.populate(granted);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files of groups, and files of devices that are opened by way of their groups.
+//! Group files, and device files that are opened through a group.
 //!
-//! C counterpart: `group.c`, "VFIO Group fd".
+//! C counterpart: `group.c`, section "VFIO Group fd".
 //!
-//! Locks: the group's, which is not held while a device is opened.
+//! Locks: the group's lock.  It is not held while a device is opened.
 
 use super::{errno_of, gate::Granted, DeviceFile, Path};
 use crate::{
@@ -33,20 +33,23 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// What the C face knows of files.
+/// Functions on files that the `abi` floor provides.
 pub(crate) struct Files {
-    /// Makes a file of the VFS out of a device's.
+    /// Makes a VFS file from a device file.
     pub(crate) make: fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>,
-    /// The container whose file it is, if it is one.
+    /// Returns the container of a container file; None for any other file.
     pub(crate) container: fn(&LocalFile) -> Option<Arc<Container>>,
 }
 
-/// Opens the group; [`release`] is its end.
+/// Opens the group.  [`release`] undoes this.
 ///
 /// # Errors
 ///
-/// In this order: `ENODEV` (its last device has left); `EPERM` (no IOMMU, and the caller lacks
-/// `CAP_SYS_RAWIO`); `EBUSY` (open already, or a device of it is bound).
+/// In this order:
+///
+/// - `ENODEV`: the last device has left the group.
+/// - `EPERM`: the group has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
+/// - `EBUSY`: the group is already open, or a device of the group is bound.
 pub(crate) fn open(group: &Group) -> Result {
     group.open(capability::sys_rawio).map_err(|refusal| {
         refusal.tell_of_group("open", group.refusals(), group.id());
@@ -54,16 +57,17 @@ pub(crate) fn open(group: &Group) -> Result {
     })
 }
 
-/// The end of a file that [`open`] opened.  Devices that were opened by it stay open.
+/// Closes a group that [`open`] opened.  Devices that were opened through it stay open.
 pub(crate) fn release(group: Arc<Group>) {
     group.close();
 }
 
-/// ioctl(2) on `file`, the group's.  The result is a file descriptor, or 0.
+/// Handles ioctl(2) on `file`, the group's file.  Returns a file descriptor, or 0.
 ///
 /// # Errors
 ///
-/// `ENOTTY` for an unknown one; those of the operation.
+/// - `ENOTTY`: the ioctl is unknown.
+/// - Those of the operation.
 pub(crate) fn ioctl(
     group: ArcBorrow<'_, Group>,
     file: &File,
@@ -80,12 +84,14 @@ pub(crate) fn ioctl(
     }
 }
 
-/// `VFIO_GROUP_GET_STATUS`.  With a container, or an iommufd, the group counts as viable, though
-/// the open of a device may show that it is not.
+/// Handles `VFIO_GROUP_GET_STATUS`.  A group with a container or an iommufd is reported as viable, although
+/// the open of a device can fail because it is not.
 ///
 /// # Errors
 ///
-/// Those of [`GetStatus::read`]; `ENODEV` when the last device has left; `EFAULT`.
+/// - Those of [`GetStatus::read`].
+/// - `ENODEV`: the last device has left the group.
+/// - `EFAULT`: the result cannot be written.
 fn get_status(group: &Group, arg: UserPtr) -> Result {
     let arg = GetStatus::read(arg)?;
     let status = group.status()?;
@@ -99,15 +105,18 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
     arg.write(flags)
 }
 
-/// `VFIO_GROUP_SET_CONTAINER`, with a container's file or an iommufd.
+/// Handles `VFIO_GROUP_SET_CONTAINER`, with the file of a container or an iommufd.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; `EBADF` (not open); those of [`Group::set`], with `EBADFD` for a file
-/// of another kind.
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - `EBADF`: the file descriptor is not open.
+/// - Those of [`Group::set`], with `EBADFD` for a file of another kind.
 fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
     let fd = read_fd(arg)?;
-    // CAST: A negative number is no open file either way.
+    // CAST: A negative number is no open file, before and after the conversion.
     let file = LocalFile::fget(fd as u32)?;
     group.set(|| match (files.container)(&file) {
         Some(container) => Ok(Provider::Container(container)),
@@ -115,13 +124,22 @@ fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
     })
 }
 
-/// `VFIO_GROUP_GET_DEVICE_FD`.
+/// Handles `VFIO_GROUP_GET_DEVICE_FD`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`read_name`]; `ENODEV` for a device that is not in the group; the
-/// driver's that looks at the name; `EMFILE`; `ENOMEM`; `EINVAL` (nothing set); those of
-/// [`OpenDevice::by_group`]; `ENFILE`, `ENOMEM`.  Whatever fails, nothing stays open.
+/// In this order:
+///
+/// - Those of [`read_name`].
+/// - `ENODEV`: the device is not in the group.
+/// - The errno of the driver that checks the name.
+/// - `EMFILE`: no file descriptor is free.
+/// - `ENOMEM`: out of memory.
+/// - `EINVAL`: the group has no container and no iommufd.
+/// - Those of [`OpenDevice::by_group`].
+/// - `ENFILE`, `ENOMEM`: no file can be made.
+///
+/// After any failure the device is closed again.
 fn get_device_fd(
     group: ArcBorrow<'_, Group>,
     file: &File,
@@ -149,7 +167,7 @@ fn get_device_fd(
     result
 }
 
-/// Opens the device, and gives the caller a descriptor for it.
+/// Opens the device, and installs a file descriptor for it in the caller.
 fn install_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
@@ -171,13 +189,13 @@ fn install_device(
             user.pid()
         );
     }
-    // CAST: Descriptors are below 2^31.
+    // CAST: File descriptors are below 2^31.
     let number = fd.reserved_fd() as c_int;
     fd.fd_install(opened);
     Ok(number)
 }
 
-/// A file with access to the device.
+/// Returns a file with access to the device.
 fn open_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
@@ -188,7 +206,7 @@ fn open_device(
     let file = DeviceFile::new(state.into(), epoch, group.kind(), Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
-    // What KVM says later counts at the next first open.
+    // A VM that KVM assigns after this point counts at the next first open.
     let mut first = Some(FirstOpen::new(backend, group.kvm().get()));
     let open = Granted::Group(OpenDevice::by_group(registration, &mut first)?);
     file.held.set_bound();

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The features by which a device logs where its DMA goes, for a migration.
+//! The features for DMA logging, which a migration uses to find the memory that a device has written.
 //!
 //! C counterpart: `vfio_ioctl_device_feature_logging_*()`.
 //!
-//! The core keeps no state of the logging: a driver must expect any order of the calls.
+//! The core keeps no state of the logging: a driver must accept the calls in any order.
 //!
-//! Errors of all: `ENOTTY` when the device cannot log, also for a probe; then those of
-//! [`Feature::check`].
+//! All functions return these errors first:
+//!
+//! - `ENOTTY`: the device does not support logging, for a probe, too.
+//! - Those of [`Feature::check`].
 
 use crate::{
     kapi::interval_tree::RangeTree,
@@ -17,7 +19,7 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// Whether the feature is to be executed.
+/// Tells whether the feature is to be executed, not only probed.
 fn check(device: &Device<Open>, arg: &Feature, operation: u32, size: usize) -> Result<bool> {
     match device.has_logging() {
         true => arg.check(operation, size),
@@ -25,13 +27,19 @@ fn check(device: &Device<Open>, arg: &Feature, operation: u32, size: usize) -> R
     }
 }
 
-/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_START`.
+/// Handles `VFIO_DEVICE_FEATURE_DMA_LOGGING_START`.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; those of [`LoggingControl::validate`]; `ENOMEM`; for each range those
-/// of [`LoggingControl::read_range`] and `EINVAL` when it overlaps with an earlier one; the
-/// driver's; `EFAULT` when the page size cannot be written, and the logging is stopped.
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - Those of [`LoggingControl::validate`].
+/// - `ENOMEM`: out of memory.
+/// - For each range: those of [`LoggingControl::read_range`]; `EOVERFLOW` if an address does not fit into
+///   `unsigned long`; `EINVAL` if the range overlaps with an earlier range.
+/// - The driver's errno.
+/// - `EFAULT`: the page size cannot be written.  The logging is then stopped.
 pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
     if !check(device, arg, FLAG_SET, size_of::<LoggingControl>())? {
         return Ok(());
@@ -47,16 +55,16 @@ pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
     }
     control.page_size = device.log_start(&mut ranges, page.get())?;
     arg.write_data(&control).inspect_err(|_| {
-        // The user does not know that it has begun.
+        // User space does not know that the logging has started.
         let _ = device.log_stop();
     })
 }
 
-/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP`.
+/// Handles `VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP`.
 ///
 /// # Errors
 ///
-/// The driver's.
+/// The driver's errno.
 pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
     match check(device, arg, FLAG_SET, 0)? {
         true => device.log_stop(),
@@ -64,12 +72,19 @@ pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
     }
 }
 
-/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT`.
+/// Handles `VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT`.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; `EINVAL` (a page size below 4 KiB or no power of two); `EOVERFLOW`;
-/// `ENOMEM`; the driver's.  That a bitmap cannot be written to goes unnoticed, as in the C core.
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - `EINVAL`: the page size is below 4 KiB or not a power of two.
+/// - `EOVERFLOW`: the range overflows, or a value does not fit into `unsigned long`.
+/// - `ENOMEM`: out of memory.
+/// - The driver's errno.
+///
+/// A failure to write to the bitmap is not reported, as in the C core.
 pub(super) fn report(device: &Device<Open>, arg: &Feature) -> Result {
     if !check(device, arg, FLAG_GET, size_of::<LoggingReport>())? {
         return Ok(());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The features of migration.
+//! The device features for migration.
 //!
 //! C counterpart: `vfio_ioctl_device_feature_mig_*()`.
 //!
-//! Errors of all: `ENOTTY` when the device cannot migrate, also for a probe; then those of
-//! [`Feature::check`].
+//! All functions except [`precopy_info_v2`] return these errors first:
+//!
+//! - `ENOTTY`: the device does not support migration, for a probe, too.
+//! - Those of [`Feature::check`].
 
 use crate::{
     migration::PRE_COPY,
@@ -17,7 +19,7 @@ use kernel::{
     prelude::*,
 };
 
-/// Whether the feature is to be executed.
+/// Tells whether the feature is to be executed, not only probed.
 fn check<T>(device: &Device<Open>, arg: &Feature, operations: u32) -> Result<bool> {
     match device.has_migration() {
         true => arg.check(operations, size_of::<T>()),
@@ -25,11 +27,11 @@ fn check<T>(device: &Device<Open>, arg: &Feature, operations: u32) -> Result<boo
     }
 }
 
-/// `VFIO_DEVICE_FEATURE_MIGRATION`: what the device can do.
+/// Handles `VFIO_DEVICE_FEATURE_MIGRATION`: returns the migration flags of the device.
 ///
 /// # Errors
 ///
-/// `EFAULT`.
+/// - `EFAULT`: the result cannot be written.
 pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<Migration>(device, arg, FLAG_GET)? {
         return Ok(());
@@ -39,17 +41,18 @@ pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
     })
 }
 
-/// `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`: in which state the device is, or bring it into one.
+/// Handles `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`: returns or sets the migration state of the device.
 ///
 /// # Errors
 ///
-/// `EFAULT`; the driver's, and then user space finds no file descriptor; `EMFILE` when there is
-/// none for the file, and the change of state stays.
+/// - `EFAULT`: the argument cannot be read or written.
+/// - The driver's errno.  For SET, the `data_fd` that is written is then -1.
+/// - `EMFILE`: no file descriptor is free for the driver's file.  The new state is kept.
 pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<MigState>(device, arg, FLAG_GET | FLAG_SET)? {
         return Ok(());
     }
-    // Read also for GET, as in the C core.
+    // The argument is read for GET, too, as in the C core.
     let mut state: MigState = arg.read_data()?;
     if arg.is_get() {
         state.device_state = device.migration_state()?;
@@ -72,11 +75,12 @@ pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
     }
 }
 
-/// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`: how much there would be to copy.
+/// Handles `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`: returns the estimated size of the data to copy.
 ///
 /// # Errors
 ///
-/// The driver's; `EFAULT`.
+/// - The driver's errno.
+/// - `EFAULT`: the result cannot be written.
 pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<MigDataSize>(device, arg, FLAG_GET)? {
         return Ok(());
@@ -86,12 +90,13 @@ pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
     })
 }
 
-/// `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`: user space knows the second format of the precopy
-/// information, until the last close.
+/// Handles `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`: user space uses the second format of the precopy
+/// information until the last close.
 ///
 /// # Errors
 ///
-/// `EINVAL` instead of `ENOTTY` when the device has no precopy: it is ABI.
+/// - `EINVAL`: the device does not support precopy.  This is ABI; other features return `ENOTTY`.
+/// - Those of [`Feature::check`].
 pub(super) fn precopy_info_v2(device: &Device<Open>, arg: &Feature) -> Result {
     if device.migration_flags() & PRE_COPY == 0 {
         return Err(EINVAL);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Processes whose address spaces a bound device may use.
+//! The ioctls that bind process address spaces to a bound device.
 //!
-//! Without C counterpart; the specification is `include/uapi/linux/vfio_sva.h`.
+//! There is no C counterpart; `include/uapi/linux/vfio_sva.h` is the specification.
 //!
-//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses), over nothing of user memory.
+//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses).  User memory is accessed without them.
 
 use super::{errno_of, DeviceFile};
 use crate::{
@@ -19,12 +19,12 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// Whether the file serves.
+/// Checks that the ioctls are available on the file.
 ///
 /// # Errors
 ///
-/// `ENOTTY` for one that came by way of the group; `EOPNOTSUPP` for a device that does no DMA of
-/// its own, or without an IOMMU.
+/// - `ENOTTY`: the file was opened through the group.
+/// - `EOPNOTSUPP`: the device is emulated, or has no IOMMU.
 fn check(file: &DeviceFile) -> Result {
     match (file.path, file.kind) {
         (Path::Group, _) => Err(ENOTTY),
@@ -33,12 +33,14 @@ fn check(file: &DeviceFile) -> Result {
     }
 }
 
-/// `VFIO_BIND_PROCESS`.
+/// Handles `VFIO_BIND_PROCESS`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`check`]; those of [`bind_caller`], with those of
-/// [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
+/// In this order:
+///
+/// - Those of [`check`].
+/// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let result = try_bind(file, device, arg);
     if trace::bind_process::enabled() {
@@ -57,11 +59,14 @@ fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u3
     })
 }
 
-/// `VFIO_UNBIND_PROCESS`.
+/// Handles `VFIO_UNBIND_PROCESS`.
 ///
 /// # Errors
 ///
-/// In this order: those of [`check`]; those of [`unbind_caller`], with `ENOENT` (not bound).
+/// In this order:
+///
+/// - Those of [`check`].
+/// - Those of [`unbind_caller`], with `ENOENT` if the address space is not bound.
 pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
     let result = try_unbind(file, arg);
     if trace::unbind_process::enabled() {
@@ -77,12 +82,15 @@ fn try_unbind(file: &DeviceFile, arg: UserPtr) -> Result<u32> {
     unbind_caller(arg, |mm| file.state().processes().unbind(mm))
 }
 
-/// `VFIO_DEVICE_FEATURE_SVA`.
+/// Handles `VFIO_DEVICE_FEATURE_SVA`.
 ///
 /// # Errors
 ///
-/// In this order: `ENOTTY` where [`check`] fails; `EINVAL` (not a question, or too small);
-/// `EFAULT`.
+/// In this order:
+///
+/// - `ENOTTY`: [`check`] fails.
+/// - `EINVAL`: the operation is not GET, or the argument is too small.
+/// - `EFAULT`: the result cannot be written.
 pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -> Result {
     check(file).map_err(|_| ENOTTY)?;
     if !arg.check_get::<sva::Feature>()? {

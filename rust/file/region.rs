@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Descriptions of a device's regions.
+//! The ioctl that describes the regions of a device.
 //!
 //! C counterpart: `vfio_get_region_info()`.
 
@@ -11,13 +11,18 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// `VFIO_DEVICE_GET_REGION_INFO`.  If the capabilities do not fit, the size that would hold them
-/// is returned and nothing else of them.
+/// Handles `VFIO_DEVICE_GET_REGION_INFO`.  If the capabilities do not fit into the argument, `argsz` returns
+/// the required size, and no capabilities are written.
 ///
 /// # Errors
 ///
-/// In this order: `EINVAL` when the driver describes no regions; those of
-/// [`GetRegionInfo::read`]; the driver's, and nothing is written; `EFAULT`.
+/// In this order:
+///
+/// - `EINVAL`: the driver does not describe regions.
+/// - Those of [`GetRegionInfo::read`].
+/// - The driver's errno.  Nothing is written then.
+/// - `EINVAL`: the size of the capabilities overflows.
+/// - `EFAULT`: the result cannot be written.
 pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
     if !device.has_region_info() {
         return Err(EINVAL);

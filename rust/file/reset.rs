@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Resets that user space asks for.  They end the bonds of what they reset, as a close does.
+//! The resets that user space requests.  A reset unbinds the processes of the reset devices, as a close does.
 //!
-//! Without C counterpart; [`sva`](crate::sva) says why: the driver holds a lock over the reset that a
-//! page request in flight may wait for, and the IOMMU core waits for page requests in a reset.
+//! There is no C counterpart; [`sva`](crate::sva) gives the reason: the driver holds a lock during the reset,
+//! a page request in flight can wait for this lock, and the IOMMU core waits for page requests in a reset.
 //!
-//! Locks: for a device that has PASIDs those of its processes; a reset of any other device takes none.
-//! For a hot reset while processes are bound: the set's, to find its devices, then those of each
-//! device's group and processes, one device after the other.  None over the reset.
+//! Locks:
+//!
+//! - A reset of a device that has PASIDs: the locks of its processes.
+//! - A reset of any other device: none.
+//! - A hot reset while processes are bound: the set's lock to find the devices, then the locks of each
+//!   device's group and processes, one device after the other.
+//!
+//! No lock is held during the reset.
 
 use super::{DeviceFile, Path};
 #[cfg(CONFIG_IOMMUFD)]
@@ -27,19 +32,19 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// The group whose file it is, if it is one: the C face knows.
+/// Returns the group of a group file; None for any other file.  The `abi` floor provides it.
 pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
-/// Whether a process can be bound to the device.
+/// Tells whether a process can be bound to the device.
 fn can_have_bonds(device: &Device<Open>) -> bool {
     max_pasids(device.bound_parent()) != 0
 }
 
-/// `VFIO_DEVICE_RESET`.
+/// Handles `VFIO_DEVICE_RESET`.
 ///
 /// # Errors
 ///
-/// The driver's.
+/// The driver's errno.
 pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     let _resets = can_have_bonds(device).then(|| {
         let state = device.state();
@@ -49,18 +54,19 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
-/// `VFIO_DEVICE_PCI_HOT_RESET`.
+/// Handles `VFIO_DEVICE_PCI_HOT_RESET`.
 ///
 /// # Errors
 ///
-/// The driver's; `ENOMEM` while processes are bound, and for a device that has PASIDs.
+/// - `ENOMEM`: out of memory, only while processes are bound or for a device that has PASIDs.
+/// - The driver's errno.
 pub(super) fn hot_reset(
     file: &DeviceFile,
     device: &Device<Open>,
     arg: UserPtr,
     group_of: GroupOf,
 ) -> Result<c_int> {
-    // An emulated device resets no others, and its driver may know the number as another ioctl's.
+    // An emulated device resets no other devices, and its driver can use the number for another ioctl.
     let concerns_bonds =
         file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device));
     let _resets = match concerns_bonds {
@@ -70,10 +76,11 @@ pub(super) fn hot_reset(
     device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
 }
 
-/// Ends the bonds with all devices of the set, if all of them are the caller's, as far as the driver
-/// asks for that: what it is about to refuse ends nobody's bonds.
+/// Unbinds the processes of all devices in the set, if the driver will accept the reset as far as the core
+/// can tell: the caller owns all devices of the set.  If the driver would refuse the reset, all processes
+/// stay bound.
 ///
-/// The driver reads the argument again, and decides by what it reads then.
+/// The driver reads the argument again, and decides by its own copy.
 fn begin_reset_of_set(
     file: &DeviceFile,
     device: &Device<Open>,
@@ -89,7 +96,7 @@ fn begin_reset_of_set(
         (Path::Group, 1..) => {
             let mut groups = KVec::new();
             for fd in arg.fds()? {
-                // CAST: A negative number is no open file either way.
+                // CAST: A negative number is no open file, before and after the conversion.
                 let file = LocalFile::fget(fd as u32);
                 let Some(group) = file.ok().and_then(|file| group_of(&file)) else {
                     return Ok(resets);
@@ -112,8 +119,8 @@ fn begin_reset_of_set(
     Ok(resets)
 }
 
-/// Whether a device is in the hands of the iommufd that `own`, a device of the same set, is bound to: the
-/// driver's rule.
+/// Tells whether the iommufd to which `own` is bound owns `other`, a device of the same set.  This is the
+/// rule that the driver applies.
 fn is_owned_as(own: &SetLocked<'_>, other: &SetLocked<'_>) -> bool {
     #[cfg(CONFIG_IOMMUFD)]
     {
