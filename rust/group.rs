@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Groups: `/dev/vfio/$GROUP`, the legacy way to devices, and its exclusion of the modern one.
+//! Groups: `/dev/vfio/$GROUP`, the legacy interface to devices, which excludes their cdev interface.
 //!
 //! C counterpart: `group.c`.
 //!
-//! The devices of one IOMMU group cannot be kept apart, so a group is used through its own file or
-//! through files of its devices, never both: that is one value, [`Users`].
+//! The IOMMU cannot isolate the devices of one IOMMU group from each other.  So a group is used either
+//! through its own file or through cdev files of its devices, never both.  [`Users`] is one value for this
+//! state.
 //!
-//! Locks: [`GROUPS`], the table, is outside each group's own lock, which is outside the device
-//! sets'.  The list of a group's devices has a lock of its own, which is held over the driver's
-//! `match`; inside it are the driver's.  [`NODES`] is a leaf.
+//! Locks:
+//!
+//! - [`GROUPS`], the lock of the table, is outside each group's own lock.
+//! - The group's own lock and the lock of a device set are never held together.  If both must be held, the
+//!   group's own lock is the outer one.
+//! - The list of a group's devices has its own lock, which is held during the driver's `match`.  Locks of the
+//!   driver are inside it.
+//! - [`NODES`] is a leaf.
 
 pub(crate) mod backend;
 pub(crate) mod table;
@@ -39,25 +45,26 @@ use table::Node;
 
 pub(crate) use table::{Membership, GROUPS, NODES};
 
-/// What stands between a device and memory.
+/// The means by which a device accesses memory.
 pub(crate) enum Backing {
-    /// An IOMMU, which made the group.
+    /// An IOMMU, which has made the group.
     Iommu(IommuGroup),
-    /// The driver: it emulates the device and does its DMA by software.
+    /// The driver: it emulates the device and does the DMA in software.
     Emulated,
-    /// Nothing: user space can make the device overwrite any memory.
+    /// Nothing restricts DMA: user space can make the device overwrite any memory.
     NoIommu,
 }
 
 impl Backing {
-    /// Of a physical device.
+    /// Returns the value for a physical device.
     ///
-    /// `noiommu_mode` is the administrator's word that devices without an IOMMU may be used.
+    /// `noiommu_mode` tells whether the administrator permits the use of devices without an IOMMU.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a device without a group unless in that mode, and for one that is in a group
-    /// though it has no IOMMU: iommufd would take it for one without isolation.
+    /// - `EINVAL`: the device has no IOMMU group, and `noiommu_mode` is false.
+    /// - `EINVAL`: the device is in an IOMMU group although it has no IOMMU.  iommufd would treat it as a
+    ///   device without isolation.
     pub(crate) fn of_physical(dev: &kernel::device::Device, noiommu_mode: bool) -> Result<Self> {
         match IommuGroup::of(dev) {
             Some(group) if has_iommu(dev) => Ok(Self::Iommu(group)),
@@ -66,12 +73,12 @@ impl Backing {
         }
     }
 
-    /// Whether there is no IOMMU.
+    /// Tells whether there is no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
         matches!(self, Self::NoIommu)
     }
 
-    /// The same without the group.
+    /// Returns the type of the group.
     fn kind(&self) -> GroupType {
         match self {
             Self::Iommu(_) => GroupType::Iommu,
@@ -81,7 +88,8 @@ impl Backing {
     }
 }
 
-/// What user space gives a group, by which its devices reach memory.
+/// The container or iommufd through which the devices of a group access memory.  User space sets it for the
+/// group's file.
 pub(crate) enum Provider {
     Container(Arc<Container>),
     Iommufd(ARef<Ctx>),
@@ -91,32 +99,32 @@ pub(crate) enum Provider {
 enum Provided {
     Container {
         place: ContainerMembership,
-        /// How many devices are open by it, or about to be.
+        /// The number of devices that are open through it, or are being opened.
         opens: u32,
     },
     Iommufd(ARef<Ctx>),
 }
 
-/// What a group's file has been given.
+/// The provider of a group's file.
 enum Provision {
     None,
-    /// It is being set or taken back, without the group's lock: both can wait for others, for the
-    /// mappings of a container and for page requests in flight among them.
+    /// The provider is being set or released, without the group's lock.  Both can wait, for example for the
+    /// mappings of a container and for page requests in flight.
     Changing,
     Set(Provided),
 }
 
-/// Who uses a group.  Both at once cannot be written down.
+/// The users of a group.  The type excludes both kinds of users at once.
 enum Users {
     None,
-    /// The group's file, perhaps with what its devices reach memory by.
+    /// The group's file, with its provider if one is set.
     GroupFile(Provision),
-    /// So many files of its devices, bound or about to be.
+    /// The number of cdev files of its devices that are bound or are being bound.
     Cdevs(NonZeroU32),
 }
 
 impl Users {
-    /// Whether something is set for the group's file, and whether that is being changed.
+    /// Returns whether a provider is set for the group's file, and whether it is being changed.
     fn provision(&self) -> (bool, bool) {
         match self {
             Self::GroupFile(Provision::Set(_)) => (true, false),
@@ -127,36 +135,36 @@ impl Users {
 }
 
 struct Inner {
-    /// None once the last device has left.
+    /// None after the last device has left.
     iommu_group: Option<IommuGroup>,
     users: Users,
 }
 
-/// Room for a device in a group's list.
+/// A reserved entry in a group's list of devices.
 pub(crate) struct Room {
     key: u64,
     node: RBTreeNodeReservation<u64, Listed>,
 }
 
 impl Room {
-    /// By which the device is found on the list.
+    /// Returns the key of the device in the list.
     pub(crate) fn key(&self) -> u64 {
         self.key
     }
 }
 
-/// A device that can be opened by its group.
+/// A device that can be opened through its group.
 struct Listed {
     device: RegistrationRef,
-    /// Which of its registrations this is.
+    /// The number of the device's registration.
     epoch: Epoch,
 }
 
-/// Devices of a group, by numbers that fall: the latest comes first.  Unregistration takes a device
-/// off before it waits for those who use it.
+/// The devices of a group.  Keys decrease, so the latest device comes first.  Unregistration removes a device
+/// before it waits for the users of the device.
 struct Devices {
     registrations: RBTree<u64, Listed>,
-    /// The number of the next.
+    /// The key of the next device.
     next: u64,
 }
 
@@ -164,32 +172,31 @@ struct Devices {
 #[pin_data]
 pub(crate) struct Group {
     kind: GroupType,
-    /// The id of its IOMMU group.
+    /// The id of the IOMMU group.
     id: i32,
-    /// The machine that KVM says its file belongs to.
+    /// The VM that KVM has assigned to the group's file.
     #[pin]
     kvm: KvmSlot,
-    /// Its minor; None on a kernel without nodes for groups.
+    /// The minor; None on a kernel without group nodes.
     node: Option<Node>,
-    /// Held over a change of what its file has been given.
+    /// Held while the provider of the group's file changes.  It is outside `inner`.
     #[pin]
     change: Mutex<()>,
     #[pin]
     inner: Mutex<Inner>,
-    /// The devices that can be opened by it.
+    /// The devices that can be opened through the group.
     #[pin]
     devices: Mutex<Devices>,
-    /// How often the log says that an open was refused.
+    /// The limit on log lines about refused opens.
     #[pin]
     refusals: RateLimit,
 }
 
-/// What `VFIO_GROUP_GET_STATUS` tells.
+/// The answer to `VFIO_GROUP_GET_STATUS`.
 pub(crate) struct Status {
     /// A container or an iommufd is set.
     pub(crate) provided: bool,
-    /// As far as one can see before a device is opened, no driver of the host does DMA in the
-    /// group.
+    /// No host driver does DMA in the group, as far as this is known before a device is opened.
     pub(crate) viable: bool,
 }
 
@@ -218,36 +225,37 @@ impl Group {
         })
     }
 
-    /// How its devices reach memory.
+    /// Returns the type of the group: how its devices access memory.
     pub(crate) fn kind(&self) -> GroupType {
         self.kind
     }
 
-    /// Whether there is no IOMMU.
+    /// Tells whether there is no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
         self.kind == GroupType::NoIommu
     }
 
-    /// The id of its IOMMU group, by which user space knows it.
+    /// Returns the id of the IOMMU group, which names the group in user space.
     pub(crate) fn id(&self) -> i32 {
         self.id
     }
 
-    /// The limit of what the log says of refusals.
+    /// Returns the limit on log lines about refused opens.
     pub(crate) fn refusals(&self) -> &RateLimit {
         &self.refusals
     }
 
-    /// Where KVM notes its machine.
+    /// Returns the slot in which KVM records the VM of the group.
     pub(crate) fn kvm(&self) -> &KvmSlot {
         &self.kvm
     }
 
-    /// Counts a device file as a user of the group, until the token is dropped.
+    /// Counts a device file as a user of the group until the result is dropped.  Takes the group's lock.  C
+    /// counterpart: `vfio_device_block_group()`.
     ///
     /// # Errors
     ///
-    /// `EBUSY` when the group's own file is open.
+    /// - `EBUSY`: the group's own file is open.
     pub(crate) fn block(self: &Arc<Self>) -> Result<GroupBlock> {
         let mut inner = self.inner.lock();
         let count = match inner.users {
@@ -259,12 +267,16 @@ impl Group {
         Ok(GroupBlock(self.clone()))
     }
 
-    /// Marks the group as used by its own file.
+    /// Marks the group as used through its own file.  Takes the group's lock.  C counterpart:
+    /// `vfio_group_fops_open()`.
     ///
     /// # Errors
     ///
-    /// In this order: `ENODEV` when the last device has left; `EPERM` without an IOMMU, unless
-    /// `privileged`; `EBUSY` when the group is in use either way.
+    /// In this order:
+    ///
+    /// - `ENODEV`: the last device has left the group.
+    /// - `EPERM`: the group has no IOMMU, and `privileged` returns false.
+    /// - `EBUSY`: the group's own file is open, or a device of the group is bound.
     pub(crate) fn open(&self, privileged: impl FnOnce() -> bool) -> Result<(), Refusal> {
         let mut inner = self.inner.lock();
         if inner.iommu_group.is_none() {
@@ -283,25 +295,25 @@ impl Group {
         }
     }
 
-    /// The end of [`open`](Self::open).
+    /// Undoes [`open`](Self::open).  Waits for a change of the provider and for the release of the provider.
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
         if let Users::GroupFile(provision @ Provision::Set(_)) = &mut inner.users {
             let provided = core::mem::replace(provision, Provision::Changing);
             drop(inner);
-            // The file is in use until this is done: whoever opens the group next finds it free.
+            // The group stays in use until the release is done, so the next open finds it without a provider.
             drop(provided);
             inner = self.inner.lock();
         }
         inner.users = Users::None;
     }
 
-    /// What can be told of the group.
+    /// Returns the status of the group.  Takes the group's lock.
     ///
     /// # Errors
     ///
-    /// `ENODEV` when the last device has left.
+    /// - `ENODEV`: the last device has left the group.
     pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
@@ -313,7 +325,7 @@ impl Group {
             });
         }
         let group = group.clone();
-        // The IOMMU core may hold its lock of the group over page requests in flight.
+        // The IOMMU core can hold its lock of the group while it waits for page requests in flight.
         drop(inner);
         if !group.dma_owner_claimed() {
             return Ok(Status {
@@ -321,7 +333,7 @@ impl Group {
                 viable: true,
             });
         }
-        // By the group's own user in the meantime?
+        // The user of this group can have claimed the DMA ownership in the meantime.
         let (provided, changing) = self.inner.lock().users.provision();
         Ok(Status {
             provided,
@@ -329,14 +341,19 @@ impl Group {
         })
     }
 
-    /// Sets what the group's devices reach memory by.  An iommufd is prepared for the ioctls of
-    /// containers.
+    /// Sets the container or iommufd of the group's file.  An iommufd is prepared for the ioctls of
+    /// containers.  Takes the locks of the group; `lookup` runs without the group's own lock.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` when something is set; `ENODEV` when the last device has left;
-    /// those of `lookup`; those of [`ContainerMembership::take`], or for an iommufd `EINVAL` when it
-    /// serves groups with an IOMMU and this one has none, or the other way round, and `ENOMEM`.
+    /// In this order:
+    ///
+    /// - `EINVAL`: a provider is already set, or is being changed.
+    /// - `ENODEV`: the last device has left the group.
+    /// - Those of `lookup`.
+    /// - For a container: those of [`ContainerMembership::take`].
+    /// - For an iommufd: `EINVAL` if it serves groups with an IOMMU and this group has none, or the reverse;
+    ///   `ENOMEM`.
     pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
@@ -374,11 +391,12 @@ impl Group {
         }
     }
 
-    /// Takes back what is set.  Devices that are open by an iommufd stay so.
+    /// Releases the provider.  Devices that are open through an iommufd stay open.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when nothing is set; `EBUSY` when a device is open by the container.
+    /// - `EINVAL`: no provider is set.
+    /// - `EBUSY`: a device is open through the container.
     pub(crate) fn unset(&self) -> Result {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
@@ -396,7 +414,7 @@ impl Group {
         Ok(())
     }
 
-    /// The processes of its container, if it is in one.
+    /// Returns the processes of the group's container, if the group is in a container.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
             Users::GroupFile(Provision::Set(Provided::Container { place, .. })) => {
@@ -406,10 +424,11 @@ impl Group {
         }
     }
 
-    /// Ends what processes of its container have with a device that leaves while others stay: bound
-    /// before the others came, for a group must have one device only.
+    /// Unbinds the container's processes that are bound to a device, which leaves the group while other
+    /// devices stay.  They were bound before the other devices joined, because a bind requires a group with
+    /// one device.
     fn remove_from_processes(&self, dev: &kernel::device::Device) {
-        // A change of the group can take long, and is nothing to a device without bonds.
+        // A change of the group can take long, so skip the lock unless processes are bound.
         if !sva::is_used() {
             return;
         }
@@ -419,11 +438,11 @@ impl Group {
         }
     }
 
-    /// Room for one more device, which comes before those that are there.
+    /// Reserves an entry in the list for one more device, in front of the existing devices.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn room(&self) -> Result<Room> {
         let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let mut devices = self.devices.lock();
@@ -432,39 +451,41 @@ impl Group {
         Ok(Room { key, node })
     }
 
-    /// Lets a device be opened by its name, until [`remove`](Self::remove).
+    /// Adds a device to the list.  It can be opened by its name until [`remove`](Self::remove).
     pub(crate) fn add(&self, room: Room, device: RegistrationRef, epoch: Epoch) {
         let Room { key, node } = room;
         let node = node.into_node(key, Listed { device, epoch });
         self.devices.lock().registrations.insert(node);
     }
 
-    /// The end of [`add`](Self::add), by the key of the room.
+    /// Undoes [`add`](Self::add).  `key` is the key of the room.
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.devices.lock().registrations.remove(&key);
         drop(removed);
     }
 
-    /// Whether the IOMMU makes all DMA of the group's devices coherent, whatever they ask for.  A device
-    /// that is being unregistered does not count.
+    /// Tells whether the IOMMU makes all DMA of the group's devices coherent, whatever they request.  Devices
+    /// that are being unregistered are skipped.
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();
         registrations.all(|listed| enforces_coherency(listed.device.parent()))
     }
 
-    /// The device that goes by a name; the latest is asked first.
+    /// Returns the device with the given name.  The latest device is asked first.  Holds the lock of the list
+    /// during the driver's `match`.
     ///
     /// # Errors
     ///
-    /// `ENODEV` when there is none; the errno of a driver that looks at the name.
+    /// - `ENODEV`: the group has no such device.
+    /// - The errno of a driver that checks the name.
     pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
         for Listed { device, epoch } in self.devices.lock().registrations.values() {
-            // Most devices are another: that costs no reference.
+            // Most devices have another name.  No reference is taken for them.
             if !device.has_name(name)? {
                 continue;
             }
-            // The list has a reference, so there is one more.
+            // The list holds a reference, so another one can be taken.
             if let Some(found) = RegistrationRef::try_get(device) {
                 return Ok((found, *epoch));
             }
@@ -472,8 +493,8 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Nothing more can be done with the group: the last device leaves.  The drop of the result is the
-    /// rest.
+    /// Takes the IOMMU group out of this group, whose last device leaves.  No operation on the group succeeds
+    /// afterwards.  The drop of the result does the remaining steps.
     fn revoke(self: &Arc<Self>) -> Revoked {
         Revoked {
             _iommu_group: self.inner.lock().iommu_group.take(),
@@ -488,8 +509,8 @@ struct Revoked {
     _iommu_group: Option<IommuGroup>,
 }
 
-/// The group leaves its container; an iommufd stays until the file is closed, as in the C core.  To be
-/// dropped without locks of ours: changes in progress are waited for, and page requests in flight.
+/// The group leaves its container.  An iommufd stays until the file is closed, as in the C core.  The caller
+/// holds no lock of the core, because the drop waits for changes in progress and for page requests in flight.
 impl Drop for Revoked {
     fn drop(&mut self) {
         let _change = self.group.change.lock();
@@ -505,7 +526,7 @@ impl Drop for Revoked {
     }
 }
 
-/// Keeps a group's own file closed, for a device file that is bound.
+/// While this exists, the group's own file cannot be opened.  A bound device file holds it.
 pub(crate) struct GroupBlock(Arc<Group>);
 
 impl Drop for GroupBlock {
@@ -516,7 +537,7 @@ impl Drop for GroupBlock {
                 Some(count) => Users::Cdevs(count),
                 None => Users::None,
             },
-            // A block counts itself in, so neither of these can be.
+            // Not reached: this block is counted in `Cdevs`.
             Users::None | Users::GroupFile(_) => return,
         };
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! By what a device reaches memory while it is open: an iommufd, or the container of its group.
+//! The DMA backends of an open device: an iommufd, or the container of its group.
 //!
-//! Locks: the group's, to find what it has been given, and to end the use of a container.
+//! Locks: the group's lock, to find the provider of the group and to end the use of a container.
 
 use super::{Group, Provided, Provision, Users};
 use crate::{
@@ -16,28 +16,28 @@ use kernel::{
     sync::{aref::ARef, Arc, ArcBorrow},
 };
 
-/// How an open device reaches memory.
+/// The DMA backend of an open device.
 pub(crate) enum OpenBackend {
-    /// It is bound to an iommufd.
+    /// The device is bound to an iommufd.
     Iommufd(ARef<Ctx>),
-    /// Without an IOMMU, via its group: the iommufd takes the place of the container and does not
-    /// know the device.
+    /// A device without an IOMMU that is opened through its group.  The iommufd replaces the container, and
+    /// does not know the device.
     NoIommu(ARef<Ctx>),
-    /// Its group is in a container.
+    /// The group of the device is in a container.
     Container(ContainerOpen),
 }
 
-/// An open via a container.
+/// An open through a container.
 pub(crate) struct ContainerOpen {
     pub(crate) container: Arc<Container>,
-    /// The use of it; an error has its place in the order of a first open.
+    /// The use of the container.  An error is returned later, at its place in the order of a first open.
     pub(crate) usage: Result<ContainerUse, Refusal>,
-    /// A first open needs `CAP_SYS_RAWIO`.
+    /// True if a first open needs `CAP_SYS_RAWIO`.
     pub(crate) is_noiommu: bool,
 }
 
 impl OpenBackend {
-    /// Whether both are one backend.
+    /// Tells whether both are the same iommufd or the same container.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
@@ -50,12 +50,13 @@ impl OpenBackend {
         }
     }
 
-    /// Whether the caller may open a device by its group.
+    /// Checks that the caller may open a device through its group.
     ///
     /// # Errors
     ///
-    /// `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO` and nobody has done anything
-    /// with the iommufd that makes sense with an IOMMU only.
+    /// - `EPERM`: the backend is an iommufd for a device without an IOMMU, and one of these: the caller does
+    ///   not have `CAP_SYS_RAWIO`; the iommufd has an IOAS for container ioctls, which only devices with an
+    ///   IOMMU use.
     pub(crate) fn permit(&self) -> Result {
         match self {
             Self::Iommufd(_) | Self::Container(_) => Ok(()),
@@ -64,7 +65,7 @@ impl OpenBackend {
         }
     }
 
-    /// The way to memory by a container that has a backend.
+    /// Returns the container's handle for DMA, if the backend is a container that has a backend of its own.
     pub(crate) fn container_access(&self) -> Option<&ContainerAccess> {
         match self {
             Self::Container(open) => Some(open.usage.as_ref().ok()?.access()),
@@ -74,8 +75,8 @@ impl OpenBackend {
 }
 
 impl Group {
-    /// The way to memory for an open of a device by `file`, the group's.  None when nothing is
-    /// set.
+    /// Returns the backend for an open of a device through `file`, the group's file.  None if no provider is
+    /// set.  Takes the group's lock.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(Provision::Set(provided)) = &mut inner.users else {
@@ -94,7 +95,8 @@ impl Group {
 
     /// # Errors
     ///
-    /// `EINVAL` when the container has no backend; `EBUSY` when it is in use too often.
+    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - `EBUSY`: the count of opens would overflow.
     fn use_container(
         self: ArcBorrow<'_, Self>,
         place: &ContainerMembership,
@@ -111,8 +113,8 @@ impl Group {
     }
 }
 
-/// A device's use of its group's container, from the first open to the last close.  It keeps the
-/// group's file open and in the container.
+/// A device's use of its group's container, from the first open to the last close.  It keeps the group's file
+/// open, and the group in the container.
 pub(crate) struct ContainerUse {
     access: ContainerAccess,
     group: Arc<Group>,
@@ -120,7 +122,7 @@ pub(crate) struct ContainerUse {
 }
 
 impl ContainerUse {
-    /// The way to memory.
+    /// Returns the container's handle for DMA.
     pub(crate) fn access(&self) -> &ContainerAccess {
         &self.access
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The table of groups: which exist, and which devices are in them.
+//! The table of groups and of the devices in each group.
 //!
-//! C counterpart: `group.c`, "Group objects".  Found by the id of the IOMMU group, where the C core
-//! walks a list.
+//! C counterpart: `group.c`, section "Group objects".  A group is found by the id of its IOMMU group, where
+//! the C core walks a list.
 //!
-//! Locks: [`GROUPS`] is held over the making and removal of a group's class device, so that a group
-//! that comes back does not meet its own name.
+//! Locks: [`GROUPS`] is held while the class device of a group is made and removed, so that a group that is
+//! made again does not collide with its own old name.
 
 use super::{Backing, Group, Revoked};
 use crate::{
@@ -27,17 +27,18 @@ use kernel::{
 };
 
 global_lock! {
-    /// The groups that have devices, by the ids of their IOMMU groups; None before load and after
-    /// unload.
+    /// The groups that have devices, by the ids of their IOMMU groups.  None before the module is loaded and
+    /// after it is unloaded.
     pub(crate) unsafe(uninit) static GROUPS: Mutex<Option<RBTree<i32, Entry>>> = None;
 }
 
 global_lock! {
-    /// The range of group nodes; None before load, after unload and on a kernel without.
+    /// The device number range of group nodes.  None before the module is loaded, after it is unloaded, and
+    /// on a kernel without group nodes.
     pub(crate) unsafe(uninit) static NODES: Mutex<Option<Nodes>> = None;
 }
 
-/// The range of group nodes.
+/// The device number range of group nodes.
 pub(crate) struct Nodes {
     minors: Minors,
     region: CharRegion<Group>,
@@ -54,7 +55,7 @@ impl Nodes {
     }
 }
 
-/// The minor of a group, from its making to the end of its last file.
+/// The minor of a group.  It stays allocated until the last file of the group is closed.
 pub(super) struct Node(u32);
 
 impl Node {
@@ -74,24 +75,24 @@ impl Drop for Node {
 /// A group in the table.
 pub(crate) struct Entry {
     group: Arc<Group>,
-    /// The devices in it, by their addresses.
+    /// The devices in the group, by their addresses.
     members: RBTree<usize, ARef<Device>>,
-    /// Before the class device, so that a node that is still there leads nowhere.
+    /// Dropped before the class device, so that opens of a remaining node fail.
     _cdev: Cdev<Group>,
     /// The class device with its node.
     _class_device: ClassDevice,
 }
 
-/// A device's place in its group.  When the last is dropped, the group goes.
+/// A device's membership in its group.  The drop of the last one removes the group.
 pub(crate) struct Membership {
     group: Arc<Group>,
     place: Option<Place>,
 }
 
-/// Where a member stands in the table.
+/// The entry of a member in the table.
 struct Place {
     dev: ARef<Device>,
-    /// The membership of an IOMMU group that was made for this device alone.
+    /// The membership of an IOMMU group that was made for this device only.
     fake: Option<FakeMember>,
 }
 
@@ -102,11 +103,16 @@ impl Membership {
 }
 
 impl Group {
-    /// Puts a device into its group, which is made for the first.
+    /// Adds a device to its group.  The first device makes the group.  Takes [`GROUPS`].  C counterpart:
+    /// `vfio_device_set_group()`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the device is in it already; `ENOMEM`, `ENOSPC`, those of `device_add()`.
+    /// - `EINVAL`: the device is already in the group.
+    /// - `ENODEV`: the module is not loaded completely.
+    /// - `ENOMEM`: out of memory.
+    /// - `ENOSPC`: no minor is free.
+    /// - Those of `device_add()`.
     pub(crate) fn join(dev: &Device, backing: Backing) -> Result<Membership> {
         if !cfg!(CONFIG_VFIO_GROUP) {
             let group = Group::new(None, backing.kind(), None);
@@ -119,7 +125,8 @@ impl Group {
         match backing {
             Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, None),
             Backing::Emulated | Backing::NoIommu => {
-                // User space knows devices by IOMMU groups, so these get one of their own.
+                // User space identifies devices by IOMMU groups, so such a device gets an IOMMU group of its
+                // own.
                 let (iommu_group, fake) = IommuGroup::fake(c"vfio-noiommu", dev)?;
                 Self::join_iommu(dev, iommu_group, kind, Some(fake))
             }
@@ -137,7 +144,7 @@ impl Group {
             dev: dev.into(),
             fake,
         });
-        // Dropped after the lock.
+        // Declared before the guard, so that it is dropped after the lock.
         let mut revoked = None;
         let mut table = GROUPS.lock();
         let groups = table.as_mut().ok_or(ENODEV)?;
@@ -179,7 +186,7 @@ impl Entry {
         let group = Group::new(Some(iommu_group), kind, Some(node));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
-        // Before it is announced: whoever reacts to the uevent can open it.
+        // The node works before it is announced, so a program that reacts to the uevent can open it.
         let (class, devt, cdev) = {
             let guard = NODES.lock();
             let nodes = guard.as_ref().ok_or(ENODEV)?;
@@ -188,7 +195,7 @@ impl Entry {
         };
         let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
-            // Somebody may have it open by its number already.
+            // A process can have opened the group by its device number already.
             *revoked = Some(group.revoke());
         })?;
         let entry = Self {
@@ -201,7 +208,7 @@ impl Entry {
     }
 }
 
-/// What tells a device from others while a reference is held.
+/// Returns the address of a device, which identifies the device while a reference is held.
 fn address(dev: &Device) -> usize {
     core::ptr::from_ref(dev).addr()
 }
@@ -224,7 +231,7 @@ impl Drop for Membership {
             return;
         }
         let revoked = self.group.revoke();
-        // The node goes under the table's lock, so that the name is free for a successor.
+        // The node is removed under the table's lock, so that its name is free for a new group.
         drop(groups.remove(&self.group.id));
         drop(table);
         drop(revoked);
