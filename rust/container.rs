@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Containers: `/dev/vfio/vfio`, the legacy way to map memory for groups of devices.
+//! Containers: `/dev/vfio/vfio`, the legacy interface to map memory for groups of devices.
 //!
 //! C counterpart: `container.c`.
 //!
-//! A container is nothing until a group is put into it, and maps memory by a *backend*, which user
-//! space chooses then: a driver of another module (`vfio_iommu_type1.ko`), or none for devices
-//! without an IOMMU.  When the last group leaves, the backend goes and all mappings with it.
+//! A container has no function until a group is added to it.  Then user space chooses a *backend*, which maps
+//! memory: an IOMMU driver of another module (`vfio_iommu_type1.ko`), or noiommu, which maps nothing, for
+//! devices without an IOMMU.  When the last group leaves, the backend is released with all its mappings.
 //!
-//! A driver's side of a backend is one counted value.  Whoever calls into it holds a reference, and no lock: a driver
-//! may take locks of its own that are held elsewhere around calls into the core, and an ioctl that
-//! maps memory may take long.  What the last reference leaves behind is released by its drop.
+//! The data of an IOMMU driver for a container ([`Instance`]) is reference-counted.  The drop of the last
+//! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
+//! container's lock, for two reasons: a driver can take its own locks, which are held elsewhere during calls
+//! into the core; and an ioctl that maps memory can take long.
 //!
-//! Locks: a container's, outside the table of drivers and outside the drivers' own.  Neither a group's
-//! lock is held, nor that of the processes.
+//! Locks:
+//!
+//! - `Container::inner` is outside [`DRIVERS`], the table of drivers, and outside the locks of the drivers.
+//!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
+//!   Callers hold neither a group's own lock nor a lock of the processes.
+//! - `Container::backend` is a leaf, inside `Container::inner` and inside a group's own lock.
 
 mod processes;
 
@@ -39,19 +44,21 @@ use kernel::{
 };
 
 global_lock! {
-    /// The drivers that have offered themselves, the latest last; None before load and after
-    /// unload.
+    /// The registered IOMMU drivers, the latest last.  None before the module is loaded and after it is
+    /// unloaded.
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<Offer>>> = None;
 }
 
-/// `VFIO_NOIOMMU_IOMMU`: the backend that does nothing.
+/// `VFIO_NOIOMMU_IOMMU`: the backend that maps nothing.
 const NOIOMMU: usize = 8;
 
-/// Offers a driver to containers.
+/// Registers an IOMMU driver.  Takes [`DRIVERS`].  C counterpart: `vfio_register_iommu_driver()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` when it is there already; `ENOMEM`.
+/// - `EINVAL`: the driver is already registered.
+/// - `ENODEV`: the module is not loaded completely.
+/// - `ENOMEM`: out of memory.
 pub(crate) fn add_driver(offer: Offer) -> Result {
     let mut table = DRIVERS.lock();
     let drivers = table.as_mut().ok_or(ENODEV)?;
@@ -64,8 +71,8 @@ pub(crate) fn add_driver(offer: Offer) -> Result {
     Ok(drivers.push(offer, GFP_KERNEL)?)
 }
 
-/// The end of [`add_driver`], by the address of the driver's operations; does nothing if there was
-/// none.
+/// Undoes [`add_driver`].  `ops` is the address of the driver's operations.  No effect if the driver is not
+/// registered.
 pub(crate) fn remove_driver(ops: usize) {
     if let Some(drivers) = DRIVERS.lock().as_mut() {
         drivers.retain(|driver| driver.address() != ops);
@@ -75,18 +82,21 @@ pub(crate) fn remove_driver(ops: usize) {
 /// A backend that can be chosen.
 enum Choice {
     Driver(IommuDriver),
-    /// This module's own.
+    /// The noiommu backend, with a reference on this module.
     NoIommu(ModuleRef),
 }
 
 impl Choice {
-    /// All that may be chosen, the latest first.  A driver whose module is going away is none.
+    /// Returns all backends that can be chosen, the latest driver first.  Drivers whose module is unloading
+    /// are skipped.
     ///
-    /// `noiommu` limits them to those for groups with an IOMMU, or without.
+    /// `Some(true)` limits the result to the noiommu backend, `Some(false)` to the backends for groups with
+    /// an IOMMU.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENODEV`: the module is not loaded completely.
+    /// - `ENOMEM`: out of memory.
     fn all(noiommu: Option<bool>) -> Result<KVec<Self>> {
         let table = DRIVERS.lock();
         let table = table.as_ref().ok_or(ENODEV)?;
@@ -106,7 +116,7 @@ impl Choice {
         Ok(choices)
     }
 
-    /// What it answers to `VFIO_CHECK_EXTENSION`.
+    /// Returns the backend's answer to `VFIO_CHECK_EXTENSION`.
     fn check_extension(&self, arg: usize) -> isize {
         match self {
             Self::Driver(driver) => driver.check_extension(arg),
@@ -116,8 +126,10 @@ impl Choice {
 
     /// # Errors
     ///
-    /// The driver's, `ENOMEM`; without an IOMMU `EINVAL` for another extension than its own, `EPERM`
-    /// unless the caller has `CAP_SYS_RAWIO`.
+    /// - The driver's errno.
+    /// - `ENOMEM`: out of memory.
+    /// - `EINVAL`, noiommu only: `arg` is not `VFIO_NOIOMMU_IOMMU`.
+    /// - `EPERM`, noiommu only: the caller does not have `CAP_SYS_RAWIO`.
     fn open(self, arg: usize) -> Result<Backend> {
         match self {
             Self::Driver(driver) => {
@@ -135,11 +147,12 @@ fn check_noiommu(arg: usize) -> isize {
     (arg == NOIOMMU && enable_unsafe_noiommu_mode()).into()
 }
 
-/// What maps memory for a container.
+/// The backend of a container.
 #[derive(Clone)]
 enum Backend {
     Driver(Arc<Instance>),
-    /// There is nothing to map.  The module is held, as another driver's is.
+    /// This backend maps nothing.  It holds a reference on this module, as a driver's backend does on its
+    /// module.
     NoIommu(#[allow(dead_code)] Arc<ModuleRef>),
 }
 
@@ -151,7 +164,7 @@ impl Backend {
         }
     }
 
-    /// An ioctl that the core does not know.  The driver's result as it is.
+    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged.
     fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         match self {
             Self::Driver(driver) => driver.ioctl(cmd, arg),
@@ -181,7 +194,7 @@ impl Backend {
     }
 }
 
-/// A group's way to the memory that its container maps, for a device that is open.
+/// A group's handle for DMA through its container, for an open device.
 #[derive(Clone)]
 pub(crate) struct ContainerAccess {
     backend: Backend,
@@ -190,13 +203,13 @@ pub(crate) struct ContainerAccess {
 }
 
 impl ContainerAccess {
-    /// What maps memory, to be told of a device that is opened.  None when nothing does.
+    /// Returns the driver's data, for a device that is opened.  None if the backend maps nothing.
     pub(crate) fn instance(&self) -> Option<&Arc<Instance>> {
         self.backend.driver()
     }
 
-    /// Keeps the processes that are bound to the container from the group's device, which is about to
-    /// be opened or closed.  None when there can be none.
+    /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
+    /// until the result is dropped.  None if no process can be bound to the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
         match self.member.kind {
             GroupType::Iommu => self.processes.part(&self.member.iommu_group),
@@ -204,16 +217,16 @@ impl ContainerAccess {
         }
     }
 
-    /// Ends the bonds of the container's processes for the time of a reset.
+    /// Unbinds the container's processes for the duration of a reset.
     pub(crate) fn begin_reset(&self) -> Resetting {
         self.processes.begin_reset()
     }
 
-    /// What pins and copies memory, and the group to do it for.
+    /// Returns the IOMMU driver that pins and copies memory, and the group for which it does so.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` when nothing does.
+    /// - `ENOTTY`: the backend maps nothing.
     pub(crate) fn driver(&self) -> Result<(&Instance, &IommuGroup)> {
         let driver = self.backend.driver().ok_or(ENOTTY)?;
         Ok((driver, &self.member.iommu_group))
@@ -231,26 +244,26 @@ struct Member {
 }
 
 struct Inner {
-    /// The latest last.
+    /// The groups, the latest last.
     members: KVec<Arc<Member>>,
 }
 
 impl Inner {
-    /// Whether the groups have an IOMMU; None without groups.
+    /// Tells whether the groups have no IOMMU.  None without groups.
     fn noiommu(&self) -> Option<bool> {
         let member = self.members.first()?;
         Some(member.kind == GroupType::NoIommu)
     }
 
-    /// Attaches all groups, the latest first, or none.
+    /// Attaches all groups, the latest first.  On failure no group stays attached.
     ///
     /// # Errors
     ///
-    /// The driver's.
+    /// The driver's errno.
     fn attach_all(&self, backend: &Backend) -> Result {
         for (index, member) in self.members.iter().enumerate().rev() {
             if let Err(e) = backend.attach(member) {
-                // In reverse: the one attached last comes first.
+                // Undo in reverse order: the group that was attached last is detached first.
                 for attached in self.members.iter().skip(index.saturating_add(1)) {
                     backend.detach(attached);
                 }
@@ -266,22 +279,22 @@ impl Inner {
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
-    /// Written with `inner` locked, read without it: callers that only use the container do not wait
-    /// for a group that joins.
+    /// Written while `inner` is locked, and read without `inner`: users of the container do not wait for a
+    /// group that joins.
     #[pin]
     backend: Mutex<Option<Backend>>,
-    /// The processes that the groups' devices may work for, while there is a backend.
+    /// The processes that are bound to the devices of the groups, while there is a backend.
     processes: Arc<BoundProcesses>,
 }
 
 impl Container {
-    /// An empty one.
+    /// Makes an empty container.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        // Accounted: how many are opened is up to user space.
+        // The allocation is accounted, because user space decides on the number of containers.
         let processes = BoundProcesses::new(GFP_KERNEL_ACCOUNT)?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
@@ -293,27 +306,29 @@ impl Container {
         Arc::pin_init(container, GFP_KERNEL_ACCOUNT)
     }
 
-    /// The processes that are bound to its groups' devices.
+    /// Returns the processes that are bound to the devices of the container's groups.
     pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
         &self.processes
     }
 
-    /// The backend that is chosen.
+    /// Returns the chosen backend.
     fn backend(&self) -> Option<Backend> {
         self.backend.lock().clone()
     }
 
-    /// Chooses one, or none; the caller has locked `inner`.  The result is what was chosen.
+    /// Sets or clears the backend, and returns the previous one.  The caller holds `inner`.
     fn set_backend(&self, _inner: &mut Inner, backend: Option<Backend>) -> Option<Backend> {
         core::mem::replace(&mut *self.backend.lock(), backend)
     }
 
-    /// `VFIO_CHECK_EXTENSION`: asks the backend, or while there is none all that could be chosen,
-    /// and gives the first answer above 0, or else the last.  Of our own extension: 1.
+    /// Handles `VFIO_CHECK_EXTENSION`.  For the extension `VFIO_SVA` this returns 1.  Otherwise it asks the
+    /// backend or, without a backend, all backends that could be chosen.  It returns the first answer above
+    /// 0, or else the last answer.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; the drivers'.
+    /// - `ENOMEM`: out of memory.
+    /// - The errno of a driver.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
         if arg == sva::EXTENSION {
             return 1;
@@ -336,12 +351,14 @@ impl Container {
         answer
     }
 
-    /// `VFIO_SET_IOMMU`: chooses a backend, and attaches the groups to it.
+    /// Handles `VFIO_SET_IOMMU`: chooses a backend, and attaches the groups to it.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without groups, or when one is chosen already; `ENODEV` when there is none for
-    /// `arg`; else the errno of the last that failed; `ENOMEM`.
+    /// - `EINVAL`: the container has no groups, or already has a backend.
+    /// - `ENODEV`: no backend supports `arg`.
+    /// - `ENOMEM`: out of memory.
+    /// - The errno of the last backend that failed.
     pub(crate) fn set_iommu(&self, arg: usize) -> Result {
         let mut inner = self.inner.lock();
         let noiommu = inner.noiommu().ok_or(EINVAL)?;
@@ -368,11 +385,12 @@ impl Container {
         result
     }
 
-    /// Any other ioctl: the backend's.
+    /// Passes any other ioctl to the backend.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without a backend; the driver's.
+    /// - `EINVAL`: the container has no backend.
+    /// - The errno of the backend.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         match self.backend() {
             Some(backend) => backend.ioctl(cmd, arg),
@@ -381,7 +399,7 @@ impl Container {
     }
 }
 
-/// A group's place in a container; left when dropped.
+/// A group's membership in a container.  The group leaves on drop.
 pub(crate) struct ContainerMembership {
     container: Arc<Container>,
     member: Arc<Member>,
@@ -389,14 +407,20 @@ pub(crate) struct ContainerMembership {
 }
 
 impl ContainerMembership {
-    /// Puts a group into the container.
+    /// Adds a group to the container.  Takes the lock of the container.
     ///
     /// # Errors
     ///
-    /// In this order: `EPERM` without an IOMMU, unless the caller has `CAP_SYS_RAWIO`; `EPERM` for
-    /// a group with an IOMMU among those without, and the reverse; `EPERM` when DMA of the group
-    /// is another's, `EBUSY` when a page table is attached to it; those of the backend, if one is
-    /// chosen; those of [`BoundProcesses::join`]; `ENOMEM`.
+    /// In this order:
+    ///
+    /// - `EPERM`: the group has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
+    /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
+    /// - `EPERM`: another owner has claimed the DMA of the group.
+    /// - `EBUSY`: a page table is attached to the group.
+    /// - The errno of the backend, if the container has one.
+    /// - Those of [`BoundProcesses::join`].
+    ///
+    /// `ENOMEM` is possible at several of these steps.
     pub(crate) fn take(
         container: Arc<Container>,
         iommu_group: IommuGroup,
@@ -419,10 +443,10 @@ impl ContainerMembership {
         if let Some(backend) = container.backend() {
             backend.attach(&member)?;
         }
-        // There is room.
+        // The space was reserved above.
         let pushed = inner.members.push(member.clone(), GFP_KERNEL);
         drop(inner);
-        // From here on the drop undoes it.
+        // From here on the drop undoes everything.
         let membership = Self {
             container,
             member,
@@ -434,7 +458,7 @@ impl ContainerMembership {
         Ok(membership)
     }
 
-    /// The way to memory, if a backend is chosen.
+    /// Returns the handle for DMA, if the container has a backend.
     pub(crate) fn access(&self) -> Option<ContainerAccess> {
         Some(ContainerAccess {
             backend: self.container.backend()?,
@@ -443,7 +467,7 @@ impl ContainerMembership {
         })
     }
 
-    /// The container.
+    /// Returns the container.
     pub(crate) fn container(&self) -> &Arc<Container> {
         &self.container
     }
@@ -451,7 +475,7 @@ impl ContainerMembership {
 
 impl Drop for ContainerMembership {
     fn drop(&mut self) {
-        // Not under the container's lock: page requests in flight are waited for.
+        // This runs without the container's lock, because it waits for page requests in flight.
         self.container.processes.leave(&self.member.iommu_group);
         let mut inner = self.container.inner.lock();
         if let Some(backend) = self.container.backend() {
@@ -466,7 +490,8 @@ impl Drop for ContainerMembership {
             false => None,
         };
         drop(inner);
-        // Not under the lock: an ioctl that is going on may be the one that releases it.
+        // The drop runs without the lock.  An ioctl in progress can hold the last reference, and release the
+        // backend.
         drop(last);
     }
 }
