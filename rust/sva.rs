@@ -1,48 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Shared virtual addressing: processes that let devices use their address spaces.
+//! Shared virtual addressing: processes that bind their address spaces to devices.
 //!
-//! Without C counterpart; the ioctls are those of `include/uapi/linux/vfio_sva.h`.
+//! There is no C counterpart; `include/uapi/linux/vfio_sva.h` specifies the ioctls.
 //!
-//! [`BoundProcesses`] belong to one device's file, or to one container.  A process that is bound to a
-//! container has a bond with the device of each of its groups.  Each bond keeps the address space's
-//! PASID from being given to another address space.
+//! A [`BoundProcesses`] belongs to one device or to one container.  A process that is bound to a container
+//! has a bond with the device of each of its groups.  While a bond exists, the PASID of its address space is
+//! not assigned to another address space.
 //!
-//! A process is bound until the first of these:
+//! A process stays bound until one of these events:
 //!
-//! - the process unbinds itself;
-//! - its address space ends: the bonds end before the first page is freed, in the task that ends it;
-//! - the file, or the last group's place in the container, is given up: before the driver stops the
-//!   device and before DMA leaves the hands of user space;
+//! - The process unbinds itself.
+//! - Its address space ends.  The bonds end before the first page is freed, in the task that ends the address
+//!   space.
+//! - The device file is closed, or the last group leaves the container.  The bonds end before the driver
+//!   stops the device, and before user space loses the DMA ownership.
 //! - `VFIO_DEVICE_RESET` or `VFIO_DEVICE_PCI_HOT_RESET` of a device that it is bound to.
+//! - In a container: a bond cannot be made again after an open or a close, or a device that it is bound to
+//!   leaves a group in which other devices stay.
 //!
-//! While a container's device is opened first or closed last, which resets it, the device is *apart*:
-//! bonds with it end before, and are made anew afterwards.
+//! The first open and the last close of a container's device reset the device.  During them the device is
+//! *apart*: its bonds end before, and are made again afterwards.
 //!
 //! # Resets and the IOMMU core
 //!
-//! To reset a device that has ATS, the IOMMU core takes all PASIDs off the device, waits for its page
-//! requests in flight, and puts all PASIDs that are bound back afterwards.  The core does not learn
-//! of each reset (configuration space, sysfs, AER), so there must never be a bond with an address
-//! space whose pages are being freed.  Hence a bond ends in the notifier of the address space's end,
-//! not later.  The exception is an address space that ends in a task which may not wait
-//! ([`Releaser::Other`]), such as the handler of a page request.  A work item ends those bonds, after
-//! the IOMMU driver's own notifier, which takes the PASID off the devices: the two must not do that at
-//! once.
+//! To reset a device that has ATS, the IOMMU core does three steps: it removes all PASIDs from the device,
+//! waits for the page requests of the device in flight, and restores all bound PASIDs after the reset.  This
+//! module is not told about every reset (configuration space, sysfs, AER).  So there must never be a bond
+//! with an address space whose pages are being freed.  Therefore a bond ends in the MMU notifier for the end
+//! of the address space, and not later.
+//!
+//! There is one exception: an address space that ends in a task that may not wait ([`Releaser::Other`]), such
+//! as the handler of a page request.  A work item ends these bonds.  It runs after the IOMMU driver's own
+//! notifier, which removes the PASID from the devices, because the two must not do this at the same time.
 //!
 //! # Locks
 //!
-//! From the outside in:
+//! From the outermost to the innermost:
 //!
-//! - [`BoundProcesses::places`]: held over the making of bonds, and over all ends of bonds but those
-//!   of an address space that ends.
-//! - [`Process::bonds`]: one for each process; held over the end of its bonds, so that whoever finds
-//!   none there knows that none is left in the IOMMU.  Inside are the IOMMU core's locks and the
-//!   mmap lock of the process.  (A new process gets its bonds before it is on the list.)
-//! - [`BoundProcesses::list`] and [`ENDED`]: leaves, held over nothing that waits.
+//! - [`BoundProcesses::places`] is held while bonds are made, and while bonds end, except at the end of an
+//!   address space.
+//! - [`Process::bonds`] exists once for each process.  It is held while the bonds of the process end, so a
+//!   task that takes it and finds no bonds knows that the IOMMU has none either.  The locks of the IOMMU core
+//!   and the mmap lock of the process are inside it.  (A new process gets its bonds before it is on the
+//!   list.)
+//! - [`BoundProcesses::list`] and [`ENDED`] are leaves.  No code waits while it holds them.
 //!
-//! The IOMMU core's lock of all bonds is held over the wait for page requests.  So whoever makes or
-//! ends a bond may wait for any other end of a bond, but nobody else waits.
+//! The IOMMU core holds its lock of all bonds while it waits for page requests.  So a task that makes or ends
+//! a bond can wait for the end of any other bond.  No other task waits.
 
 use crate::{
     kapi::{
@@ -76,24 +81,25 @@ use kernel::{
 };
 
 global_lock! {
-    /// What is left to do when processes are not bound any more; None before load and after unload.
+    /// The work that remains after processes are unbound.  None before the module is loaded and after it is
+    /// unloaded.
     pub(crate) unsafe(uninit) static ENDED: Mutex<Option<Ended>> = None;
 }
 
-/// Watches by the serial numbers of processes.
+/// Watches, by the serial numbers of their processes.
 type Watches = RBTree<u64, Watch<Process>>;
 type WatchNode = RBTreeNode<u64, Watch<Process>>;
 
-/// Work that nobody waits for: to end bonds that could not end with the address space, and to end
-/// watches, which waits for changes of mappings.
+/// Asynchronous work: the end of bonds that could not end with the address space, and the end of watches,
+/// which waits for changes of mappings.
 pub(crate) struct Ended {
-    /// First: what is under way finds its watch.
+    /// The first field, so that work in progress still finds its watch.
     queue: OwnedQueue,
     watches: Watches,
 }
 
 impl Ended {
-    /// Nothing to do.
+    /// Returns a value without pending work.
     pub(crate) fn new(queue: OwnedQueue) -> Self {
         Self {
             queue,
@@ -102,18 +108,18 @@ impl Ended {
     }
 }
 
-/// How many processes are bound, or about to be, in all.
+/// The number of processes that are bound or are being bound, in the whole module.
 static BOUND: Atomic<usize> = Atomic::new(0);
 
-/// The serial number of the last process that was bound.
+/// The serial number of the process that was bound last.
 static SERIAL: Atomic<u64> = Atomic::new(0);
 
-/// Whether any process is bound to anything: a hint for calls that need not look further.
+/// Tells whether any process is bound.  This is a hint with which callers skip further work.
 pub(crate) fn is_used() -> bool {
     BOUND.load(Relaxed) != 0
 }
 
-/// One of [`BOUND`].
+/// One count of [`BOUND`], which is dropped with this value.
 struct Counted;
 
 impl Counted {
@@ -129,31 +135,31 @@ impl Drop for Counted {
     }
 }
 
-/// Who keeps an address space from ending while bonds with it end.
+/// Tells whether the address space is kept from ending while bonds with it end.
 #[derive(Clone, Copy)]
 enum User<'a> {
-    /// The caller does.
+    /// The caller holds a user of the address space.
     Held(&'a MmWithUser),
-    /// Nobody: it has no users any more, and is about to end or has ended.
+    /// The address space has no users: it is about to end, or has ended.
     None,
 }
 
-/// A process that is bound.
+/// A bound process.
 #[pin_data]
 pub(crate) struct Process {
     among: Arc<BoundProcesses>,
-    /// Its key in the list, in the order in which processes were bound.
+    /// The key in the list.  It increases in the order in which processes are bound.
     serial: u64,
-    /// Known with the first bond.
+    /// Set with the first bond.
     pasid: Atomic<u32>,
     _counted: Counted,
-    /// One for each device, but for those that are apart.
+    /// One bond for each device, except for devices that are apart.
     #[pin]
     bonds: Mutex<KVec<Bond>>,
-    /// Its address space has ended; and so have the bonds, unless it is `late`.
+    /// Completed when the address space has ended.  The bonds have ended, too, unless `late` is set.
     #[pin]
     released: Completion,
-    /// The address space has ended in a task that may not wait.  Set before `released`.
+    /// The address space has ended in a task that may not wait.  Set before `released` completes.
     late: AtomicFlag,
     #[pin]
     work: Work<Process>,
@@ -164,42 +170,43 @@ impl_has_work! {
 }
 
 impl Process {
-    /// The address space's PASID.
+    /// Returns the PASID of the address space.
     pub(crate) fn pasid(&self) -> u32 {
         self.pasid.load(Relaxed)
     }
 
-    /// Ends all of its bonds.  None is left when this returns, whoever ended it.
+    /// Ends all bonds of the process.  When this returns, no bond is left, even if another task ended it.
     fn end(self: ArcBorrow<'_, Self>, user: User<'_>) {
         self.lock_bonds(user).clear();
         self.forget();
     }
 
-    /// Binds it to one more device.
+    /// Binds the process to one more device.
     ///
     /// # Errors
     ///
-    /// Those of [`iommu_sva::bind`]; `ENOMEM`.
+    /// - Those of [`iommu_sva::bind`].
+    /// - `ENOMEM`: out of memory.
     fn add(&self, group: &IommuGroup, mm: &MmWithUser) -> Result {
         let mut bonds = self.bonds.lock();
         Ok(bonds.push(iommu_sva::bind(group, mm)?, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Ends its bond with the device of one group.
+    /// Ends the bond with the device of one group.
     fn remove(&self, group: &IommuGroup, user: User<'_>) {
         self.lock_bonds(user).retain(|bond| !bond.is_of(group));
     }
 
-    /// Whether it has a bond with the device.
+    /// Tells whether the process has a bond with the device.
     fn is_bound_to(&self, dev: &Device) -> bool {
         self.bonds.lock().iter().any(|bond| bond.is_with(dev))
     }
 
-    /// To end bonds.
+    /// Locks the bonds, to end some or all of them.
     ///
-    /// The end of an address space without users is waited for: it ends the bonds.  If it was in a
-    /// task that may not wait, it is the IOMMU driver's notifier that is waited for, and the page
-    /// request that the task may have handled.
+    /// If the address space has no users, this first waits for the end of the address space, which ends the
+    /// bonds.  If the address space ended in a task that may not wait, this waits for the IOMMU driver's
+    /// notifier and for the page request that this task may have handled.
     fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
         if let User::Held(_) = user {
             return self.bonds.lock();
@@ -216,7 +223,7 @@ impl Process {
         bonds
     }
 
-    /// Takes it off the list, and leaves the end of its watch to a work item.
+    /// Removes the process from the list.  A work item ends its watch.
     fn forget(self: ArcBorrow<'_, Self>) {
         let node = self.among.list.lock().remove(self.serial);
         if let Some(node) = node {
@@ -224,11 +231,11 @@ impl Process {
         }
     }
 
-    /// Leaves the end of its watch to a work item.
+    /// Queues the end of the watch to the work item.
     fn end_watch(self: ArcBorrow<'_, Self>, node: WatchNode) {
         if let Some(ended) = ENDED.lock().as_mut() {
             ended.watches.insert(node);
-            // It may be pending, which is as good.
+            // If the work is already pending, it finds this watch.
             let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(self.into());
         }
     }
@@ -252,7 +259,7 @@ impl Listener for Process {
         }
         this.released.complete_all();
         if let Some(ended) = ENDED.lock().as_ref() {
-            // As above.
+            // If the work is already pending, it ends the bonds.
             let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
         }
     }
@@ -274,7 +281,7 @@ impl WorkItem for Process {
     }
 }
 
-/// The processes that are bound, by their serial numbers.
+/// The bound processes, by their serial numbers.
 struct List {
     processes: Watches,
     len: usize,
@@ -298,17 +305,18 @@ impl List {
     }
 }
 
-/// A process that is about to be bound: watched, and without bonds.
+/// A process that is being bound.  It is watched, and has no bonds yet.
 struct NewProcess {
     process: Arc<Process>,
-    /// None once it is on the list.
+    /// None after the process is on the list.
     node: Option<WatchNode>,
 }
 
 impl NewProcess {
     /// # Errors
     ///
-    /// `ENOMEM`; those of [`Watch::begin`].
+    /// - `ENOMEM`: out of memory.
+    /// - Those of [`Watch::begin`].
     fn begin(among: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
         let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let serial = SERIAL.fetch_add(1, Relaxed).wrapping_add(1);
@@ -332,11 +340,13 @@ impl NewProcess {
         })
     }
 
-    /// Binds it.
+    /// Binds the process to the devices of `groups`, and adds it to the list.
     ///
     /// # Errors
     ///
-    /// Those of [`iommu_sva::bind`]; `EINVAL` (to nothing); `ENOMEM`.
+    /// - Those of [`iommu_sva::bind`].
+    /// - `EINVAL`: `groups` is empty.
+    /// - `ENOMEM`: out of memory.
     fn bind<'a>(
         mut self,
         mm: &MmWithUser,
@@ -364,32 +374,33 @@ impl Drop for NewProcess {
     }
 }
 
-/// A device's place among those that a container's processes are bound to.
+/// The entry of a container's group: its device is one of those that the container's processes are bound to.
 struct Place {
     id: u64,
     group: IommuGroup,
     kind: GroupType,
-    /// How many opens and closes of the device are in progress.
+    /// The number of opens and closes of the device in progress.
     apart: u32,
-    /// Bonds are to be made anew.
+    /// The bonds have to be made again.
     is_missing: bool,
 }
 
 struct Places {
-    /// The groups of a container; none for a device's file, which has but one device.
+    /// The groups of a container.  Empty for a device, which is the only device then.
     list: KVec<Place>,
-    /// The id of the last.
+    /// The id of the latest entry.
     last: u64,
-    /// How many resets are in progress.
+    /// The number of resets in progress.
     resets: u32,
 }
 
 impl Places {
-    /// Whether processes can be bound to all devices of a container.
+    /// Checks that processes can be bound to all devices of a container.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when there are none; `EOPNOTSUPP` when one has no IOMMU.
+    /// - `EINVAL`: there are no groups.
+    /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     fn check(&self) -> Result {
         match self.list.iter().all(|place| place.kind == GroupType::Iommu) {
             _ if self.list.is_empty() => Err(EINVAL),
@@ -403,14 +414,14 @@ impl Places {
     }
 }
 
-/// The processes that are bound to one device's file, or to one container.
+/// The processes that are bound to one device or to one container.
 #[pin_data]
 pub(crate) struct BoundProcesses {
     #[pin]
     places: Mutex<Places>,
     #[pin]
     list: Mutex<List>,
-    /// Makes bonds anew.
+    /// The work item that makes bonds again.
     #[pin]
     work: Work<BoundProcesses>,
 }
@@ -420,11 +431,11 @@ impl_has_work! {
 }
 
 impl BoundProcesses {
-    /// None.
+    /// Returns a value without processes.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn new(flags: Flags) -> Result<Arc<Self>> {
         let processes = pin_init!(Self {
             places <- new_mutex!(
@@ -447,13 +458,22 @@ impl BoundProcesses {
         Arc::pin_init(processes, flags)
     }
 
-    /// Binds an address space to the device of `group`, for a device's file.
+    /// Binds an address space to the device of `group`, for a device file.  Takes the locks of the module
+    /// head; the caller holds none of them.
     ///
     /// # Errors
     ///
-    /// In this order: `EBUSY` (a reset is in progress); `EEXIST` (bound already); `ENOSPC` (as many as
-    /// `max_bound_processes` are); those of [`iommu_sva::bind`]; `ENOMEM`; those of [`Watch::begin`].
-    /// Whatever fails, nothing is bound.
+    /// In this order:
+    ///
+    /// - `EBUSY`: a reset is in progress.
+    /// - `EEXIST`: the address space is already bound.
+    /// - `ENOSPC`: the number of bound processes has reached `max_bound_processes`.
+    /// - `ENOMEM`: out of memory.
+    /// - Those of [`Watch::begin`].
+    /// - The first three again, because the state can have changed.
+    /// - Those of [`iommu_sva::bind`].
+    ///
+    /// After any failure the address space is not bound.
     pub(crate) fn bind(
         self: &Arc<Self>,
         mm: &MmWithUser,
@@ -466,12 +486,16 @@ impl BoundProcesses {
         new.bind(mm, core::iter::once(group))
     }
 
-    /// Binds an address space to the devices of all places, for a container.
+    /// Binds an address space to the devices of all groups, for a container.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` (no places); `EOPNOTSUPP` (a group without an IOMMU); `EBUSY` (a device
-    /// is being opened or closed); those of [`bind`](Self::bind).
+    /// In this order:
+    ///
+    /// - `EINVAL`: there are no groups.
+    /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
+    /// - `EBUSY`: a device is being opened or closed.
+    /// - Those of [`bind`](Self::bind).
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         self.check_all(&self.places.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;
@@ -480,7 +504,7 @@ impl BoundProcesses {
         new.bind(mm, places.list.iter().map(|place| &place.group))
     }
 
-    /// Whether an address space can be bound, for a container.
+    /// Checks that an address space can be bound, for a container.
     fn check_all(&self, places: &Places, mm: &MmWithUser) -> Result {
         places.check()?;
         if places.list.iter().any(|p| p.apart != 0 || p.is_missing) {
@@ -489,7 +513,7 @@ impl BoundProcesses {
         self.check(places, mm)
     }
 
-    /// Whether an address space can be bound.
+    /// Checks that an address space can be bound.
     fn check(&self, places: &Places, mm: &MmWithUser) -> Result {
         if places.resets != 0 {
             return Err(EBUSY);
@@ -504,49 +528,53 @@ impl BoundProcesses {
         }
     }
 
-    /// Ends what [`bind`](Self::bind) began.
+    /// Undoes [`bind`](Self::bind).  Returns the PASID.
     ///
     /// # Errors
     ///
-    /// `ENOENT` when the address space is not bound.
+    /// - `ENOENT`: the address space is not bound.
     pub(crate) fn unbind(&self, mm: &MmWithUser) -> Result<u32> {
         let _places = self.places.lock();
         self.unbind_from(mm)
     }
 
-    /// Ends what [`bind_to_all`](Self::bind_to_all) began.
+    /// Undoes [`bind_to_all`](Self::bind_to_all).  Returns the PASID.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` (a group without an IOMMU); `ENOENT` when the address space is not bound.
+    /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
+    /// - `ENOENT`: the address space is not bound.
     pub(crate) fn unbind_from_all(&self, mm: &MmWithUser) -> Result<u32> {
         let places = self.places.lock();
         match places.check() {
-            // Without places nothing is bound.
+            // Without groups no process is bound, so this returns `ENOENT`.
             Err(e) if e == EOPNOTSUPP => Err(e),
             _ => self.unbind_from(mm),
         }
     }
 
-    /// The caller holds the lock of the places.
+    /// Unbinds the address space.  The caller holds the lock of the places.
     fn unbind_from(&self, mm: &MmWithUser) -> Result<u32> {
         let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
         process.as_arc_borrow().end(User::Held(mm));
         Ok(process.pasid())
     }
 
-    /// Undoes a bind of the caller's that has succeeded.
+    /// Undoes a successful bind of the caller.
     fn undo(&self, process: &Arc<Process>, mm: &MmWithUser) {
         let _places = self.places.lock();
         process.as_arc_borrow().end(User::Held(mm));
     }
 
-    /// Gives a container's group a place, and binds all processes to its device.
+    /// Adds the entry of a container's group, and binds all processes to its device.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EOPNOTSUPP` when there are processes and the group has no IOMMU; those of
-    /// [`iommu_sva::bind`].  Whatever fails, the group has no place.
+    /// - `ENOMEM`: out of memory.
+    /// - `EOPNOTSUPP`: there are bound processes, and the group has no IOMMU or its devices are emulated.
+    /// - Those of [`iommu_sva::bind`].
+    ///
+    /// After any failure the group has no entry.
     pub(crate) fn join(&self, group: &IommuGroup, kind: GroupType) -> Result {
         let mut places = self.places.lock();
         places.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
@@ -566,8 +594,8 @@ impl BoundProcesses {
         Ok(places.list.push(place, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Takes the place of a container's group, if it has one.  With the last, no process is bound any
-    /// more.
+    /// Removes the entry of a container's group, if there is one, and unbinds all processes from its device.
+    /// When the last entry is removed, all processes are unbound completely.
     pub(crate) fn leave(&self, group: &IommuGroup) {
         let mut places = self.places.lock();
         places
@@ -579,8 +607,8 @@ impl BoundProcesses {
         }
     }
 
-    /// Ends the bonds of all processes that are bound to a device, which leaves its group while others
-    /// stay: processes are bound to all devices or to none.
+    /// Ends all bonds of each process that is bound to `dev`, which leaves its group while other devices
+    /// stay.  All bonds end, because a process is bound either to all devices or to none.
     pub(crate) fn remove_device(&self, dev: &Device) {
         let _places = self.places.lock();
         self.for_each(|process, user| {
@@ -590,9 +618,9 @@ impl BoundProcesses {
         });
     }
 
-    /// Ends the bonds with the device of a container's group until the result is dropped, which makes
-    /// them anew: the device is about to be opened or closed.  A process whose bond cannot be made
-    /// anew is not bound any more.
+    /// Ends the bonds with the device of a container's group, which is about to be opened or closed.  The
+    /// drop of the result makes the bonds again.  A process whose bond cannot be made again is unbound from
+    /// all devices.
     pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Option<Apart> {
         let mut places = self.places.lock();
         let place = places.find(|place| place.group.as_raw() == group.as_raw())?;
@@ -606,7 +634,7 @@ impl BoundProcesses {
         })
     }
 
-    /// Ends all bonds, and keeps processes from being bound until the result is dropped.
+    /// Ends all bonds.  No process can be bound until the result is dropped.
     pub(crate) fn begin_reset(self: &Arc<Self>) -> Resetting {
         let mut places = self.places.lock();
         places.resets = places.resets.saturating_add(1);
@@ -615,8 +643,9 @@ impl BoundProcesses {
         Resetting(self.clone())
     }
 
-    /// Binds all processes to one more device, or none.  One whose address space has no users any more
-    /// is left out: its bonds are about to end.  The caller holds the lock of the places.
+    /// Binds all processes to one more device.  On failure no process is bound to it.  A process whose
+    /// address space has no users is skipped, because its bonds are about to end.  The caller holds the lock
+    /// of the places.
     fn add_all(&self, group: &IommuGroup) -> Result {
         let mut result = Ok(());
         self.for_each(|process, user| {
@@ -627,7 +656,7 @@ impl BoundProcesses {
         result.inspect_err(|_| self.for_each(|process, user| process.remove(group, user)))
     }
 
-    /// Whether there is one that has not ended.
+    /// Tells whether there is a process whose address space has users.
     fn has_living(&self) -> bool {
         let mut living = false;
         self.for_each(|_, user| living |= matches!(user, User::Held(_)));
@@ -643,7 +672,7 @@ impl BoundProcesses {
         self.for_each(|process, user| process.end(user));
     }
 
-    /// Calls `f` with each process, the latest last.  Does not hold the list's lock over the call.
+    /// Calls `f` with each process, the latest last.  The lock of the list is not held during the call.
     fn for_each(&self, mut f: impl FnMut(ArcBorrow<'_, Process>, User<'_>)) {
         let mut after = 0;
         while let Some((process, mm)) = self.next(after) {
@@ -653,8 +682,8 @@ impl BoundProcesses {
         }
     }
 
-    /// The next process after a serial number.  Who turns out to be the last user of the address
-    /// space does not wait for its end.
+    /// Returns the next process after a serial number.  If this takes the last user of an address space, the
+    /// drop does not wait for the end of the address space.
     fn next(&self, after: u64) -> Option<(Arc<Process>, Option<ARef<MmWithUserAsync>>)> {
         let list = self.list.lock();
         let cursor = list.processes.cursor_lower_bound(&after.wrapping_add(1))?;
@@ -678,8 +707,8 @@ impl BoundProcesses {
 impl WorkItem for BoundProcesses {
     type Pointer = Arc<Self>;
 
-    /// Makes bonds anew.  Not in the task that has opened or closed the device: a signal of that task's
-    /// would fail it.
+    /// Makes bonds again.  This does not run in the task that has opened or closed the device, because a
+    /// pending signal of that task would make it fail.
     fn run(this: Arc<Self>) {
         let mut places = this.places.lock();
         for place in places.list.iter_mut() {
@@ -697,17 +726,17 @@ impl WorkItem for BoundProcesses {
     }
 }
 
-/// While this is, no process has a bond with the device of a container's group.
+/// While this exists, no process has a bond with the device of a container's group.
 pub(crate) struct Apart {
     from: Arc<BoundProcesses>,
-    /// Of the place.
+    /// The id of the group's entry.
     id: u64,
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
         let mut places = self.from.places.lock();
-        // It may have left in the meantime.
+        // The group can have left the container in the meantime.
         let Some(place) = places.find(|place| place.id == self.id) else {
             return;
         };
@@ -718,7 +747,7 @@ impl Drop for Apart {
         place.is_missing = true;
         drop(places);
         if let Some(ended) = ENDED.lock().as_ref() {
-            // If it is pending it has not looked yet.
+            // If the work is already pending, it has not read `is_missing` yet.
             let _ = ended
                 .queue
                 .queue()
@@ -728,7 +757,7 @@ impl Drop for Apart {
     }
 }
 
-/// While this is, no process is bound, nor can be.
+/// While this exists, no process is bound, and none can be bound.
 pub(crate) struct Resetting(Arc<BoundProcesses>);
 
 impl Drop for Resetting {
@@ -738,13 +767,17 @@ impl Drop for Resetting {
     }
 }
 
-/// `VFIO_BIND_PROCESS`, for the caller, where `bind` finds whom to add it to and calls
-/// [`BoundProcesses::bind`].
+/// Handles `VFIO_BIND_PROCESS` for the caller.  `bind` chooses the object and calls [`BoundProcesses::bind`]
+/// or [`BoundProcesses::bind_to_all`].  Returns the PASID.
 ///
 /// # Errors
 ///
-/// In this order: those of [`BindProcess::read`]; `EINVAL` for a task without an address space;
-/// those of `bind`; `EFAULT` (the PASID could not be written), which undoes it.
+/// In this order:
+///
+/// - Those of [`BindProcess::read`].
+/// - `EINVAL`: the task has no address space.
+/// - Those of `bind`.
+/// - `EFAULT`: the PASID cannot be written.  The bind is undone.
 pub(crate) fn bind_caller(
     arg: UserPtr,
     bind: impl FnOnce(&MmWithUser) -> Result<Arc<Process>>,
@@ -758,13 +791,16 @@ pub(crate) fn bind_caller(
     Ok(process.pasid())
 }
 
-/// `VFIO_UNBIND_PROCESS`, for the caller, where `unbind` finds whom to take it from and calls
-/// [`BoundProcesses::unbind`].
+/// Handles `VFIO_UNBIND_PROCESS` for the caller.  `unbind` chooses the object and calls
+/// [`BoundProcesses::unbind`] or [`BoundProcesses::unbind_from_all`].  Returns the PASID.
 ///
 /// # Errors
 ///
-/// In this order: those of [`check_unbind`]; `EINVAL` for a task without an address space; those of
-/// `unbind`.
+/// In this order:
+///
+/// - Those of [`check_unbind`].
+/// - `EINVAL`: the task has no address space.
+/// - Those of `unbind`.
 pub(crate) fn unbind_caller(
     arg: UserPtr,
     unbind: impl FnOnce(&MmWithUser) -> Result<u32>,
