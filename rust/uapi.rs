@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Arguments of the ioctls that the core itself handles: read from user memory once, validated,
-//! and from then on values.
+//! The arguments of the ioctls that the core itself handles: they are read from user memory once, validated,
+//! and passed on as values.
 //!
-//! The structures are those of `include/uapi/linux/vfio.h` and of our `vfio_sva.h`; their sizes and
-//! offsets are compared with the C ones when the module is built (`abi/layout.rs`).  Checks stand in
-//! the order in which the C core makes them, for the first that fails gives the errno.
+//! The structures are those of `include/uapi/linux/vfio.h` and of this project's `vfio_sva.h`.  The build
+//! compares their sizes and offsets with the C structures (`abi/layout.rs`).  The checks have the order of
+//! the C core, because the first failed check determines the errno.
+//!
+//! Locks: none.  These functions access user memory and can sleep.
 
 pub(crate) mod attach;
 pub(crate) mod bind;
@@ -22,7 +24,7 @@ const fn io(nr: u32) -> u32 {
     _IO(b';' as u32, 100 + nr)
 }
 
-/// What `VFIO_GET_API_VERSION` answers.
+/// The answer to `VFIO_GET_API_VERSION`.
 pub(crate) const API_VERSION: isize = 0;
 
 pub(crate) const GET_API_VERSION: u32 = io(0);
@@ -43,7 +45,7 @@ pub(crate) const DEVICE_DETACH_IOMMUFD_PT: u32 = io(20);
 pub(crate) const BIND_PROCESS: u32 = io(26);
 pub(crate) const UNBIND_PROCESS: u32 = io(27);
 
-/// The address of a field in a user's structure.
+/// Returns the address of a field in a user's structure.
 fn field(arg: UserPtr, offset: usize) -> UserPtr {
     arg.wrapping_byte_add(offset)
 }

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `VFIO_DEVICE_ATTACH_IOMMUFD_PT` and `VFIO_DEVICE_DETACH_IOMMUFD_PT`.
+//! The arguments of `VFIO_DEVICE_ATTACH_IOMMUFD_PT` and `VFIO_DEVICE_DETACH_IOMMUFD_PT`.
 
 use super::field;
 use crate::kapi::{series::EOPNOTSUPP, uaccess};
 use core::mem::offset_of;
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// `VFIO_DEVICE_ATTACH_PASID` and `VFIO_DEVICE_DETACH_PASID`: `pasid` counts.
+/// `VFIO_DEVICE_ATTACH_PASID` and `VFIO_DEVICE_DETACH_PASID`: `pasid` is valid.
 const FLAG_PASID: u32 = 1 << 0;
 
-/// A PASID has 20 bits; 0 means "none".
+/// The valid PASIDs: a PASID has 20 bits, and 0 means "no PASID".
 pub(crate) const PASIDS: core::ops::RangeInclusive<u32> = 1..=0xf_ffff;
 
-/// What a page table is attached to.
+/// The target of an attachment.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
-    /// The device's own DMA.
+    /// The DMA of the device without a PASID.
     Rid,
-    /// DMA that the device tags with a PASID.
+    /// The DMA that the device tags with a PASID.
     Pasid(u32),
 }
 
 impl Target {
-    /// The PASID, 0 for none.
+    /// Returns the PASID, or 0 for DMA without a PASID.
     pub(crate) fn pasid(self) -> u32 {
         match self {
             Self::Rid => 0,
@@ -49,11 +49,13 @@ pub(crate) struct DetachLayout {
     pub(crate) pasid: u32,
 }
 
-/// Reads the PASID at `offset`, the last field of a structure whose size is `argsz`.
+/// Reads the PASID at `offset`, the last field of a structure of `argsz` bytes.
 ///
 /// # Errors
 ///
-/// `EOPNOTSUPP` when the driver has no PASIDs; `EINVAL` when the size leaves it out; `EFAULT`.
+/// - `EOPNOTSUPP`: the driver does not support PASIDs.
+/// - `EINVAL`: `argsz` does not include the field.
+/// - `EFAULT`: the field cannot be read.
 fn read_pasid(arg: UserPtr, argsz: u32, offset: usize, supported: bool) -> Result<u32> {
     if !supported {
         return Err(EOPNOTSUPP);
@@ -72,13 +74,16 @@ pub(crate) struct Attach {
 }
 
 impl Attach {
-    /// `pasids`: whether the driver can attach to PASIDs.
+    /// Reads and validates the argument.  `pasids` tells whether the driver can attach page tables to PASIDs.
     ///
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 12, unknown flags); with a PASID
-    /// `EOPNOTSUPP` (none with this driver), `EINVAL` (size below 16), `EFAULT`, `EINVAL` (not
-    /// from 1 to 2^20-1).
+    /// In this order:
+    ///
+    /// - `EFAULT`: the argument cannot be read.
+    /// - `EINVAL`: `argsz` is below 12, or there are unknown flags.
+    /// - With a PASID: `EOPNOTSUPP` if the driver does not support PASIDs; `EINVAL` if `argsz` is below 16;
+    ///   `EFAULT` if the PASID cannot be read; `EINVAL` if the PASID is not in the range 1 to 2^20-1.
     pub(crate) fn read(arg: UserPtr, pasids: bool) -> Result<Self> {
         let [argsz, flags, pt_id]: [u32; 3] = uaccess::read(arg)?;
         if (argsz as usize) < offset_of!(AttachLayout, pasid) || flags & !FLAG_PASID != 0 {
@@ -88,7 +93,7 @@ impl Attach {
             0 => Target::Rid,
             _ => {
                 let pasid = read_pasid(arg, argsz, offset_of!(AttachLayout, pasid), pasids)?;
-                // The C core lets 0 through, which means the device itself, and more than 20 bits.
+                // The C core accepts 0, which means the device itself, and values with more than 20 bits.
                 if !PASIDS.contains(&pasid) {
                     return Err(EINVAL);
                 }
@@ -98,11 +103,11 @@ impl Attach {
         Ok(Self { arg, pt_id, target })
     }
 
-    /// Writes the id of the page table that is in use.
+    /// Writes the id of the attached page table.
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the id cannot be written.
     pub(crate) fn write_pt_id(&self, pt_id: u32) -> Result {
         uaccess::write(field(self.arg, offset_of!(AttachLayout, pt_id)), &pt_id)
     }
@@ -114,12 +119,17 @@ pub(crate) struct Detach {
 }
 
 impl Detach {
-    /// `pasids`: whether the driver can detach from PASIDs.
+    /// Reads and validates the argument.  `pasids` tells whether the driver can detach page tables from
+    /// PASIDs.
     ///
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 8, unknown flags); with a PASID
-    /// `EOPNOTSUPP` (none with this driver), `EINVAL` (size below 12), `EFAULT`.
+    /// In this order:
+    ///
+    /// - `EFAULT`: the argument cannot be read.
+    /// - `EINVAL`: `argsz` is below 8, or there are unknown flags.
+    /// - With a PASID: `EOPNOTSUPP` if the driver does not support PASIDs; `EINVAL` if `argsz` is below 12;
+    ///   `EFAULT` if the PASID cannot be read.
     pub(crate) fn read(arg: UserPtr, pasids: bool) -> Result<Self> {
         let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
         if (argsz as usize) < offset_of!(DetachLayout, pasid) || flags & !FLAG_PASID != 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `VFIO_DEVICE_BIND_IOMMUFD`: `struct vfio_device_bind_iommufd`.
+//! The argument of `VFIO_DEVICE_BIND_IOMMUFD`: `struct vfio_device_bind_iommufd`.
 
 use super::field;
 use crate::{kapi::uaccess, shared::vfio::ops::Uuid};
@@ -11,7 +11,7 @@ use zerocopy::FromZeros;
 /// `VFIO_DEVICE_BIND_FLAG_TOKEN`: `token_uuid_ptr` points to a UUID.
 const FLAG_TOKEN: u32 = 1 << 0;
 
-/// The structure; the first version ended before `token_uuid_ptr`.
+/// The structure.  Its first version ended before `token_uuid_ptr`.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes)]
 pub(crate) struct Layout {
@@ -22,26 +22,26 @@ pub(crate) struct Layout {
     pub(crate) token_uuid_ptr: u64,
 }
 
-/// The structure behind its size, which is read first.
+/// The structure without `argsz`, which is read first.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes)]
 struct Body {
     flags: u32,
     iommufd: i32,
     out_devid: u32,
-    /// Not aligned here.
+    /// This field is not aligned here.
     token_uuid_ptr: [u8; 8],
 }
 
 const _: () = assert!(size_of::<Body>() == size_of::<Layout>() - offset_of!(Layout, flags));
 
-/// Size of the first version.
+/// The size of the first version.
 const MIN_SIZE: usize = offset_of!(Layout, token_uuid_ptr);
 
-/// The token that came with a bind.
+/// The token of a bind.
 pub(crate) enum Token {
     None,
-    /// The UUID, or the error of reading it, which has its place among the errors of bind.
+    /// The UUID, or the errno of reading it, which is returned at its place in the order of errors.
     Given(Result<Uuid>),
 }
 
@@ -53,20 +53,25 @@ pub(crate) struct BindIommufd {
 }
 
 impl BindIommufd {
-    /// Reads the argument, and the token, so that a lock is not held over either.
+    /// Reads and validates the argument.  Also reads the token, so that no lock is held during either.
     ///
     /// # Errors
     ///
-    /// In this order: `EFAULT` (size unreadable); `EINVAL` (size below 16); `E2BIG` (size above
-    /// a page); `EFAULT`, `E2BIG` (something not zero behind what is known); `EFAULT` (structure
-    /// unreadable); `EINVAL` (negative file descriptor, unknown flags).
+    /// In this order:
+    ///
+    /// - `EFAULT`: `argsz` cannot be read.
+    /// - `EINVAL`: `argsz` is below 16.
+    /// - `E2BIG`: `argsz` is above the size of a page.
+    /// - `EFAULT`, `E2BIG`: the bytes behind the known structure cannot be read, or are not zero.
+    /// - `EFAULT`: the structure cannot be read.
+    /// - `EINVAL`: the file descriptor is negative, or there are unknown flags.
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let argsz: u32 = uaccess::read(arg)?;
         let size = argsz as usize;
         if size < MIN_SIZE {
             return Err(EINVAL);
         }
-        // Nothing in sight is that large, and the bytes behind what we know must all be looked at.
+        // No structure of that size is foreseeable, and all bytes behind the known structure must be checked.
         if size > PAGE_SIZE {
             return Err(E2BIG);
         }
@@ -75,7 +80,7 @@ impl BindIommufd {
             return Err(E2BIG);
         }
 
-        // What a smaller size leaves out is zero.
+        // Fields that a smaller `argsz` omits are zero.
         let mut body = Body::new_zeroed();
         let start = offset_of!(Layout, flags);
         uaccess::read_bytes(
@@ -109,7 +114,7 @@ impl BindIommufd {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the id cannot be written.
     pub(crate) fn write_devid(&self, devid: u32) -> Result {
         uaccess::write(field(self.arg, offset_of!(Layout, out_devid)), &devid)
     }

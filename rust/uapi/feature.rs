@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `VFIO_DEVICE_FEATURE`: `struct vfio_device_feature`.
+//! The argument of `VFIO_DEVICE_FEATURE`: `struct vfio_device_feature`.
 
 use super::field;
 use crate::{
@@ -11,7 +11,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 
 /// `VFIO_DEVICE_FEATURE_GET`: read the feature.
 pub(crate) const FLAG_GET: u32 = 1 << 16;
-/// `VFIO_DEVICE_FEATURE_SET`: write it.
+/// `VFIO_DEVICE_FEATURE_SET`: write the feature.
 pub(crate) const FLAG_SET: u32 = 1 << 17;
 const FLAG_PROBE: u32 = 1 << 18;
 const MASK: u32 = 0xffff;
@@ -22,13 +22,13 @@ pub(crate) const DMA_LOGGING_START: u32 = 6;
 pub(crate) const DMA_LOGGING_STOP: u32 = 7;
 pub(crate) const DMA_LOGGING_REPORT: u32 = 8;
 pub(crate) const MIG_DATA_SIZE: u32 = 9;
-/// The driver's, which takes a reference on the registration for it.
+/// A feature of the driver, which takes a reference on the registration for each dma-buf.
 pub(crate) const DMA_BUF: u32 = 11;
 pub(crate) const MIG_PRECOPY_INFO_V2: u32 = 12;
-/// Ours: `VFIO_DEVICE_FEATURE_SVA`.
+/// `VFIO_DEVICE_FEATURE_SVA`, a feature of this project.
 pub(crate) const SVA: u32 = 0xff00;
 
-/// The head of the structure; data follows.
+/// The header of the structure; data follows it.
 #[repr(C)]
 pub(crate) struct Layout {
     pub(crate) argsz: u32,
@@ -38,7 +38,7 @@ pub(crate) struct Layout {
 /// A valid argument.
 pub(crate) struct Feature {
     flags: u32,
-    /// Where the data is, and how many bytes of it.
+    /// The address of the data, and its size in bytes.
     pub(crate) data: UserPtr,
     pub(crate) size: usize,
 }
@@ -46,8 +46,10 @@ pub(crate) struct Feature {
 impl Feature {
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 8; unknown bits; GET with SET and without
-    /// PROBE).
+    /// In this order:
+    ///
+    /// - `EFAULT`: the header cannot be read.
+    /// - `EINVAL`: `argsz` is below 8; there are unknown flags; or GET and SET are set without PROBE.
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
         let size = (argsz as usize)
@@ -66,28 +68,30 @@ impl Feature {
         })
     }
 
-    /// Which feature.
+    /// Returns the number of the feature.
     pub(crate) fn id(&self) -> u32 {
         self.flags & MASK
     }
 
-    /// The id and the operations, as drivers get them.
+    /// Returns the number and the operations, in the form that drivers get.
     pub(crate) fn flags(&self) -> u32 {
         self.flags
     }
 
-    /// Whether the feature is to be read.
+    /// Tells whether the feature is read.
     pub(crate) fn is_get(&self) -> bool {
         self.flags & FLAG_GET != 0
     }
 
-    /// Whether the operation is to be executed, on at least `size` bytes of data; else it was only
-    /// asked whether it could be.
+    /// Checks the operations and the size of the data.  Returns true if the operation is to be executed, and
+    /// false for a probe.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` (an operation that is not among the supported ones); without PROBE
-    /// `EINVAL` (neither of them; too little data).
+    /// In this order:
+    ///
+    /// - `EINVAL`: an operation is not in `supported`.
+    /// - Without PROBE, `EINVAL`: no operation is set, or the data has less than `size` bytes.
     pub(crate) fn check(&self, supported: u32, size: usize) -> Result<bool> {
         let operations = self.flags & (FLAG_GET | FLAG_SET);
         if operations & !supported != 0 {
@@ -102,7 +106,7 @@ impl Feature {
         Ok(true)
     }
 
-    /// As [`check`](Self::check), of a feature that can be read alone.
+    /// Does the same as [`check`](Self::check), for a feature that only supports GET.
     ///
     /// # Errors
     ///
@@ -115,7 +119,7 @@ impl Feature {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the data cannot be read.
     pub(crate) fn read_data<T: FromBytes + IntoBytes>(&self) -> Result<T> {
         uaccess::read(self.data)
     }
@@ -124,7 +128,7 @@ impl Feature {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the data cannot be written.
     pub(crate) fn write_data<T: IntoBytes + zerocopy::Immutable>(&self, data: &T) -> Result {
         uaccess::write(self.data, data)
     }
@@ -142,7 +146,7 @@ pub(crate) struct Migration {
 #[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy_derive::Immutable)]
 pub(crate) struct MigState {
     pub(crate) device_state: u32,
-    /// -1 when there is no file.
+    /// -1 if there is no file.
     pub(crate) data_fd: i32,
 }
 
@@ -164,15 +168,18 @@ pub(crate) struct LoggingControl {
 }
 
 impl LoggingControl {
-    /// As many as a page holds.
+    /// The number of ranges that fit into a page.
     const MAX_RANGES: u32 = (kernel::page::PAGE_SIZE / size_of::<LoggingRange>()) as u32;
 
-    /// The number of ranges and the page size that the logging is to have.
+    /// Returns the number of ranges and the requested page size.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` (no ranges); `E2BIG` (more than a page holds); `EINVAL` (the page
-    /// size is no power of two).
+    /// In this order:
+    ///
+    /// - `EINVAL`: there are no ranges.
+    /// - `E2BIG`: there are more ranges than fit into a page.
+    /// - `EINVAL`: the page size is not a power of two.
     pub(crate) fn validate(&self) -> Result<(u32, PageSize)> {
         match self.num_ranges {
             0 => return Err(EINVAL),
@@ -189,7 +196,11 @@ impl LoggingControl {
     ///
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (empty, or not made of pages); `EOVERFLOW`.
+    /// In this order:
+    ///
+    /// - `EFAULT`: the range cannot be read.
+    /// - `EINVAL`: the range is empty, or does not consist of whole pages.
+    /// - `EOVERFLOW`: the range overflows.
     pub(crate) fn read_range(&self, index: u32, page: PageSize) -> Result<IovaRange> {
         let base = usize::try_from(self.ranges).map_err(|_| EFAULT)?;
         let at = field(

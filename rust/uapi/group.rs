@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Arguments of a group's ioctls.
+//! The arguments of the ioctls of a group.
 
 use crate::kapi::uaccess::{self, UserString};
 use kernel::{page::PAGE_SIZE, prelude::*, uaccess::UserPtr};
 
-/// `VFIO_GROUP_FLAGS_VIABLE`: no device of the group has a driver of the host that does DMA.
+/// `VFIO_GROUP_FLAGS_VIABLE`: no device of the group has a host driver that does DMA.
 pub(crate) const FLAG_VIABLE: u32 = 1 << 0;
-/// `VFIO_GROUP_FLAGS_CONTAINER_SET`: the group has a container, or an iommufd in its place.
+/// `VFIO_GROUP_FLAGS_CONTAINER_SET`: the group has a container, or an iommufd that replaces it.
 pub(crate) const FLAG_CONTAINER_SET: u32 = 1 << 1;
 
 /// `struct vfio_group_status`.
@@ -26,7 +26,10 @@ pub(crate) struct GetStatus {
 impl GetStatus {
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 8).
+    /// In this order:
+    ///
+    /// - `EFAULT`: the argument cannot be read.
+    /// - `EINVAL`: `argsz` is below 8.
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let [argsz, _flags]: [u32; 2] = uaccess::read(arg)?;
         if (argsz as usize) < size_of::<Layout>() {
@@ -39,27 +42,31 @@ impl GetStatus {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the structure cannot be written.
     pub(crate) fn write(&self, flags: u32) -> Result {
         uaccess::write(self.arg, &[self.argsz, flags])
     }
 }
 
-/// The argument of `VFIO_GROUP_SET_CONTAINER`: a file descriptor.
+/// Reads the argument of `VFIO_GROUP_SET_CONTAINER`: a file descriptor.
 ///
 /// # Errors
 ///
-/// `EFAULT`.
+/// - `EFAULT`: the argument cannot be read.
 pub(crate) fn read_fd(arg: UserPtr) -> Result<i32> {
     uaccess::read(arg)
 }
 
-/// The argument of `VFIO_GROUP_GET_DEVICE_FD`: a device's name, perhaps with options for its
+/// Reads the argument of `VFIO_GROUP_GET_DEVICE_FD`: the name of a device, with or without options for its
 /// driver.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; `EINVAL` when it is longer than a page; `ENOMEM`.
+/// In this order:
+///
+/// - `EFAULT`: the name cannot be read.
+/// - `EINVAL`: the name is longer than a page.
+/// - `ENOMEM`: out of memory.
 pub(crate) fn read_name(arg: UserPtr) -> Result<UserString> {
     UserString::read(arg, PAGE_SIZE)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `VFIO_DEVICE_GET_REGION_INFO`: `struct vfio_region_info` with its chain of capabilities.
+//! The argument of `VFIO_DEVICE_GET_REGION_INFO`: `struct vfio_region_info` with its capability chain.
 
 use super::field;
 use crate::kapi::uaccess;
@@ -13,14 +13,14 @@ pub(crate) const FLAG_CAPS: u32 = 1 << 3;
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy_derive::Immutable)]
 pub(crate) struct Layout {
-    /// Size of the user's buffer; on return, the size that would hold everything if more.
+    /// The size of the user's buffer.  On return, the required size if the capabilities do not fit.
     pub(crate) argsz: u32,
     pub(crate) flags: u32,
     pub(crate) index: u32,
     pub(crate) cap_offset: u32,
-    /// In bytes.
+    /// The size of the region in bytes.
     pub(crate) size: u64,
-    /// Of the region in the file, in bytes.
+    /// The offset of the region in the file, in bytes.
     pub(crate) offset: u64,
 }
 
@@ -33,7 +33,10 @@ pub(crate) struct GetRegionInfo {
 impl GetRegionInfo {
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 32).
+    /// In this order:
+    ///
+    /// - `EFAULT`: the argument cannot be read.
+    /// - `EINVAL`: `argsz` is below 32.
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let info: Layout = uaccess::read(arg)?;
         if (info.argsz as usize) < size_of::<Layout>() {
@@ -42,11 +45,11 @@ impl GetRegionInfo {
         Ok(Self { arg, info })
     }
 
-    /// Writes the capabilities, which stand behind the structure.
+    /// Writes the capabilities, which follow the structure.
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the capabilities cannot be written.
     pub(crate) fn write_caps(&self, caps: &[u8]) -> Result {
         uaccess::write_bytes(field(self.arg, size_of::<Layout>()), caps)
     }
@@ -55,7 +58,7 @@ impl GetRegionInfo {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the structure cannot be written.
     pub(crate) fn write(&self) -> Result {
         uaccess::write(self.arg, &self.info)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `VFIO_BIND_PROCESS` and `VFIO_UNBIND_PROCESS` (`include/uapi/linux/vfio_sva.h`).
+//! The arguments of `VFIO_BIND_PROCESS` and `VFIO_UNBIND_PROCESS` (`include/uapi/linux/vfio_sva.h`).
 
 use super::field;
 use crate::kapi::{series::EOPNOTSUPP, uaccess};
@@ -8,10 +8,10 @@ use core::mem::offset_of;
 use kernel::{prelude::*, uaccess::UserPtr};
 use zerocopy_derive::{Immutable, IntoBytes};
 
-/// `VFIO_SVA`, of `VFIO_CHECK_EXTENSION`.
+/// `VFIO_SVA`, the extension for `VFIO_CHECK_EXTENSION`.
 pub(crate) const EXTENSION: usize = 0xff00;
 
-/// `VFIO_BIND_PROCESS_PID` and `VFIO_BIND_PROCESS_PIDFD`: another process than the caller.
+/// `VFIO_BIND_PROCESS_PID` and `VFIO_BIND_PROCESS_PIDFD`: reserved for binding another process.
 pub(crate) const FLAGS_OTHER: u32 = 1 << 0 | 1 << 1;
 
 /// `struct vfio_bind_process`.
@@ -44,8 +44,11 @@ pub(crate) struct BindProcess(UserPtr);
 impl BindProcess {
     /// # Errors
     ///
-    /// In this order: `EFAULT`; `EINVAL` (size below 16, unknown flags, reserved bits);
-    /// `EOPNOTSUPP` (another process).
+    /// In this order:
+    ///
+    /// - `EFAULT`: the argument cannot be read.
+    /// - `EINVAL`: `argsz` is below 16, there are unknown flags, or `__reserved` is not 0.
+    /// - `EOPNOTSUPP`: a reserved flag is set.
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let [argsz, flags, _pasid, reserved]: [u32; 4] = uaccess::read(arg)?;
         if (argsz as usize) < size_of::<BindLayout>() || flags & !FLAGS_OTHER != 0 || reserved != 0
@@ -62,17 +65,20 @@ impl BindProcess {
     ///
     /// # Errors
     ///
-    /// `EFAULT`.
+    /// - `EFAULT`: the PASID cannot be written.
     pub(crate) fn write_pasid(&self, pasid: u32) -> Result {
         uaccess::write(field(self.0, offset_of!(BindLayout, pasid)), &pasid)
     }
 }
 
-/// Whether the argument of `VFIO_UNBIND_PROCESS` is valid.
+/// Checks the argument of `VFIO_UNBIND_PROCESS`.
 ///
 /// # Errors
 ///
-/// In this order: `EFAULT`; `EINVAL` (size below 8, unknown flags).
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - `EINVAL`: `argsz` is below 8, or `flags` is not 0.
 pub(crate) fn check_unbind(arg: UserPtr) -> Result {
     let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
     match flags {
