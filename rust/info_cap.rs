@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Chains of capabilities behind an info structure: pure logic on bytes.
+//! Capability chains behind an info structure: pure logic on bytes.
 //!
-//! C counterpart: `vfio_info_cap_add()` and `vfio_info_cap_shift()`.  A capability begins with a
-//! header of 8 bytes, `{ u16 id, u16 version, u32 next }`, in the machine's byte order.  `next` is
-//! the offset of the following capability, 0 at the last.
+//! C counterpart: `vfio_info_cap_add()` and `vfio_info_cap_shift()`.  A capability begins with a header of 8
+//! bytes, `{ u16 id, u16 version, u32 next }`, in native byte order.  `next` is the offset of the following
+//! capability, or 0 in the last capability.
 
-/// Size of a header in bytes.
+/// The size of a header in bytes.
 pub(crate) const HEADER_SIZE: usize = 8;
 
 const NEXT: usize = 4;
 
-/// The size that a capability of `size` bytes takes, so that the next one is aligned; None when
-/// there is no such size.
+/// Returns the padded size of a capability of `size` bytes, so that the next capability is aligned.  None on
+/// overflow.
 pub(crate) fn padded(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(core::mem::size_of::<u64>())
 }
@@ -29,9 +29,9 @@ fn write(chain: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Links the capability whose zeroed room begins at `at` into the chain as its last.
+/// Appends a capability to the chain.  Its zeroed bytes begin at `at`.
 ///
-/// None when the room has no space for a header or the chain is broken.
+/// None if there is no space for a header at `at`, or if the chain is broken.
 pub(crate) fn link(chain: &mut [u8], at: usize, id: u16, version: u16) -> Option<()> {
     chain.get(at..at.checked_add(HEADER_SIZE)?)?;
     write(chain, at, &id.to_ne_bytes())?;
@@ -49,10 +49,10 @@ pub(crate) fn link(chain: &mut [u8], at: usize, id: u16, version: u16) -> Option
     write(chain, last.checked_add(NEXT)?, &next.to_ne_bytes())
 }
 
-/// Adds `offset` to every link, for a chain that will stand `offset` bytes behind the start of
-/// what user space gets.
+/// Adds `offset` to every link, for a chain that is copied to user space `offset` bytes behind the start of
+/// the info structure.
 ///
-/// A link that leads out of the chain or back ends the walk.
+/// The walk ends at a link that points out of the chain or backwards.
 pub(crate) fn shift(chain: &mut [u8], offset: u32) {
     let mut at = 0;
     while let Some(next) = read_next(chain, at) {
@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn broken_chains_end() {
         let mut bytes = chain(&[7, 8]);
-        // A link to itself.
+        // A link that points to itself.
         bytes[16 + NEXT..16 + NEXT + 4].copy_from_slice(&16u32.to_ne_bytes());
         shift(&mut bytes.clone(), 8);
         assert_eq!(link(&mut bytes, 16, 1, 1), None);
-        // No room for a header.
+        // No space for a header.
         assert_eq!(link(&mut [0; 12], 8, 1, 1), None);
         assert_eq!(link(&mut [0; 8], usize::MAX, 1, 1), None);
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The standard callbacks of drivers.  A *physical* device does DMA by itself: it is bound to an
-//! iommufd, and page tables are attached to it and to its PASIDs.  For an *emulated* one its
-//! driver gets access to an address space.
+//! The standard iommufd callbacks of VFIO drivers, for physical and for emulated devices.
+//!
+//! A *physical* device does DMA itself.  It is bound to an iommufd, and page tables are attached to it and to
+//! its PASIDs.  The driver of an *emulated* device gets an access to an IOAS.
 //!
 //! C counterpart: `iommufd.c`.
 //!
-//! Locks: the set's, held by the core around the driver's callbacks.  iommufd's own are inside.
+//! Locks: the core holds the set's lock during the driver's callbacks.  The locks of iommufd are inside it.
 
 use crate::{
     kapi::{
@@ -18,7 +19,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Binds the device; the result is its id in the iommufd.
+/// Binds the device.  Returns its id in the iommufd.  C counterpart: `vfio_iommufd_physical_bind()`.
 ///
 /// # Errors
 ///
@@ -27,12 +28,12 @@ pub(crate) fn physical_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32
     locked.bind_device(ctx)
 }
 
-/// Detaches everything and unbinds the device.
+/// Detaches all page tables and unbinds the device.  C counterpart: `vfio_iommufd_physical_unbind()`.
 pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
     while let Some(pasid) = locked.pasids().first() {
         physical_pasid_detach(locked, pasid);
         if locked.iommufd_device().is_none() {
-            // It has no PASIDs then, and there is nothing to detach them from.
+            // There is no object from which the PASIDs could be detached, so the loop would not end.
             break;
         }
     }
@@ -40,11 +41,14 @@ pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
     locked.unbind_device();
 }
 
-/// Attaches a page table, or replaces the one that is; the result is the id of the one in use.
+/// Attaches a page table, or replaces the attached one.  Returns the id of the attached page table.
+///
+/// C counterpart: `vfio_iommufd_physical_attach_ioas()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the device is not bound; those of iommufd.
+/// - `EINVAL`: the device is not bound.
+/// - Those of iommufd.
 pub(crate) fn physical_attach(locked: &mut SetLocked<'_>, pt_id: u32) -> Result<u32> {
     let bound = bound(locked).ok_or(EINVAL)?;
     let pt_id = match locked.is_attached() {
@@ -64,12 +68,14 @@ pub(crate) fn physical_detach(locked: &mut SetLocked<'_>) {
     }
 }
 
-/// As [`physical_attach`], for a PASID.
+/// Does the same as [`physical_attach`], for a PASID.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the device is not bound; `ENOMEM`; `ENOSPC` for a PASID above `i32::MAX`; those
-/// of iommufd.
+/// - `EINVAL`: the device is not bound.
+/// - `ENOMEM`: out of memory.
+/// - `ENOSPC`: the PASID is above `i32::MAX`.
+/// - Those of iommufd.
 pub(crate) fn physical_pasid_attach(
     locked: &mut SetLocked<'_>,
     pasid: u32,
@@ -96,19 +102,22 @@ pub(crate) fn physical_pasid_detach(locked: &mut SetLocked<'_>, pasid: u32) {
     }
 }
 
-/// The iommufd's object of a device that must be bound.
+/// Returns the iommufd object of a device that must be bound.  Warns if it is not bound.
 fn bound<'a>(locked: &'a SetLocked<'_>) -> Option<&'a BoundDevice> {
     let bound = locked.iommufd_device();
     warn_on!(bound.is_none());
     bound
 }
 
-/// The id by which user space of `ctx` knows the device, for the lists of a hot reset.
+/// Returns the id of the device for the user space of `ctx`, which the list of a hot reset contains.
+///
+/// C counterpart: `vfio_iommufd_get_dev_id()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` when neither the device nor `ctx` is bound to anything; `ENODEV` when the device is
-/// not in the hands of `ctx`; `ENOENT` when it is, through another device of its group.
+/// - `EINVAL`: the device is not bound, and there is no `ctx`.
+/// - `ENODEV`: `ctx` does not own the device.
+/// - `ENOENT`: `ctx` owns the device through another device of its group.
 pub(crate) fn dev_id(
     device: &Device,
     bound: Option<&BoundDevice>,
@@ -124,29 +133,30 @@ pub(crate) fn dev_id(
     }
 }
 
-/// Makes the access; the result is its id in the iommufd.
+/// Creates the access of an emulated device.  Returns its id in the iommufd.
 ///
 /// # Errors
 ///
-/// `ENOMEM`.
+/// - `ENOMEM`: out of memory.
 pub(crate) fn emulated_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32> {
     locked.create_access(ctx)
 }
 
-/// Ends the access, if there is one.
+/// Destroys the access, if there is one.
 pub(crate) fn emulated_unbind(locked: &mut SetLocked<'_>) {
-    // Detaching makes the driver unpin what it has pinned, for which it must find the access.
+    // Detaching makes the driver unpin its pages, and the driver must still find the access for that.
     if locked.is_attached() {
         emulated_detach(locked);
     }
     locked.destroy_access();
 }
 
-/// Attaches an address space, or replaces the one that is.
+/// Attaches an IOAS, or replaces the attached one.
 ///
 /// # Errors
 ///
-/// `EINVAL` when the device is not bound; those of iommufd.
+/// - `EINVAL`: the device is not bound.
+/// - Those of iommufd.
 pub(crate) fn emulated_attach(locked: &mut SetLocked<'_>, ioas_id: u32) -> Result {
     let access = locked.iommufd_access().ok_or(EINVAL)?;
     match locked.is_attached() {
@@ -157,7 +167,7 @@ pub(crate) fn emulated_attach(locked: &mut SetLocked<'_>, ioas_id: u32) -> Resul
     Ok(())
 }
 
-/// Detaches the address space, if one is attached.
+/// Detaches the IOAS, if one is attached.
 pub(crate) fn emulated_detach(locked: &mut SetLocked<'_>) {
     let access = locked.iommufd_access();
     if warn_on!(access.is_none()) {

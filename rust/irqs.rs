@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The check of `VFIO_DEVICE_SET_IRQS` that drivers share: pure logic.
+//! The validation of `VFIO_DEVICE_SET_IRQS`, which drivers share: pure logic.
 //!
 //! C counterpart: `vfio_set_irqs_validate_and_prepare()`.
 
@@ -13,34 +13,34 @@ const DATA_EVENTFD: u32 = 1 << 2;
 const DATA_MASK: u32 = DATA_NONE | DATA_BOOL | DATA_EVENTFD;
 const ACTION_MASK: u32 = 7 << 3;
 
-/// The head of `struct vfio_irq_set`.
+/// The header of `struct vfio_irq_set`.
 #[derive(Clone, Copy)]
 pub(crate) struct IrqSet {
-    /// Size of the whole in bytes, as user space says.
+    /// The size of the whole argument in bytes, from user space.
     pub(crate) argsz: u32,
     /// `VFIO_IRQ_SET_DATA_*` and `VFIO_IRQ_SET_ACTION_*`.
     pub(crate) flags: u32,
-    /// Type of interrupt.
+    /// The type of interrupt.
     pub(crate) index: u32,
-    /// First interrupt.
+    /// The first interrupt.
     pub(crate) start: u32,
-    /// How many.
+    /// The number of interrupts.
     pub(crate) count: u32,
 }
 
-/// Why a set was refused.
+/// The stage at which a set was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Before the size of the data was looked at: the caller's variable is not to be written.
+    /// Refused before the size of the data was computed: the caller's variable must not be written.
     Head,
-    /// After that.
+    /// Refused after that.
     Body,
 }
 
-/// The size in bytes of the data that follows the head; None for a set that brings none.
+/// Returns the size in bytes of the data that follows the header.  None for a set without data.
 ///
-/// `interrupts` is how many the index has and `indices` how many of those there are; a driver's
-/// negative number allows nothing.
+/// `interrupts` is the number of interrupts of the index, and `indices` is the number of indices.  A negative
+/// number from a driver permits no interrupt.
 pub(crate) fn data_size(
     set: IrqSet,
     interrupts: i32,
@@ -57,7 +57,7 @@ pub(crate) fn data_size(
         return Err(Refused::Head);
     }
     let interrupts = u32::try_from(interrupts).unwrap_or(0);
-    // No overflow: `count` was compared with what is left above `start`.
+    // No overflow: the check above compared `count` with the remainder above `start`.
     if set.start >= interrupts || set.start.saturating_add(set.count) > interrupts {
         return Err(Refused::Body);
     }

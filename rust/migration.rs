@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The states of a device that can migrate, and the way from one to another: pure logic.
+//! The migration states of a device, and the state transitions: pure logic.
 //!
-//! C counterpart: `vfio_mig_get_next_state()`.  Drivers implement single steps ("arcs"); a request
-//! that needs several is broken down here, and leads around states that a device does not have.
+//! C counterpart: `vfio_mig_get_next_state()`.  Drivers implement single transitions ("arcs").  This module
+//! splits a request into arcs, and bypasses the states that a device does not support.
 
-/// `VFIO_MIGRATION_STOP_COPY`: the device can migrate at all.
+/// `VFIO_MIGRATION_STOP_COPY`: the device supports migration.
 pub(crate) const STOP_COPY: u32 = 1 << 0;
-/// `VFIO_MIGRATION_P2P`: it can be quiet towards other devices and still run.
+/// `VFIO_MIGRATION_P2P`: the device can run without initiating peer-to-peer DMA.
 pub(crate) const P2P: u32 = 1 << 1;
-/// `VFIO_MIGRATION_PRE_COPY`: it can be copied while it runs.
+/// `VFIO_MIGRATION_PRE_COPY`: the device can be copied while it runs.
 pub(crate) const PRE_COPY: u32 = 1 << 2;
 
 /// `enum vfio_device_mig_state`.
@@ -27,7 +27,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// All of them, by number.
+    /// All states, by number.
     pub(crate) const ALL: [Self; 8] = [
         Self::Error,
         Self::Stop,
@@ -39,15 +39,15 @@ impl State {
         Self::PreCopyP2p,
     ];
 
-    /// The state with a number, if a device with the given capabilities has it.  None has the
-    /// error state as something to come from or to ask for.
+    /// Returns the state with a number, if a device with the given capabilities supports it.  The error state
+    /// is supported neither as a current state nor as a requested state.
     fn of_device(number: u32, capabilities: u32) -> Option<Self> {
         let state = *Self::ALL.get(number as usize)?;
         state.needs().filter(|n| capabilities & n == *n)?;
         Some(state)
     }
 
-    /// The capabilities that a device needs to have the state.
+    /// Returns the capabilities that a device needs to support the state.
     fn needs(self) -> Option<u32> {
         match self {
             Self::Error => None,
@@ -58,7 +58,7 @@ impl State {
         }
     }
 
-    /// The name in debugfs.
+    /// Returns the name in debugfs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Error => "ERROR",
@@ -73,18 +73,18 @@ impl State {
     }
 }
 
-/// Why there is no next state.
+/// The reason for which there is no next state.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The device cannot be in the state that the driver says it is in.
+    /// The device does not support the current state, which the driver passed.
     Current,
-    /// The device does not have the state that is asked for.
+    /// The device does not support the requested state.
     New,
-    /// There is no way to it.
+    /// There is no path to the requested state.
     NoWay,
 }
 
-/// The first step of the way from one state to another, for a device with all states.
+/// Returns the first arc of the path from one state to another, for a device that supports all states.
 fn step(from: State, to: State) -> State {
     use State::*;
     match (from, to) {
@@ -109,7 +109,7 @@ fn step(from: State, to: State) -> State {
         (PreCopyP2p, StopCopy) => StopCopy,
         (PreCopyP2p, _) => RunningP2p,
 
-        // What has been copied cannot be copied again in another way.
+        // The data of a stop-copy cannot be copied again as a precopy.
         (StopCopy, PreCopy | PreCopyP2p) => Error,
         (StopCopy, _) => Stop,
 
@@ -117,13 +117,13 @@ fn step(from: State, to: State) -> State {
     }
 }
 
-/// The next state on the way from `current` to `new`, all by number, for a device with the given
-/// capabilities.
+/// Returns the next state on the path from `current` to `new` for a device with the given capabilities.  The
+/// arguments are state numbers.
 pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<State, Refused> {
     let current = State::of_device(current, capabilities).ok_or(Refused::Current)?;
     let new = State::of_device(new, capabilities).ok_or(Refused::New)?;
     let mut next = step(current, new);
-    // Each step leads nearer to `new`, which the device has.
+    // Each arc leads nearer to `new`, which the device supports.
     while State::of_device(next as u32, capabilities).is_none() {
         if next == State::Error {
             return Err(Refused::NoWay);
@@ -182,7 +182,7 @@ mod tests {
             Ok(vec![Stop, RunningP2p, Running, PreCopy])
         );
         assert_eq!(way(StopCopy, RunningP2p, ALL), Ok(vec![Stop, RunningP2p]));
-        // Around states that the device does not have.
+        // Paths that bypass states that the device does not support.
         assert_eq!(way(Running, Stop, STOP_COPY), Ok(vec![Stop]));
         assert_eq!(way(Stop, Running, STOP_COPY), Ok(vec![Running]));
         assert_eq!(

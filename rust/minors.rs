@@ -2,25 +2,28 @@
 
 //! The minors of a range of character devices.
 //!
-//! C counterpart: the two idas.
+//! C counterpart: the two IDAs, `device_ida` and `group_ida`.
+//!
+//! Locks: none; the owner protects the value.
 
 use crate::kapi::cdev::MINORS;
 use kernel::{id_pool::IdPool, prelude::*};
 
-/// Which minors are taken.
+/// The allocated minors.
 pub(crate) struct Minors(IdPool);
 
 impl Minors {
-    /// None taken.
+    /// Returns a value in which all minors are free.
     pub(crate) fn new() -> Self {
         Self(IdPool::new())
     }
 
-    /// Takes the lowest free minor.
+    /// Allocates the lowest free minor.  May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` when all 2^20 are taken, `ENOMEM`.
+    /// - `ENOSPC`: all 2^20 minors are allocated.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn take(&mut self) -> Result<u32> {
         if self.0.find_unused_id(0).is_none() {
             let request = self.0.grow_request().ok_or(ENOSPC)?;
@@ -35,7 +38,7 @@ impl Minors {
         Ok(minor)
     }
 
-    /// Gives back a minor.
+    /// Releases a minor.
     pub(crate) fn give_back(&mut self, minor: u32) {
         self.0.release_id(minor as usize);
     }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! DMA of emulated devices: their drivers pin pages of the user's address space, or copy from and
-//! to it.
+//! The DMA of emulated devices: their drivers pin pages of the user's address space, or copy from and to it.
 //!
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
-//! Locks: none of the core.  A driver calls between its `open_device` and `close_device`, so the
-//! access to an iommufd stays, and iommufd's own locks keep it from being detached during a call;
-//! of a container's backend a call holds a reference.
+//! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`,
+//! so an access to an iommufd exists during the call, and the locks of iommufd keep it attached.  A call
+//! through a container holds a reference on the container's backend.
 
 use crate::{
     kapi::{
@@ -23,26 +22,30 @@ use kernel::{
     prelude::*,
 };
 
-/// `VFIO_PIN_PAGES_MAX_ENTRIES`: as many page pointers as a page holds.
+/// `VFIO_PIN_PAGES_MAX_ENTRIES`: the number of page pointers that fit into a page.
 const MAX_PAGES: usize = PAGE_SIZE / size_of::<usize>();
 
-/// A range of whole pages in the address space.
+/// A range of whole pages in the IOVA space.
 #[derive(Clone, Copy)]
 struct Range {
-    /// First byte.
+    /// The first byte.
     iova: usize,
-    /// Length in bytes.
+    /// The length in bytes.
     length: usize,
 }
 
 impl Range {
-    /// The range of `pages` pages from the one that `iova` is in: the offset in the page is the
-    /// caller's to remember.
+    /// Returns the range of `pages` pages that begins with the page of `iova`.  The caller handles the offset
+    /// in the page.
     ///
     /// # Errors
     ///
-    /// In this order: `EINVAL` (none); `E2BIG` (more than 512 pages of 4 KiB, as by a container, to
-    /// which a negative number is one of the largest); `EINVAL` (beyond what an address can be).
+    /// In this order:
+    ///
+    /// - `E2BIG`: the number of pages is negative.  A container treats it as a large unsigned number.
+    /// - `EINVAL`: the number of pages is 0.
+    /// - `E2BIG`: the number of pages is above [`MAX_PAGES`], 512 with pages of 4 KiB, as for a container.
+    /// - `EINVAL`: `iova` does not fit into `unsigned long`.
     fn new(iova: u64, pages: i32) -> Result<Self> {
         let pages = usize::try_from(pages).map_err(|_| E2BIG)?;
         if pages == 0 {
@@ -59,13 +62,21 @@ impl Range {
     }
 }
 
-/// Pins pages for a driver; the result is how many, or the errno of the IOMMU driver of a container.
+/// Pins pages for a driver.  Returns the number of pinned pages, or the negative errno of a container's IOMMU
+/// driver.
 ///
 /// # Errors
 ///
-/// In this order: `EINVAL` (not open, which warns; the driver cannot be told of an unmap; open by
-/// nothing that has memory); those of [`Range::new`]; `ENOTTY` when the container has nothing that
-/// maps memory; iommufd's.
+/// In this order:
+///
+/// - `EINVAL`, one of these:
+///   - the number of pages is 0;
+///   - the device is not open, which also warns;
+///   - the driver has no `dma_unmap`;
+///   - the device is open without an iommufd access and without a container.
+/// - Those of [`Range::new`].
+/// - `ENOTTY`: the backend of the container maps nothing, or the IOMMU driver has no `pin_pages`.
+/// - Those of iommufd.
 pub(crate) fn pin(
     device: &Device,
     access: Option<&Access>,
@@ -92,7 +103,8 @@ pub(crate) fn pin(
     }
 }
 
-/// Unpins what was pinned with the same arguments.  What could not have been is warned of.
+/// Unpins pages that were pinned with the same arguments.  Warns about arguments that cannot have been
+/// pinned.
 pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: i32) {
     if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
         return;
@@ -116,8 +128,13 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
 ///
 /// # Errors
 ///
-/// `EINVAL` (nothing to copy; not open, which warns once; open by nothing that has memory; an address that cannot
-/// be); `ENOTTY` when the IOMMU driver of the container cannot; its errno, or iommufd's.
+/// - `EINVAL`, one of these:
+///   - the buffer is empty;
+///   - the device is not open, which also warns once;
+///   - the device is open without an iommufd access and without a container;
+///   - `iova` does not fit into `unsigned long`.
+/// - `ENOTTY`: the backend of the container maps nothing, or the IOMMU driver has no `dma_rw`.
+/// - The errno of the IOMMU driver, or of iommufd.
 pub(crate) fn rw(
     device: &Device,
     access: Option<&Access>,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Ranges of I/O addresses as user space gives them: pure logic.
+//! Ranges of I/O addresses from user space: pure logic.
 //!
 //! C counterpart: the checks in the DMA logging features of `vfio_main.c`.
 
-/// The smallest page size that dirty pages are reported in, in bytes.
+/// The smallest page size of a dirty page report, in bytes.
 const MIN_REPORT_PAGE: u64 = 4096;
 
 /// A page size: a power of two.
@@ -12,32 +12,32 @@ const MIN_REPORT_PAGE: u64 = 4096;
 pub(crate) struct PageSize(u64);
 
 impl PageSize {
-    /// None for what is no power of two.
+    /// None if `size` is not a power of two.
     pub(crate) fn new(size: u64) -> Option<Self> {
         size.is_power_of_two().then_some(Self(size))
     }
 
-    /// As [`new`](Self::new), for a report: at least 4 KiB.
+    /// Does the same as [`new`](Self::new), for a report: the size must be at least 4 KiB.
     pub(crate) fn for_report(size: u64) -> Option<Self> {
         Self::new(size).filter(|s| s.0 >= MIN_REPORT_PAGE)
     }
 
-    /// In bytes.
+    /// Returns the size in bytes.
     pub(crate) fn get(self) -> u64 {
         self.0
     }
 }
 
-/// Why a range was refused.
+/// The reason for which a range was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Empty, or not made of whole pages.
+    /// The range is empty, or does not consist of whole pages.
     Invalid,
-    /// Beyond the last address.
+    /// The range ends beyond the last address.
     Overflow,
 }
 
-/// A range of whole pages that is not empty.
+/// A non-empty range of whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IovaRange {
     start: u64,
@@ -45,13 +45,13 @@ pub(crate) struct IovaRange {
 }
 
 impl IovaRange {
-    /// `length` bytes from `start` on.
+    /// Returns the range of `length` bytes from `start` on.
     pub(crate) fn new(start: u64, length: u64, page: PageSize) -> Result<Self, Refused> {
         let mask = page.0 - 1;
         if length == 0 || start & mask != 0 || length & mask != 0 {
             return Err(Refused::Invalid);
         }
-        // The C core refuses a range that ends with the last address, too.
+        // A range that ends with the last address is refused, too, as in the C core.
         let end = start.checked_add(length).ok_or(Refused::Overflow)?;
         Ok(Self {
             start,
@@ -59,12 +59,12 @@ impl IovaRange {
         })
     }
 
-    /// First address.
+    /// Returns the first address.
     pub(crate) fn start(self) -> u64 {
         self.start
     }
 
-    /// Last address, which is in the range.
+    /// Returns the last address, which is inside the range.
     pub(crate) fn last(self) -> u64 {
         self.last
     }
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(IovaRange::new(top, 4096, page), Err(Refused::Overflow));
         assert_eq!(IovaRange::new(top, 8192, page), Err(Refused::Overflow));
         assert!(IovaRange::new(top - 4096, 4096, page).is_ok());
-        // Alignment is looked at first.
+        // The alignment is checked first.
         assert_eq!(IovaRange::new(u64::MAX, 4096, page), Err(Refused::Invalid));
     }
 }

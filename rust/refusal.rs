@@ -1,53 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Why an open or a bind was refused, for the log: an errno alone has too many reasons.
+//! The reasons why an open or a bind was refused, for the log: each errno has several causes.
 //!
-//! The C core says nothing.  What a caller could have known of its own arguments is not said here
+//! The C core logs nothing.  A refusal whose cause the caller can see in its own arguments is not logged here
 //! either.
 
 use crate::kapi::{ratelimit::RateLimit, sched::TaskId};
 use kernel::{dev_info, device::Device, fmt, prelude::*};
 
-/// What stood in the way.
+/// The cause of a refusal.
 #[derive(Clone, Copy)]
 pub(crate) enum Reason {
-    /// There is no IOMMU, and the caller lacks the capability for that.
+    /// There is no IOMMU, and the caller does not have the required capability.
     NeedsRawIo,
     /// The group is used through its own file.
     GroupFileOpen,
     /// The group is used through files of its devices.
     DeviceBound,
-    /// This very file has been bound before.
+    /// The same file is already bound.
     BoundAlready,
-    /// The device is open by another file.
+    /// The device is open through another file.
     OtherFile,
-    /// A descriptor that is none, or of something else.
+    /// The file descriptor is not open, or is not an iommufd.
     NotIommufd(c_int),
-    /// The driver looks at no tokens, and one was given.
+    /// A token was given to a driver that does not check tokens.
     TokenUnwanted,
-    /// The driver wants another token, or one at all.
+    /// The driver refuses the token, or requires one.
     Token,
-    /// The driver's module is being unloaded.
+    /// The driver's module is unloading.
     DriverLeaves,
-    /// The driver's `bind_iommufd`, which mostly is iommufd itself.
+    /// The driver's `bind_iommufd` failed; in most cases the errno comes from iommufd.
     BindIommufd,
-    /// The driver's `open_device`.
+    /// The driver's `open_device` failed.
     OpenDevice,
-    /// Neither a container nor an iommufd was set for the devices of the group.
+    /// The group has neither a container nor an iommufd.
     NoContainer,
-    /// No IOMMU driver was chosen for the container.
+    /// The container has no IOMMU driver.
     NoBackend,
     /// The device is open with another container or iommufd.
     OtherBackend,
-    /// There is no IOMMU, and the caller lacks the capability, or the iommufd serves devices that
-    /// have one.
+    /// There is no IOMMU, and one of these: the caller does not have the required capability; the iommufd
+    /// serves devices that have an IOMMU.
     NoIommu,
-    /// The address space for the ioctls of containers.
+    /// The IOAS for the container ioctls of the iommufd cannot be attached.
     Attach,
 }
 
 impl Reason {
-    /// The refusal with an errno.
+    /// Returns a refusal with this reason and the given errno.
     pub(crate) fn with(self, errno: Error) -> Refusal {
         Refusal {
             errno,
@@ -79,7 +79,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// An errno, and its reason if that is worth a line in the log.
+/// An errno, with its reason if the reason is worth a line in the log.
 #[derive(Clone, Copy)]
 pub(crate) struct Refusal {
     errno: Error,
@@ -95,9 +95,9 @@ impl From<Error> for Refusal {
     }
 }
 
-/// Gives reasons to errnos.
+/// Adds reasons to errnos.
 pub(crate) trait Because<T> {
-    /// If it failed, it did for this reason.
+    /// Adds the reason to a failure.
     fn because(self, reason: Reason) -> Result<T, Refusal>;
 }
 
@@ -109,14 +109,14 @@ impl<T> Because<T> for Result<T> {
 }
 
 impl Refusal {
-    /// The errno.  No lock is held by who asks for it.
+    /// Returns the errno.  The caller holds no lock.
     pub(crate) fn errno(&self) -> Error {
         self.errno
     }
 
-    /// The errno, after the log was told why `what` was refused to the calling process, if there is a
-    /// reason and it has not been told too often.  Only then `with_dev` is called, to find the device.
-    /// Called without locks: the console may be slow.
+    /// Logs the reason why `what` was refused to the calling process, and returns the errno.  Nothing is
+    /// logged if there is no reason, or if `limit` is exceeded.  `with_dev` finds the device, and is called
+    /// only for a line in the log.  The caller holds no locks, because the console can be slow.
     pub(crate) fn told(
         self,
         what: &str,
@@ -143,7 +143,7 @@ impl Refusal {
         );
     }
 
-    /// As [`told`](Self::told), of a group.
+    /// Does the same as [`told`](Self::told), for a group.  Does not return the errno.
     #[cold]
     pub(crate) fn tell_of_group(&self, what: &str, limit: &RateLimit, group: i32) {
         if let Some(reason) = self.reason.filter(|_| limit.permits()) {

@@ -1,41 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Who made what is left, of things that do not say whose they were when they go: pure logic.
+//! Counts of objects by maker, for objects that do not name their maker when they are released: pure logic.
 //!
-//! The number that is left is exact.  Of each maker there is a lower and an upper bound.  The
-//! bounds meet until a thing goes while several makers have some, and again when none is left.
+//! The number of remaining objects is exact.  Each maker has a lower and an upper bound.  The bounds are
+//! equal until an object is released while several makers have some, and are equal again when no object
+//! remains.
 
-/// How many makers are told apart.
+/// The maximum number of makers that are distinguished.
 const MAKERS: usize = 8;
 
-/// The things that are left, by maker.
+/// The remaining objects, by maker.
 ///
 /// # Invariants
 ///
-/// No maker has more left than its bound, and no bound is above `left`.  The bounds together are
-/// `left` at least.
+/// No maker has more objects than its bound, and no bound is above `left`.  The sum of the bounds is at least
+/// `left`.
 #[derive(Clone, Copy)]
 pub(crate) struct Tally<T> {
     left: u32,
-    /// Makers with upper bounds; each maker is there once.
+    /// The makers with their upper bounds; each maker occurs once.
     makers: [Option<(T, u32)>; MAKERS],
-    /// The upper bound of those who found no place.
+    /// The upper bound for the makers without an entry.
     others: u32,
 }
 
-/// What one maker has left.
+/// The number of objects that one maker has left, as bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Share<T> {
-    /// None: one or several for whom there was no place.
+    /// None stands for all makers without an entry.
     pub(crate) maker: Option<T>,
     pub(crate) least: u32,
     pub(crate) most: u32,
 }
 
 impl<T: Copy + PartialEq> Tally<T> {
-    /// Nothing.
+    /// Returns a value without objects.
     pub(crate) fn new() -> Self {
-        // INVARIANT: Nobody has made anything.
+        // INVARIANT: No object has been made.
         Self {
             left: 0,
             makers: [None; MAKERS],
@@ -43,7 +44,7 @@ impl<T: Copy + PartialEq> Tally<T> {
         }
     }
 
-    /// One more has been made.
+    /// Records that an object has been made.
     pub(crate) fn made(&mut self, by: T) {
         // INVARIANT: The bound of the maker grows with `left`.
         self.left = self.left.saturating_add(1);
@@ -51,7 +52,7 @@ impl<T: Copy + PartialEq> Tally<T> {
         *bound = bound.saturating_add(1);
     }
 
-    /// The upper bound of a maker, who gets a place if one is free.
+    /// Returns the upper bound of a maker.  The maker gets an entry if one is free.
     fn bound_of(&mut self, maker: T) -> &mut u32 {
         let is = |slot: &Option<(T, u32)>| slot.is_some_and(|(other, _)| other == maker);
         let place = self.makers.iter().position(is);
@@ -62,14 +63,14 @@ impl<T: Copy + PartialEq> Tally<T> {
         }
     }
 
-    /// One has gone.
+    /// Records that an object has been released.
     pub(crate) fn gone(&mut self) {
         let left = self.left.saturating_sub(1);
         if left == 0 {
             *self = Self::new();
             return;
         }
-        // INVARIANT: Any maker may be the one who has one less.
+        // INVARIANT: Any maker can be the one that has one object less.
         self.left = left;
         for (_, bound) in self.makers.iter_mut().flatten() {
             *bound = left.min(*bound);
@@ -77,17 +78,17 @@ impl<T: Copy + PartialEq> Tally<T> {
         self.others = left.min(self.others);
     }
 
-    /// How many are left.
+    /// Returns the number of remaining objects.
     pub(crate) fn left(&self) -> u32 {
         self.left
     }
 
-    /// Whether the bounds meet.
+    /// Tells whether the bounds of each maker are equal.
     pub(crate) fn is_exact(&self) -> bool {
         self.bounds() == u64::from(self.left)
     }
 
-    /// The upper bounds together.
+    /// Returns the sum of the upper bounds.
     fn bounds(&self) -> u64 {
         let others = u64::from(self.others);
         let makers = self.makers.iter().flatten();
@@ -96,15 +97,15 @@ impl<T: Copy + PartialEq> Tally<T> {
         })
     }
 
-    /// What each maker has left, in the order in which they got their places, the others last.
+    /// Returns the share of each maker, in the order of their entries; the makers without an entry come last.
     pub(crate) fn shares(&self) -> impl Iterator<Item = Share<T>> + '_ {
         let bounds = self.bounds();
         let share = move |maker, most: u32| {
-            // What the others cannot have.
+            // The number of objects that the other makers cannot have.
             let least = u64::from(self.left).saturating_sub(bounds.saturating_sub(u64::from(most)));
             Share {
                 maker,
-                // CAST: It is not above `left`.
+                // CAST: The value is at most `left`.
                 least: least as u32,
                 most,
             }
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(shares(&tally), [(Some('a'), 3, 4), (Some('b'), 1, 2)]);
         (0..4).for_each(|_| tally.gone());
         assert_eq!(shares(&tally), [(Some('a'), 0, 1), (Some('b'), 0, 1)]);
-        // With the last one all is known again.
+        // After the last object all bounds are exact again.
         tally.gone();
         assert_eq!(shares(&tally), []);
         tally.made('b');
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(shares(&tally), [(Some('j'), 1, 1)]);
     }
 
-    /// One that goes though none is left, which is somebody's mistake.
+    /// A release without remaining objects, which is a bug of the caller.
     #[test]
     fn more_go_than_there_were() {
         let mut tally = of("a");
@@ -197,7 +198,7 @@ mod tests {
         assert_eq!(shares(&tally), [(Some('b'), 1, 1)]);
     }
 
-    /// Whatever happens, what is true is within the bounds.
+    /// For any sequence, the true numbers are within the bounds.
     #[test]
     fn the_truth_is_within_the_bounds() {
         let (mut tally, mut truth, mut random) = (Tally::new(), Vec::new(), 1u32);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Calling a driver when user space signals an eventfd, and stopping to.
+//! The virqfds of drivers: an eventfd that user space signals, and the driver callbacks that it calls.
 //!
 //! C counterpart: `virqfd.c`.
 //!
-//! The driver has a slot, a pointer that is NULL while nothing is enabled.  Its value is this
-//! module's to change, under [`SLOTS`].  A virqfd ends when the driver disables the slot or when
-//! the eventfd is closed, whichever is first: the winner empties the slot and queues the shutdown.
-//! Everything is set up before it is published in the slot.
+//! The driver has a slot: a pointer that is NULL while no virqfd is enabled.  Only this module changes it,
+//! under [`SLOTS`].  A virqfd ends when the driver disables the slot or when the eventfd is closed.  The
+//! first of the two empties the slot and queues the shutdown.  A virqfd is set up completely before it is
+//! stored in the slot.
 //!
 //! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.
 
@@ -33,7 +33,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// Where shutdowns are executed, one at a time; None before load and after unload.
+    /// The work queue on which shutdowns run, one at a time.  None before the module is loaded and after it
+    /// is unloaded.
     pub(crate) unsafe(uninit) static CLEANUP: Mutex<Option<Arc<OwnedQueue>>> = None;
 }
 
@@ -41,12 +42,12 @@ const SHUTDOWN: u64 = 0;
 const INJECT: u64 = 1;
 const FLUSH_INJECT: u64 = 2;
 
-/// One eventfd that a driver listens to.
+/// An eventfd to which a driver listens.
 #[pin_data]
 pub(crate) struct Virqfd {
     slot: Slot<Virqfd>,
     cleanup: Arc<OwnedQueue>,
-    /// Set when the slot is ours: a signal that comes earlier is found by looking afterwards.
+    /// Set when the slot points to this virqfd.  An earlier signal is found by a check after the store.
     armed: AtomicFlag,
     #[pin]
     subscription: Subscription<Virqfd>,
@@ -65,13 +66,13 @@ impl_has_work! {
 }
 
 impl Virqfd {
-    /// Calls the driver's thread from a work queue.
+    /// Queues the driver's thread function to a work queue.
     fn inject(this: ArcBorrow<'_, Self>) {
-        // Pending already is as good.
+        // If the work is already pending, this has no effect.
         let _ = percpu().enqueue::<Arc<Self>, INJECT>(this.into());
     }
 
-    /// Queues the end, for whoever has emptied the slot.
+    /// Queues the shutdown.  The caller has emptied the slot.
     fn deactivate(this: ArcBorrow<'_, Self>) {
         let queue = this.cleanup.queue();
         let _ = queue.enqueue::<Arc<Self>, SHUTDOWN>(this.into());
@@ -82,7 +83,8 @@ impl Listener for Virqfd {
     type Data = Callbacks;
 
     fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Callbacks>) {
-        // Against the store in `enable()`: either that sees the signal, or this sees the store.
+        // Pairs with the barrier in `enable()`: either `enable()` sees the signal, or this sees the store to
+        // `armed`.
         smp_mb(Full);
         if this.armed.load(Relaxed) {
             signal.take();
@@ -130,13 +132,20 @@ impl WorkItem<FLUSH_INJECT> for Virqfd {
     }
 }
 
-/// Calls `callbacks` when `fd` is signalled, until [`disable`] or the eventfd's end.  If it has
-/// been signalled already they are called once, and it is not read.
+/// Calls `callbacks` when `fd` is signalled, until [`disable`] or the close of the eventfd.  If the eventfd
+/// is already signalled, the callbacks are called once, and the eventfd is not read.  May sleep.
+///
+/// C counterpart: `vfio_virqfd_enable()`.
 ///
 /// # Errors
 ///
-/// In this order: `ENOMEM`; `EBADF` (not open); `EINVAL` (no eventfd); `EBUSY` (the slot is in
-/// use).
+/// In this order:
+///
+/// - `ENODEV`: the module is not loaded completely.
+/// - `ENOMEM`: out of memory.
+/// - `EBADF`: `fd` is not open.
+/// - `EINVAL`: `fd` is not an eventfd.
+/// - `EBUSY`: the slot is in use.
 pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Result {
     let cleanup = CLEANUP.lock().clone().ok_or(ENODEV)?;
     let memory = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
@@ -152,7 +161,7 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
             flush_inject <- new_work!("vfio_virqfd::flush_inject"),
         } ? Error))?
         .into();
-    // The eventfd is held open here, so it cannot hang up before the slot is filled.
+    // This function holds the eventfd open, so the eventfd cannot hang up before the slot is filled.
     let fresh = Subscription::begin(&virqfd, eventfd).ok_or(EBUSY)?;
     {
         let mut lock = SLOTS.lock();
@@ -164,18 +173,18 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
         slot.fill(&virqfd, &mut lock);
         virqfd.armed.store(true, Relaxed);
     }
-    // Against the load in `signalled()`.
+    // Pairs with the barrier in `signalled()`.
     smp_mb(Full);
     if eventfd.is_signalled() && Callbacks::handle(fresh.data()) {
         Virqfd::inject(virqfd.as_arc_borrow());
     }
-    // From here on it can end.
+    // From here on the virqfd can end.
     drop(fresh);
     Ok(())
 }
 
-/// Ends what was enabled on the slot, if anything; its callbacks neither run nor will when this
-/// returns.  May sleep.
+/// Ends the virqfd of the slot, if there is one.  When this returns, its callbacks do not run and will not
+/// run.  May sleep.  C counterpart: `vfio_virqfd_disable()`.
 pub(crate) fn disable(slot: Slot<Virqfd>) {
     {
         let mut lock = SLOTS.lock();
@@ -187,7 +196,8 @@ pub(crate) fn disable(slot: Slot<Virqfd>) {
     flush_cleanup();
 }
 
-/// Waits until the thread function of the slot's virqfd is not running.  May sleep.
+/// Waits until the thread function of the slot's virqfd is not running.  May sleep.  C counterpart:
+/// `vfio_virqfd_flush_thread()`.
 pub(crate) fn flush_thread(slot: Slot<Virqfd>) {
     {
         let lock = SLOTS.lock();
