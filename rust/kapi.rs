@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe wrappers that the `kernel` crate lacks, one file per C header or gap in it; each a candidate for
-//! upstream.
+//! Safe wrappers that the `kernel` crate lacks, with one file per C header or per gap in the crate.
 //!
-//! `unsafe` is allowed here.  Nothing here knows VFIO: it offers references, guards and typed results,
-//! and says which lock or reference makes each of them true.
+//! Each wrapper is a candidate for upstream.  `unsafe` code is allowed here.  No wrapper knows VFIO: they
+//! offer references, guards and typed results, and state the lock or reference that makes each of them valid.
 
 pub(crate) mod buffer;
 pub(crate) mod capability;
@@ -42,7 +41,7 @@ use kernel::{
     prelude::{Error, EINTR, EINVAL, ERESTARTSYS},
 };
 
-/// A C return value of 0 or a negative errno, as the C function gave it.
+/// Converts a result to a C return value: 0 or a negative errno.
 pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
     match result {
         Ok(()) => 0,
@@ -50,8 +49,8 @@ pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
     }
 }
 
-/// The errno of a function of the kernel's that stops when any signal comes, and has done nothing
-/// then: user space may have the call begun anew (`SA_RESTART`).
+/// Converts the errno of a kernel function that any signal interrupts and that then has had no effect:
+/// `EINTR` becomes `ERESTARTSYS`, so the kernel can restart the system call (`SA_RESTART`).
 pub(crate) fn restartable(e: Error) -> Error {
     match e {
         EINTR => ERESTARTSYS,
@@ -59,11 +58,12 @@ pub(crate) fn restartable(e: Error) -> Error {
     }
 }
 
-/// The result of a driver's callback: 0 is success, all else is not.
+/// Converts the return value of a driver callback: 0 is success, and any other value is a failure.
 ///
 /// # Errors
 ///
-/// The driver's errno; `EINVAL` for a positive number, which is none.
+/// - `EINVAL`: the driver returned a positive number, which is no errno.
+/// - The driver's errno.
 pub(crate) fn callback_result(ret: kernel::ffi::c_int) -> Result {
     match ret {
         ret if ret > 0 => Err(EINVAL),

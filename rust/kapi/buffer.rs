@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory of C code that is handed through to other C code.
+//! Buffers of C code that are passed on to other C code.
 
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
 
-/// A driver's buffer for a copy from or to the user's memory.  No slice: what is to be filled need not
-/// have been written before, and the driver may share it.
+/// A driver's buffer for a copy from or to user memory.  It is not a slice, because a buffer that is to be
+/// filled need not be initialised, and the driver can share it.
 ///
 /// # Invariants
 ///
@@ -20,7 +20,7 @@ pub(crate) struct DriverBuffer<'a> {
 }
 
 impl DriverBuffer<'_> {
-    /// None when `ptr` is NULL.
+    /// None if `ptr` is NULL.
     ///
     /// # Safety
     ///
@@ -33,12 +33,12 @@ impl DriverBuffer<'_> {
         })
     }
 
-    /// Whether there is nothing to copy.
+    /// Tells whether the buffer is empty.
     pub(crate) fn is_empty(self) -> bool {
         self.len == 0
     }
 
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     pub(crate) fn len(self) -> usize {
         self.len
     }
@@ -48,11 +48,11 @@ impl DriverBuffer<'_> {
     }
 }
 
-/// A driver's array that is filled with pages which are pinned for it.
+/// A driver's array, to which the pages that are pinned for the driver are written.
 ///
 /// # Invariants
 ///
-/// There is room for `count` pages at `ptr` for `'a`.  A negative count is room for none.
+/// There is space for `count` pages at `ptr` for `'a`.  A negative count means no space.
 pub(crate) struct PageArray<'a> {
     ptr: NonNull<*mut bindings::page>,
     count: c_int,
@@ -60,7 +60,7 @@ pub(crate) struct PageArray<'a> {
 }
 
 impl PageArray<'_> {
-    /// None when `ptr` is NULL.
+    /// None if `ptr` is NULL.
     ///
     /// # Safety
     ///
@@ -73,7 +73,7 @@ impl PageArray<'_> {
         })
     }
 
-    /// How many pages are wanted.
+    /// Returns the number of requested pages.
     pub(crate) fn count(&self) -> c_int {
         self.count
     }

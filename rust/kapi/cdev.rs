@@ -2,22 +2,21 @@
 
 //! Character devices (`include/linux/cdev.h`).
 //!
-//! A `struct cdev` outlives its removal: inodes that were opened through it lead to it until the
-//! last of their files is closed.  A [`Cdev`] therefore owns a reference on the object that it
-//! stands for, and nothing that belongs to a driver.
+//! A `struct cdev` outlives its removal: inodes that were opened through it point to it until the last of
+//! their files is closed.  A [`Cdev`] therefore owns a reference on its object, and no resource of a driver.
 
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{error::to_result, prelude::*, sync::Arc};
 
-/// Number of minors of a range: all that a major has.
+/// The number of minors of a range: all minors of a major.
 pub(crate) const MINORS: u32 = 1 << MINORBITS;
 const MINORBITS: u32 = 20;
 
-/// A device number, or 0 for none.
+/// A device number, or 0 for no device number.
 pub(crate) type DevT = bindings::dev_t;
 
-/// File operations, as a static: of devices that stand for `T`s, or with `()` of other files.
+/// Static file operations, for devices whose object is a `T`, or with `()` for other files.
 #[repr(transparent)]
 pub(crate) struct FileOperations<T = ()>(bindings::file_operations, PhantomData<fn(T)>);
 
@@ -27,8 +26,8 @@ unsafe impl<T> Sync for FileOperations<T> {}
 impl<T> FileOperations<T> {
     /// # Safety
     ///
-    /// The functions must follow the VFS's contracts and `owner` must be this module.  If `open` asks
-    /// for a device's object, it does by [`Cdev::<T>::opened`].
+    /// The functions must follow the contracts of the VFS, and `owner` must be this module.  If `open`
+    /// accesses the object of a device, it does so with [`Cdev::<T>::opened`].
     pub(crate) const unsafe fn new(fops: bindings::file_operations) -> Self {
         Self(fops, PhantomData)
     }
@@ -38,38 +37,39 @@ impl<T> FileOperations<T> {
     }
 }
 
-/// A range of device numbers: all minors of one major, for devices with the same operations that
-/// stand for `T`s.  Given back when dropped.
+/// A range of device numbers: all minors of one major, for devices with the same operations, whose objects
+/// are `T`s.  The range is released on drop.
 pub(crate) struct CharRegion<T: 'static> {
     first: DevT,
     fops: &'static FileOperations<T>,
 }
 
 impl<T: Send + Sync + 'static> CharRegion<T> {
-    /// Takes a major, shown as `name` in /proc/devices.
+    /// Allocates a major, which appears as `name` in /proc/devices.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EBUSY` when no major is left.
+    /// - `ENOMEM`: out of memory.
+    /// - `EBUSY`: no major is free.
     pub(crate) fn register(name: &'static CStr, fops: &'static FileOperations<T>) -> Result<Self> {
         let mut first = 0;
-        // SAFETY: `first` is written, `name` is static.
+        // SAFETY: `first` may be written, and `name` is static.
         to_result(unsafe {
             bindings::alloc_chrdev_region(&mut first, 0, MINORS, name.as_char_ptr())
         })?;
         Ok(Self { first, fops })
     }
 
-    /// The device number of a minor.
+    /// Returns the device number of a minor.
     pub(crate) fn devt(&self, minor: u32) -> DevT {
         self.first | minor
     }
 
-    /// Adds a device that stands for `object`: from now on it can be opened.
+    /// Adds a device with the object `object`.  It can be opened from now on.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn add(&self, minor: u32, object: Arc<T>) -> Result<Cdev<T>> {
         Cdev::add(self.fops, self.devt(minor), object)
     }
@@ -77,26 +77,28 @@ impl<T: Send + Sync + 'static> CharRegion<T> {
 
 impl<T: 'static> Drop for CharRegion<T> {
     fn drop(&mut self) {
-        // SAFETY: `register()` took the range.
+        // SAFETY: `register()` allocated the range.
         unsafe { bindings::unregister_chrdev_region(self.first, MINORS) }
     }
 }
 
-/// A character device that stands for a `T`.  When it is dropped, opens of inodes that have not
-/// been opened before fail with `ENXIO`.  Inodes that have open files still lead to the `T`.
+/// A character device whose object is a `T`.
+///
+/// After the drop, opens of inodes that were not opened before fail with `ENXIO`.  Inodes that have open
+/// files still lead to the `T`.
 ///
 /// # Invariants
 ///
 /// Points to a [`Shared`] whose cdev has been added, and has not been deleted.
 pub(crate) struct Cdev<T>(NonNull<Shared<T>>);
 
-// SAFETY: The char device core does its own locking; the object may be used by any task.
+// SAFETY: The character device core does its own locking; any task may use the object.
 unsafe impl<T: Send + Sync> Send for Cdev<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Cdev<T> {}
 
-/// What lives as long as the cdev has references: it is the parent of the cdev, which has no
-/// release function of its user's.
+/// The data that lives as long as the cdev has references.  It is the parent of the cdev, because a cdev has
+/// no release function for its user.
 #[repr(C)]
 struct Shared<T> {
     cdev: bindings::cdev,
@@ -115,7 +117,7 @@ impl<T: Send + Sync + 'static> Cdev<T> {
             GFP_KERNEL,
         )?;
         let raw = KBox::into_raw(shared);
-        // SAFETY: `raw` is ours and is freed by the release of `parent` alone.  The cdev is new;
+        // SAFETY: This function owns `raw`, which only the release of `parent` frees.  The cdev is new;
         // `fops` is static.  An added cdev has a reference on its parent.
         unsafe {
             let (cdev, parent) = (&raw mut (*raw).cdev, &raw mut (*raw).parent);
@@ -126,19 +128,19 @@ impl<T: Send + Sync + 'static> Cdev<T> {
             let added = to_result(bindings::cdev_add(cdev, devt, 1));
             bindings::kobject_put(parent);
             added?;
-            // INVARIANT: It has been added.
+            // INVARIANT: The cdev has been added.
             Ok(Self(NonNull::new_unchecked(raw)))
         }
     }
 }
 
 impl<T> Cdev<T> {
-    /// The object of the device that is being opened.
+    /// Returns the object of the device that is being opened.
     ///
     /// # Safety
     ///
-    /// Called by the `open` of the file operations of a [`CharRegion<T>`], with its inode, and for
-    /// `'a` within it.
+    /// The `open` of the file operations of a [`CharRegion<T>`] calls this with its inode, and `'a` ends
+    /// before `open` returns.
     pub(crate) unsafe fn opened<'a>(inode: *const bindings::inode) -> &'a Arc<T> {
         // SAFETY: By the caller's promise; the VFS holds a reference on the cdev.
         unsafe {
@@ -165,9 +167,9 @@ impl<T> Shared<T> {
 
     /// # Safety
     ///
-    /// Called with the `parent` of a [`Shared`] whose last reference is gone.
+    /// The kobject core calls this with the `parent` of a [`Shared`], whose last reference is dropped.
     unsafe extern "C" fn release(parent: *mut bindings::kobject) {
-        // SAFETY: By the caller's promise; `Cdev::add()` made it of a box.
+        // SAFETY: By the caller's promise; `Cdev::add()` made the value from a box.
         unsafe {
             let shared: *mut Self = kernel::container_of!(parent, Self, parent);
             drop(KBox::from_raw(shared));

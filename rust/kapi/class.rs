@@ -10,8 +10,8 @@ use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
 pub(crate) type Devnode =
     unsafe extern "C" fn(*const bindings::device, *mut bindings::umode_t) -> *mut c_char;
 
-/// Names the node of `dev` by a format with one `%s`, which becomes the device's name: the work of
-/// a [`Devnode`].
+/// Returns an allocated string with the name of the node of `dev`, for a [`Devnode`].  The `%s` in `format`
+/// becomes the device's name.
 ///
 /// # Safety
 ///
@@ -27,7 +27,7 @@ pub(crate) unsafe fn node_name(format: &CStr, dev: *const bindings::device) -> *
     }
 }
 
-/// A class, as a static.
+/// A static class.
 #[repr(transparent)]
 pub(crate) struct Class(bindings::class);
 
@@ -50,11 +50,12 @@ impl Class {
         &raw const self.0
     }
 
-    /// Registers the class, until the result is dropped.
+    /// Registers the class until the result is dropped.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `EEXIST`.
+    /// - `ENOMEM`: out of memory.
+    /// - `EEXIST`: a class of this name exists.
     pub(crate) fn register(&'static self) -> Result<ClassRegistration> {
         // SAFETY: The class is static.
         to_result(unsafe { bindings::class_register(self.as_raw()) })?;
@@ -67,13 +68,13 @@ pub(crate) struct ClassRegistration(&'static Class);
 
 impl Drop for ClassRegistration {
     fn drop(&mut self) {
-        // SAFETY: It was registered by `Class::register()`.
+        // SAFETY: `Class::register()` registered the class.
         unsafe { bindings::class_unregister(self.0.as_raw()) }
     }
 }
 
-/// A device of a class that has no parent and no driver, and with it a node in `/dev`.
-/// Unregistered when dropped.
+/// A device of a class that has no parent and no driver, with its node in `/dev`.  It is unregistered on
+/// drop.
 pub(crate) struct ClassDevice(NonNull<bindings::device>);
 
 // SAFETY: The driver core does its own locking.
@@ -86,14 +87,15 @@ impl ClassDevice {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EEXIST` when there is one of that name.
+    /// - `ENOMEM`: out of memory.
+    /// - `EEXIST`: a device of this name exists.
     pub(crate) fn create(
         class: &'static Class,
         devt: bindings::dev_t,
         prefix: &CStr,
         id: i32,
     ) -> Result<Self> {
-        // SAFETY: The class is static and registered while groups exist; the format matches its
+        // SAFETY: The class is static, and is registered while groups exist; the format matches its
         // arguments.
         let dev = unsafe {
             bindings::device_create(
@@ -114,7 +116,7 @@ impl ClassDevice {
 
 impl Drop for ClassDevice {
     fn drop(&mut self) {
-        // SAFETY: `device_create()` made it; this is the counterpart.
+        // SAFETY: Balances `device_create()`.
         unsafe { bindings::device_unregister(self.0.as_ptr()) }
     }
 }

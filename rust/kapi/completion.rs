@@ -9,13 +9,13 @@ use kernel::{time::Jiffies, types::Opaque};
 #[repr(transparent)]
 pub(crate) struct Completion(Opaque<bindings::completion>);
 
-/// How a wait ended.
+/// The result of a wait.
 pub(crate) enum Wait {
-    /// The completion was there and has been consumed.
+    /// The completion was complete, and one completion has been consumed.
     Done,
-    /// The time was up.
+    /// The timeout has expired.
     TimedOut,
-    /// A signal came.
+    /// A signal interrupted the wait.
     Interrupted,
 }
 
@@ -28,13 +28,13 @@ impl Completion {
         unsafe { &*ptr.cast() }
     }
 
-    /// Wakes one waiter, now or when it comes.
+    /// Completes once: wakes one waiter, or the next one that waits.
     pub(crate) fn complete(&self) {
         // SAFETY: `self` is initialised.
         unsafe { bindings::complete(self.0.get()) }
     }
 
-    /// Consumes the completion if it is there.
+    /// Consumes one completion, if there is one.  Returns whether there was one.  Does not sleep.
     pub(crate) fn try_wait(&self) -> bool {
         // SAFETY: `self` is initialised.
         unsafe { bindings::try_wait_for_completion(self.0.get()) }
@@ -49,7 +49,7 @@ impl Completion {
         }
     }
 
-    /// Waits at most `timeout`, or until a signal comes.
+    /// Waits at most `timeout`; a signal interrupts the wait.
     pub(crate) fn wait_interruptible_timeout(&self, timeout: Jiffies) -> Wait {
         // SAFETY: `self` is initialised; the caller may sleep.
         let ret =
@@ -62,5 +62,5 @@ impl Completion {
     }
 }
 
-// SAFETY: A completion may be used by any number of tasks at once.
+// SAFETY: Any number of tasks may use a completion at the same time.
 unsafe impl Sync for Completion {}

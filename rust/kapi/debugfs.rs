@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Folders in debugfs, and files in them (`include/linux/debugfs.h`).
+//! Debugfs folders, and the files in them (`include/linux/debugfs.h`).
 //!
-//! The kernel crate's `debugfs::Dir` does not give out its dentry, for C code to find in a structure.
+//! The kernel crate's `debugfs::Dir` gives no access to its dentry, which C code finds in a structure.
 
 use super::{cdev::FileOperations, series::this_module};
 use crate::bindings;
@@ -11,13 +11,13 @@ use kernel::{prelude::*, seq_file::SeqFile, sync::Arc, ModuleMetadata};
 
 const READ_ONLY: bindings::umode_t = 0o444;
 
-/// A folder, removed with all that is in it when dropped.
+/// A folder, which is removed with its content on drop.
 ///
-/// Failure to make one is, by debugfs's own rules, not looked at: the pointer may be an `ERR_PTR`,
-/// which every function of debugfs takes and ignores.
+/// A failure to make a folder is ignored, as the rules of debugfs require: the pointer can be an `ERR_PTR`,
+/// which all functions of debugfs accept and ignore.
 pub(crate) struct Dir {
     dentry: *mut bindings::dentry,
-    /// Goes later: what is in it would go with it.
+    /// Dropped after the folder, because the removal of the parent removes the folder, too.
     _parent: Option<Arc<Dir>>,
 }
 
@@ -27,9 +27,9 @@ unsafe impl Send for Dir {}
 unsafe impl Sync for Dir {}
 
 impl Dir {
-    /// Makes `name` at debugfs's top.
+    /// Makes the folder `name` at the top of debugfs.
     pub(crate) fn new(name: &CStr) -> Self {
-        // SAFETY: NULL stands for the top.
+        // SAFETY: NULL means the top of debugfs.
         let dentry = unsafe { create_dir(name, core::ptr::null_mut()) };
         Self {
             dentry,
@@ -37,7 +37,7 @@ impl Dir {
         }
     }
 
-    /// Makes `name` below `parent`.
+    /// Makes the folder `name` below `parent`.
     pub(crate) fn below(parent: Arc<Dir>, name: &CStr) -> Self {
         Self {
             dentry: parent.folder().subdir(name).dentry,
@@ -45,7 +45,7 @@ impl Dir {
         }
     }
 
-    /// The folder, to put something into it.
+    /// Returns the folder, to add content to it.
     pub(crate) fn folder(&self) -> Folder<'_> {
         Folder {
             dentry: self.dentry,
@@ -56,20 +56,20 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: `self` owns the folder, and its parent is still there.
+        // SAFETY: `self` owns the folder, and its parent still exists.
         unsafe { bindings::vfio_helper_debugfs_remove(self.dentry) }
     }
 }
 
 /// # Safety
 ///
-/// `parent` is NULL or a folder, or the `ERR_PTR` that was to be one.
+/// `parent` is NULL, a folder, or the `ERR_PTR` from a failure to make a folder.
 unsafe fn create_dir(name: &CStr, parent: *mut bindings::dentry) -> *mut bindings::dentry {
     // SAFETY: By the caller's promise; the name is copied.
     unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) }
 }
 
-/// A folder that somebody else's drop removes, which the lifetime is the limit of.
+/// A folder that another value removes on drop.  The lifetime ends before that.
 #[derive(Clone, Copy)]
 pub(crate) struct Folder<'a> {
     dentry: *mut bindings::dentry,
@@ -77,10 +77,10 @@ pub(crate) struct Folder<'a> {
 }
 
 impl<'a> Folder<'a> {
-    /// Makes a folder that goes with this one.
+    /// Makes a subfolder, which is removed with this folder.
     pub(crate) fn subdir(self, name: &CStr) -> Folder<'a> {
         Folder {
-            // SAFETY: The folder is there for `'a`.
+            // SAFETY: The folder exists for `'a`.
             dentry: unsafe { create_dir(name, self.dentry) },
             _root: PhantomData,
         }
@@ -91,18 +91,19 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// The content of a file that speaks of `T`.
+/// The content of a file that describes a `T`.
 pub(crate) trait Show<T> {
-    /// The module whose code this is.
+    /// The module of the implementation.
     type OwnerModule: ModuleMetadata;
 
-    /// Prints it.
+    /// Prints the content.
     fn show(about: &T, m: &SeqFile);
 }
 
-/// A folder with files that speak of `T`, which it keeps.  Its end waits for who reads them.
+/// A folder with files that describe a `T`.  It keeps the `T` alive.  The drop waits for readers of the
+/// files.
 pub(crate) struct DirOf<T> {
-    /// First: the files go before what they speak of.
+    /// The first field, so that the files are removed before the `T` is dropped.
     dir: Dir,
     about: Arc<T>,
 }
@@ -116,7 +117,7 @@ impl<T> Deref for DirOf<T> {
 }
 
 impl<T: Send + Sync> DirOf<T> {
-    /// As [`Dir::below`].
+    /// Makes the folder, as [`Dir::below`].
     pub(crate) fn below(parent: Arc<Dir>, name: &CStr, about: Arc<T>) -> Self {
         Self {
             dir: Dir::below(parent, name),
@@ -124,10 +125,10 @@ impl<T: Send + Sync> DirOf<T> {
         }
     }
 
-    /// Adds a file.  Failure is not looked at.
+    /// Adds a file.  A failure is ignored.
     pub(crate) fn add_file<S: Show<T>>(&self, name: &CStr) {
-        // SAFETY: The name is copied.  The file is removed, which waits for who opens or reads it,
-        // before `about` is dropped; it is opened for reading alone.
+        // SAFETY: The name is copied.  The removal of the file waits for tasks that open or read it, and
+        // comes before the drop of `about`; the file is opened for reading only.
         unsafe {
             bindings::vfio_helper_debugfs_create_file(
                 name.as_char_ptr(),
@@ -140,12 +141,12 @@ impl<T: Send + Sync> DirOf<T> {
     }
 }
 
-/// The operations of files that show `T` by `S`.
+/// The operations of files that describe a `T` with the content `S`.
 struct Files<T, S>(PhantomData<(T, S)>);
 
 impl<T, S: Show<T>> Files<T, S> {
     const FOPS: &'static FileOperations = {
-        // SAFETY: The functions follow the VFS's contracts.
+        // SAFETY: The functions follow the contracts of the VFS.
         &unsafe {
             FileOperations::new(bindings::file_operations {
                 owner: this_module::<S::OwnerModule>().as_ptr(),
@@ -160,17 +161,17 @@ impl<T, S: Show<T>> Files<T, S> {
 
     /// # Safety
     ///
-    /// Called by debugfs with a file that is not being removed.
+    /// debugfs calls this with a file that is not being removed.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: The inode is debugfs's, with the data that came with the file.
+        // SAFETY: The inode belongs to debugfs, and has the data that was passed with the file.
         unsafe { bindings::single_open(file, Some(Self::show), (*inode).i_private) }
     }
 
     /// # Safety
     ///
-    /// Called by `seq_read()` for a file that is not being removed.
+    /// `seq_read()` calls this for a file that is not being removed.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-        // SAFETY: `private` is what `open()` said, the folder's `about`.
+        // SAFETY: `private` is the pointer that `open()` passed, the folder's `about`.
         let (about, m) = unsafe { (&*(*m).private.cast::<T>(), SeqFile::from_raw(m)) };
         S::show(about, m);
         0

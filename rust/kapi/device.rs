@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the kernel crate's `Device` does not offer (`include/linux/device.h`, `kobject.h`).
+//! Device functions that the kernel crate's `Device` lacks (`include/linux/device.h`,
+//! `include/linux/kobject.h`).
 
 use crate::bindings;
 use kernel::{device::Device, prelude::*};
 
-/// The C device behind a reference.
+/// Returns the C device of a reference.
 pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
     // CAST: `Device` is a transparent wrapper of `struct device`.
     core::ptr::from_ref(dev)
@@ -13,17 +14,17 @@ pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
         .cast_mut()
 }
 
-/// Whether the device is behind an IOMMU (`dev->iommu`).
+/// Tells whether the device is behind an IOMMU (`dev->iommu`).
 pub(crate) fn has_iommu(dev: &Device) -> bool {
     // SAFETY: `dev` is valid.
     !unsafe { (*as_raw(dev)).iommu }.is_null()
 }
 
-/// The path of a device below `/sys`, in memory of its own.
+/// The path of a device below `/sys`, in allocated memory.
 pub(crate) struct SysfsPath(*mut c_char);
 
 impl SysfsPath {
-    /// None when there is no memory for it.
+    /// Returns the path.  None if memory is short.
     pub(crate) fn of(dev: &Device) -> Option<Self> {
         // SAFETY: `dev` is valid, and with it its kobject.
         let path = unsafe {
@@ -32,7 +33,7 @@ impl SysfsPath {
         (!path.is_null()).then(|| Self(path))
     }
 
-    /// The path, with its leading slash.
+    /// Returns the path, with its leading slash.
     pub(crate) fn as_c_str(&self) -> &CStr {
         // SAFETY: `kobject_get_path()` returned a string.
         unsafe { CStr::from_char_ptr(self.0) }
@@ -41,7 +42,7 @@ impl SysfsPath {
 
 impl Drop for SysfsPath {
     fn drop(&mut self) {
-        // SAFETY: `kobject_get_path()` allocated it with kmalloc; `self` owns it.
+        // SAFETY: `kobject_get_path()` allocated the path with kmalloc; `self` owns it.
         unsafe { bindings::kfree(self.0.cast()) }
     }
 }

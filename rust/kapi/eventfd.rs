@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Being called when an eventfd is signalled (`include/linux/eventfd.h`, `wait.h`, `poll.h`).
+//! Callbacks for signals of an eventfd (`include/linux/eventfd.h`, `include/linux/wait.h`,
+//! `include/linux/poll.h`).
 
 use crate::bindings;
 use core::{ops::Deref, ptr::NonNull};
@@ -18,45 +19,45 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-/// Someone who is called.  Both functions run in the context of whoever signals or closes the
-/// eventfd, atomic and with interrupts off.
+/// A type that receives the callbacks.  Both callbacks run in the context of the task that signals or closes
+/// the eventfd: in atomic context, with interrupts off.
 pub(crate) trait Listener: Send + Sync + Sized + 'static {
-    /// What the subscription keeps, for as long as the listener.
+    /// The data that the subscription keeps, for as long as the listener.
     type Data: Send + Sync;
 
-    /// The eventfd has been signalled.
+    /// The eventfd was signalled.
     fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Self::Data>);
-    /// The eventfd is being closed: nobody has it open any more.
+    /// The eventfd is being closed: its last file is released.
     fn hung_up(this: ArcBorrow<'_, Self>);
-    /// The subscription within the listener.
+    /// Returns the subscription within the listener.
     fn subscription(&self) -> &Subscription<Self>;
 }
 
-/// A signal that has come.
+/// A signal of the eventfd.
 pub(crate) struct Signal<'a, D>(&'a Calls<D>);
 
 impl<D> Signal<'_, D> {
-    /// Reads the eventfd to 0.
+    /// Reads the eventfd, so that its count is 0.
     pub(crate) fn take(&self) {
         let mut count = 0;
-        // SAFETY: The eventfd is held.  A signal is made under the lock of its queue only, and
-        // its lifetime ends there.
+        // SAFETY: The eventfd is held.  A signal is made only under the lock of the eventfd's queue, and its
+        // lifetime ends before the lock is released.
         unsafe { bindings::eventfd_ctx_do_read(self.0.ctx.as_ptr(), &mut count) }
     }
 
-    /// What the subscription keeps.
+    /// Returns the data of the subscription.
     pub(crate) fn data(&self) -> Live<'_, D> {
-        // INVARIANT: A signal is made under the lock of the eventfd's queue only, from which the entry
-        // is taken before the subscription has ended.
+        // INVARIANT: A signal is made only under the lock of the eventfd's queue.  The entry is removed from
+        // the queue before the subscription has ended.
         Live(&self.0.data)
     }
 }
 
-/// What a subscription keeps.
+/// The data of a subscription that has not ended.
 ///
 /// # Invariants
 ///
-/// The subscription does not end for `'a`.
+/// The subscription does not end during `'a`.
 pub(crate) struct Live<'a, D>(&'a D);
 
 impl<D> Deref for Live<'_, D> {
@@ -67,25 +68,24 @@ impl<D> Deref for Live<'_, D> {
     }
 }
 
-/// Whom an eventfd calls.
+/// The eventfd of a subscription, and the data for its callbacks.
 struct Calls<D> {
     ctx: NonNull<bindings::eventfd_ctx>,
     data: D,
 }
 
-/// An eventfd, and the calls it makes to a listener that contains this.
+/// An eventfd, and the subscription of a listener that contains this value.
 ///
 /// # Invariants
 ///
-/// While `active`, the entry is on the eventfd's queue and `wait.private` owns a reference on the
-/// listener.
+/// While `active`, the entry is on the eventfd's queue, and `wait.private` owns a reference on the listener.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls<T::Data>,
-    /// A subscription begins once: its end waits for one [`Fresh`].
+    /// A subscription begins once, because its end waits for one [`Fresh`].
     has_begun: AtomicFlag,
     active: AtomicFlag,
-    /// It has begun, and whoever made it is done with it: until then the end waits.
+    /// Completed when the [`Fresh`] of the subscription is dropped.  The end waits for it.
     #[pin]
     begun: Completion,
     #[pin]
@@ -104,18 +104,19 @@ pub(crate) struct Eventfd {
 }
 
 impl Eventfd {
-    /// The eventfd that the caller's file descriptor stands for.
+    /// Returns the eventfd of a file descriptor of the caller.
     ///
     /// # Errors
     ///
-    /// `EBADF` when it is not open, `EINVAL` when it is something else.
+    /// - `EBADF`: the file descriptor is not open.
+    /// - `EINVAL`: the file is not an eventfd.
     pub(crate) fn from_fd(fd: c_int) -> Result<Self> {
         let file = LocalFile::fget(u32::try_from(fd).map_err(|_| EBADF)?)?;
         let ctx = Self::ctx_of(&file)?;
         Ok(Self { file, ctx })
     }
 
-    /// Whether it has been signalled and not yet read.
+    /// Tells whether the eventfd was signalled and has not been read since.
     pub(crate) fn is_signalled(&self) -> bool {
         self.poll(core::ptr::null_mut())
     }
@@ -126,12 +127,12 @@ impl Eventfd {
         events & bindings::POLLIN != 0
     }
 
-    /// Another reference, for a subscription.
+    /// Returns another reference, for a subscription.
     fn ctx(&self) -> Result<NonNull<bindings::eventfd_ctx>> {
         Self::ctx_of(&self.file)
     }
 
-    /// A reference, which the caller puts.
+    /// Returns a reference, which the caller puts.
     fn ctx_of(file: &LocalFile) -> Result<NonNull<bindings::eventfd_ctx>> {
         // SAFETY: `file` is valid.
         let ctx = unsafe { bindings::eventfd_ctx_fileget(file.as_ptr()) };
@@ -146,7 +147,7 @@ impl Drop for Eventfd {
     }
 }
 
-/// What `vfs_poll()` hands back to us while it runs.
+/// The poll table that `vfs_poll()` passes to `add_wait()`.
 #[repr(C)]
 struct Table {
     table: bindings::poll_table,
@@ -154,29 +155,29 @@ struct Table {
     queue: *mut bindings::wait_queue_head,
 }
 
-/// A subscription that has just begun and can be taken back without a trace.  Its end waits until this
-/// is dropped.
+/// A subscription that has just begun, and that can still be cancelled without an effect on the eventfd.  The
+/// end of the subscription waits until this is dropped.
 pub(crate) struct Fresh<T: Listener> {
     listener: Arc<T>,
     queue: *mut bindings::wait_queue_head,
 }
 
 impl<T: Listener> Fresh<T> {
-    /// What the subscription keeps.
+    /// Returns the data of the subscription.
     pub(crate) fn data(&self) -> Live<'_, T::Data> {
-        // INVARIANT: The subscription does not end while `self` is there.
+        // INVARIANT: The subscription does not end while `self` exists.
         Live(&self.listener.subscription().calls.data)
     }
 
-    /// Ends the calls and leaves the eventfd as it is, which [`Subscription::end`] reads to 0.
-    /// The eventfd must still be held by `_eventfd`, through which the subscription was made.
+    /// Ends the callbacks without a read of the eventfd; [`Subscription::end`] reads it, so that its count is
+    /// 0.  `_eventfd`, with which the subscription was made, holds the eventfd open.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
         let this = self.listener.subscription();
         if !this.active.xchg(false, Full) {
             return;
         }
         if !self.queue.is_null() {
-            // SAFETY: By `Subscription`'s invariants; the queue is the eventfd's, which the
+            // SAFETY: By `Subscription`'s invariants; the queue belongs to the eventfd, which the
             // subscription holds.
             unsafe { bindings::remove_wait_queue(self.queue, this.wait.get()) };
         }
@@ -191,7 +192,7 @@ impl<T: Listener> Drop for Fresh<T> {
 }
 
 impl<T: Listener> Subscription<T> {
-    /// A subscription that is not active yet.
+    /// Returns a subscription that is not active yet.
     pub(crate) fn new<'a>(eventfd: &'a Eventfd, data: T::Data) -> impl PinInit<Self, Error> + 'a
     where
         T::Data: 'a,
@@ -205,8 +206,8 @@ impl<T: Listener> Subscription<T> {
             active: AtomicFlag::new(false),
             begun <- Completion::new(),
             wait <- Opaque::ffi_init(|wait| {
-                // SAFETY: `wait` is valid for writes.  A list head that points to itself can be
-                // removed though it was never added.
+                // SAFETY: `wait` is valid for writes.  A list head that points to itself can be removed even
+                // if it was never added.
                 unsafe {
                     bindings::vfio_helper_init_waitqueue_func_entry(wait, Some(Self::woken));
                     let entry = &raw mut (*wait).entry;
@@ -217,15 +218,15 @@ impl<T: Listener> Subscription<T> {
         } ? Error)
     }
 
-    /// Begins the calls.  They may come before this returns.  None when it has begun before, and for
-    /// another eventfd than that of [`new`](Self::new).
+    /// Begins the callbacks.  They can run before this returns.  None if the subscription has begun before,
+    /// or if `eventfd` is not the eventfd of [`new`](Self::new).
     pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<Fresh<T>> {
         let this = listener.subscription();
         if eventfd.ctx != this.calls.ctx || this.has_begun.xchg(true, Full) {
             return None;
         }
         this.active.store(true, Release);
-        // INVARIANT: The reference is stored here, and the entry is put on the queue below.
+        // INVARIANT: The reference is stored here, and the entry is added to the queue below.
         // SAFETY: The entry is initialised and on no queue.
         unsafe { (*this.wait.get()).private = listener.clone().into_foreign() };
         let mut table = Table {
@@ -233,7 +234,7 @@ impl<T: Listener> Subscription<T> {
             wait: this.wait.get(),
             queue: core::ptr::null_mut(),
         };
-        // SAFETY: `table` is valid for the length of the call.
+        // SAFETY: `table` is valid during the call.
         unsafe { bindings::vfio_helper_init_poll_funcptr(&mut table.table, Some(add_wait)) };
         eventfd.poll(&raw mut table.table);
         Some(Fresh {
@@ -242,14 +243,15 @@ impl<T: Listener> Subscription<T> {
         })
     }
 
-    /// Ends the calls: none is running or will come when this returns.  The eventfd reads 0 then.
+    /// Ends the callbacks.  When this returns, no callback runs and none will run, and the eventfd has been
+    /// read, so that its count is 0.  May sleep.
     pub(crate) fn end(&self) {
         if !self.active.xchg(false, Full) {
             return;
         }
         self.begun.wait_for_completion();
         let mut count = 0;
-        // SAFETY: By the type's invariants; the queue's lock waits for calls that run.
+        // SAFETY: By the type's invariants; the lock of the queue waits for running callbacks.
         unsafe {
             bindings::eventfd_ctx_remove_wait_queue(
                 self.calls.ctx.as_ptr(),
@@ -260,16 +262,16 @@ impl<T: Listener> Subscription<T> {
         drop(self.take_listener());
     }
 
-    /// What it keeps, whether it has ended or not.
+    /// Returns the data, even if the subscription has ended.
     pub(crate) fn data(&self) -> &T::Data {
         &self.calls.data
     }
 
-    /// The reference that the calls had.  Only for whoever has cleared `active` and taken the
-    /// entry off the queue.
+    /// Takes the reference that the callbacks used.  The caller has cleared `active` and removed the entry
+    /// from the queue.
     fn take_listener(&self) -> Option<Arc<T>> {
-        // SAFETY: The entry is on no queue, and it is ours: `active` was cleared once.  `private`
-        // is what `begin()` stored.
+        // SAFETY: The entry is on no queue, and this task owns it: `active` is cleared only once.  `private`
+        // is the pointer that `begin()` stored.
         unsafe {
             let private = &raw mut (*self.wait.get()).private;
             let listener = core::ptr::replace(private, core::ptr::null_mut());
@@ -279,17 +281,17 @@ impl<T: Listener> Subscription<T> {
 
     /// # Safety
     ///
-    /// Called by the eventfd's wait queue, with its lock held.
+    /// The eventfd's wait queue calls this, with its lock held.
     unsafe extern "C" fn woken(
         wait: *mut bindings::wait_queue_entry,
         _mode: c_uint,
         _flags: c_int,
         key: *mut c_void,
     ) -> c_int {
-        // SAFETY: The entry is on the queue, hence subscribed: `private` is a reference, which
+        // SAFETY: The entry is on the queue, so the subscription is active: `private` is a reference, which
         // `take_listener()` takes back after the entry has left the queue.
         let listener = unsafe { Arc::<T>::borrow((*wait).private) };
-        // CAST: A wake-up's key is a mask of poll events.
+        // CAST: The key of a wake-up is a mask of poll events.
         let events = key.addr() as c_uint;
         if events & bindings::POLLIN != 0 {
             T::signalled(listener, Signal(&listener.subscription().calls));
@@ -304,22 +306,22 @@ impl<T: Listener> Subscription<T> {
 #[pinned_drop]
 impl<T: Listener> PinnedDrop for Subscription<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `self` owns the reference.  It is not subscribed any more: the subscription
-        // would own a reference on what contains it.
+        // SAFETY: `self` owns the reference.  The subscription is not active any more: an active subscription
+        // owns a reference on the value that contains it.
         unsafe { bindings::eventfd_ctx_put(self.calls.ctx.as_ptr()) }
     }
 }
 
 /// # Safety
 ///
-/// Called by `vfs_poll()` with the table of [`Subscription::begin`].
+/// `vfs_poll()` calls this with the table of [`Subscription::begin`].
 unsafe extern "C" fn add_wait(
     _file: *mut bindings::file,
     queue: *mut bindings::wait_queue_head,
     table: *mut bindings::poll_table,
 ) {
     let table: *mut Table = table.cast();
-    // SAFETY: The table is the first field of ours.
+    // SAFETY: `table` is the first field of a `Table`.
     unsafe {
         (*table).queue = queue;
         bindings::add_wait_queue(queue, (*table).wait);

@@ -5,10 +5,10 @@
 use crate::bindings;
 use kernel::{error::to_result, prelude::*, types::Opaque};
 
-/// How many numbers share a bitmap.
+/// The number of ids in a bitmap.
 const BITMAP_BITS: u32 = (size_of::<bindings::ida_bitmap>() * 8) as u32;
 
-/// A C `struct ida`, used as a set.
+/// A C `struct ida` that serves as a set.
 #[repr(transparent)]
 pub(crate) struct Ida(Opaque<bindings::ida>);
 
@@ -21,18 +21,19 @@ impl Ida {
         unsafe { &*ptr.cast() }
     }
 
-    /// Adds `id`.
+    /// Adds `id`.  May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `ENOSPC` when `id` is a member already or above `i32::MAX`.
+    /// - `ENOMEM`: out of memory.
+    /// - `ENOSPC`: `id` is already a member, or is above `i32::MAX`.
     pub(crate) fn insert(&self, id: u32) -> Result {
         // SAFETY: `self` is initialised.
         let ret = unsafe { bindings::ida_alloc_range(self.0.get(), id, id, bindings::GFP_KERNEL) };
         to_result(ret.min(0))
     }
 
-    /// Whether `id` is a member.
+    /// Tells whether `id` is a member.
     pub(crate) fn contains(&self, id: u32) -> bool {
         // SAFETY: `self` is initialised.
         unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
@@ -44,16 +45,17 @@ impl Ida {
         unsafe { bindings::ida_free(self.0.get(), id) }
     }
 
-    /// The smallest member.
+    /// Returns the smallest member.
     pub(crate) fn first(&self) -> Option<u32> {
         self.find(0, c_int::MAX as u32)
     }
 
-    /// The smallest member from `min` to `max`.
+    /// Returns the smallest member in the range `min..=max`.
     pub(crate) fn next(&self, min: u32, max: u32) -> Option<u32> {
         self.find(min, max).or_else(|| {
-            // The C function finds the next bitmap that has members, and does not look beyond it: that
-            // may be the one that `min` is in.  From the start of the one after that it finds a member.
+            // The C function finds the next bitmap that has members, which can be the bitmap of `min`, and
+            // does not search further bitmaps.  A search from the start of the following bitmap finds a
+            // member.
             let next = (min / BITMAP_BITS)
                 .checked_add(1)?
                 .checked_mul(BITMAP_BITS)?;
@@ -61,8 +63,8 @@ impl Ida {
         })
     }
 
-    /// The smallest member from `min` to `max`, unless only smaller ones are in the bitmap that `min` is
-    /// in.
+    /// Returns the smallest member in the range `min..=max`, unless the bitmap of `min` has smaller members
+    /// only.
     fn find(&self, min: u32, max: u32) -> Option<u32> {
         // SAFETY: `self` is initialised.
         let id = unsafe { bindings::ida_find_first_range(self.0.get(), min, max) };

@@ -9,22 +9,22 @@ use kernel::prelude::*;
 type Node = bindings::interval_tree_node;
 type Root = bindings::rb_root_cached;
 
-/// A tree whose nodes are its own, of a size that is fixed when it is made.
+/// A tree that owns its nodes and has a fixed capacity.
 ///
 /// # Invariants
 ///
-/// The nodes in the tree are in `nodes`, which does not grow, so that they stay where they are.
+/// The nodes of the tree are in `nodes`, which does not grow, so the nodes do not move.
 pub(crate) struct RangeTree {
     root: Root,
     nodes: KVec<Node>,
 }
 
 impl RangeTree {
-    /// An empty tree with room for `capacity` ranges.
+    /// Returns an empty tree for up to `capacity` ranges.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self> {
         Ok(Self {
             root: Root::default(),
@@ -32,11 +32,11 @@ impl RangeTree {
         })
     }
 
-    /// Adds the range from `start` to `last`.
+    /// Adds the range `start..=last`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it overlaps with another, or there is no room.
+    /// - `EINVAL`: the range overlaps with another range, or the tree is full.
     pub(crate) fn insert(&mut self, start: usize, last: usize) -> Result {
         // SAFETY: The tree is consistent.
         if !unsafe { bindings::interval_tree_iter_first(&mut self.root, start, last) }.is_null() {
@@ -48,10 +48,10 @@ impl RangeTree {
             ..Node::default()
         };
         let index = self.nodes.len();
-        // INVARIANT: Within its capacity the vector does not move.
+        // INVARIANT: The vector does not move while it stays within its capacity.
         self.nodes.push_within_capacity(node).map_err(|_| EINVAL)?;
-        // SAFETY: The node is in no tree and lives as long as this one.  No reference to a node is
-        // made, for the tree keeps pointers to all of them.
+        // SAFETY: The node is in no tree, and lives as long as this tree.  No reference to a node is made,
+        // because the tree keeps pointers to all nodes.
         unsafe {
             let node = self.nodes.as_mut_ptr().add(index);
             bindings::interval_tree_insert(node, &mut self.root);
@@ -59,7 +59,7 @@ impl RangeTree {
         Ok(())
     }
 
-    /// How many ranges there are.
+    /// Returns the number of ranges.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -69,12 +69,14 @@ impl RangeTree {
     }
 }
 
-/// Merges neighbours in a driver's tree, those with the smallest gap first, until `wanted` of
-/// `count` ranges are left.  Nodes that leave the tree are not freed.  An empty tree is warned of.
+/// Merges neighbours in a driver's tree until `wanted` of `count` ranges are left.  The neighbours with the
+/// smallest gap are merged first.  Nodes that leave the tree are not freed.  Warns about an empty tree.
+///
+/// C counterpart: `vfio_combine_iova_ranges()`.
 ///
 /// # Safety
 ///
-/// `root` is a tree of `count` valid nodes that nobody else uses now.
+/// `root` is a tree of `count` valid nodes that no other code uses during the call.
 pub(crate) unsafe fn combine(root: *mut Root, count: u32, wanted: u32) {
     if wanted == 1 {
         // SAFETY: By the caller's promise.
@@ -87,18 +89,18 @@ pub(crate) unsafe fn combine(root: *mut Root, count: u32, wanted: u32) {
             warn_on_once!(true);
             return;
         };
-        // SAFETY: Both are in the tree.
+        // SAFETY: Both nodes are in the tree.
         unsafe { merge(root, left, right) };
     }
 }
 
-/// One range from the first address to the last.
+/// Merges all ranges into one range, from the first address to the last.
 ///
 /// # Safety
 ///
 /// As for [`combine`].
 unsafe fn combine_all(root: *mut Root) {
-    // SAFETY: By the caller's promise; `first` stays in the tree while others are merged into it.
+    // SAFETY: By the caller's promise; `first` stays in the tree while other nodes are merged into it.
     unsafe {
         let first = bindings::interval_tree_iter_first(root, 0, usize::MAX);
         if warn_on_once!(first.is_null()) {
@@ -114,14 +116,14 @@ unsafe fn combine_all(root: *mut Root) {
     }
 }
 
-/// Makes `left` end where `right` does, and takes `right` out.
+/// Extends `left` to the end of `right`, and removes `right` from the tree.
 ///
 /// # Safety
 ///
-/// Both are in the tree, which nobody else uses now.
+/// Both are in the tree, which no other code uses during the call.
 unsafe fn merge(root: *mut Root, left: *mut Node, right: *mut Node) {
-    // SAFETY: By the caller's promise.  The tree keeps the largest end below each node, so a node
-    // may only change while it is outside.
+    // SAFETY: By the caller's promise.  The tree keeps the largest end below each node, so a node may be
+    // changed only while it is outside the tree.
     unsafe {
         bindings::interval_tree_remove(right, root);
         bindings::interval_tree_remove(left, root);
@@ -130,7 +132,7 @@ unsafe fn merge(root: *mut Root, left: *mut Node, right: *mut Node) {
     }
 }
 
-/// The neighbours with the smallest gap between them, the first such.
+/// Returns the neighbours with the smallest gap between them; the first pair if there are several.
 ///
 /// # Safety
 ///

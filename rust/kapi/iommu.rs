@@ -7,59 +7,60 @@ use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
 
-/// Of a protection: the device writes to memory (`IOMMU_WRITE`).
+/// The protection flag `IOMMU_WRITE`: the device writes to memory.
 pub(crate) const WRITE: c_int = bindings::IOMMU_WRITE as c_int;
 
 /// A reference on a `struct iommu_group`.
 pub(crate) struct IommuGroup(NonNull<bindings::iommu_group>);
 
-// SAFETY: The IOMMU core does its own locking; a reference may be put by any task.
+// SAFETY: The IOMMU core does its own locking; any task may put a reference.
 unsafe impl Send for IommuGroup {}
 // SAFETY: As above.
 unsafe impl Sync for IommuGroup {}
 
 impl IommuGroup {
-    /// The group of a device, if it has one.
+    /// Returns the group of a device, if it has one.
     pub(crate) fn of(dev: &Device) -> Option<Self> {
         // SAFETY: `dev` is valid.
         NonNull::new(unsafe { bindings::iommu_group_get(as_raw(dev)) }).map(Self)
     }
 
-    /// A new group that no IOMMU driver knows, of which `dev`, that is in none, is the one member.
+    /// Makes a new group that has no IOMMU driver, with the single member `dev`.  `dev` is in no group.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, or the errno of making its folder, or the links of the member, in sysfs.
+    /// - `ENOMEM`: out of memory.
+    /// - The errno of making the group's sysfs folder, or the sysfs links of the member.
     pub(crate) fn fake(name: &CStr, dev: &Device) -> Result<(Self, FakeMember)> {
         // SAFETY: No requirements.
         let raw = kernel::error::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
         let group = Self(NonNull::new(raw).ok_or(ENOMEM)?);
-        // SAFETY: `raw` is valid, `name` a string that is copied.
+        // SAFETY: `raw` is valid, and `name` is a string, which is copied.
         to_result(unsafe { bindings::iommu_group_set_name(raw, name.as_char_ptr()) })?;
         // SAFETY: `raw` and `dev` are valid.
         to_result(unsafe { bindings::iommu_group_add_device(raw, as_raw(dev)) })?;
         Ok((group, FakeMember(dev.into())))
     }
 
-    /// Its id, unique among the groups that exist.
+    /// Returns the id, which is unique among the existing groups.
     pub(crate) fn id(&self) -> i32 {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_id(self.0.as_ptr()) }
     }
 
-    /// Whether DMA of the group has an owner other than the kernel's own drivers.
+    /// Tells whether an owner other than the kernel's drivers has claimed the DMA of the group.
     pub(crate) fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }
     }
 
-    /// The device of a group that has but one.
+    /// Returns the device of a group that has exactly one device.
     pub(crate) fn sole_device(&self) -> Option<ARef<Device>> {
         let mut members = Members {
             count: 0,
             last: None,
         };
-        // SAFETY: `self` holds a reference; the function takes what is passed for what it is.
+        // SAFETY: `self` holds a reference; `count_member()` treats the argument as `Members`.
         unsafe {
             bindings::iommu_group_for_each_dev(
                 self.0.as_ptr(),
@@ -75,17 +76,17 @@ impl IommuGroup {
     }
 }
 
-/// A device's membership of a group that [`IommuGroup::fake`] made; ended when dropped.
+/// A device's membership in a group that [`IommuGroup::fake`] made.  The device leaves the group on drop.
 pub(crate) struct FakeMember(ARef<Device>);
 
 impl Drop for FakeMember {
     fn drop(&mut self) {
-        // SAFETY: The device is valid; `fake()` made it a member.
+        // SAFETY: The device is valid; `fake()` added it to the group.
         unsafe { bindings::iommu_group_remove_device(as_raw(&self.0)) }
     }
 }
 
-/// What [`IommuGroup::sole_device`] learns.
+/// The data that [`IommuGroup::sole_device`] collects.
 struct Members {
     count: usize,
     last: Option<ARef<Device>>,
@@ -93,7 +94,7 @@ struct Members {
 
 /// # Safety
 ///
-/// Called by `iommu_group_for_each_dev()` with a device of the group and a [`Members`].
+/// `iommu_group_for_each_dev()` calls this with a device of the group and a [`Members`].
 unsafe extern "C" fn count_member(dev: *mut bindings::device, members: *mut c_void) -> c_int {
     // SAFETY: By the caller's promise.
     let (dev, members): (&Device, _) =
@@ -118,20 +119,21 @@ impl Drop for IommuGroup {
     }
 }
 
-/// DMA of a group in the hands of user space, with the group's DMA blocked until somebody attaches
-/// a page table.  Given back when dropped.
+/// The DMA ownership of a group for user space.  The group's DMA is blocked until a page table is attached.
+/// The ownership is released on drop.
 pub(crate) struct DmaOwner(IommuGroup);
 
 impl DmaOwner {
-    /// Takes it from the kernel.
+    /// Claims the ownership from the kernel.  May sleep.  C: `iommu_group_claim_dma_owner()`.
     ///
     /// # Errors
     ///
-    /// `EPERM` when a driver of the host or somebody else has it; `EBUSY` when a page table or a
-    /// PASID is attached; `ENOMEM`.
+    /// - `EPERM`: a host driver or another owner has the ownership.
+    /// - `EBUSY`: a page table or a PASID is attached.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn claim(group: &IommuGroup) -> Result<Self> {
         let raw = group.0.as_ptr();
-        // SAFETY: `group` holds a reference.  The second argument only tells owners apart.
+        // SAFETY: `group` holds a reference.  The second argument only identifies the owner.
         to_result(unsafe { bindings::iommu_group_claim_dma_owner(raw, raw.cast()) })?;
         Ok(Self(group.clone()))
     }
@@ -139,12 +141,12 @@ impl DmaOwner {
 
 impl Drop for DmaOwner {
     fn drop(&mut self) {
-        // SAFETY: `self` owns it.
+        // SAFETY: `self` owns the DMA ownership.
         unsafe { bindings::iommu_group_release_dma_owner(self.0 .0.as_ptr()) }
     }
 }
 
-/// Whether DMA of the device can be made coherent with the CPU's caches
+/// Tells whether the DMA of the device can be made coherent with the CPU caches
 /// (`IOMMU_CAP_CACHE_COHERENCY`).
 pub(crate) fn cache_coherent(dev: &Device) -> bool {
     // SAFETY: `dev` is valid.
@@ -153,7 +155,7 @@ pub(crate) fn cache_coherent(dev: &Device) -> bool {
     }
 }
 
-/// Whether the IOMMU makes the device's DMA coherent even if it asks for the opposite
+/// Tells whether the IOMMU makes the device's DMA coherent even if the device requests the opposite
 /// (`IOMMU_CAP_ENFORCE_CACHE_COHERENCY`).
 pub(crate) fn enforces_coherency(dev: &Device) -> bool {
     // SAFETY: `dev` is valid.

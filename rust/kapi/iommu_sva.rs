@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Devices in address spaces of processes (`include/linux/iommu.h`, shared virtual addressing).
+//! Bonds between devices and process address spaces (`include/linux/iommu.h`, shared virtual addressing).
 
 use super::{device::as_raw, iommu::IommuGroup, pm_runtime::Powered, restartable};
 use crate::bindings;
@@ -12,30 +12,32 @@ use kernel::{
     sync::{aref::ARef, rcu},
 };
 
-/// What lets a device use an address space, by the address space's PASID.  The address space, if
-/// not what is mapped in it, and its PASID are kept; and the device is kept powered, for changes of
-/// mappings are told to it.  Ends when dropped.
+/// A bond: the device uses an address space with the PASID of the address space.
+///
+/// The bond keeps the `mm_struct`, but not its mappings, and the PASID.  It also keeps the device powered,
+/// because changes of mappings are reported to the device.  The bond ends on drop, which may sleep.
 pub(crate) struct Bond {
     handle: NonNull<bindings::iommu_sva>,
     group: IommuGroup,
-    /// Dropped after the IOMMU core has forgotten the bond.
+    /// Dropped after the IOMMU core has removed the bond.
     _power: Powered<ARef<Device>>,
-    /// The IOMMU core's bond does not keep it.
+    /// The bond of the IOMMU core holds no reference on the device.
     dev: ARef<Device>,
 }
 
-// SAFETY: The IOMMU core does its own locking, and a bond may be ended by any task.
+// SAFETY: The IOMMU core does its own locking, and any task may end a bond.
 unsafe impl Send for Bond {}
 // SAFETY: As above.
 unsafe impl Sync for Bond {}
 
 impl Bond {
-    /// Binds the address space to the one device of a group.
+    /// Binds the address space to the single device of a group.  May sleep.
     ///
     /// # Errors
     ///
-    /// Those of `iommu_sva_bind_device()`, with `EBUSY` while the device is being reset and
-    /// `ERESTARTSYS` when a signal comes.
+    /// - `EBUSY`: the device is being reset.
+    /// - `ERESTARTSYS`: a signal is pending.
+    /// - The other errnos of `iommu_sva_bind_device()`.
     ///
     /// # Safety
     ///
@@ -58,26 +60,28 @@ impl Bond {
         })
     }
 
-    /// The address space's PASID.
+    /// Returns the PASID of the address space.
     pub(crate) fn pasid(&self) -> u32 {
-        // SAFETY: `self` is the bond.
+        // SAFETY: `self` owns the bond.
         unsafe { bindings::vfio_helper_iommu_sva_get_pasid(self.handle.as_ptr()) }
     }
 
-    /// Waits for the page requests that are being handled, of all devices behind the same IOMMU.
+    /// Waits for the page requests that are being handled, for all devices behind the same IOMMU.
     ///
-    /// The end of a bond does that, too, unless the address space has ended before: VT-d's driver
-    /// (7.3) has cleared the PASID's entry then, and takes that for a sign that nothing is in flight.
-    /// It would free a page request that is being handled.  Requests that the IOMMU's own queue still
-    /// has are not waited for: VT-d's driver leaves them to the device, which must have stopped.
+    /// The end of a bond waits, too, unless the address space has ended before: VT-d's driver (7.3) has then
+    /// cleared the PASID's entry, and concludes from this that no page request is in flight.  It would free a
+    /// page request that is being handled.
+    ///
+    /// This does not wait for requests that are still in the IOMMU's own queue.  VT-d's driver leaves them to
+    /// the device, which must have stopped.
     pub(crate) fn wait_for_page_requests(&self) {
-        // SAFETY: By the promise that `new()` asks for.
+        // SAFETY: By the promise that `new()` requires.
         let dev = unsafe { self.dev.as_bound() };
         let queue = {
             let _guard = rcu::read_lock();
             with_iommu(dev, |iommu| {
-                // SAFETY: The pointer is read once.  What it points to is freed after an RCU grace
-                // period.  The queue is the IOMMU's, which the device stays behind while it is bound.
+                // SAFETY: The pointer is read once.  Its target is freed after an RCU grace period.  The
+                // queue belongs to the IOMMU, and the device stays behind the IOMMU while it is bound.
                 unsafe {
                     let param = (&raw const iommu.fault_param).read_volatile();
                     param.as_ref().map(|param| (*param.queue).wq)
@@ -86,17 +90,17 @@ impl Bond {
             .flatten()
         };
         if let Some(queue) = queue {
-            // SAFETY: The queue is the IOMMU's, see above; the caller may sleep.
+            // SAFETY: The queue belongs to the IOMMU, see above; the caller may sleep.
             unsafe { bindings::__flush_workqueue(queue) }
         }
     }
 
-    /// Whether it is with that device.
+    /// Tells whether this is a bond with the device `dev`.
     pub(crate) fn is_with(&self, dev: &Device) -> bool {
         core::ptr::eq(&raw const *self.dev, dev)
     }
 
-    /// Whether it is that of the group's device.
+    /// Tells whether this is a bond with the device of `group`.
     pub(crate) fn is_of(&self, group: &IommuGroup) -> bool {
         self.group.as_raw() == group.as_raw()
     }
@@ -104,27 +108,27 @@ impl Bond {
 
 impl Drop for Bond {
     fn drop(&mut self) {
-        // SAFETY: `self` is the bond.
+        // SAFETY: `self` owns the bond.
         unsafe { bindings::vfio_helper_iommu_sva_unbind_device(self.handle.as_ptr()) }
     }
 }
 
-/// What the IOMMU's driver keeps of a device, looked at by `f`.  A device that is bound to a driver
-/// stays behind its IOMMU.
+/// Calls `f` with the IOMMU core's data of a device.  A device that is bound to a driver stays behind its
+/// IOMMU.
 fn with_iommu<R>(dev: &Device<Bound>, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
-    // SAFETY: `dev` is valid; `iommu`, if it is set, stays while a driver is bound.
+    // SAFETY: `dev` is valid; `iommu`, if set, does not change while a driver is bound.
     unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)
 }
 
-/// PASIDs of the device are below this; 0 when it has none.
+/// Returns the number of PASIDs of the device: all its PASIDs are smaller.  0 if it has no PASIDs.
 pub(crate) fn max_pasids(dev: &Device<Bound>) -> u32 {
     with_iommu(dev, |iommu| iommu.max_pasids).unwrap_or(0)
 }
 
-/// The name of the IOMMU that the device is behind.
+/// Returns the name of the IOMMU of the device.
 pub(crate) fn iommu_name(dev: &Device<Bound>) -> Option<&CStr> {
     with_iommu(dev, |iommu| {
-        // SAFETY: The IOMMU is there for as long as the device is behind it, and keeps its name.
+        // SAFETY: The IOMMU exists for as long as the device is behind it, and keeps its name.
         unsafe {
             let name = iommu.iommu_dev.as_ref()?.dev.as_ref()?.kobj.name;
             (!name.is_null()).then(|| CStr::from_char_ptr(name))

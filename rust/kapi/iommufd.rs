@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! iommufd, as its kernel users see it (`include/linux/iommufd.h`).
+//! The kernel interface of iommufd (`include/linux/iommufd.h`).
 
 use super::{
     buffer::{DriverBuffer, PageArray},
@@ -20,7 +20,7 @@ use kernel::{
 
 const WRITE: c_uint = bindings::IOMMUFD_ACCESS_RW_WRITE;
 
-/// "No PASID": the device itself.
+/// No PASID: the device itself.
 pub(crate) const NO_PASID: u32 = 0;
 
 /// An iommufd: `struct iommufd_ctx`.
@@ -46,58 +46,60 @@ unsafe impl AlwaysRefCounted for Ctx {
 }
 
 impl Ctx {
-    /// The iommufd that the caller's file descriptor stands for.
+    /// Returns the iommufd of a file descriptor of the caller.
     ///
     /// # Errors
     ///
-    /// `EBADF` when it is not open, `EBADFD` when it is something else.
+    /// - `EBADF`: the file descriptor is not open.
+    /// - `EBADFD`: the file is not an iommufd.
     pub(crate) fn from_fd(fd: c_int) -> Result<ARef<Self>> {
         // SAFETY: No requirements.
         let raw = kernel::error::from_err_ptr(unsafe { bindings::iommufd_ctx_from_fd(fd) })?;
         let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
-        // SAFETY: `iommufd_ctx_from_fd()` gave us the reference.
+        // SAFETY: `iommufd_ctx_from_fd()` transferred the reference.
         Ok(unsafe { ARef::from_raw(ctx) })
     }
 
-    /// The iommufd whose file it is.
+    /// Returns the iommufd of a file.
     ///
     /// # Errors
     ///
-    /// `EBADFD` when it is another file.
+    /// - `EBADFD`: the file is not an iommufd.
     pub(crate) fn from_file(file: &LocalFile) -> Result<ARef<Self>> {
         // SAFETY: `file` is valid.
         let raw = unsafe { bindings::iommufd_ctx_from_file(file.as_ptr()) };
         let raw = kernel::error::from_err_ptr(raw).map_err(|_| EBADFD)?;
         let ctx = NonNull::new(raw).ok_or(EBADFD)?.cast();
-        // SAFETY: `iommufd_ctx_from_file()` gave us the reference.
+        // SAFETY: `iommufd_ctx_from_file()` transferred the reference.
         Ok(unsafe { ARef::from_raw(ctx) })
     }
 
-    /// Makes sure that the iommufd has an address space that the ioctls of containers work on.
+    /// Makes the IOAS on which the container ioctls of the iommufd operate, if it does not exist.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the iommufd stands for no IOMMU; `ENOMEM`.
+    /// - `EINVAL`: the iommufd is marked as one without an IOMMU.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn create_compat_ioas(&self) -> Result {
         // SAFETY: `self` is valid.
         to_result(unsafe { bindings::iommufd_vfio_compat_ioas_create(self.as_raw()) })
     }
 
-    /// Makes the iommufd answer the ioctls of containers as one without an IOMMU.
+    /// Marks the iommufd as one without an IOMMU, for the container ioctls.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it has the address space of [`create_compat_ioas`](Self::create_compat_ioas).
+    /// - `EINVAL`: the iommufd has the IOAS of [`create_compat_ioas`](Self::create_compat_ioas).
     pub(crate) fn set_compat_noiommu(&self) -> Result {
         // SAFETY: `self` is valid.
         to_result(unsafe { bindings::iommufd_vfio_compat_set_no_iommu(self.as_raw()) })
     }
 
-    /// The id of that address space.
+    /// Returns the id of the IOAS of [`create_compat_ioas`](Self::create_compat_ioas).
     ///
     /// # Errors
     ///
-    /// `ENODEV` when there is none.
+    /// - `ENODEV`: there is no such IOAS.
     pub(crate) fn compat_ioas(&self) -> Result<u32> {
         let mut id = 0;
         // SAFETY: `self` is valid.
@@ -117,31 +119,32 @@ impl Ctx {
         self.0.get()
     }
 
-    /// Whether a device of `group` is bound to the iommufd.
+    /// Tells whether a device of `group` is bound to the iommufd.
     pub(crate) fn has_group(&self, group: &super::iommu::IommuGroup) -> bool {
         // SAFETY: `self` is valid; `group` holds a reference.
         unsafe { bindings::iommufd_ctx_has_group(self.as_raw(), group.as_raw()) }
     }
 }
 
-/// A device bound to an iommufd: `struct iommufd_device`.  DMA of its group belongs to that iommufd.
+/// A device that is bound to an iommufd: `struct iommufd_device`.  The iommufd owns the DMA of its group.
 ///
-/// It is seen under the lock of the device's set, or where a driver keeps the device from being
+/// References exist only under the lock of the device's set, or while a driver keeps the device from being
 /// unbound.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
 impl BoundDevice {
-    /// Binds `dev`; also gives its id.
+    /// Binds `dev`.  Also returns its id.  May sleep.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without coherent DMA; `EPERM` when the group is another's or interrupts are not
-    /// isolated; `EBUSY`, `ENODEV`, `ENOMEM`.
+    /// - `EINVAL`: the DMA of the device cannot be made coherent.
+    /// - `EPERM`: the group has another owner, or interrupts are not isolated.
+    /// - `EBUSY`, `ENODEV`, `ENOMEM`.
     ///
     /// # Safety
     ///
-    /// The result is ended by [`unbind`](Self::unbind) while `dev` is there.
+    /// The caller calls [`unbind`](Self::unbind) for the result while `dev` exists.
     pub(crate) unsafe fn bind(
         ctx: &Ctx,
         dev: &Device,
@@ -154,11 +157,11 @@ impl BoundDevice {
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
 
-    /// The end of [`bind`](Self::bind).
+    /// Undoes [`bind`](Self::bind).
     ///
     /// # Safety
     ///
-    /// `bind()` made it, nothing is attached to it, and nobody uses it any more.
+    /// `raw` came from `bind()`, no page table is attached to it, and it is not used any more.
     pub(crate) unsafe fn unbind(raw: NonNull<bindings::iommufd_device>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_device_unbind(raw.as_ptr()) }
@@ -176,11 +179,13 @@ impl BoundDevice {
         self.0.get()
     }
 
-    /// Attaches a page table or address space; the result is the id of the page table in use.
+    /// Attaches a page table or an IOAS.  Returns the id of the attached page table.
     ///
     /// # Errors
     ///
-    /// `ENOENT` for an unknown id, `EINVAL` for one that does not fit, `EBUSY`, `ENOMEM`.
+    /// - `ENOENT`: the id is unknown.
+    /// - `EINVAL`: the object is not compatible with the device.
+    /// - `EBUSY`, `ENOMEM`.
     pub(crate) fn attach(&self, pasid: u32, pt_id: u32) -> Result<u32> {
         let mut pt_id = pt_id;
         // SAFETY: `self` is bound.
@@ -188,11 +193,11 @@ impl BoundDevice {
         Ok(pt_id)
     }
 
-    /// As [`attach`](Self::attach), in place of what is attached.
+    /// Replaces the attached page table or IOAS.  Returns the id of the new page table.
     ///
     /// # Errors
     ///
-    /// As [`attach`](Self::attach); the old one stays then.
+    /// As for [`attach`](Self::attach).  On failure the previous page table stays attached.
     pub(crate) fn replace(&self, pasid: u32, pt_id: u32) -> Result<u32> {
         let mut pt_id = pt_id;
         // SAFETY: `self` is bound.
@@ -200,59 +205,59 @@ impl BoundDevice {
         Ok(pt_id)
     }
 
-    /// Detaches what [`attach`](Self::attach) attached.
+    /// Undoes [`attach`](Self::attach).
     pub(crate) fn detach(&self, pasid: u32) {
         // SAFETY: `self` is bound.
         unsafe { bindings::iommufd_device_detach(self.as_raw(), pasid) }
     }
 
-    /// The iommufd.
+    /// Returns the iommufd.
     pub(crate) fn ctx(&self) -> &Ctx {
-        // SAFETY: `self` is bound, and keeps its iommufd for as long.
+        // SAFETY: `self` is bound, and holds its iommufd until it is unbound.
         unsafe { Ctx::from_raw(bindings::iommufd_device_to_ictx(self.as_raw())) }
     }
 
-    /// The id of the device in the iommufd, at least 1.
+    /// Returns the id of the device in the iommufd, which is at least 1.
     pub(crate) fn id(&self) -> u32 {
         // SAFETY: `self` is bound.
         unsafe { bindings::iommufd_device_to_id(self.as_raw()) }
     }
 }
 
-/// Access of a driver to the memory of an address space, for a device that it emulates: `struct
-/// iommufd_access`.  It is seen as a [`BoundDevice`] is.
+/// The access of a driver to the memory of an IOAS, for a device that the driver emulates:
+/// `struct iommufd_access`.  References exist under the same conditions as for [`BoundDevice`].
 #[repr(transparent)]
 pub(crate) struct Access(Opaque<bindings::iommufd_access>);
 
 impl Access {
-    /// Makes an access; also gives its id.
+    /// Creates an access.  Also returns its id.  May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     ///
     /// # Safety
     ///
-    /// The functions of `ops` may be called with `data`, from any task, until
-    /// [`destroy`](Self::destroy) of the result returns.
+    /// The functions of `ops` may be called with `data`, from any task, until [`destroy`](Self::destroy) of
+    /// the result returns.
     pub(crate) unsafe fn create(
         ctx: &Ctx,
         ops: &'static bindings::iommufd_access_ops,
         data: *mut c_void,
     ) -> Result<(NonNull<bindings::iommufd_access>, u32)> {
         let mut id = 0;
-        // SAFETY: `ctx` is valid, the operations are constant; the rest by the caller's promise.
+        // SAFETY: `ctx` is valid, and the operations are constant; the rest is the caller's promise.
         let raw = kernel::error::from_err_ptr(unsafe {
             bindings::iommufd_access_create(ctx.as_raw(), ops, data, &mut id)
         })?;
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
 
-    /// The end of [`create`](Self::create), and of all its pins.
+    /// Undoes [`create`](Self::create), and ends all its pins.
     ///
     /// # Safety
     ///
-    /// `create()` made it, and nobody uses it any more.
+    /// `raw` came from `create()`, and is not used any more.
     pub(crate) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_access_destroy(raw.as_ptr()) }
@@ -260,7 +265,7 @@ impl Access {
 
     /// # Safety
     ///
-    /// `raw` is NULL, or an access that is there for `'a`.
+    /// `raw` is NULL, or an access that exists for `'a`.
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::iommufd_access) -> Option<&'a Self> {
         // SAFETY: By the caller's promise; the types have the same layout.
         unsafe { raw.cast::<Self>().as_ref() }
@@ -270,43 +275,45 @@ impl Access {
         self.0.get()
     }
 
-    /// Attaches an address space.
+    /// Attaches an IOAS.
     ///
     /// # Errors
     ///
-    /// `ENOENT` for an unknown id, `EINVAL`, `ENOMEM`.
+    /// - `ENOENT`: the id is unknown.
+    /// - `EINVAL`, `ENOMEM`.
     pub(crate) fn attach(&self, ioas_id: u32) -> Result {
         // SAFETY: `self` is valid.
         to_result(unsafe { bindings::iommufd_access_attach(self.as_raw(), ioas_id) })
     }
 
-    /// As [`attach`](Self::attach), in place of what is attached.
+    /// Replaces the attached IOAS.
     ///
     /// # Errors
     ///
-    /// As [`attach`](Self::attach); the old one stays then.
+    /// As for [`attach`](Self::attach).  On failure the previous IOAS stays attached.
     pub(crate) fn replace(&self, ioas_id: u32) -> Result {
         // SAFETY: `self` is valid.
         to_result(unsafe { bindings::iommufd_access_replace(self.as_raw(), ioas_id) })
     }
 
-    /// Detaches the address space.
+    /// Detaches the IOAS.
     pub(crate) fn detach(&self) {
         // SAFETY: `self` is valid.
         unsafe { bindings::iommufd_access_detach(self.as_raw()) }
     }
 
-    /// Pins as many pages as wanted, from `iova` on, a multiple of a page.
+    /// Pins the pages of an array from `iova` on, which is a multiple of the page size.
     ///
     /// # Errors
     ///
-    /// `ENOENT` when nothing is attached or mapped there, `EPERM`, `EINVAL`, `ENOMEM`.
+    /// - `ENOENT`: no IOAS is attached, or the range is not mapped.
+    /// - `EPERM`, `EINVAL`, `ENOMEM`.
     pub(crate) fn pin(&self, iova: usize, pages: PageArray<'_>, write: bool) -> Result {
         let length = usize::try_from(pages.count())
             .ok()
             .and_then(|count| count.checked_mul(PAGE_SIZE))
             .ok_or(EINVAL)?;
-        // SAFETY: `self` is valid; there is room for the pages of the range.
+        // SAFETY: `self` is valid; the array has space for the pages of the range.
         to_result(unsafe {
             bindings::iommufd_access_pin_pages(
                 self.as_raw(),
@@ -320,11 +327,11 @@ impl Access {
 
     /// Undoes a [`pin`](Self::pin) of the same range.
     pub(crate) fn unpin(&self, iova: usize, length: usize) {
-        // SAFETY: `self` is valid; iommufd warns of a range that is not pinned.
+        // SAFETY: `self` is valid; iommufd warns about a range that is not pinned.
         unsafe { bindings::iommufd_access_unpin_pages(self.as_raw(), iova, length) }
     }
 
-    /// Copies between `data` and the memory at `iova`; `write` is towards the user.
+    /// Copies between `data` and the memory at `iova`.  If `write`, the memory at `iova` is written.
     ///
     /// # Errors
     ///
@@ -334,7 +341,7 @@ impl Access {
         if !super::sched::has_mm() {
             flags |= bindings::IOMMUFD_ACCESS_RW_KTHREAD;
         }
-        // SAFETY: `self` is valid; `data` by its type's invariants.
+        // SAFETY: `self` is valid; `data` is valid by its type's invariants.
         to_result(unsafe {
             bindings::iommufd_access_rw(self.as_raw(), iova, data.as_ptr(), data.len(), flags)
         })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Initialisation of global locks (`rust/kernel/sync/lock/global.rs`).
+//! The initialisation of global locks (`rust/kernel/sync/lock/global.rs`).
 
 use kernel::{
     prelude::*,
@@ -12,10 +12,10 @@ use kernel::{
 
 static BEGUN: AtomicFlag = AtomicFlag::new(false);
 
-/// Proof that the module is being loaded and has published nothing yet: no other thread can
-/// reach a global of the module.  There is at most one in the life of the module.
+/// Proof that the module is being loaded and has not registered anything yet: no other thread can reach a
+/// global of the module.  At most one value exists in the lifetime of the module.
 pub(crate) struct LoadPhase {
-    /// Addresses of the locks that have been initialised.
+    /// The addresses of the initialised locks.
     done: KVec<usize>,
 }
 
@@ -24,7 +24,7 @@ impl LoadPhase {
     ///
     /// # Errors
     ///
-    /// `EBUSY` when it has begun before.
+    /// - `EBUSY`: it has begun before.
     pub(crate) fn begin() -> Result<Self> {
         match BEGUN.xchg(true, Relaxed) {
             false => Ok(Self { done: KVec::new() }),
@@ -36,16 +36,17 @@ impl LoadPhase {
     ///
     /// # Errors
     ///
-    /// `EBUSY` when it has been before; `ENOMEM`.
+    /// - `EBUSY`: the lock was initialised before.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) -> Result {
         self.first_time(core::ptr::from_ref(lock).addr())?;
-        // SAFETY: There is one load phase, and it has not initialised this lock; no other code
-        // of the module runs before its init function has registered something.
+        // SAFETY: There is one load phase, and it has not initialised this lock; no other code of the module
+        // runs before its init function has registered something.
         unsafe { lock.init() };
         Ok(())
     }
 
-    /// One copy for all types of locks.
+    /// Not generic, so that there is one copy for all types of locks.
     #[inline(never)]
     fn first_time(&mut self, address: usize) -> Result {
         if self.done.contains(&address) {
@@ -55,7 +56,7 @@ impl LoadPhase {
     }
 }
 
-/// A value in a global lock, from now until this is dropped.
+/// A value in a global lock.  The drop replaces it by the default value.
 pub(crate) struct Loaded<B: GlobalLockBackend + 'static>(&'static GlobalLock<B>)
 where
     B::Item: Default + Unpin;
@@ -64,7 +65,7 @@ impl<B: GlobalLockBackend + 'static> Loaded<B>
 where
     B::Item: Default + Unpin,
 {
-    /// Puts the value there.
+    /// Stores the value in the lock.
     pub(crate) fn new(lock: &'static GlobalLock<B>, value: B::Item) -> Self {
         *lock.lock() = value;
         Self(lock)
@@ -76,7 +77,7 @@ where
     B::Item: Default + Unpin,
 {
     fn drop(&mut self) {
-        // Its own drop may take the lock.
+        // The value is dropped without the lock, because its drop can take the lock.
         let value = core::mem::take(&mut *self.0.lock());
         drop(value);
     }

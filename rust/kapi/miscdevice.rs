@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A character device with a minor of its own under the major that is everybody's
-//! (`include/linux/miscdevice.h`).
+//! Misc devices: character devices with a minor of the shared misc major (`include/linux/miscdevice.h`).
 //!
-//! The kernel crate has these too, but chooses minor, name and mode itself.
+//! The kernel crate has misc devices, too, but chooses the minor, the name and the mode itself.
 
 use super::cdev::FileOperations;
 use crate::bindings;
 use kernel::{error::to_result, prelude::*};
 
-/// What there is to know of one.
+/// The description of a misc device.
 pub(crate) struct Template {
     pub(crate) minor: u32,
     pub(crate) name: &'static CStr,
-    /// Its path below `/dev`.
+    /// The path below `/dev`.
     pub(crate) nodename: &'static CStr,
     pub(crate) mode: u16,
     pub(crate) fops: &'static FileOperations,
 }
 
-/// A registered one; gone when dropped.
+/// A registered misc device.  It is deregistered on drop.
 pub(crate) struct MiscDevice(Pin<KBox<Registered>>);
 
 #[pin_data]
@@ -29,17 +28,19 @@ struct Registered {
     _pin: core::marker::PhantomPinned,
 }
 
-// SAFETY: The core of these devices does its own locking.
+// SAFETY: The misc device core does its own locking.
 unsafe impl Send for MiscDevice {}
 // SAFETY: As above; there are no methods.
 unsafe impl Sync for MiscDevice {}
 
 impl MiscDevice {
-    /// Registers it: node and uevent.
+    /// Registers the device, with its node and its uevent.
     ///
     /// # Errors
     ///
-    /// `EBUSY` when the minor is taken; `ENOMEM`; those of making the device.
+    /// - `EBUSY`: the minor is in use.
+    /// - `ENOMEM`: out of memory.
+    /// - Those of making the device.
     pub(crate) fn register(template: &Template) -> Result<Self> {
         let device = Registered {
             raw: bindings::miscdevice {
@@ -53,7 +54,7 @@ impl MiscDevice {
             _pin: core::marker::PhantomPinned,
         };
         let mut device = KBox::pin(device, GFP_KERNEL)?;
-        // SAFETY: The structure does not move, and stays until it is deregistered.
+        // SAFETY: The structure does not move, and is valid until it is deregistered.
         to_result(unsafe {
             bindings::misc_register(&raw mut device.as_mut().get_unchecked_mut().raw)
         })?;
@@ -63,7 +64,7 @@ impl MiscDevice {
 
 impl Drop for MiscDevice {
     fn drop(&mut self) {
-        // SAFETY: `register()` registered it.
+        // SAFETY: `register()` registered the device.
         unsafe { bindings::misc_deregister(&raw mut self.0.as_mut().get_unchecked_mut().raw) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Being told of the end of an address space (`include/linux/mmu_notifier.h`).
+//! Notifiers for the end of an address space (`include/linux/mmu_notifier.h`).
 
 use super::restartable;
 use crate::bindings;
@@ -14,30 +14,34 @@ use kernel::{
     types::Opaque,
 };
 
-/// Who ends an address space.
+/// The task that ends an address space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Releaser {
     /// A task that may wait for page requests and for locks of the IOMMU core.
     Task,
-    /// A task that may not: it may be the handler of a page request, or hold such a lock.
+    /// A task that may not: it can be the handler of a page request, or hold such a lock.
     Other,
 }
 
 impl Releaser {
-    /// The calling task.
+    /// Classifies the calling task.
     ///
-    /// A task that exits or executes a program holds nothing, nor does the worker of the address
-    /// space's own `mmput_async()`.  Of others that drop the last reference, kernel threads may be
-    /// handlers of page requests.  A task of user space does so where it has looked at the memory of
-    /// another; the driver of arm64's SMMUv3 does it with the lock of the device's group held, when a
-    /// reset is over (`arm_smmu_sva_set_dev_pasid()`).
+    /// These tasks hold no such lock:
+    ///
+    /// - a task that exits or executes a program;
+    /// - the worker of the address space's own `mmput_async()`.
+    ///
+    /// Among the other tasks that drop the last reference, a kernel thread can be the handler of a page
+    /// request.  A user space task can drop the last reference after it has accessed the memory of another
+    /// task.  The driver of arm64's SMMUv3 drops a reference with the lock of the device's group held, at the
+    /// end of a reset (`arm_smmu_sva_set_dev_pasid()`).
     ///
     /// # Safety
     ///
     /// `mm` is valid.
     unsafe fn current(mm: *mut bindings::mm_struct) -> Self {
         let task = Task::current_raw();
-        // SAFETY: The current task is valid, and it alone changes these flags.
+        // SAFETY: The current task is valid, and only the task itself changes these flags.
         let (flags, in_exec) = unsafe {
             (
                 (*task).flags,
@@ -51,7 +55,7 @@ impl Releaser {
                 false => Self::Other,
             };
         }
-        // SAFETY: No requirements; `mm` is valid, and only the field's address is taken.
+        // SAFETY: No requirements; `mm` is valid, and only the address of the field is taken.
         let is_async = unsafe {
             core::ptr::eq(
                 bindings::current_work(),
@@ -65,25 +69,27 @@ impl Releaser {
     }
 }
 
-/// The one who is told, in two steps.
+/// A type that is notified, in two steps.
 pub(crate) trait Listener: Send + Sync + 'static {
-    /// The address space has no users any more; its pages are freed after this has returned and
-    /// notifiers of the older kind (`struct mmu_notifier`) have, an IOMMU driver's among them.  May
-    /// sleep: no lock of the kernel's notifiers is held, nor their SRCU, for which other address spaces
-    /// wait when they end.  Must not drop the [`Watch`].  Called once at most.
+    /// Called when the address space has no users any more, at most once.  May sleep.  Must not drop the
+    /// [`Watch`].
+    ///
+    /// The pages are freed after this has returned, and after the notifiers of the older kind
+    /// (`struct mmu_notifier`), which IOMMU drivers use, have returned.  The kernel holds no lock of its
+    /// notifiers during this call, and not their SRCU, for which other address spaces wait when they end.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Follows [`mm_released`](Self::mm_released), together with notifiers of the older kind: when
-    /// [`synchronize`] returns all of them have returned.  Must not wait, nor drop the [`Watch`].
-    /// May also be called, once more or at the watch's end, when nothing has happened.
+    /// Called after [`mm_released`](Self::mm_released), together with notifiers of the older kind: when
+    /// [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
+    /// This can also be called when nothing has happened: once more, or at the end of the watch.
     fn mm_releasing(this: ArcBorrow<'_, Self>);
 }
 
-/// What is registered with an address space.
+/// The notifiers that are registered with an address space.
 #[pin_data]
 #[repr(C)]
 struct Registered<T> {
-    /// First: the address of the one is that of the other.
+    /// The first field, so that the address of this field is the address of the structure.
     #[pin]
     interval: Opaque<bindings::mmu_interval_notifier>,
     #[pin]
@@ -92,7 +98,7 @@ struct Registered<T> {
     mm: ARef<Mm>,
 }
 
-// SAFETY: The kernel alone uses the notifiers, under its own locks.
+// SAFETY: Only the kernel uses the notifiers, under its own locks.
 unsafe impl<T: Send + Sync> Send for Registered<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Registered<T> {}
@@ -111,7 +117,7 @@ impl<T: Listener> Registered<T> {
 
     /// # Safety
     ///
-    /// Called by the kernel, with the notifier of a [`Watch`] and a valid range.
+    /// The kernel calls this with the notifier of a [`Watch`] and a valid range.
     unsafe extern "C" fn invalidate(
         interval: *mut bindings::mmu_interval_notifier,
         range: *const bindings::mmu_notifier_range,
@@ -120,7 +126,7 @@ impl<T: Listener> Registered<T> {
         // SAFETY: By the caller's promise.
         let (event, mm) = unsafe { ((*range).event, (*range).mm) };
         if event == bindings::mmu_notifier_event_MMU_NOTIFY_RELEASE {
-            // SAFETY: It is the first field; the watch does not end before this returns.  The kernel
+            // SAFETY: `interval` is the first field; the watch does not end before this returns.  The kernel
             // holds the address space.
             let (this, releaser) = unsafe { (&*interval.cast::<Self>(), Releaser::current(mm)) };
             T::mm_released(this.listener.as_arc_borrow(), releaser);
@@ -130,19 +136,19 @@ impl<T: Listener> Registered<T> {
 
     /// # Safety
     ///
-    /// Called by the kernel, with the notifier of a [`Watch`].
+    /// The kernel calls this with the notifier of a [`Watch`].
     unsafe extern "C" fn release(
         notifier: *mut bindings::mmu_notifier,
         _mm: *mut bindings::mm_struct,
     ) {
         let notifier: *mut Opaque<bindings::mmu_notifier> = notifier.cast();
-        // SAFETY: It is that field; the watch does not end before this returns.
+        // SAFETY: `notifier` is that field; the watch does not end before this returns.
         let this = unsafe { &*kernel::container_of!(notifier, Self, notifier) };
         T::mm_releasing(this.listener.as_arc_borrow());
     }
 }
 
-/// While this is, its listener is told.
+/// A registration for notifications.  The listener is notified until the drop.
 ///
 /// # Invariants
 ///
@@ -150,15 +156,15 @@ impl<T: Listener> Registered<T> {
 pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
-    /// The last page of all addresses, in which nothing is ever mapped: of changes the listener is not
-    /// told.
+    /// The last page of all addresses.  It is never mapped, so the listener is not notified of changes.
     const START: usize = usize::MAX & !(PAGE_SIZE - 1);
 
-    /// Begins to watch an address space.  Waits for changes to its mappings in progress.
+    /// Begins to watch an address space.  Waits for changes of its mappings in progress.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `ERESTARTSYS` when a signal comes.
+    /// - `ENOMEM`: out of memory.
+    /// - `ERESTARTSYS`: a signal is pending.
     pub(crate) fn begin(listener: Arc<T>, mm: &MmWithUser) -> Result<Self> {
         let registered = KBox::pin_init(
             pin_init!(Registered {
@@ -188,24 +194,24 @@ impl<T: Listener> Watch<T> {
         })
         .map_err(restartable)
         .inspect_err(|_| {
-            // SAFETY: It has been registered.
+            // SAFETY: The notifier has been registered.
             unsafe { bindings::mmu_notifier_unregister(notifier, mm.as_raw()) }
         })?;
-        // INVARIANT: They have been registered.
+        // INVARIANT: Both notifiers have been registered.
         let watch = Self(registered);
-        // While a change is in progress the kernel keeps new notifiers aside, and would not tell them of
-        // the end.
+        // While a change is in progress, the kernel only queues new notifiers, and would not notify them of
+        // the end of the address space.
         // SAFETY: The notifier is registered; the caller may sleep.
         unsafe { bindings::mmu_interval_read_begin(watch.0.interval.get()) };
         Ok(watch)
     }
 
-    /// The one who is told.
+    /// Returns the listener.
     pub(crate) fn listener(&self) -> &Arc<T> {
         &self.0.listener
     }
 
-    /// The address space.
+    /// Returns the address space.
     pub(crate) fn mm(&self) -> &Mm {
         &self.0.mm
     }
@@ -213,8 +219,8 @@ impl<T: Listener> Watch<T> {
 
 impl<T: Listener> Drop for Watch<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariants; the caller may sleep.  Waits for the listener, for changes
-        // to the mappings in progress, and for an SRCU grace period.
+        // SAFETY: By the type's invariants; the caller may sleep.  This waits for the listener, for changes
+        // of the mappings in progress, and for an SRCU grace period.
         unsafe {
             bindings::mmu_interval_notifier_remove(self.0.interval.get());
             bindings::mmu_notifier_unregister(self.0.notifier.get(), self.0.mm.as_raw());
@@ -222,8 +228,7 @@ impl<T: Listener> Drop for Watch<T> {
     }
 }
 
-/// Waits until all notifiers of the older kind, of whichever address space, have returned that are
-/// running now.
+/// Waits until all running notifiers of the older kind have returned, for all address spaces.
 pub(crate) fn synchronize() {
     // SAFETY: No requirements; the caller may sleep.
     unsafe { bindings::mmu_notifier_synchronize() }

@@ -9,26 +9,26 @@ use kernel::ModuleMetadata;
 /// A reference on a module, which keeps its code loaded.
 pub(crate) struct ModuleRef(*mut bindings::module);
 
-// SAFETY: A module reference may be put by any task.
+// SAFETY: Any task may put a module reference.
 unsafe impl Send for ModuleRef {}
 // SAFETY: There are no methods that take `&self`.
 unsafe impl Sync for ModuleRef {}
 
 impl ModuleRef {
-    /// Takes a reference on a module.  None when it is going away.
+    /// Takes a reference on a module.  None if the module is unloading.
     ///
     /// # Safety
     ///
     /// `owner` is NULL or a module that has not been freed.
     pub(crate) unsafe fn try_get(owner: *mut bindings::module) -> Option<Self> {
-        // SAFETY: By the caller's promise.
-        // Made only then: its drop puts the module.
+        // SAFETY: By the caller's promise.  The value is made only after success, because its drop puts the
+        // module.
         unsafe { bindings::try_module_get(owner) }.then(|| Self(owner))
     }
 
-    /// Takes a reference on the module that `M` is, whose code this is.  None when it is going away.
+    /// Takes a reference on this module, of which `M` is the metadata.  None if the module is unloading.
     pub(crate) fn of<M: ModuleMetadata>() -> Option<Self> {
-        // SAFETY: The module is there while its code runs.
+        // SAFETY: The module exists while its code runs.
         unsafe { Self::try_get(this_module::<M>().as_ptr()) }
     }
 }

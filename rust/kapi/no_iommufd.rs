@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! iommufd on a kernel without it (`CONFIG_IOMMUFD=n`), with the face of `iommufd.rs`: its objects
-//! cannot be, so their types have no values, and whoever would get one gets an errno.
+//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the same
+//! interface: its types have no values, and their constructors return an errno.
 
 use super::{
     buffer::{DriverBuffer, PageArray},
@@ -15,10 +15,10 @@ use kernel::{
     sync::aref::{ARef, AlwaysRefCounted},
 };
 
-/// An iommufd, of which there is none.
+/// An iommufd, which cannot exist.
 pub(crate) enum Ctx {}
 
-// SAFETY: There is nothing to count.
+// SAFETY: No value exists that could be counted.
 unsafe impl AlwaysRefCounted for Ctx {
     fn inc_ref(&self) {
         match *self {}
@@ -30,14 +30,14 @@ unsafe impl AlwaysRefCounted for Ctx {
 impl Ctx {
     /// # Errors
     ///
-    /// `EOPNOTSUPP`.
+    /// - `EOPNOTSUPP`: always.
     pub(crate) fn from_fd(_fd: c_int) -> Result<ARef<Self>> {
         Err(EOPNOTSUPP)
     }
 
     /// # Errors
     ///
-    /// `EBADFD`: it is another file.
+    /// - `EBADFD`: always, because no file is an iommufd.
     pub(crate) fn from_file(_file: &LocalFile) -> Result<ARef<Self>> {
         Err(EBADFD)
     }
@@ -59,13 +59,15 @@ impl Ctx {
     }
 }
 
-/// An emulated device's access to an iommufd, of which there is none.
+/// An emulated device's access to an iommufd, which cannot exist.
 pub(crate) enum Access {}
 
 impl Access {
+    /// Always returns None.
+    ///
     /// # Safety
     ///
-    /// None: there is none.
+    /// No requirements.
     pub(crate) unsafe fn from_raw<'a>(_raw: *mut bindings::iommufd_access) -> Option<&'a Self> {
         None
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The end of an address space on a kernel that tells nobody (`CONFIG_MMU_NOTIFIER=n`), with the
-//! face of `mmu_notifier.rs`.  Such a kernel has no SVA either.
+//! The replacement for `mmu_notifier.rs` on a kernel without MMU notifiers (`CONFIG_MMU_NOTIFIER=n`), with
+//! the same interface.
+//!
+//! Such a kernel does not support SVA either.
 
 use super::series::EOPNOTSUPP;
 use core::{convert::Infallible, marker::PhantomData};
@@ -11,29 +13,29 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 
-/// Who would end an address space.
-#[allow(dead_code)] // There is nobody who tells.
+/// The task that ends an address space.
+#[allow(dead_code)] // Never made, because there are no notifications.
 pub(crate) enum Releaser {
     Task,
     Other,
 }
 
-/// The one who would be told.
+/// A type that is never notified.
 pub(crate) trait Listener: Send + Sync + 'static {
-    #[allow(dead_code)] // There is nobody who calls it.
+    #[allow(dead_code)] // Never called, because there are no notifications.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    #[allow(dead_code)] // Likewise.
+    #[allow(dead_code)] // Never called.
     fn mm_releasing(this: ArcBorrow<'_, Self>);
 }
 
-/// Of which there is none.
+/// A watch, which cannot exist.
 pub(crate) struct Watch<T: Listener>(Infallible, PhantomData<T>);
 
 impl<T: Listener> Watch<T> {
     /// # Errors
     ///
-    /// `EOPNOTSUPP`.
+    /// - `EOPNOTSUPP`: always.
     pub(crate) fn begin(_listener: Arc<T>, _mm: &MmWithUser) -> Result<Self> {
         Err(EOPNOTSUPP)
     }
@@ -47,5 +49,5 @@ impl<T: Listener> Watch<T> {
     }
 }
 
-/// There is nothing to wait for.
+/// Returns at once: there are no notifiers to wait for.
 pub(crate) fn synchronize() {}

@@ -6,11 +6,12 @@ use crate::bindings;
 use core::ops::Deref;
 use kernel::{device::Device, prelude::*};
 
-/// Keeps a device powered; lets go, asynchronously, when dropped.
+/// A runtime PM reference, which keeps a device powered.  It is put asynchronously on drop.
 pub(crate) struct Powered<D: Deref<Target = Device>>(Option<D>);
 
 impl<D: Deref<Target = Device>> Powered<D> {
-    /// Resumes the device, if its driver does power management at all.
+    /// Resumes the device and takes a reference.  Does nothing if the driver of the device does not support
+    /// power management.  May sleep.
     ///
     /// # Errors
     ///
@@ -18,7 +19,7 @@ impl<D: Deref<Target = Device>> Powered<D> {
     #[inline]
     pub(crate) fn resume_and_get(dev: D) -> Result<Self> {
         let raw = super::device::as_raw(&dev);
-        // SAFETY: `dev` is valid; it is bound to the driver that has it open.
+        // SAFETY: `dev` is valid; it is bound to the driver that has registered it.
         let managed = unsafe { (*raw).driver.as_ref() }.is_some_and(|driver| !driver.pm.is_null());
         if !managed {
             return Ok(Self(None));
@@ -35,7 +36,7 @@ impl<D: Deref<Target = Device>> Drop for Powered<D> {
     #[inline]
     fn drop(&mut self) {
         if let Some(dev) = &self.0 {
-            // SAFETY: `dev` is valid; this puts what `resume_and_get()` got.
+            // SAFETY: `dev` is valid; this balances `resume_and_get()`.
             unsafe { bindings::vfio_helper_pm_runtime_put(super::device::as_raw(dev)) }
         }
     }

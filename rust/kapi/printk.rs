@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Lines of the log without the module's name in front (`include/linux/printk.h`).
+//! Log lines without the name of the module as a prefix (`include/linux/printk.h`).
 //!
-//! The kernel crate's `pr_info!` has it in front of all.
+//! The kernel crate's `pr_info!` always prints the prefix.
 
 use crate::bindings;
 use kernel::prelude::*;
 
 /// Prints an informational line.
 pub(crate) fn print_info(prefix: &CStr, rest: &str) {
-    // SAFETY: The format matches its arguments; the length limits the second.
+    // SAFETY: The format matches its arguments; the length limits the second string.
     unsafe {
         bindings::_printk(
             c"\x016%s%.*s\n".as_char_ptr(),

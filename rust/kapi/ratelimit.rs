@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Limits on how often something is said (`include/linux/ratelimit.h`).
+//! Limits on the rate of log lines (`include/linux/ratelimit.h`).
 
 use crate::bindings;
 use kernel::{prelude::*, types::Opaque};
 
-/// Ten times in five seconds, the kernel's default.
+/// A limit of ten lines in five seconds, the kernel's default.
 #[pin_data]
 pub(crate) struct RateLimit {
     #[pin]
     state: Opaque<bindings::ratelimit_state>,
-    /// What was left unsaid is counted in the log under this name.
+    /// The name under which the log reports the number of suppressed lines.
     what: &'static CStr,
 }
 
@@ -20,18 +20,18 @@ unsafe impl Send for RateLimit {}
 unsafe impl Sync for RateLimit {}
 
 impl RateLimit {
-    /// A limit that has not been reached.
+    /// Returns a limit that has not been reached.
     pub(crate) fn new(what: &'static CStr) -> impl PinInit<Self> {
         pin_init!(Self {
             state <- Opaque::ffi_init(|state| {
-                // SAFETY: `state` is ours and does not move any more.
+                // SAFETY: `state` is valid for writes, and does not move any more.
                 unsafe { bindings::vfio_helper_ratelimit_init(state) }
             }),
             what,
         })
     }
 
-    /// Whether it may be said now, which counts.
+    /// Tells whether a line may be logged now, and counts it.
     pub(crate) fn permits(&self) -> bool {
         // SAFETY: The state is initialised, the name a static string.
         unsafe { bindings::___ratelimit(self.state.get(), self.what.as_char_ptr()) != 0 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Lists whose members carry their own links, so that joining one needs no memory
-//! (`include/linux/list.h`).
+//! Lists whose members contain their own links, so that joining a list needs no allocation.
 //!
-//! The kernel crate's `List` owns its members; here a member owns itself, and takes itself off at
-//! its end.
+//! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its members.  Here a member
+//! owns itself, and leaves the list on drop.
 
 use core::{marker::PhantomData, pin::Pin, ptr::NonNull};
 use kernel::{
@@ -16,12 +15,12 @@ use kernel::{
 
 /// A list of values, in the order in which they joined.
 ///
-/// Its lock is a leaf: what [`for_each`](Self::for_each) and [`Member::update`] call must take no
-/// other.
+/// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`Member::update`] call must take
+/// no other lock.
 ///
 /// # Invariants
 ///
-/// The nodes between `first` and `last` are those of the members that have joined and not ended.
+/// The nodes from `first` to `last` are those of the members that have joined and have not been dropped.
 #[pin_data]
 pub(crate) struct Roll<T: Copy> {
     #[pin]
@@ -41,19 +40,19 @@ struct Node<T> {
     value: T,
 }
 
-// SAFETY: The links are used under the lock of the list alone.
+// SAFETY: The links are used only under the lock of the list.
 unsafe impl<T: Send> Send for Ends<T> {}
 
 impl<T: Copy> Roll<T> {
-    /// An empty list.
+    /// Returns an empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
-        // INVARIANT: Nobody has joined.
+        // INVARIANT: No member has joined.
         pin_init!(Self {
             ends <- new_mutex!(Ends { first: None, last: None }, "Roll::ends"),
         })
     }
 
-    /// Whether nobody is on it.
+    /// Tells whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.ends.lock().first.is_none()
     }
@@ -63,8 +62,8 @@ impl<T: Copy> Roll<T> {
         let ends = self.ends.lock();
         let mut link = ends.first;
         while let Some(node) = link {
-            // SAFETY: By the type's invariants, under the lock that members take to join, to
-            // change and to leave.
+            // SAFETY: By the type's invariants, under the lock that members take to join, to change and to
+            // leave.
             let node = unsafe { node.as_ref() };
             f(&node.value);
             link = node.next;
@@ -72,18 +71,18 @@ impl<T: Copy> Roll<T> {
     }
 }
 
-/// What has a list.
+/// A type that has a list.
 pub(crate) trait HasRoll<T: Copy> {
-    /// The list.
+    /// Returns the list.
     fn roll(&self) -> &Roll<T>;
 }
 
-/// A member of the list of `O`, which it keeps alive.
+/// A member of the list of `O`.  It keeps `O` alive.
 ///
 /// # Invariants
 ///
-/// `roll` is alive while `owner` is held: `O` gave it for as long as it is shared.  The node is on
-/// it, and is read and written under its lock alone.
+/// `roll` is valid while `owner` is held, because `O` lent it for the lifetime of the shared `O`.  The node
+/// is on the list, and is read and written only under the lock of the list.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Member<O, T: Copy> {
     owner: Arc<O>,
@@ -93,9 +92,9 @@ pub(crate) struct Member<O, T: Copy> {
     _value: PhantomData<T>,
 }
 
-// SAFETY: A member may end, and its value be changed, by any task: under the lock of the list.
+// SAFETY: Any task may drop a member and change its value, under the lock of the list.
 unsafe impl<O: Send + Sync, T: Copy + Send> Send for Member<O, T> {}
-// SAFETY: As above; all else that `&self` gives is `&O`.
+// SAFETY: As above; otherwise `&self` only gives access to `&O`.
 unsafe impl<O: Send + Sync, T: Copy + Send> Sync for Member<O, T> {}
 
 impl<O: HasRoll<T>, T: Copy> Member<O, T> {
@@ -114,7 +113,7 @@ impl<O: HasRoll<T>, T: Copy> Member<O, T> {
             _value: PhantomData,
         })
         .pin_chain(|member| {
-            // INVARIANT: Pinned from now on; the drop takes the node off.
+            // INVARIANT: The member is pinned from now on; its drop removes the node.
             member.into_ref().get_ref().link();
             Ok(())
         })
@@ -122,7 +121,7 @@ impl<O: HasRoll<T>, T: Copy> Member<O, T> {
 }
 
 impl<O, T: Copy> Member<O, T> {
-    /// Whose list it is on.
+    /// Returns the owner of the list.
     #[inline]
     pub(crate) fn owner(&self) -> &Arc<O> {
         &self.owner
@@ -135,7 +134,7 @@ impl<O, T: Copy> Member<O, T> {
         f(unsafe { &mut (*self.node.get()).value });
     }
 
-    /// The value at this moment.
+    /// Returns a copy of the current value.
     pub(crate) fn get(&self) -> T {
         let _ends = self.roll().ends.lock();
         // SAFETY: By the type's invariants, under the lock.
@@ -147,11 +146,11 @@ impl<O, T: Copy> Member<O, T> {
         unsafe { self.roll.as_ref() }
     }
 
-    /// Puts the node at the end of the list, on which it is not.
+    /// Appends the node to the list.  The node is not on the list before.
     fn link(&self) {
         let node = self.node.get();
         let mut ends = self.roll().ends.lock();
-        // SAFETY: The node is ours and the last is a member's, under the lock.
+        // SAFETY: This member owns the node, and the last node belongs to a member; the lock is held.
         unsafe {
             (*node).previous = ends.last;
             match ends.last {
@@ -162,10 +161,10 @@ impl<O, T: Copy> Member<O, T> {
         ends.last = NonNull::new(node);
     }
 
-    /// Takes the node off the list.
+    /// Removes the node from the list.
     fn unlink(&self) {
         let mut ends = self.roll().ends.lock();
-        // SAFETY: The node is on the list, and its neighbours are, under the lock.
+        // SAFETY: The node and its neighbours are on the list, and the lock is held.
         unsafe {
             let Node { next, previous, .. } = *self.node.get();
             match previous {

@@ -6,20 +6,20 @@ use crate::bindings::task_struct;
 use core::{fmt::Write, mem::offset_of};
 use kernel::{fmt, prelude::*, task::Task};
 
-/// Whether the calling task has a user's address space: kernel threads have none.
+/// Tells whether the calling task has a user address space.  Kernel threads have none.
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) fn has_mm() -> bool {
-    // SAFETY: The current task is valid, and only it changes its `mm`.
+    // SAFETY: The current task is valid, and only the task itself changes its `mm`.
     !unsafe { (*Task::current_raw()).mm }.is_null()
 }
 
-/// The calling thread's id, that of the initial namespace; no other thread has it while this one
-/// lives.
+/// Returns the id of the calling thread in the initial PID namespace.  No other thread has this id while the
+/// calling thread exists.
 pub(crate) fn thread_id() -> i32 {
     kernel::current!().pid()
 }
 
-/// Name and id of a task or process at one moment, for messages.  The id is that of the initial
+/// The name and the id of a task or process at one moment, for messages.  The id is that of the initial PID
 /// namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TaskId {
@@ -28,12 +28,12 @@ pub(crate) struct TaskId {
 }
 
 impl TaskId {
-    /// The calling task.
+    /// Returns the calling task.
     pub(crate) fn current() -> Self {
         Self::of(kernel::current!())
     }
 
-    /// The calling process: what holds a file when the thread that opened it has ended.
+    /// Returns the calling process, which holds a file even after the thread that opened it has ended.
     #[inline]
     pub(crate) fn process() -> Self {
         Self::of(kernel::current!().group_leader())
@@ -47,12 +47,12 @@ impl TaskId {
         }
     }
 
-    /// The id.
+    /// Returns the id.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
-    /// The name.
+    /// Returns the name.
     pub(crate) fn name(&self) -> &Comm {
         &self.comm
     }
@@ -73,9 +73,9 @@ impl Comm {
     #[inline]
     fn of(task: &Task) -> Self {
         const ALIGNED: bool = offset_of!(task_struct, comm) % align_of::<u64>() == 0;
-        // SAFETY: `task` is valid; its `comm` is an array that is always terminated by a NUL byte
-        // and may be torn by a concurrent change, which a message can bear.  Where it is aligned it
-        // is read by words: the compiler loads a volatile array element by element.
+        // SAFETY: `task` is valid; its `comm` is an array that is always terminated by a NUL byte.  A
+        // concurrent change can tear it, which is acceptable in a message.  An aligned array is read by
+        // words, because the compiler loads a volatile array element by element.
         unsafe {
             let comm = &raw const (*task.as_ptr()).comm;
             match ALIGNED {
@@ -89,8 +89,8 @@ impl Comm {
     }
 }
 
-/// Formats as what can be printed of it: a name is bytes, not text, and what cannot be printed is
-/// shown as a question mark.
+/// Formats the printable characters of the name.  A name is bytes, not text; other bytes are shown as
+/// question marks.
 impl fmt::Display for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.iter().take_while(|b| **b != 0) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the module takes from the kernel crate and Linux 7.2 does not have, under the names that
-//! Linux 7.3 gives it.
+//! The items of the kernel crate that the module uses and Linux 7.2 lacks, under their names in Linux 7.3.
 //!
-//! No other file knows which kernel is built against.  Kbuild tells this one (`vfio_linux_7_2`).
+//! No other Rust file depends on the version of the kernel.  Kbuild sets `vfio_linux_7_2` for this file; the
+//! C helpers have `VFIO_LINUX_7_2` for the same purpose.
 
 #[cfg(not(vfio_linux_7_2))]
 pub(crate) use kernel::{
@@ -37,10 +37,10 @@ mod linux_7_2 {
     pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
 
     const fn error(errno: u32) -> Error {
-        // CAST: An errno is small.
+        // CAST: An errno is a small number.
         match NonZeroI32::new(-(errno as i32)) {
-            // SAFETY: `Error` has one field, of this type, and is no larger: `transmute()` refuses
-            // it else.  The number is an errno's.
+            // SAFETY: `Error` has one field, of this type, and the same size: otherwise `transmute()` does
+            // not compile.  The number is an errno.
             Some(value) if errno <= bindings::MAX_ERRNO => unsafe {
                 core::mem::transmute::<NonZeroI32, Error>(value)
             },
@@ -48,13 +48,13 @@ mod linux_7_2 {
         }
     }
 
-    /// This module, as C's `THIS_MODULE`.  `M` can be one type alone.
+    /// Returns this module, as C's `THIS_MODULE`.  All callers pass the same type `M`.
     #[allow(clippy::extra_unused_type_parameters)]
     pub(crate) const fn this_module<M: ModuleMetadata>() -> &'static ThisModule {
         extern "C" {
             static __this_module: Opaque<c_void>;
         }
-        // SAFETY: It is what `THIS_MODULE` points to, in each module its own.
+        // SAFETY: This is the target of `THIS_MODULE`, of which each module has its own.
         static THIS_MODULE: ThisModule =
             unsafe { ThisModule::from_ptr(__this_module.get().cast()) };
         &THIS_MODULE
@@ -66,17 +66,17 @@ mod linux_7_2 {
         barrier::smp_mb();
     }
 
-    /// A spinlock that is held with interrupts off.  Of several, the last one taken is the first
-    /// one released.
+    /// A spinlock that is held with interrupts off.  Several of these locks must be released in the reverse
+    /// order of their acquisition.
     pub(crate) type SpinLockIrq<T> = Lock<T, Irq>;
 
-    /// The way a [`SpinLockIrq`] is locked.
+    /// The lock backend of [`SpinLockIrq`].
     pub(crate) enum Irq {}
 
-    // SAFETY: It is the kernel's spinlock, which is always taken and released by the same two functions.
+    // SAFETY: This is the kernel's spinlock; it is always taken and released by the same two functions.
     unsafe impl Backend for Irq {
         type State = bindings::spinlock_t;
-        /// Whether interrupts were on.
+        /// The saved interrupt flags.
         type GuardState = c_ulong;
 
         unsafe fn init(
@@ -95,7 +95,7 @@ mod linux_7_2 {
         }
 
         unsafe fn try_lock(_lock: *mut Self::State) -> Option<c_ulong> {
-            // Nothing in this module tries.
+            // No code of this module calls this.
             None
         }
 
@@ -122,13 +122,13 @@ mod linux_7_2 {
     }
     pub(crate) use new_spinlock_irq;
 
-    /// As the kernel crate's, for [`SpinLockIrq`] alone, which that one does not know.
+    /// The kernel crate's `global_lock!`, for [`SpinLockIrq`] only, which the crate's macro does not support.
     macro_rules! global_lock {
         (
             $(#[$attribute:meta])*
             $visible:vis unsafe(uninit) static $name:ident: SpinLockIrq<()> = ();
         ) => {
-            /// The lock's type.
+            /// The type of the lock.
             #[allow(clippy::upper_case_acronyms, non_camel_case_types)]
             $visible enum $name {}
 
@@ -144,7 +144,7 @@ mod linux_7_2 {
 
             $(#[$attribute])*
             $visible static $name: ::kernel::sync::GlobalLock<$name> = {
-                // SAFETY: Nobody else has locks of this type; the load phase initialises it.
+                // SAFETY: No other code makes locks of this type; the load phase initialises the lock.
                 unsafe { ::kernel::sync::GlobalLock::new(()) }
             };
         };

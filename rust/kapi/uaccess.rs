@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! User memory (`include/linux/uaccess.h`): whole values, once.
+//! Copies from and to user memory (`include/linux/uaccess.h`), of whole values that are read once.
 //!
-//! The kernel crate's cursors (`UserSlice`) serve the same end, at some 35 instructions more for
-//! each copy, which is much for ioctls that take 500 in all (see `make bench`).
+//! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for
+//! each copy.  This is much for ioctls that take 500 instructions in all (see `make bench`).
 
 use super::device::as_raw;
 use crate::bindings;
@@ -11,14 +11,14 @@ use core::ptr::NonNull;
 use kernel::{device::Device, prelude::*, uaccess::UserPtr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// Fills `bytes`.
+/// Reads user memory into `bytes`.  May sleep.
 ///
 /// # Errors
 ///
-/// `EFAULT`.
+/// - `EFAULT`: the memory cannot be read.
 #[inline]
 pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
-    // SAFETY: `bytes` may be written; the user's side is checked.
+    // SAFETY: `bytes` may be written; the function checks the user address.
     let left = unsafe {
         bindings::copy_from_user(bytes.as_mut_ptr().cast(), ptr.as_const_ptr(), bytes.len())
     };
@@ -28,11 +28,11 @@ pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
     }
 }
 
-/// Reads one value.
+/// Reads one value.  May sleep.
 ///
 /// # Errors
 ///
-/// `EFAULT`.
+/// - `EFAULT`: the memory cannot be read.
 #[inline]
 pub(crate) fn read<T: FromBytes + IntoBytes>(ptr: UserPtr) -> Result<T> {
     let mut value = T::new_zeroed();
@@ -40,14 +40,14 @@ pub(crate) fn read<T: FromBytes + IntoBytes>(ptr: UserPtr) -> Result<T> {
     Ok(value)
 }
 
-/// Writes bytes.
+/// Writes bytes to user memory.  May sleep.
 ///
 /// # Errors
 ///
-/// `EFAULT`; some of it may have been written.
+/// - `EFAULT`: the memory cannot be written; a part may have been written.
 #[inline]
 pub(crate) fn write_bytes(ptr: UserPtr, bytes: &[u8]) -> Result {
-    // SAFETY: `bytes` may be read; the user's side is checked.
+    // SAFETY: `bytes` may be read; the function checks the user address.
     let left =
         unsafe { bindings::copy_to_user(ptr.as_mut_ptr(), bytes.as_ptr().cast(), bytes.len()) };
     match left {
@@ -56,23 +56,23 @@ pub(crate) fn write_bytes(ptr: UserPtr, bytes: &[u8]) -> Result {
     }
 }
 
-/// Writes one value.
+/// Writes one value.  May sleep.
 ///
 /// # Errors
 ///
-/// `EFAULT`; some of it may have been written.
+/// - `EFAULT`: the memory cannot be written; a part may have been written.
 #[inline]
 pub(crate) fn write<T: IntoBytes + Immutable>(ptr: UserPtr, value: &T) -> Result {
     write_bytes(ptr, value.as_bytes())
 }
 
-/// Whether the `len` bytes at `ptr` are all zero.
+/// Tells whether the `len` bytes at `ptr` are all zero.  May sleep.
 ///
 /// # Errors
 ///
-/// `EFAULT`.
+/// - `EFAULT`: the memory cannot be read.
 pub(crate) fn check_zeroed(ptr: UserPtr, len: usize) -> Result<bool> {
-    // SAFETY: `check_zeroed_user()` checks the range itself.
+    // SAFETY: `check_zeroed_user()` checks the user address.
     match unsafe { bindings::check_zeroed_user(ptr.as_const_ptr(), len) } {
         0 => Ok(false),
         ret if ret < 0 => Err(Error::from_errno(ret)),
@@ -80,34 +80,37 @@ pub(crate) fn check_zeroed(ptr: UserPtr, len: usize) -> Result<bool> {
     }
 }
 
-/// A string that was copied from user space; freed when dropped.
+/// A string that was copied from user space.  It is freed on drop.
 ///
 /// # Invariants
 ///
-/// Points to a string that `strndup_user()` made.
+/// Points to a string that `strndup_user()` allocated.
 pub(crate) struct UserString(NonNull<c_char>);
 
 impl UserString {
-    /// Copies a string of at most `limit` bytes, its end among them.
+    /// Copies a string of at most `limit` bytes, which include the terminating NUL.  May sleep.
     ///
     /// # Errors
     ///
-    /// `EFAULT`; `EINVAL` when it is longer; `ENOMEM`.
+    /// - `EFAULT`: the memory cannot be read.
+    /// - `EINVAL`: the string is longer.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn read(ptr: UserPtr, limit: usize) -> Result<Self> {
         let limit = limit.try_into().map_err(|_| EINVAL)?;
-        // SAFETY: `strndup_user()` checks the user's side itself.
+        // SAFETY: `strndup_user()` checks the user address.
         let copy = unsafe { bindings::strndup_user(ptr.as_const_ptr().cast(), limit) };
         let copy = kernel::error::from_err_ptr(copy)?;
         Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?))
     }
 
-    /// Whether it is the device's name.  Does not take the length of either, for many are asked.
+    /// Tells whether this is the name of the device.  Does not compute the length of the strings, because it
+    /// is called for many devices.
     pub(crate) fn is_name_of(&self, dev: &Device) -> bool {
         // SAFETY: By the type's invariants; the name of a registered device is a string.
         unsafe { bindings::strcmp(bindings::dev_name(as_raw(dev)), self.0.as_ptr()) == 0 }
     }
 
-    /// For drivers that take options apart in place.
+    /// Returns the string for drivers that parse options in place.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut c_char {
         self.0.as_ptr()
     }

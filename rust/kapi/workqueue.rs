@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Work queues of one's own, and waiting for work (`include/linux/workqueue.h`).
+//! Work queues that the module owns, and waiting for work (`include/linux/workqueue.h`).
 
 use crate::bindings;
 use core::ptr::NonNull;
@@ -9,8 +9,7 @@ use kernel::{
     workqueue::{HasWork, Queue},
 };
 
-/// A work queue of the module's own; drained and gone when dropped, which its own work must not
-/// do.
+/// A work queue that the module owns.  The drop drains and destroys it, so its own work must not drop it.
 pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: Work queues do their own locking.
@@ -19,11 +18,11 @@ unsafe impl Send for OwnedQueue {}
 unsafe impl Sync for OwnedQueue {}
 
 impl OwnedQueue {
-    /// One that executes one item at a time.
+    /// Makes a queue that executes one item at a time.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn new_single_threaded(name: &'static CStr) -> Result<Self> {
         // SAFETY: `name` is a static string.
         let raw =
@@ -31,24 +30,24 @@ impl OwnedQueue {
         Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
     }
 
-    /// One whose items do not wait for one another, on any processor.
+    /// Makes a queue whose items do not wait for each other and run on any CPU.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn new_unbound(name: &'static CStr) -> Result<Self> {
         // SAFETY: `name` is a static string.
         let raw = unsafe { bindings::vfio_helper_alloc_unbound_workqueue(name.as_char_ptr()) };
         Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
     }
 
-    /// The queue, to put work on.
+    /// Returns the queue, to enqueue work.
     pub(crate) fn queue(&self) -> &Queue {
         // SAFETY: `self` owns the queue.
         unsafe { Queue::from_raw(self.0.as_ptr()) }
     }
 
-    /// Waits for all that is on the queue now.
+    /// Waits for all work that is on the queue now.
     pub(crate) fn flush(&self) {
         // SAFETY: `self` owns the queue.
         unsafe { bindings::__flush_workqueue(self.0.as_ptr()) }
@@ -57,22 +56,22 @@ impl OwnedQueue {
 
 impl Drop for OwnedQueue {
     fn drop(&mut self) {
-        // SAFETY: `self` owns the queue and nobody puts work on it any more.
+        // SAFETY: `self` owns the queue, and no other code enqueues work any more.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) }
     }
 }
 
-/// The queue that C's `schedule_work()` uses: per CPU, for all.  The kernel crate's `system()` is
-/// its deprecated predecessor, which warns.
+/// Returns the queue of C's `schedule_work()`: a shared per-CPU queue.  The kernel crate's `system()` is the
+/// deprecated predecessor, which warns.
 pub(crate) fn percpu() -> &'static Queue {
-    // SAFETY: The kernel makes this queue at boot and keeps it.
+    // SAFETY: The kernel makes this queue at boot and never frees it.
     unsafe { Queue::from_raw(bindings::system_percpu_wq) }
 }
 
-/// Waits until the given work of `item` is not executing, nor pending.
+/// Waits until the given work of `item` is neither executing nor pending.  May sleep.
 pub(crate) fn flush_work<T: HasWork<T, ID>, const ID: u64>(item: &T) {
     let item = core::ptr::from_ref(item).cast_mut();
-    // SAFETY: `item` is valid; its work was initialised with it.
+    // SAFETY: `item` is valid, and its work was initialised with it.
     unsafe {
         let work = T::raw_get_work(item);
         bindings::flush_work(kernel::workqueue::Work::raw_get(work));
