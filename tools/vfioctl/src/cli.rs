@@ -118,28 +118,64 @@ pub fn examples(command: &str) -> &'static [Example] {
     match command {
         "vfioctl" => &[
             ("vfioctl doctor", "Is the machine ready for VFIO?"),
-            ("vfioctl why 02:00.0", "What keeps a virtual machine from having this device?"),
-            ("vfioctl bind 02:00.0", "Give it, and all devices of its group, to vfio-pci."),
-            ("vfioctl list", "See which devices VFIO has, and who has them open."),
-            ("vfioctl restore 02:00.0", "Give the group back to the drivers that it had."),
+            (
+                "vfioctl why 02:00.0",
+                "What keeps a virtual machine from having this device?",
+            ),
+            (
+                "vfioctl bind 02:00.0",
+                "Give it, and all devices of its group, to vfio-pci.",
+            ),
+            (
+                "vfioctl list",
+                "See which devices VFIO has, and who has them open.",
+            ),
+            (
+                "vfioctl restore 02:00.0",
+                "Give the group back to the drivers that it had.",
+            ),
         ],
         "list" => &[
-            ("vfioctl list --all", "Every device that has an IOMMU group, one a line."),
+            (
+                "vfioctl list --all",
+                "Every device that has an IOMMU group, one a line.",
+            ),
             ("vfioctl list 02:00.0", "All that is known of one device."),
             ("vfioctl list --all --json", "The same for a script."),
         ],
         "bind" => &[
-            ("vfioctl bind --dry-run 02:00.0", "Print what would be written where."),
-            ("vfioctl bind 02:00.0", "Give the device and its group to vfio-pci."),
-            ("vfioctl bind --driver vfio-pci 0000:00:04.0 00:05.0", "Two groups at once, by a named driver."),
+            (
+                "vfioctl bind --dry-run 02:00.0",
+                "Print what would be written where.",
+            ),
+            (
+                "vfioctl bind 02:00.0",
+                "Give the device and its group to vfio-pci.",
+            ),
+            (
+                "vfioctl bind --driver vfio-pci 0000:00:04.0 00:05.0",
+                "Two groups at once, by a named driver.",
+            ),
         ],
-        "unbind" => &[("vfioctl unbind 02:00.0", "Take the group from VFIO; no driver has it then.")],
+        "unbind" => &[(
+            "vfioctl unbind 02:00.0",
+            "Take the group from VFIO; no driver has it then.",
+        )],
         "restore" => &[
-            ("vfioctl restore 02:00.0", "Give the group back to the drivers that it had."),
-            ("vfioctl restore --all", "Give back all that was bound since the machine was started."),
+            (
+                "vfioctl restore 02:00.0",
+                "Give the group back to the drivers that it had.",
+            ),
+            (
+                "vfioctl restore --all",
+                "Give back all that was bound since the machine was started.",
+            ),
         ],
         "why" => &[
-            ("vfioctl why 02:00.0", "One reason a line; none if nothing is in the way."),
+            (
+                "vfioctl why 02:00.0",
+                "One reason a line; none if nothing is in the way.",
+            ),
             ("vfioctl why --json 02:00.0", "The same for a script."),
         ],
         "doctor" => &[("vfioctl doctor", "One line for each thing that VFIO needs.")],
@@ -159,7 +195,10 @@ mod tests {
         for name in names.chain(["vfioctl"]).filter(|name| *name != "help") {
             assert!(!examples(name).is_empty(), "{name}");
             for (line, _) in examples(name) {
-                assert!(Cli::try_parse_from(line.split_whitespace()).is_ok(), "{line}");
+                assert!(
+                    Cli::try_parse_from(line.split_whitespace()).is_ok(),
+                    "{line}"
+                );
                 assert!(name == "vfioctl" || line.contains(name), "{line}");
             }
         }
