@@ -31,8 +31,8 @@ use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
         debugfs::Dir,
+        list::List,
         ratelimit::RateLimit,
-        roll::Roll,
     },
     minors::Minors,
     shared::{
@@ -125,7 +125,7 @@ pub(crate) struct State {
     processes: Arc<BoundProcesses>,
     /// The open files of the device.
     #[pin]
-    holders: Roll<Holder>,
+    holders: List<Holder>,
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
@@ -155,7 +155,7 @@ impl State {
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
             processes,
-            holders <- Roll::new(),
+            holders <- List::new(),
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),

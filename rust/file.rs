@@ -29,7 +29,7 @@ pub(crate) mod reset;
 
 use crate::{
     device::{
-        holders::{Held, Holder},
+        holders::{Holder, HolderEntry},
         open::Path,
         Link, State,
     },
@@ -61,7 +61,7 @@ pub(crate) struct DeviceFile {
     kvm: KvmSlot,
     /// The entry on the list of files.  It is the last field: the file stays on the list until it is closed.
     #[pin]
-    held: Held,
+    held: HolderEntry,
 }
 
 impl DeviceFile {
@@ -118,7 +118,7 @@ impl DeviceFile {
             epoch,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
-            held <- Held::join(state, holder),
+            held <- HolderEntry::join(state, holder),
         });
         // The allocation is accounted, because user space decides on the number of files.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)

@@ -21,6 +21,7 @@ pub(crate) mod iommu_sva;
 #[cfg_attr(not(CONFIG_IOMMUFD), path = "kapi/no_iommufd.rs")]
 pub(crate) mod iommufd;
 pub(crate) mod kvm;
+pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod miscdevice;
 #[cfg_attr(not(CONFIG_MMU_NOTIFIER), path = "kapi/no_mmu_notifier.rs")]
@@ -30,7 +31,6 @@ pub(crate) mod panic;
 pub(crate) mod pm_runtime;
 pub(crate) mod printk;
 pub(crate) mod ratelimit;
-pub(crate) mod roll;
 pub(crate) mod sched;
 pub(crate) mod series;
 pub(crate) mod uaccess;

@@ -11,7 +11,7 @@
 use super::{driver_refs::Maker, open::Path, State};
 use crate::{
     kapi::{
-        roll::{HasRoll, Member, Roll},
+        list::{HasList, List, ListEntry},
         sched::TaskId,
     },
     shared::vfio::severable::Epoch,
@@ -33,11 +33,11 @@ pub(crate) struct Holder {
 }
 
 /// A file's entry on the list.
-pub(crate) type Held = Member<State, Holder>;
+pub(crate) type HolderEntry = ListEntry<State, Holder>;
 
-impl HasRoll<Holder> for State {
+impl HasList<Holder> for State {
     #[inline]
-    fn roll(&self) -> &Roll<Holder> {
+    fn list(&self) -> &List<Holder> {
         &self.holders
     }
 }
@@ -70,7 +70,7 @@ impl Holder {
     }
 }
 
-impl Held {
+impl HolderEntry {
     /// Records that KVM has added the file to one of its devices, or removed it from one.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.update(|holder| {

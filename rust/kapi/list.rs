@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Lists whose members contain their own links, so that joining a list needs no allocation.
+//! Lists whose entries contain their own links, so that joining a list needs no allocation.
 //!
-//! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its members.  Here a member
+//! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its entries.  Here an entry
 //! owns itself, and leaves the list on drop.
 
 use core::{marker::PhantomData, pin::Pin, ptr::NonNull};
@@ -15,14 +15,14 @@ use kernel::{
 
 /// A list of values, in the order in which they joined.
 ///
-/// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`Member::update`] call must take
+/// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`ListEntry::update`] call must take
 /// no other lock.
 ///
 /// # Invariants
 ///
-/// The nodes from `first` to `last` are those of the members that have joined and have not been dropped.
+/// The nodes from `first` to `last` are those of the entries that have joined and have not been dropped.
 #[pin_data]
-pub(crate) struct Roll<T: Copy> {
+pub(crate) struct List<T: Copy> {
     #[pin]
     ends: Mutex<Ends<T>>,
 }
@@ -43,12 +43,12 @@ struct Node<T> {
 // SAFETY: The links are used only under the lock of the list.
 unsafe impl<T: Send> Send for Ends<T> {}
 
-impl<T: Copy> Roll<T> {
+impl<T: Copy> List<T> {
     /// Returns an empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
-        // INVARIANT: No member has joined.
+        // INVARIANT: No entry has joined.
         pin_init!(Self {
-            ends <- new_mutex!(Ends { first: None, last: None }, "Roll::ends"),
+            ends <- new_mutex!(Ends { first: None, last: None }, "List::ends"),
         })
     }
 
@@ -57,12 +57,12 @@ impl<T: Copy> Roll<T> {
         self.ends.lock().first.is_none()
     }
 
-    /// Calls `f` with each value, the oldest member's first, under the lock of the list.
+    /// Calls `f` with each value, the oldest entry's first, under the lock of the list.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&T)) {
         let ends = self.ends.lock();
         let mut link = ends.first;
         while let Some(node) = link {
-            // SAFETY: By the type's invariants, under the lock that members take to join, to change and to
+            // SAFETY: By the type's invariants, under the lock that entries take to join, to change and to
             // leave.
             let node = unsafe { node.as_ref() };
             f(&node.value);
@@ -72,35 +72,35 @@ impl<T: Copy> Roll<T> {
 }
 
 /// A type that has a list.
-pub(crate) trait HasRoll<T: Copy> {
+pub(crate) trait HasList<T: Copy> {
     /// Returns the list.
-    fn roll(&self) -> &Roll<T>;
+    fn list(&self) -> &List<T>;
 }
 
-/// A member of the list of `O`.  It keeps `O` alive.
+/// An entry of the list of `O`.  It keeps `O` alive.
 ///
 /// # Invariants
 ///
-/// `roll` is valid while `owner` is held, because `O` lent it for the lifetime of the shared `O`.  The node
+/// `list` is valid while `owner` is held, because `O` lent it for the lifetime of the shared `O`.  The node
 /// is on the list, and is read and written only under the lock of the list.
 #[pin_data(PinnedDrop)]
-pub(crate) struct Member<O, T: Copy> {
+pub(crate) struct ListEntry<O, T: Copy> {
     owner: Arc<O>,
-    roll: NonNull<Roll<T>>,
+    list: NonNull<List<T>>,
     #[pin]
     node: Opaque<Node<T>>,
     _value: PhantomData<T>,
 }
 
-// SAFETY: Any task may drop a member and change its value, under the lock of the list.
-unsafe impl<O: Send + Sync, T: Copy + Send> Send for Member<O, T> {}
+// SAFETY: Any task may drop an entry and change its value, under the lock of the list.
+unsafe impl<O: Send + Sync, T: Copy + Send> Send for ListEntry<O, T> {}
 // SAFETY: As above; otherwise `&self` only gives access to `&O`.
-unsafe impl<O: Send + Sync, T: Copy + Send> Sync for Member<O, T> {}
+unsafe impl<O: Send + Sync, T: Copy + Send> Sync for ListEntry<O, T> {}
 
-impl<O: HasRoll<T>, T: Copy> Member<O, T> {
+impl<O: HasList<T>, T: Copy> ListEntry<O, T> {
     /// Joins the list of `owner`.
     pub(crate) fn join(owner: Arc<O>, value: T) -> impl PinInit<Self> {
-        let roll = NonNull::from(owner.roll());
+        let list = NonNull::from(owner.list());
         let node = Node {
             next: None,
             previous: None,
@@ -108,19 +108,19 @@ impl<O: HasRoll<T>, T: Copy> Member<O, T> {
         };
         pin_init!(Self {
             owner,
-            roll,
+            list,
             node: Opaque::new(node),
             _value: PhantomData,
         })
-        .pin_chain(|member| {
-            // INVARIANT: The member is pinned from now on; its drop removes the node.
-            member.into_ref().get_ref().link();
+        .pin_chain(|entry| {
+            // INVARIANT: The entry is pinned from now on; its drop removes the node.
+            entry.into_ref().get_ref().link();
             Ok(())
         })
     }
 }
 
-impl<O, T: Copy> Member<O, T> {
+impl<O, T: Copy> ListEntry<O, T> {
     /// Returns the owner of the list.
     #[inline]
     pub(crate) fn owner(&self) -> &Arc<O> {
@@ -129,28 +129,28 @@ impl<O, T: Copy> Member<O, T> {
 
     /// Changes the value, under the lock of the list.
     pub(crate) fn update(&self, f: impl FnOnce(&mut T)) {
-        let _ends = self.roll().ends.lock();
+        let _ends = self.list().ends.lock();
         // SAFETY: By the type's invariants, under the lock.
         f(unsafe { &mut (*self.node.get()).value });
     }
 
     /// Returns a copy of the current value.
     pub(crate) fn get(&self) -> T {
-        let _ends = self.roll().ends.lock();
+        let _ends = self.list().ends.lock();
         // SAFETY: By the type's invariants, under the lock.
         unsafe { (*self.node.get()).value }
     }
 
-    fn roll(&self) -> &Roll<T> {
+    fn list(&self) -> &List<T> {
         // SAFETY: By the type's invariants.
-        unsafe { self.roll.as_ref() }
+        unsafe { self.list.as_ref() }
     }
 
     /// Appends the node to the list.  The node is not on the list before.
     fn link(&self) {
         let node = self.node.get();
-        let mut ends = self.roll().ends.lock();
-        // SAFETY: This member owns the node, and the last node belongs to a member; the lock is held.
+        let mut ends = self.list().ends.lock();
+        // SAFETY: This entry owns the node, and the last node belongs to an entry; the lock is held.
         unsafe {
             (*node).previous = ends.last;
             match ends.last {
@@ -163,7 +163,7 @@ impl<O, T: Copy> Member<O, T> {
 
     /// Removes the node from the list.
     fn unlink(&self) {
-        let mut ends = self.roll().ends.lock();
+        let mut ends = self.list().ends.lock();
         // SAFETY: The node and its neighbours are on the list, and the lock is held.
         unsafe {
             let Node { next, previous, .. } = *self.node.get();
@@ -180,7 +180,7 @@ impl<O, T: Copy> Member<O, T> {
 }
 
 #[pinned_drop]
-impl<O, T: Copy> PinnedDrop for Member<O, T> {
+impl<O, T: Copy> PinnedDrop for ListEntry<O, T> {
     fn drop(self: Pin<&mut Self>) {
         self.into_ref().get_ref().unlink();
     }
