@@ -137,7 +137,7 @@ impl DeviceFile {
     /// - `ENODEV`: the file has no access, and the device is no longer registered.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
-        self.gate.pass().ok_or_else(|| self.no_access())
+        self.gate.device().ok_or_else(|| self.no_access())
     }
 
     #[cold]
@@ -161,7 +161,7 @@ impl DeviceFile {
 
     /// Calls `f` with the device's parent.  The file need not be bound.  Returns None if the device is gone.
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
-        match self.gate.pass() {
+        match self.gate.device() {
             Some(device) => Some(f(device.parent())),
             None => self.state().with_parent(self.epoch, f),
         }
@@ -181,7 +181,7 @@ impl DeviceFile {
     /// Closes the file, a cdev file or a file from a group.  The drop of the fields ends the access.
     pub(crate) fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
-            let (group, bound) = (self.path == Path::Group, self.gate.pass().is_some());
+            let (group, bound) = (self.path == Path::Group, self.gate.device().is_some());
             self.traced(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
@@ -194,7 +194,7 @@ impl DeviceFile {
 
     /// Tells whether the file has access, or its registration still exists.
     pub(crate) fn is_valid(&self) -> bool {
-        self.gate.pass().is_some() || self.is_connected()
+        self.gate.device().is_some() || self.is_connected()
     }
 
     /// Tells whether the registration in which the file was opened still exists.

@@ -9,7 +9,7 @@
 
 use super::{
     errno_of,
-    gate::{BoundFile, Granted},
+    gate::{Access, BoundFile},
     DeviceFile,
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         })
     });
     if trace::bind::enabled() {
-        let opened = file.gate.opened().filter(|_| result.is_ok());
+        let opened = file.gate.open_device().filter(|_| result.is_ok());
         let devid = opened.map_or(0, OpenDevice::devid);
         let errno = errno_of(&result);
         file.traced(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
@@ -60,7 +60,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
 
 /// Binds the file.  Stores the file descriptor from the argument in `iommufd`.
 fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
-    let bound = file.gate.pass().is_some();
+    let bound = file.gate.device().is_some();
     if !bound && !file.is_connected() {
         return Err(ENODEV.into());
     }
@@ -80,7 +80,7 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
     // Another thread has bound the file in the meantime.
-    if file.gate.pass().is_some() {
+    if file.gate.device().is_some() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
     check_token(&locked, &arg.token)?;
@@ -91,9 +91,9 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
 
     let bound = BoundFile::new(open, block, registration);
     // On failure the drop of `bound` undoes everything.
-    arg.write_devid(bound.open().devid())?;
+    arg.write_devid(bound.open_device().devid())?;
     file.held.set_bound();
-    file.gate.open(Granted::Bound(bound));
+    file.gate.grant(Access::Bound(bound));
     Ok(())
 }
 

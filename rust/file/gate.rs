@@ -16,7 +16,7 @@ use crate::{
 use kernel::sync::SetOnce;
 
 /// The reason for which a file has access.
-pub(super) enum Granted {
+pub(super) enum Access {
     /// The file is bound to an iommufd.
     Bound(BoundFile),
     /// The file was opened through its group.
@@ -43,13 +43,13 @@ impl BoundFile {
     }
 
     #[inline]
-    pub(super) fn open(&self) -> &OpenDevice {
+    pub(super) fn open_device(&self) -> &OpenDevice {
         &self.open
     }
 }
 
 /// The gate of a file.  The close of the file drops the value in it.
-pub(crate) struct AccessGate(SetOnce<Granted>);
+pub(crate) struct AccessGate(SetOnce<Access>);
 
 impl AccessGate {
     /// Returns a closed gate.
@@ -59,22 +59,22 @@ impl AccessGate {
 
     /// Returns the device, if the gate is open.
     #[inline]
-    pub(crate) fn pass(&self) -> Option<&Device<Open>> {
-        self.opened().map(OpenDevice::device)
+    pub(crate) fn device(&self) -> Option<&Device<Open>> {
+        self.open_device().map(OpenDevice::device)
     }
 
     /// Returns the open device that the gate guards, if the gate is open.
     #[inline]
-    pub(super) fn opened(&self) -> Option<&OpenDevice> {
-        self.0.as_ref().map(|granted| match granted {
-            Granted::Bound(bound) => bound.open(),
-            Granted::Group(open) => open,
+    pub(super) fn open_device(&self) -> Option<&OpenDevice> {
+        self.0.as_ref().map(|access| match access {
+            Access::Bound(bound) => bound.open_device(),
+            Access::Group(open) => open,
         })
     }
 
     /// Opens the gate, once.  A second value would be dropped, which undoes it.  There is no second value,
     /// because a device is bound at most once at a time.
-    pub(super) fn open(&self, granted: Granted) {
-        self.0.populate(granted);
+    pub(super) fn grant(&self, access: Access) {
+        self.0.populate(access);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Locks: the group's lock.  It is not held while a device is opened.
 
-use super::{errno_of, gate::Granted, DeviceFile, Path};
+use super::{errno_of, gate::Access, DeviceFile, Path};
 use crate::{
     container::Container,
     device::open::{FirstOpen, OpenDevice},
@@ -208,8 +208,8 @@ fn open_device(
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns after this point counts at the next first open.
     let mut first = Some(FirstOpen::new(backend, group.kvm().get()));
-    let open = Granted::Group(OpenDevice::by_group(registration, &mut first)?);
+    let open = Access::Group(OpenDevice::by_group(registration, &mut first)?);
     file.held.set_bound();
-    file.gate.open(open);
+    file.gate.grant(open);
     Ok(file)
 }
