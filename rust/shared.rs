@@ -31,7 +31,7 @@ pub(crate) trait Core {
     /// The data that a file reaches through the link to its device.
     type Link: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
-    type FirstOpen: Send;
+    type OpenResources: Send;
 
     /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;

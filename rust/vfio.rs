@@ -91,7 +91,7 @@ impl shared::Core for shared::vfio::Device {
     type OwnerModule = LocalModule;
     type State = device::State;
     type Link = device::Link;
-    type FirstOpen = device::open::FirstOpen;
+    type OpenResources = device::open::OpenResources;
 
     fn inode(state: &device::State) -> &PseudoInode {
         state.inode()

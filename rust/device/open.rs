@@ -6,7 +6,7 @@
 //! concerns the device.
 //!
 //! A device is open either once through a cdev file, or any number of times through its group.  The first
-//! open chooses the backend and acquires the resources of the open ([`FirstOpen`]).  The last close releases
+//! open chooses the backend and acquires the resources of the open ([`OpenResources`]).  The last close releases
 //! them.
 //!
 //! Locks: the set's lock.  The group's lock is not held: the caller acquires the group's resources before.
@@ -85,7 +85,7 @@ impl OpenBackend {
 ///
 /// They are dropped without the set's lock: the last reference on a VM can destroy the VM, and the use of a
 /// container is released under the group's lock.
-pub(crate) struct FirstOpen {
+pub(crate) struct OpenResources {
     backend: OpenBackend,
     devid: u32,
     /// The VM, until the device holds the reference: drivers see it while the device is open.
@@ -96,7 +96,7 @@ pub(crate) struct FirstOpen {
     attachments: u64,
 }
 
-impl FirstOpen {
+impl OpenResources {
     /// Returns the resources for a first open.
     pub(crate) fn new(backend: OpenBackend, kvm: Option<KvmRef>) -> Self {
         Self {
@@ -158,7 +158,7 @@ impl OpenDevice {
     /// - Those of [`first`](Self::first).
     pub(crate) fn by_cdev(
         locked: &mut SetLocked<'_>,
-        first: &mut Option<FirstOpen>,
+        first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         match locked.open_count() {
             0 => Self::first(locked, Path::Cdev, first),
@@ -180,7 +180,7 @@ impl OpenDevice {
     /// - `EMFILE`, further opens only: the open count would overflow.
     pub(crate) fn by_group(
         device: &Device<Registered>,
-        first: &mut Option<FirstOpen>,
+        first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let access = first.as_ref().and_then(|f| f.backend.container_access());
         let (_apart, mut guard) = lock_apart(device, 0, access);
@@ -189,7 +189,7 @@ impl OpenDevice {
 
     fn by_group_locked(
         locked: &mut SetLocked<'_>,
-        first: &mut Option<FirstOpen>,
+        first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let backend = &first.as_ref().ok_or(EINVAL)?.backend;
         if locked.open_count() == 0 {
@@ -217,9 +217,9 @@ impl OpenDevice {
     fn first(
         locked: &mut SetLocked<'_>,
         path: Path,
-        first: &mut Option<FirstOpen>,
+        first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
-        let FirstOpen {
+        let OpenResources {
             backend,
             devid,
             kvm,
@@ -239,7 +239,7 @@ impl OpenDevice {
                 *devid = open.devid;
                 *module = Some(driver);
                 locked.device().state().set_machine(has_machine);
-                locked.set_first_open(first.take());
+                locked.set_open_resources(first.take());
                 locked.set_cdev_opened(path == Path::Cdev);
                 Ok(open)
             }
@@ -338,12 +338,15 @@ fn lock_apart<'a>(
 /// caller drops without the lock.
 ///
 /// Order: the driver's `close_device`, its `unbind_iommufd`, its module reference; the open count last.
-fn close(locked: &mut SetLocked<'_>, closing: Closing<'_>) -> (Option<FirstOpen>, Option<KvmRef>) {
+fn close(
+    locked: &mut SetLocked<'_>,
+    closing: Closing<'_>,
+) -> (Option<OpenResources>, Option<KvmRef>) {
     let Some(last) = locked.driver_close(closing) else {
         return (None, None);
     };
     let mut unbound = last.unbind();
-    let mut first = unbound.take_first_open();
+    let mut first = unbound.take_open_resources();
     if let Some(first) = &mut first {
         first.backend.unbound(unbound.device());
         drop(first.module.take());

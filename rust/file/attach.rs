@@ -9,7 +9,7 @@
 
 use super::errno_of;
 use crate::{
-    device::open::FirstOpen,
+    device::open::OpenResources,
     shared::{
         trace,
         vfio::{Device, Open, SetLocked},
@@ -59,16 +59,16 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
         Target::Rid => locked.attach_ioas(arg.pt_id)?,
         Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, arg.pt_id)?,
     };
-    let count = FirstOpen::count_attach(&mut locked);
+    let count = OpenResources::count_attach(&mut locked);
     drop(guard);
 
     let written = arg.write_pt_id(pt_id);
     if written.is_err() && fresh {
         let mut guard = device.lock_set();
         let mut locked = guard.locked();
-        if FirstOpen::attachments(&locked) == count {
+        if OpenResources::attachments(&locked) == count {
             detach_target(&mut locked, arg.target);
-            FirstOpen::count_attach(&mut locked);
+            OpenResources::count_attach(&mut locked);
         }
     }
     written.map(|()| pt_id)
@@ -85,7 +85,7 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
         let mut guard = device.lock_set();
         let mut locked = guard.locked();
         detach_target(&mut locked, target);
-        FirstOpen::count_attach(&mut locked);
+        OpenResources::count_attach(&mut locked);
     }
     if trace::detach::enabled() {
         let (state, name) = (device.state(), device.parent().name());

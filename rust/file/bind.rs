@@ -13,7 +13,7 @@ use super::{
     DeviceFile,
 };
 use crate::{
-    device::open::{FirstOpen, OpenDevice},
+    device::open::{OpenDevice, OpenResources},
     group::backend::OpenBackend,
     kapi::iommufd::Ctx,
     refusal::{Because, Reason, Refusal},
@@ -85,7 +85,7 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
-    first = Some(FirstOpen::new(OpenBackend::Iommufd(ctx), kvm));
+    first = Some(OpenResources::new(OpenBackend::Iommufd(ctx), kvm));
     let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
     drop(guard);
 

@@ -9,7 +9,7 @@
 use super::{errno_of, gate::Access, DeviceFile, Path};
 use crate::{
     container::Container,
-    device::open::{FirstOpen, OpenDevice},
+    device::open::{OpenDevice, OpenResources},
     group::{Group, Provider},
     kapi::{capability, iommufd::Ctx, sched::TaskId},
     refusal::{Because, Reason, Refusal},
@@ -207,7 +207,7 @@ fn open_device(
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns after this point counts at the next first open.
-    let mut first = Some(FirstOpen::new(backend, group.kvm().get()));
+    let mut first = Some(OpenResources::new(backend, group.kvm().get()));
     let open = Access::Group(OpenDevice::by_group(registration, &mut first)?);
     file.held.set_bound();
     file.gate.grant(open);

@@ -47,7 +47,7 @@ pub(crate) use severable::Severable;
 // `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper floors.
 type State = <Device as Core>::State;
 type Link = <Device as Core>::Link;
-type FirstOpen = <Device as Core>::FirstOpen;
+type OpenResources = <Device as Core>::OpenResources;
 
 /// Context: the device exists.
 pub(crate) struct Normal;

@@ -14,7 +14,7 @@
 //! because its driver must not free it.
 
 use super::{
-    iommu_driver::Instance, set::BoundTo, Device, FirstOpen, Open, Registered, RegistrationRef,
+    iommu_driver::Instance, set::BoundTo, Device, Open, OpenResources, Registered, RegistrationRef,
     SetLocked,
 };
 use crate::kapi::{callback_result, iommufd, kvm::KvmRef};
@@ -287,8 +287,8 @@ impl<'l> Unbound<'_, 'l> {
     }
 
     /// Takes the resources of the first open.
-    pub(crate) fn take_first_open(&mut self) -> Option<FirstOpen> {
-        self.locked.set_first_open(None)
+    pub(crate) fn take_open_resources(&mut self) -> Option<OpenResources> {
+        self.locked.set_open_resources(None)
     }
 
     /// Ends the open: the open count is 0.  The caller drops the returned VM reference without the lock.

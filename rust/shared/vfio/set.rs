@@ -5,7 +5,7 @@
 //! Drivers share `struct vfio_device_set`: vfio-pci takes its lock and walks its list.  The fields of a
 //! device that the lock protects are accessible only through [`SetLocked`].
 
-use super::{iommu_driver::Instance, Device, FirstOpen, Normal, Owner, Registered, State};
+use super::{iommu_driver::Instance, Device, Normal, OpenResources, Owner, Registered, State};
 use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -330,19 +330,20 @@ pub(super) enum BoundTo {
 /// The data in the core's own state of a device that the lock of the device's set protects.  All fields are
 /// None while the device is not open.
 pub(crate) struct LockedState {
-    first_open: UnsafeCell<Option<FirstOpen>>,
+    open_resources: UnsafeCell<Option<OpenResources>>,
     kvm: UnsafeCell<Option<KvmRef>>,
     open_by: UnsafeCell<Option<BoundTo>>,
 }
 
 // SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
-unsafe impl Sync for LockedState where (Option<FirstOpen>, Option<KvmRef>, Option<BoundTo>): Send {}
+unsafe impl Sync for LockedState where (Option<OpenResources>, Option<KvmRef>, Option<BoundTo>): Send
+{}
 
 impl LockedState {
     /// Returns the data of a device that is not open.
     pub(crate) const fn new() -> Self {
         Self {
-            first_open: UnsafeCell::new(None),
+            open_resources: UnsafeCell::new(None),
             kvm: UnsafeCell::new(None),
             open_by: UnsafeCell::new(None),
         }
@@ -352,25 +353,28 @@ impl LockedState {
 /// The resources that the first open acquires and the last close releases.
 impl SetLocked<'_> {
     /// Stores or clears the resources.  Returns the previous value.
-    pub(crate) fn set_first_open(&mut self, first: Option<FirstOpen>) -> Option<FirstOpen> {
+    pub(crate) fn set_open_resources(
+        &mut self,
+        first: Option<OpenResources>,
+    ) -> Option<OpenResources> {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`); no reference into the value
         // outlives these functions.
-        unsafe { core::ptr::replace(self.state().first_open.get(), first) }
+        unsafe { core::ptr::replace(self.state().open_resources.get(), first) }
     }
 
     /// Calls `f` with mutable access to the resources, if the device is open.
     pub(crate) fn with_first_open_mut<R>(
         &mut self,
-        f: impl FnOnce(&mut FirstOpen) -> R,
+        f: impl FnOnce(&mut OpenResources) -> R,
     ) -> Option<R> {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
-        unsafe { (*self.state().first_open.get()).as_mut() }.map(f)
+        unsafe { (*self.state().open_resources.get()).as_mut() }.map(f)
     }
 
     /// Calls `f` with the resources, if the device is open.
-    pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&FirstOpen) -> R) -> Option<R> {
+    pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&OpenResources) -> R) -> Option<R> {
         // SAFETY: The set's lock is held; the value is replaced only through `&mut self`.
-        unsafe { (*self.state().first_open.get()).as_ref() }.map(f)
+        unsafe { (*self.state().open_resources.get()).as_ref() }.map(f)
     }
 }
 
