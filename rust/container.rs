@@ -8,7 +8,7 @@
 //! memory: an IOMMU driver of another module (`vfio_iommu_type1.ko`), or noiommu, which maps nothing, for
 //! devices without an IOMMU.  When the last group leaves, the backend is released with all its mappings.
 //!
-//! The data of an IOMMU driver for a container ([`Instance`]) is reference-counted.  The drop of the last
+//! The data of an IOMMU driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
 //! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
 //! container's lock, for two reasons: a driver can take its own locks, which are held elsewhere during calls
 //! into the core; and an ioctl that maps memory can take long.
@@ -30,7 +30,7 @@ use crate::{
     },
     shared::{
         params::enable_unsafe_noiommu_mode,
-        vfio::iommu_driver::{GroupType, Instance, IommuDriver, Offer},
+        vfio::iommu_driver::{GroupType, IommuData, IommuDriver, RegisteredDriver},
         OwnerModule,
     },
     sva::{Apart, BoundProcesses, Resetting},
@@ -46,7 +46,7 @@ use kernel::{
 global_lock! {
     /// The registered IOMMU drivers, the latest last.  None before the module is loaded and after it is
     /// unloaded.
-    pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<Offer>>> = None;
+    pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<RegisteredDriver>>> = None;
 }
 
 /// `VFIO_NOIOMMU_IOMMU`: the backend that maps nothing.
@@ -59,16 +59,16 @@ const NOIOMMU: usize = 8;
 /// - `EINVAL`: the driver is already registered.
 /// - `ENODEV`: the module is not loaded completely.
 /// - `ENOMEM`: out of memory.
-pub(crate) fn add_driver(offer: Offer) -> Result {
+pub(crate) fn add_driver(driver: RegisteredDriver) -> Result {
     let mut table = DRIVERS.lock();
     let drivers = table.as_mut().ok_or(ENODEV)?;
     if drivers
         .iter()
-        .any(|driver| driver.address() == offer.address())
+        .any(|other| other.address() == driver.address())
     {
         return Err(EINVAL);
     }
-    Ok(drivers.push(offer, GFP_KERNEL)?)
+    Ok(drivers.push(driver, GFP_KERNEL)?)
 }
 
 /// Undoes [`add_driver`].  `ops` is the address of the driver's operations.  No effect if the driver is not
@@ -102,8 +102,8 @@ impl Choice {
         let table = table.as_ref().ok_or(ENODEV)?;
         let mut choices = KVec::with_capacity(table.len().saturating_add(1), GFP_KERNEL)?;
         if noiommu != Some(true) {
-            for offer in table.iter().rev() {
-                if let Some(driver) = offer.hold() {
+            for driver in table.iter().rev() {
+                if let Some(driver) = driver.hold() {
                     choices.push(Self::Driver(driver), GFP_KERNEL)?;
                 }
             }
@@ -133,8 +133,8 @@ impl Choice {
     fn open(self, arg: usize) -> Result<Backend> {
         match self {
             Self::Driver(driver) => {
-                let instance = driver.open(arg)?;
-                Ok(Backend::Driver(Arc::new(instance, GFP_KERNEL)?))
+                let data = driver.open(arg)?;
+                Ok(Backend::Driver(Arc::new(data, GFP_KERNEL)?))
             }
             Self::NoIommu(_) if arg != NOIOMMU => Err(EINVAL),
             Self::NoIommu(_) if !capability::sys_rawio() => Err(EPERM),
@@ -150,7 +150,7 @@ fn check_noiommu(arg: usize) -> isize {
 /// The backend of a container.
 #[derive(Clone)]
 enum Backend {
-    Driver(Arc<Instance>),
+    Driver(Arc<IommuData>),
     /// This backend maps nothing.  It holds a reference on this module, as a driver's backend does on its
     /// module.
     NoIommu(#[allow(dead_code)] Arc<ModuleRef>),
@@ -186,7 +186,7 @@ impl Backend {
         }
     }
 
-    fn driver(&self) -> Option<&Arc<Instance>> {
+    fn driver(&self) -> Option<&Arc<IommuData>> {
         match self {
             Self::Driver(driver) => Some(driver),
             Self::NoIommu(_) => None,
@@ -204,7 +204,7 @@ pub(crate) struct ContainerAccess {
 
 impl ContainerAccess {
     /// Returns the driver's data, for a device that is opened.  None if the backend maps nothing.
-    pub(crate) fn instance(&self) -> Option<&Arc<Instance>> {
+    pub(crate) fn data(&self) -> Option<&Arc<IommuData>> {
         self.backend.driver()
     }
 
@@ -227,7 +227,7 @@ impl ContainerAccess {
     /// # Errors
     ///
     /// - `ENOTTY`: the backend maps nothing.
-    pub(crate) fn driver(&self) -> Result<(&Instance, &IommuGroup)> {
+    pub(crate) fn driver(&self) -> Result<(&IommuData, &IommuGroup)> {
         let driver = self.backend.driver().ok_or(ENOTTY)?;
         Ok((driver, &self.member.iommu_group))
     }

@@ -6,7 +6,7 @@ use crate::{
     bindings,
     container::{self, Container},
     kapi::{cdev::FileOperations, miscdevice::Template, series::this_module, to_int},
-    shared::{vfio::iommu_driver::Offer, OwnerModule},
+    shared::{vfio::iommu_driver::RegisteredDriver, OwnerModule},
     uapi,
 };
 use kernel::{
@@ -105,7 +105,7 @@ unsafe extern "C" fn vfio_register_iommu_driver(
     ops: *const bindings::vfio_iommu_driver_ops,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    to_int(unsafe { Offer::new(ops) }.and_then(container::add_driver))
+    to_int(unsafe { RegisteredDriver::new(ops) }.and_then(container::add_driver))
 }
 
 /// # Safety

@@ -53,7 +53,7 @@ impl OpenBackend {
                 }
                 let state = opening.device().state();
                 state.set_container(Some(access.clone()));
-                Ok((opening.bind_container(access.instance()), 0))
+                Ok((opening.bind_container(access.data()), 0))
             }
         }
     }

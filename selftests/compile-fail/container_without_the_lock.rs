@@ -2,9 +2,9 @@
 
 //! The driver of a container is told of a device under the lock of its set, by its open.
 
-use crate::shared::vfio::{iommu_driver::Instance, Device};
+use crate::shared::vfio::{iommu_driver::IommuData, Device};
 
-fn case(instance: &Instance, device: &Device) {
+fn case(data: &IommuData, device: &Device) {
     let _ = device.parent();
-    instance.register_device(device); //~ E0624
+    data.register_device(device); //~ E0624
 }

@@ -40,13 +40,13 @@ impl GroupType {
 ///
 /// # Invariants
 ///
-/// The operations are valid, and the callbacks that [`Offer::new`] requires are set.
-pub(crate) struct Offer(NonNull<bindings::vfio_iommu_driver_ops>);
+/// The operations are valid, and the callbacks that [`RegisteredDriver::new`] requires are set.
+pub(crate) struct RegisteredDriver(NonNull<bindings::vfio_iommu_driver_ops>);
 
 // SAFETY: The operations are constant, and any task may call them.
-unsafe impl Send for Offer {}
+unsafe impl Send for RegisteredDriver {}
 
-impl Offer {
+impl RegisteredDriver {
     /// Checks the operations of a driver.  C counterpart: the checks in `vfio_register_iommu_driver()`.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Offer {
     ///
     /// # Safety
     ///
-    /// `ops` is valid until the offer is dropped, and after that for as long as a reference on the owner
+    /// `ops` is valid until the result is dropped, and after that for as long as a reference on the owner
     /// module is held.
     pub(crate) unsafe fn new(ops: *const bindings::vfio_iommu_driver_ops) -> Result<Self> {
         let ops = NonNull::new(ops.cast_mut()).ok_or(EINVAL)?;
@@ -96,7 +96,7 @@ impl Offer {
 ///
 /// # Invariants
 ///
-/// `ops` is valid while the module reference is held, and the callbacks that [`Offer::new`] requires are set.
+/// `ops` is valid while the module reference is held, and the callbacks that [`RegisteredDriver::new`] requires are set.
 pub(crate) struct IommuDriver {
     ops: NonNull<bindings::vfio_iommu_driver_ops>,
     _module: ModuleRef,
@@ -124,11 +124,11 @@ impl IommuDriver {
     /// # Errors
     ///
     /// The driver's errno.
-    pub(crate) fn open(self, arg: usize) -> Result<Instance> {
+    pub(crate) fn open(self, arg: usize) -> Result<IommuData> {
         let open = self.ops().open.ok_or(EINVAL)?;
         // SAFETY: By the type's invariants.
         let data = kernel::error::from_err_ptr(unsafe { open(arg) })?;
-        Ok(Instance { driver: self, data })
+        Ok(IommuData { driver: self, data })
     }
 }
 
@@ -155,17 +155,17 @@ unsafe fn raw_ioctl(
 /// # Invariants
 ///
 /// `data` came from the driver's `open`.
-pub(crate) struct Instance {
+pub(crate) struct IommuData {
     driver: IommuDriver,
     data: *mut c_void,
 }
 
 // SAFETY: The driver does its own locking.
-unsafe impl Send for Instance {}
+unsafe impl Send for IommuData {}
 // SAFETY: As above.
-unsafe impl Sync for Instance {}
+unsafe impl Sync for IommuData {}
 
-impl Instance {
+impl IommuData {
     /// Passes an ioctl of the container's file to the driver.  Returns the driver's result unchanged.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         // SAFETY: By the type's invariants.
@@ -203,7 +203,7 @@ impl Instance {
     ///
     /// # Safety
     ///
-    /// The lock of the device's set is held.  Before the device or the instance is freed, the caller calls
+    /// The lock of the device's set is held.  Before the device or the data is freed, the caller calls
     /// [`unregister_device`](Self::unregister_device), with no second `register_device()` in between.
     pub(super) unsafe fn register_device(&self, device: &Device) {
         if let Some(register) = self.driver.ops().register_device {
@@ -267,7 +267,7 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
+impl Drop for IommuData {
     fn drop(&mut self) {
         if let Some(release) = self.driver.ops().release {
             // SAFETY: By the type's invariants; this is the last use of the data.  The module reference is

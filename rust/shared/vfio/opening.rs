@@ -14,8 +14,8 @@
 //! because its driver must not free it.
 
 use super::{
-    iommu_driver::Instance, set::BoundTo, Device, Open, OpenResources, Registered, RegistrationRef,
-    SetLocked,
+    iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources, Registered,
+    RegistrationRef, SetLocked,
 };
 use crate::kapi::{callback_result, iommufd, kvm::KvmRef};
 use core::mem::ManuallyDrop;
@@ -88,9 +88,9 @@ impl<'l> SetLocked<'l> {
                     unsafe { unbind(self.device().as_raw()) }
                 }
             }
-            BoundTo::Container(instance) => {
+            BoundTo::Container(data) => {
                 // SAFETY: Balances `bind_container()`; the set's lock is held, and the device is closed.
-                unsafe { instance.unregister_device(self.device()) }
+                unsafe { data.unregister_device(self.device()) }
             }
             BoundTo::Nothing => {}
         }
@@ -144,16 +144,16 @@ impl<'a, 'l> Opening<'a, 'l> {
         }
     }
 
-    /// Tells the IOMMU driver of a container about the device, which is opened next.  Without an instance the
+    /// Tells the IOMMU driver of a container about the device, which is opened next.  Without data the
     /// device is bound to nothing.
-    pub(crate) fn bind_container(self, instance: Option<&Arc<Instance>>) -> Bound<'a, 'l> {
-        let Some(instance) = instance else {
+    pub(crate) fn bind_container(self, data: Option<&Arc<IommuData>>) -> Bound<'a, 'l> {
+        let Some(data) = data else {
             return self.bound(BoundTo::Nothing);
         };
         // SAFETY: The set's lock is held.  `unbind()` undoes this.  Until then the registration keeps the
-        // device, and `BoundTo::Container` keeps the instance.
-        unsafe { instance.register_device(self.device()) };
-        self.bound(BoundTo::Container(instance.clone()))
+        // device, and `BoundTo::Container` keeps the data.
+        unsafe { data.register_device(self.device()) };
+        self.bound(BoundTo::Container(data.clone()))
     }
 
     /// Cancels the open.  The caller drops the returned VM reference without the lock.

@@ -5,7 +5,7 @@
 //! Drivers share `struct vfio_device_set`: vfio-pci takes its lock and walks its list.  The fields of a
 //! device that the lock protects are accessible only through [`SetLocked`].
 
-use super::{iommu_driver::Instance, Device, Normal, OpenResources, Owner, Registered, State};
+use super::{iommu_driver::IommuData, Device, Normal, OpenResources, Owner, Registered, State};
 use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -324,7 +324,7 @@ impl<'a> SetLocked<'a> {
 pub(super) enum BoundTo {
     Nothing,
     Iommufd,
-    Container(Arc<Instance>),
+    Container(Arc<IommuData>),
 }
 
 /// The data in the core's own state of a device that the lock of the device's set protects.  All fields are
