@@ -196,13 +196,13 @@ impl Backend {
 
 /// A group's handle for DMA through its container, for an open device.
 #[derive(Clone)]
-pub(crate) struct ContainerAccess {
+pub(crate) struct ContainerHandle {
     backend: Backend,
     member: Arc<Member>,
     processes: Arc<BoundProcesses>,
 }
 
-impl ContainerAccess {
+impl ContainerHandle {
     /// Returns the driver's data, for a device that is opened.  None if the backend maps nothing.
     pub(crate) fn data(&self) -> Option<&Arc<IommuData>> {
         self.backend.driver()
@@ -459,8 +459,8 @@ impl ContainerMembership {
     }
 
     /// Returns the handle for DMA, if the container has a backend.
-    pub(crate) fn access(&self) -> Option<ContainerAccess> {
-        Some(ContainerAccess {
+    pub(crate) fn handle(&self) -> Option<ContainerHandle> {
+        Some(ContainerHandle {
             backend: self.container.backend()?,
             member: self.member.clone(),
             processes: self.container.processes.clone(),

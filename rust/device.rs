@@ -26,7 +26,7 @@ pub(crate) mod registration;
 pub(crate) mod sets;
 
 use crate::{
-    container::ContainerAccess,
+    container::ContainerHandle,
     group::{Group, Membership},
     kapi::{
         cdev::{Cdev, CharRegion},
@@ -132,7 +132,7 @@ pub(crate) struct State {
     /// The container's handle for DMA, while the device is open through a container.  Driver calls that hold
     /// no lock of the core use it.
     #[pin]
-    container: SpinLock<Option<ContainerAccess>>,
+    container: SpinLock<Option<ContainerHandle>>,
     /// The device's membership in its group.  It exists from before the device can be opened until the last
     /// open has ended.
     #[pin]
@@ -209,14 +209,14 @@ impl State {
     }
 
     /// Returns the container's handle for DMA, if the device is open through a container.
-    pub(crate) fn container(&self) -> Option<ContainerAccess> {
+    pub(crate) fn container(&self) -> Option<ContainerHandle> {
         self.container.lock().clone()
     }
 
     /// Sets or clears the container's handle for DMA, and returns the previous one.  The caller drops it in a
     /// context that may sleep.  The caller holds the set's lock.
-    pub(crate) fn set_container(&self, access: Option<ContainerAccess>) -> Option<ContainerAccess> {
-        core::mem::replace(&mut *self.container.lock(), access)
+    pub(crate) fn set_container(&self, handle: Option<ContainerHandle>) -> Option<ContainerHandle> {
+        core::mem::replace(&mut *self.container.lock(), handle)
     }
 
     /// Returns the group in which the device is registered.  After unregistration has begun, the group stays

@@ -12,7 +12,7 @@
 //! Locks: the set's lock.  The group's lock is not held: the caller acquires the group's resources before.
 
 use crate::{
-    container::ContainerAccess,
+    container::ContainerHandle,
     group::backend::OpenBackend,
     kapi::{capability, kvm::KvmRef, module::ModuleRef},
     refusal::{Because, Reason, Refusal},
@@ -44,16 +44,16 @@ impl OpenBackend {
                 .map_err(|(opening, e)| (opening, Reason::BindIommufd.with(e))),
             Self::NoIommu(_) => Ok((opening.bind_container(None), 0)),
             Self::Container(open) => {
-                let access = match &open.usage {
-                    Ok(usage) => usage.access(),
+                let handle = match &open.pin {
+                    Ok(pin) => pin.handle(),
                     Err(e) => return Err((opening, *e)),
                 };
                 if open.is_noiommu && !capability::sys_rawio() {
                     return Err((opening, Reason::NeedsRawIo.with(EPERM)));
                 }
                 let state = opening.device().state();
-                state.set_container(Some(access.clone()));
-                Ok((opening.bind_container(access.data()), 0))
+                state.set_container(Some(handle.clone()));
+                Ok((opening.bind_container(handle.data()), 0))
             }
         }
     }
@@ -182,8 +182,8 @@ impl OpenDevice {
         device: &Device<Registered>,
         first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
-        let access = first.as_ref().and_then(|f| f.backend.container_access());
-        let (_apart, mut guard) = lock_apart(device, 0, access);
+        let handle = first.as_ref().and_then(|f| f.backend.container_handle());
+        let (_apart, mut guard) = lock_apart(device, 0, handle);
         Self::by_group_locked(&mut guard.locked(), first)
     }
 
@@ -306,8 +306,8 @@ impl Drop for OpenDevice {
         let state = device.state();
         // The processes are unbound before the driver resets the device.
         state.processes().end_all();
-        let access = state.container();
-        let (apart, mut guard) = lock_apart(device, 1, access.as_ref());
+        let handle = state.container();
+        let (apart, mut guard) = lock_apart(device, 1, handle.as_ref());
         let first = close(&mut guard.locked(), closing);
         drop(guard);
         // The group is still in its container here: `first` holds the use of the container.
@@ -323,14 +323,14 @@ impl Drop for OpenDevice {
 fn lock_apart<'a>(
     device: &'a Device<Registered>,
     count: u32,
-    access: Option<&ContainerAccess>,
+    handle: Option<&ContainerHandle>,
 ) -> (Option<Apart>, DevSetGuard<'a>) {
     let mut guard = device.lock_set();
-    let Some(access) = access.filter(|_| guard.locked().open_count() == count) else {
+    let Some(handle) = handle.filter(|_| guard.locked().open_count() == count) else {
         return (None, guard);
     };
     drop(guard);
-    let apart = access.part_from_processes();
+    let apart = handle.part_from_processes();
     (apart, device.lock_set())
 }
 

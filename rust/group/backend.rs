@@ -2,11 +2,11 @@
 
 //! The DMA backends of an open device: an iommufd, or the container of its group.
 //!
-//! Locks: the group's lock, to find the provider of the group and to end the use of a container.
+//! Locks: the group's lock, to find the provider of the group and to drop the pin of a container.
 
 use super::{Group, Provided, Provision, Users};
 use crate::{
-    container::{Container, ContainerAccess, ContainerMembership},
+    container::{Container, ContainerHandle, ContainerMembership},
     kapi::{capability, iommufd::Ctx},
     refusal::{Reason, Refusal},
 };
@@ -30,8 +30,8 @@ pub(crate) enum OpenBackend {
 /// An open through a container.
 pub(crate) struct ContainerOpen {
     pub(crate) container: Arc<Container>,
-    /// The use of the container.  An error is returned later, at its place in the order of a first open.
-    pub(crate) usage: Result<ContainerUse, Refusal>,
+    /// The pin of the container.  An error is returned later, at its place in the order of a first open.
+    pub(crate) pin: Result<ContainerPin, Refusal>,
     /// True if a first open needs `CAP_SYS_RAWIO`.
     pub(crate) is_noiommu: bool,
 }
@@ -66,9 +66,9 @@ impl OpenBackend {
     }
 
     /// Returns the container's handle for DMA, if the backend is a container that has a backend of its own.
-    pub(crate) fn container_access(&self) -> Option<&ContainerAccess> {
+    pub(crate) fn container_handle(&self) -> Option<&ContainerHandle> {
         match self {
-            Self::Container(open) => Some(open.usage.as_ref().ok()?.access()),
+            Self::Container(open) => Some(open.pin.as_ref().ok()?.handle()),
             Self::Iommufd(_) | Self::NoIommu(_) => None,
         }
     }
@@ -87,7 +87,7 @@ impl Group {
             Provided::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
             Provided::Container { place, opens } => OpenBackend::Container(ContainerOpen {
                 container: place.container().clone(),
-                usage: self.use_container(place, opens, file),
+                pin: self.pin_container(place, opens, file),
                 is_noiommu: self.is_noiommu(),
             }),
         })
@@ -97,38 +97,38 @@ impl Group {
     ///
     /// - `EINVAL`: the container has no IOMMU driver.
     /// - `EBUSY`: the count of opens would overflow.
-    fn use_container(
+    fn pin_container(
         self: ArcBorrow<'_, Self>,
         place: &ContainerMembership,
         opens: &mut u32,
         file: &File,
-    ) -> Result<ContainerUse, Refusal> {
-        let access = place.access().ok_or(Reason::NoBackend.with(EINVAL))?;
+    ) -> Result<ContainerPin, Refusal> {
+        let handle = place.handle().ok_or(Reason::NoBackend.with(EINVAL))?;
         *opens = opens.checked_add(1).ok_or(EBUSY)?;
-        Ok(ContainerUse {
-            access,
+        Ok(ContainerPin {
+            handle,
             group: self.into(),
             _file: file.into(),
         })
     }
 }
 
-/// A device's use of its group's container, from the first open to the last close.  It keeps the group's file
+/// A pin of a group's container by an open device, from the first open to the last close.  It keeps the group's file
 /// open, and the group in the container.
-pub(crate) struct ContainerUse {
-    access: ContainerAccess,
+pub(crate) struct ContainerPin {
+    handle: ContainerHandle,
     group: Arc<Group>,
     _file: ARef<File>,
 }
 
-impl ContainerUse {
+impl ContainerPin {
     /// Returns the container's handle for DMA.
-    pub(crate) fn access(&self) -> &ContainerAccess {
-        &self.access
+    pub(crate) fn handle(&self) -> &ContainerHandle {
+        &self.handle
     }
 }
 
-impl Drop for ContainerUse {
+impl Drop for ContainerPin {
     fn drop(&mut self) {
         let mut inner = self.group.inner.lock();
         let users = &mut inner.users;

@@ -96,7 +96,8 @@ impl RegisteredDriver {
 ///
 /// # Invariants
 ///
-/// `ops` is valid while the module reference is held, and the callbacks that [`RegisteredDriver::new`] requires are set.
+/// `ops` is valid while the module reference is held, and the callbacks that [`RegisteredDriver::new`] requires
+/// are set.
 pub(crate) struct IommuDriver {
     ops: NonNull<bindings::vfio_iommu_driver_ops>,
     _module: ModuleRef,
