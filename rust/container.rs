@@ -172,16 +172,16 @@ impl Backend {
         }
     }
 
-    fn attach(&self, member: &Member) -> Result {
+    fn attach(&self, group: &ContainerGroup) -> Result {
         match self {
-            Self::Driver(driver) => driver.attach_group(&member.iommu_group, member.kind),
+            Self::Driver(driver) => driver.attach_group(&group.iommu_group, group.kind),
             Self::NoIommu(_) => Ok(()),
         }
     }
 
-    fn detach(&self, member: &Member) {
+    fn detach(&self, group: &ContainerGroup) {
         match self {
-            Self::Driver(driver) => driver.detach_group(&member.iommu_group),
+            Self::Driver(driver) => driver.detach_group(&group.iommu_group),
             Self::NoIommu(_) => {}
         }
     }
@@ -198,7 +198,7 @@ impl Backend {
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
     backend: Backend,
-    member: Arc<Member>,
+    group: Arc<ContainerGroup>,
     processes: Arc<BoundProcesses>,
 }
 
@@ -211,8 +211,8 @@ impl ContainerHandle {
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
     /// until the result is dropped.  None if no process can be bound to the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
-        match self.member.kind {
-            GroupType::Iommu => self.processes.part(&self.member.iommu_group),
+        match self.group.kind {
+            GroupType::Iommu => self.processes.part(&self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
     }
@@ -229,7 +229,7 @@ impl ContainerHandle {
     /// - `ENOTTY`: the backend maps nothing.
     pub(crate) fn driver(&self) -> Result<(&IommuData, &IommuGroup)> {
         let driver = self.backend.driver().ok_or(ENOTTY)?;
-        Ok((driver, &self.member.iommu_group))
+        Ok((driver, &self.group.iommu_group))
     }
 }
 
@@ -238,21 +238,21 @@ fn errno(e: Error) -> isize {
 }
 
 /// A group in a container.
-struct Member {
+struct ContainerGroup {
     iommu_group: IommuGroup,
     kind: GroupType,
 }
 
 struct Inner {
     /// The groups, the latest last.
-    members: KVec<Arc<Member>>,
+    groups: KVec<Arc<ContainerGroup>>,
 }
 
 impl Inner {
     /// Tells whether the groups have no IOMMU.  None without groups.
     fn noiommu(&self) -> Option<bool> {
-        let member = self.members.first()?;
-        Some(member.kind == GroupType::NoIommu)
+        let group = self.groups.first()?;
+        Some(group.kind == GroupType::NoIommu)
     }
 
     /// Attaches all groups, the latest first.  On failure no group stays attached.
@@ -261,10 +261,10 @@ impl Inner {
     ///
     /// The driver's errno.
     fn attach_all(&self, backend: &Backend) -> Result {
-        for (index, member) in self.members.iter().enumerate().rev() {
-            if let Err(e) = backend.attach(member) {
+        for (index, group) in self.groups.iter().enumerate().rev() {
+            if let Err(e) = backend.attach(group) {
                 // Undo in reverse order: the group that was attached last is detached first.
-                for attached in self.members.iter().skip(index.saturating_add(1)) {
+                for attached in self.groups.iter().skip(index.saturating_add(1)) {
                     backend.detach(attached);
                 }
                 return Err(e);
@@ -298,7 +298,7 @@ impl Container {
         let processes = BoundProcesses::new(GFP_KERNEL_ACCOUNT)?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
-                members: KVec::new(),
+                groups: KVec::new(),
             }),
             backend <- new_mutex!(None, "Container::backend"),
             processes,
@@ -402,7 +402,7 @@ impl Container {
 /// A group's membership in a container.  The group leaves on drop.
 pub(crate) struct ContainerMembership {
     container: Arc<Container>,
-    member: Arc<Member>,
+    group: Arc<ContainerGroup>,
     owner: Option<DmaOwner>,
 }
 
@@ -430,30 +430,30 @@ impl ContainerMembership {
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
-        let member = Arc::new(Member { iommu_group, kind }, GFP_KERNEL)?;
+        let group = Arc::new(ContainerGroup { iommu_group, kind }, GFP_KERNEL)?;
         let mut inner = container.inner.lock();
         if inner.noiommu().is_some_and(|others| others != noiommu) {
             return Err(EPERM);
         }
-        inner.members.reserve(1, GFP_KERNEL)?;
+        inner.groups.reserve(1, GFP_KERNEL)?;
         let owner = match kind {
-            GroupType::Iommu => Some(DmaOwner::claim(&member.iommu_group)?),
+            GroupType::Iommu => Some(DmaOwner::claim(&group.iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
         };
         if let Some(backend) = container.backend() {
-            backend.attach(&member)?;
+            backend.attach(&group)?;
         }
         // The space was reserved above.
-        let pushed = inner.members.push(member.clone(), GFP_KERNEL);
+        let pushed = inner.groups.push(group.clone(), GFP_KERNEL);
         drop(inner);
         // From here on the drop undoes everything.
         let membership = Self {
             container,
-            member,
+            group,
             owner,
         };
         pushed?;
-        let Member { iommu_group, kind } = &*membership.member;
+        let ContainerGroup { iommu_group, kind } = &*membership.group;
         membership.container.processes.join(iommu_group, *kind)?;
         Ok(membership)
     }
@@ -462,7 +462,7 @@ impl ContainerMembership {
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         Some(ContainerHandle {
             backend: self.container.backend()?,
-            member: self.member.clone(),
+            group: self.group.clone(),
             processes: self.container.processes.clone(),
         })
     }
@@ -476,16 +476,16 @@ impl ContainerMembership {
 impl Drop for ContainerMembership {
     fn drop(&mut self) {
         // This runs without the container's lock, because it waits for page requests in flight.
-        self.container.processes.leave(&self.member.iommu_group);
+        self.container.processes.leave(&self.group.iommu_group);
         let mut inner = self.container.inner.lock();
         if let Some(backend) = self.container.backend() {
-            backend.detach(&self.member);
+            backend.detach(&self.group);
         }
         drop(self.owner.take());
         inner
-            .members
-            .retain(|member| !core::ptr::eq(&raw const **member, &raw const *self.member));
-        let last = match inner.members.is_empty() {
+            .groups
+            .retain(|group| !core::ptr::eq(&raw const **group, &raw const *self.group));
+        let last = match inner.groups.is_empty() {
             true => self.container.set_backend(&mut inner, None),
             false => None,
         };
