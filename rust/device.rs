@@ -85,14 +85,14 @@ impl Devices {
     }
 }
 
-/// The data of a registered device that an open needs.
-pub(crate) struct Link {
+/// The membership of a registered device in its group, which its files reach through their link.
+pub(crate) struct GroupMembership {
     group: Arc<Group>,
     /// The key of the device in the group's list of devices.
     key: u64,
 }
 
-impl Link {
+impl GroupMembership {
     pub(crate) fn group(&self) -> &Arc<Group> {
         &self.group
     }
@@ -115,7 +115,7 @@ pub(crate) struct State {
     /// prints the state.
     machine: AtomicFlag,
     #[pin]
-    link: Severable<Link>,
+    link: Severable<GroupMembership>,
     /// The data that the set's lock protects: the resources of the current open.
     locked: LockedState,
     /// The limit on log lines about refused opens and binds.
@@ -189,7 +189,7 @@ impl State {
     }
 
     /// Returns the link to the device, which unregistration severs.
-    pub(crate) fn link(&self) -> &Severable<Link> {
+    pub(crate) fn link(&self) -> &Severable<GroupMembership> {
         &self.link
     }
 

@@ -31,7 +31,7 @@ use crate::{
     device::{
         holders::{Holder, HolderEntry},
         open::Path,
-        Link, State,
+        GroupMembership, State,
     },
     group::Group,
     kapi::{capability, iommu, kvm::KvmSlot},
@@ -84,7 +84,7 @@ impl DeviceFile {
     }
 
     fn open_cdev(state: Arc<State>) -> Result<Pin<KBox<Self>>> {
-        let kind = |link: &Link| link.group().kind();
+        let kind = |membership: &GroupMembership| membership.group().kind();
         let (epoch, kind) = state.link().with(kind).ok_or(ENODEV)?;
         if kind == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
@@ -205,7 +205,7 @@ impl DeviceFile {
     /// Returns a reference on the registration in which the file was opened, and the group of the device.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
-        link.registration(self.epoch, |link| link.group().clone())
+        link.registration(self.epoch, |membership| membership.group().clone())
     }
 
     /// Handles ioctl(2).  Returns the driver's result, or 0.  C counterpart: `vfio_device_fops_unl_ioctl()`.

@@ -29,14 +29,14 @@ pub(crate) trait Core {
     /// is gone.
     type State: Send + Sync + 'static;
     /// The data that a file reaches through the link to its device.
-    type Link: Send + Unpin;
+    type GroupMembership: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
     type OpenResources: Send;
 
     /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.
-    fn link(state: &Self::State) -> &Severable<Self::Link>;
+    fn link(state: &Self::State) -> &Severable<Self::GroupMembership>;
     /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }

@@ -90,14 +90,14 @@ module! {
 impl shared::Core for shared::vfio::Device {
     type OwnerModule = LocalModule;
     type State = device::State;
-    type Link = device::Link;
+    type GroupMembership = device::GroupMembership;
     type OpenResources = device::open::OpenResources;
 
     fn inode(state: &device::State) -> &PseudoInode {
         state.inode()
     }
 
-    fn link(state: &device::State) -> &Severable<device::Link> {
+    fn link(state: &device::State) -> &Severable<device::GroupMembership> {
         state.link()
     }
 

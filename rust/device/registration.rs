@@ -8,7 +8,7 @@
 //! Unregistration undoes registration in reverse order, and waits in between until all opens have ended.  No
 //! lock is held during this wait or during the driver's `request`.
 
-use super::{debugfs, sets, Link, Registration, State, DEVICES};
+use super::{debugfs, sets, GroupMembership, Registration, State, DEVICES};
 use crate::{
     group::{Backing, Group, Room},
     kapi::{
@@ -173,7 +173,7 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// group.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    let epoch = started.connect(Link {
+    let epoch = started.connect(GroupMembership {
         group: group.clone(),
         key: room.key(),
     });
@@ -186,8 +186,8 @@ fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Star
 /// Undoes [`make_node`] and [`publish`]: no more opens succeed, and unbound files lose the device.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
-    if let Some(link) = device.state().link.sever() {
-        link.group().remove(link.key);
+    if let Some(membership) = device.state().link.sever() {
+        membership.group().remove(membership.key);
     }
 }
 

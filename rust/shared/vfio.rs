@@ -46,7 +46,7 @@ pub(crate) use severable::Severable;
 // The types of the upper floors that are attached to a device.  Their functions are called through the trait
 // `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper floors.
 type State = <Device as Core>::State;
-type Link = <Device as Core>::Link;
+type GroupMembership = <Device as Core>::GroupMembership;
 type OpenResources = <Device as Core>::OpenResources;
 
 /// Context: the device exists.

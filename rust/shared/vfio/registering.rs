@@ -10,7 +10,9 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{debugfs::DebugRoot, severable::Epoch, Device, Link, RegistrationRef, State};
+use super::{
+    debugfs::DebugRoot, severable::Epoch, Device, GroupMembership, RegistrationRef, State,
+};
 use crate::{
     bindings,
     kapi::{
@@ -130,10 +132,10 @@ impl Deref for Started {
 
 impl Started {
     /// Connects the link of the device's files to the device.
-    pub(crate) fn connect(&self, link: Link) -> Epoch {
+    pub(crate) fn connect(&self, membership: GroupMembership) -> Epoch {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
-        unsafe { <Device as Core>::link(&state).connect(self, link) }
+        unsafe { <Device as Core>::link(&state).connect(self, membership) }
     }
 
     /// Adds the class device: its sysfs folder, its node in `/dev` if `devt` is not 0, and its uevent.
