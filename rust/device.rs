@@ -38,7 +38,8 @@ use crate::{
     shared::{
         fs::PseudoInode,
         vfio::{
-            set::LockedState, severable::Epoch, Added, DeviceMemory, InitialisedDevice, Severable,
+            set::LockedState, severable::Generation, Added, DeviceMemory, InitialisedDevice,
+            Severable,
         },
     },
     sva::BoundProcesses,
@@ -178,13 +179,13 @@ impl State {
         &self.refusals
     }
 
-    /// Calls `f` with the parent of the device, if the registration `epoch` still exists.
+    /// Calls `f` with the parent of the device, if the registration `generation` still exists.
     pub(crate) fn with_parent<R>(
         &self,
-        epoch: Epoch,
+        generation: Generation,
         f: impl FnOnce(&kernel::device::Device) -> R,
     ) -> Option<R> {
-        let (registration, ()) = self.link.registration(epoch, |_| ())?;
+        let (registration, ()) = self.link.registration(generation, |_| ())?;
         Some(f(registration.parent()))
     }
 

@@ -39,7 +39,7 @@ use crate::{
     shared::{
         pm_runtime::resume,
         trace,
-        vfio::{iommu_driver::GroupType, severable::Epoch, Device, Open, RegistrationRef},
+        vfio::{iommu_driver::GroupType, severable::Generation, Device, Open, RegistrationRef},
     },
     uapi,
 };
@@ -54,7 +54,7 @@ pub(crate) struct DeviceFile {
     /// The type of the device's group: how the device accesses memory.
     kind: GroupType,
     /// The registration in which the file was opened.
-    epoch: Epoch,
+    generation: Generation,
     gate: AccessGate,
     /// The VM that KVM has assigned to the file.
     #[pin]
@@ -85,14 +85,14 @@ impl DeviceFile {
 
     fn open_cdev(state: Arc<State>) -> Result<Pin<KBox<Self>>> {
         let kind = |membership: &GroupMembership| membership.group().kind();
-        let (epoch, kind) = state.link().with(kind).ok_or(ENODEV)?;
+        let (generation, kind) = state.link().with(kind).ok_or(ENODEV)?;
         if kind == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
             return Err(refusal.told("open", state.refusals(), |tell| {
-                state.with_parent(epoch, tell);
+                state.with_parent(generation, tell);
             }));
         }
-        let file = Self::new(state, epoch, kind, Path::Cdev)?;
+        let file = Self::new(state, generation, kind, Path::Cdev)?;
         // No file stays on the list after the device is released, because its number can be free then.
         match file.is_connected() {
             true => Ok(file),
@@ -107,15 +107,15 @@ impl DeviceFile {
     /// - `ENOMEM`: out of memory.
     fn new(
         state: Arc<State>,
-        epoch: Epoch,
+        generation: Generation,
         kind: GroupType,
         path: Path,
     ) -> Result<Pin<KBox<Self>>> {
-        let holder = Holder::new(path, epoch);
+        let holder = Holder::new(path, generation);
         let file = pin_init!(Self {
             path,
             kind,
-            epoch,
+            generation,
             gate: AccessGate::new(),
             kvm <- KvmSlot::new(),
             held <- HolderEntry::join(state, holder),
@@ -163,7 +163,7 @@ impl DeviceFile {
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
         match self.gate.device() {
             Some(device) => Some(f(device.parent())),
-            None => self.state().with_parent(self.epoch, f),
+            None => self.state().with_parent(self.generation, f),
         }
     }
 
@@ -199,13 +199,13 @@ impl DeviceFile {
 
     /// Tells whether the registration in which the file was opened still exists.
     fn is_connected(&self) -> bool {
-        self.state().link().is_connected(self.epoch)
+        self.state().link().is_connected(self.generation)
     }
 
     /// Returns a reference on the registration in which the file was opened, and the group of the device.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
-        link.registration(self.epoch, |membership| membership.group().clone())
+        link.registration(self.generation, |membership| membership.group().clone())
     }
 
     /// Handles ioctl(2).  Returns the driver's result, or 0.  C counterpart: `vfio_device_fops_unl_ioctl()`.

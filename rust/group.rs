@@ -31,7 +31,7 @@ use crate::{
         uaccess::UserString,
     },
     refusal::{Reason, Refusal},
-    shared::vfio::{iommu_driver::GroupType, severable::Epoch, RegistrationRef},
+    shared::vfio::{iommu_driver::GroupType, severable::Generation, RegistrationRef},
     sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;
@@ -157,7 +157,7 @@ impl Room {
 struct Listed {
     device: RegistrationRef,
     /// The number of the device's registration.
-    epoch: Epoch,
+    generation: Generation,
 }
 
 /// The devices of a group.  Keys decrease, so the latest device comes first.  Unregistration removes a device
@@ -452,9 +452,9 @@ impl Group {
     }
 
     /// Adds a device to the list.  It can be opened by its name until [`remove`](Self::remove).
-    pub(crate) fn add(&self, room: Room, device: RegistrationRef, epoch: Epoch) {
+    pub(crate) fn add(&self, room: Room, device: RegistrationRef, generation: Generation) {
         let Room { key, node } = room;
-        let node = node.into_node(key, Listed { device, epoch });
+        let node = node.into_node(key, Listed { device, generation });
         self.devices.lock().registrations.insert(node);
     }
 
@@ -479,15 +479,15 @@ impl Group {
     ///
     /// - `ENODEV`: the group has no such device.
     /// - The errno of a driver that checks the name.
-    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Epoch)> {
-        for Listed { device, epoch } in self.devices.lock().registrations.values() {
+    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Generation)> {
+        for Listed { device, generation } in self.devices.lock().registrations.values() {
             // Most devices have another name.  No reference is taken for them.
             if !device.has_name(name)? {
                 continue;
             }
             // The list holds a reference, so another one can be taken.
             if let Some(found) = RegistrationRef::try_get(device) {
-                return Ok((found, *epoch));
+                return Ok((found, *generation));
             }
         }
         Err(ENODEV)

@@ -14,7 +14,7 @@ use crate::{
         list::{HasList, List, ListEntry},
         sched::TaskId,
     },
-    shared::vfio::severable::Epoch,
+    shared::vfio::severable::Generation,
     tally::{Share, Tally},
 };
 use kernel::{fmt, prelude::*};
@@ -29,7 +29,7 @@ pub(crate) struct Holder {
     bound: bool,
     /// The number of KVM devices that hold the file, each of another VM.
     kvm_devices: u32,
-    epoch: Epoch,
+    generation: Generation,
 }
 
 /// A file's entry on the list.
@@ -45,13 +45,13 @@ impl HasList<Holder> for State {
 impl Holder {
     /// Describes a file that the calling process opens, and that is not bound.
     #[inline]
-    pub(crate) fn new(path: Path, epoch: Epoch) -> Self {
+    pub(crate) fn new(path: Path, generation: Generation) -> Self {
         Self {
             task: TaskId::process(),
             path,
             bound: false,
             kvm_devices: 0,
-            epoch,
+            generation,
         }
     }
 
@@ -96,7 +96,7 @@ impl State {
     /// earlier unregistration severed is skipped.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
         self.holders.for_each(|holder| {
-            if holder.bound || self.link().is_connected(holder.epoch) {
+            if holder.bound || self.link().is_connected(holder.generation) {
                 f(holder);
             }
         });

@@ -173,12 +173,12 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// group.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    let epoch = started.connect(GroupMembership {
+    let generation = started.connect(GroupMembership {
         group: group.clone(),
         key: room.key(),
     });
     if let Some(listed) = RegistrationRef::try_get(&started) {
-        group.add(room, listed, epoch);
+        group.add(room, listed, generation);
     }
     (owner, started)
 }

@@ -15,7 +15,7 @@ use crate::{
     refusal::{Because, Reason, Refusal},
     shared::{
         trace,
-        vfio::{severable::Epoch, RegistrationRef},
+        vfio::{severable::Generation, RegistrationRef},
     },
     uapi::{
         self,
@@ -150,7 +150,7 @@ fn get_device_fd(
     let found = group.find(&mut name);
     drop(name);
     let result = match &found {
-        Ok((device, epoch)) => install_device(group, file, (device, *epoch), files),
+        Ok((device, generation)) => install_device(group, file, (device, *generation), files),
         Err(e) => Err(*e),
     };
     if trace::open::enabled() {
@@ -171,11 +171,11 @@ fn get_device_fd(
 fn install_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
-    (registration, epoch): (&RegistrationRef, Epoch),
+    (registration, generation): (&RegistrationRef, Generation),
     files: &Files,
 ) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let opened = open_device(group, group_file, registration, epoch).map_err(|refusal| {
+    let opened = open_device(group, group_file, registration, generation).map_err(|refusal| {
         let state = registration.state();
         refusal.told("open", state.refusals(), |tell| tell(registration.parent()))
     })?;
@@ -200,10 +200,10 @@ fn open_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
     registration: &RegistrationRef,
-    epoch: Epoch,
+    generation: Generation,
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
-    let file = DeviceFile::new(state.into(), epoch, group.kind(), Path::Group)?;
+    let file = DeviceFile::new(state.into(), generation, group.kind(), Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns after this point counts at the next first open.

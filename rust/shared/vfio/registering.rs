@@ -11,7 +11,7 @@
 //! ```
 
 use super::{
-    debugfs::DebugRoot, severable::Epoch, Device, GroupMembership, RegistrationRef, State,
+    debugfs::DebugRoot, severable::Generation, Device, GroupMembership, RegistrationRef, State,
 };
 use crate::{
     bindings,
@@ -132,7 +132,7 @@ impl Deref for Started {
 
 impl Started {
     /// Connects the link of the device's files to the device.
-    pub(crate) fn connect(&self, membership: GroupMembership) -> Epoch {
+    pub(crate) fn connect(&self, membership: GroupMembership) -> Generation {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
         unsafe { <Device as Core>::link(&state).connect(self, membership) }

@@ -22,10 +22,10 @@ use kernel::{
 /// The number of a connection of a link.  A device can be registered again; a file of the earlier
 /// registration does not belong to the later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Epoch(u64);
+pub(crate) struct Generation(u64);
 
 struct Target<T> {
-    epoch: Epoch,
+    generation: Generation,
     device: NonNull<Device>,
     data: T,
 }
@@ -49,9 +49,9 @@ impl<T> Target<T> {
 /// While there is a target, its device is not freed: the drop of [`super::NewDevice`] severs the link.
 #[pin_data]
 pub(crate) struct Severable<T> {
-    /// The epoch of the target, or 0 without a target.  This copy can be read without the lock.
+    /// The generation of the target, or 0 without a target.  This copy can be read without the lock.
     current: Atomic<u64>,
-    /// The last epoch.  The lock protects changes.
+    /// The last generation.  The lock protects changes.
     last: Atomic<u64>,
     #[pin]
     target: Mutex<Option<Target<T>>>,
@@ -72,19 +72,19 @@ impl<T: Unpin> Severable<T> {
     /// # Safety
     ///
     /// This link is part of the device's state.
-    pub(super) unsafe fn connect(&self, device: &Device, data: T) -> Epoch {
+    pub(super) unsafe fn connect(&self, device: &Device, data: T) -> Generation {
         let mut target = self.target.lock();
-        let epoch = Epoch(self.last.load(Relaxed).wrapping_add(1));
-        self.last.store(epoch.0, Relaxed);
+        let generation = Generation(self.last.load(Relaxed).wrapping_add(1));
+        self.last.store(generation.0, Relaxed);
         // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it frees the
         // device.
         *target = Some(Target {
-            epoch,
+            generation,
             device: NonNull::from(device),
             data,
         });
-        self.current.store(epoch.0, Release);
-        epoch
+        self.current.store(generation.0, Release);
+        generation
     }
 
     /// Severs the link and returns its data.  Existing registration references stay valid.
@@ -94,35 +94,37 @@ impl<T: Unpin> Severable<T> {
         target.take().map(|target| target.data)
     }
 
-    /// Tells whether the connection `epoch` still exists.  Takes no lock: the answer can be stale.
+    /// Tells whether the connection `generation` still exists.  Takes no lock: the answer can be stale.
     #[inline]
-    pub(crate) fn is_connected(&self, epoch: Epoch) -> bool {
-        self.current.load(Acquire) == epoch.0
+    pub(crate) fn is_connected(&self, generation: Generation) -> bool {
+        self.current.load(Acquire) == generation.0
     }
 
     /// Calls `f` with the data of the current connection, under the lock of the link.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Epoch, R)> {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Generation, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
-        Some((target.epoch, f(&target.data)))
+        Some((target.generation, f(&target.data)))
     }
 
-    /// Takes a reference on the registration, and calls `f` with the data, if the connection `epoch` still
+    /// Takes a reference on the registration, and calls `f` with the data, if the connection `generation` still
     /// exists.
     pub(crate) fn registration<R>(
         &self,
-        epoch: Epoch,
+        generation: Generation,
         f: impl FnOnce(&T) -> R,
     ) -> Option<(RegistrationRef, R)> {
         let guard = self.target.lock();
-        let target = guard.as_ref().filter(|target| target.epoch == epoch)?;
+        let target = guard
+            .as_ref()
+            .filter(|target| target.generation == generation)?;
         Some((target.registration()?, f(&target.data)))
     }
 
     /// Takes a reference on the current registration.
-    pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Epoch)> {
+    pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Generation)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
-        Some((target.registration()?, target.epoch))
+        Some((target.registration()?, target.generation))
     }
 }
