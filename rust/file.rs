@@ -23,7 +23,7 @@ pub(crate) mod gate;
 pub(crate) mod group;
 pub(crate) mod logging;
 pub(crate) mod migration;
-pub(crate) mod process;
+pub(crate) mod processes;
 pub(crate) mod region;
 pub(crate) mod reset;
 
@@ -236,8 +236,8 @@ impl DeviceFile {
             uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg, group_of),
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
-            uapi::BIND_PROCESS => process::bind(self, device, arg).map(|()| 0),
-            uapi::UNBIND_PROCESS => process::unbind(self, arg).map(|()| 0),
+            uapi::BIND_PROCESS => processes::bind(self, device, arg).map(|()| 0),
+            uapi::UNBIND_PROCESS => processes::unbind(self, arg).map(|()| 0),
             _ => device.ioctl(cmd, arg),
         }
     }

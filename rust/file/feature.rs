@@ -5,7 +5,7 @@
 //! C counterpart: `vfio_ioctl_device_feature()`.  The migration features are in
 //! [`migration`](super::migration), and the DMA logging features are in [`logging`](super::logging).
 
-use super::{logging, migration, process, DeviceFile};
+use super::{logging, migration, processes, DeviceFile};
 use crate::{
     shared::vfio::{Device, Open},
     uapi::feature::{self, Feature},
@@ -31,7 +31,7 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) ->
         feature::DMA_LOGGING_START => logging::start(device, &arg).map(|()| 0),
         feature::DMA_LOGGING_STOP => logging::stop(device, &arg).map(|()| 0),
         feature::DMA_LOGGING_REPORT => logging::report(device, &arg).map(|()| 0),
-        feature::SVA => process::feature(file, device, &arg).map(|()| 0),
+        feature::SVA => processes::feature(file, device, &arg).map(|()| 0),
         feature::DMA_BUF => {
             let state = device.state();
             let _exporting = state.driver_refs().exporting();
