@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 

@@ -13,6 +13,7 @@
 #include <linux/netlink.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/task.h"

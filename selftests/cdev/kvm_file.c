@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"

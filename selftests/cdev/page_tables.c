@@ -7,7 +7,6 @@
  */
 #include "lib/authority.h"
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/stranger.h"
 #include "lib/test.h"

@@ -12,7 +12,6 @@
 
 #include "lib/calls.h"
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"

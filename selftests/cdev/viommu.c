@@ -5,6 +5,7 @@
  * Each test says what it expects of the IOMMU that is there.
  */
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 #include "lib/testdev.h"

@@ -17,6 +17,7 @@
 #include "kselftest.h"
 #include "lib/cdev.h"
 #include "lib/core.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/steps.h"

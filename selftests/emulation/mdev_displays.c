@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/mdev.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"

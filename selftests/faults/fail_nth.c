@@ -9,6 +9,7 @@
 #include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/fault.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/test.h"

@@ -8,6 +8,7 @@
  * That a page which is not there is -EFAULT, each test of a call says for itself.
  */
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/qmp.h"
 #include "lib/task.h"

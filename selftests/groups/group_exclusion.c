@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 
@@ -39,14 +40,6 @@ FIXTURE_TEARDOWN(group_exclusion)
 	close(self->iommufd);
 	pci_to_vfio(&self->a);
 	pci_to_vfio(&self->b);
-}
-
-static int group_flags(int group)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	int ret = xioctl(group, VFIO_GROUP_GET_STATUS, &status);
-
-	return ret ? ret : status.flags;
 }
 
 /* semantics: 110, 144, 195.  The group stays shut until the last is closed. */
@@ -102,7 +95,7 @@ TEST_F(group_exclusion, unbound_files_shut_nothing)
 	close(group);
 }
 
-static void *close_fd(void *fd)
+static void *close_in_thread(void *fd)
 {
 	close(*(int *)fd);
 	return NULL;
@@ -119,7 +112,7 @@ TEST_F(group_exclusion, free_when_unbound)
 
 	for (i = 0; i < 30; i++) {
 		ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
-		ASSERT_EQ(0, pthread_create(&closer, NULL, close_fd, &self->fd_a));
+		ASSERT_EQ(0, pthread_create(&closer, NULL, close_in_thread, &self->fd_a));
 		ASSERT_EQ(0, pci_unbind(&self->a));
 		group = group_open(&self->b);
 		ASSERT_GE(group, 0) {

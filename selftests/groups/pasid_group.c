@@ -6,7 +6,6 @@
 #include "lib/authority.h"
 #include "lib/bound.h"
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/svadev.h"

@@ -13,7 +13,6 @@
 
 #include "lib/calls.h"
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/sysfs.h"
 #include "lib/task.h"
 #include "lib/test.h"

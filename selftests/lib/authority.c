@@ -6,7 +6,6 @@
 #include "bound.h"
 #include "cdev.h"
 #include "core.h"
-#include "group.h"
 #include "iommufd.h"
 #include "kselftest.h"
 #include "pasid_table.h"

@@ -11,7 +11,6 @@
 
 #include "bound.h"
 #include "core.h"
-#include "group.h"
 #include "sva.h"
 #include "sva_lab.h"
 

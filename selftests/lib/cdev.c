@@ -36,45 +36,6 @@ int cdev_open(const struct pci *pci)
 	return ret ? ret : open_node(path);
 }
 
-int group_open(const struct pci *pci)
-{
-	char path[128];
-
-	pci_group_path(pci, path, sizeof(path));
-	return open_node(path);
-}
-
-int group_open_below(const char *parent)
-{
-	int group = sysfs_group(parent);
-	char path[64];
-
-	if (group < 0)
-		return group;
-	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
-	if (access(path, F_OK))
-		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
-	return open_node(path);
-}
-
-bool group_is_free(const struct pci *pci)
-{
-	int fd = group_open(pci);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || !has_groups();
-}
-
-bool group_is_busy(const struct pci *pci)
-{
-	int fd = group_open(pci);
-
-	if (fd >= 0)
-		close(fd);
-	return fd == -EBUSY || !has_groups();
-}
-
 static int bind_flags(int fd, int iommufd, uint32_t flags, const void *uuid,
 		      uint32_t *devid)
 {

@@ -14,11 +14,6 @@
 int cdev_open(const struct pci *pci);
 /* The same of the VFIO device below @parent, a folder of sysfs. */
 int cdev_open_below(const char *parent);
-int group_open(const struct pci *pci);
-int group_open_below(const char *parent);
-/* Can its group be had, or has somebody got it or its devices?  Both true without groups. */
-bool group_is_free(const struct pci *pci);
-bool group_is_busy(const struct pci *pci);
 
 int cdev_bind(int fd, int iommufd, uint32_t *devid);
 /* The same with its arguments in one, for a call that another task makes, or that is to fail. */

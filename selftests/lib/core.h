@@ -26,6 +26,8 @@ int xioctl(int fd, unsigned long cmd, void *arg);
 
 /* Opens a node for reading and writing; fd or -errno. */
 int open_node(const char *path);
+/* Closes the fd and forgets it. */
+void close_fd(int *fd);
 
 /* Waits for POLLIN.  True if it came, false after @ms. */
 bool wait_readable(int fd, int ms);

@@ -1,10 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core.h"
 #include "group.h"
 #include "iommufd.h"
 #include "space.h"
+
+int group_open(const struct pci *pci)
+{
+	char path[128];
+
+	pci_group_path(pci, path, sizeof(path));
+	return open_node(path);
+}
+
+int group_open_below(const char *parent)
+{
+	int group = sysfs_group(parent);
+	char path[64];
+
+	if (group < 0)
+		return group;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	if (access(path, F_OK))
+		snprintf(path, sizeof(path), "/dev/vfio/noiommu-%d", group);
+	return open_node(path);
+}
+
+bool group_is_free(const struct pci *pci)
+{
+	int fd = group_open(pci);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || !has_groups();
+}
+
+bool group_is_busy(const struct pci *pci)
+{
+	int fd = group_open(pci);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EBUSY || !has_groups();
+}
 
 int group_flags(int group)
 {
@@ -104,13 +145,6 @@ int legacy_open(const struct pci *pci, struct legacy *l)
 		return ret;
 	l->fd = group_device(l->group, pci->bdf);
 	return l->fd < 0 ? l->fd : 0;
-}
-
-void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 void legacy_close(struct legacy *l)

@@ -12,6 +12,14 @@
 
 #include "cdev.h"
 
+/* Opens the node of a device's group. */
+int group_open(const struct pci *pci);
+/* The same of the VFIO device below @parent, a folder of sysfs. */
+int group_open_below(const char *parent);
+/* Can its group be had, or has somebody got it or its devices?  Both true without groups. */
+bool group_is_free(const struct pci *pci);
+bool group_is_busy(const struct pci *pci);
+
 /* VFIO_GROUP_FLAGS_*, as GET_STATUS says. */
 int group_flags(int group);
 #define GROUP_VIABLE	VFIO_GROUP_FLAGS_VIABLE
@@ -37,7 +45,5 @@ struct legacy {
 
 int legacy_open(const struct pci *pci, struct legacy *l);
 void legacy_close(struct legacy *l);
-/* Closes the fd and forgets it. */
-void close_fd(int *fd);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "cdev.h"
 #include "core.h"
+#include "group.h"
 #include "space.h"
 #include "sysfs.h"
 #include "testdrv.h"

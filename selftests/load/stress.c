@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/task.h"
 #include "lib/test.h"

@@ -12,6 +12,7 @@
 
 #include "lib/cdev.h"
 #include "lib/fault.h"
+#include "lib/group.h"
 #include "lib/image.h"
 #include "lib/kmsg.h"
 #include "lib/test.h"

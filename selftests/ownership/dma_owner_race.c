@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/host.h"
 #include "lib/task.h"
 #include "lib/test.h"

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "lib/cdev.h"
+#include "lib/group.h"
 #include "lib/power.h"
 #include "lib/space.h"
 #include "lib/test.h"

@@ -11,7 +11,6 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
-#include "lib/group.h"
 #include "lib/kmsg.h"
 #include "lib/nvme.h"
 #include "lib/task.h"

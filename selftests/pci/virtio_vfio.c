@@ -10,7 +10,6 @@
 #include <linux/pci_regs.h>
 
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/test.h"
 #include "lib/virtio.h"
 #include "lib/way.h"

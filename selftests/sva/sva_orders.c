@@ -6,7 +6,6 @@
  */
 #include "lib/bound.h"
 #include "lib/cdev.h"
-#include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/kvm.h"
 #include "lib/orders.h"
