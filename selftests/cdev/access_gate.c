@@ -9,29 +9,23 @@
 #include <sys/ioctl.h>
 
 #include "lib/cdev.h"
-#include "lib/iommufd.h"
 #include "lib/test.h"
 
 FIXTURE(access_gate) {
 	struct pci pci;
-	int fd, iommufd;
+	struct session s;
 };
 
 FIXTURE_SETUP(access_gate)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 }
 
 FIXTURE_TEARDOWN(access_gate)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 }
 
 static int try_read(int fd, off_t offset)
@@ -56,17 +50,17 @@ TEST_F(access_gate, no_read_write_mmap)
 {
 	char byte = 0;
 
-	EXPECT_EQ(-EINVAL, try_read(self->fd, 0));
-	EXPECT_EQ(-1, read(self->fd, &byte, 1));
+	EXPECT_EQ(-EINVAL, try_read(self->s.fd, 0));
+	EXPECT_EQ(-1, read(self->s.fd, &byte, 1));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, write(self->fd, &byte, 1));
+	EXPECT_EQ(-1, write(self->s.fd, &byte, 1));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, pwrite(self->fd, &byte, 1, 0));
+	EXPECT_EQ(-1, pwrite(self->s.fd, &byte, 1, 0));
 	EXPECT_EQ(EINVAL, errno);
 	/* The gate is asked before the memory is. */
-	EXPECT_EQ(-1, read(self->fd, edge_alloc(0), 1));
+	EXPECT_EQ(-1, read(self->s.fd, edge_alloc(0), 1));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-EINVAL, try_mmap(self->fd));
+	EXPECT_EQ(-EINVAL, try_mmap(self->s.fd));
 }
 
 /* semantics: 100, 119.  Unknown ones too, and before a pointer is touched. */
@@ -85,9 +79,9 @@ TEST_F(access_gate, no_ioctl)
 	char zeroes[4096] = { 0 };
 
 	for (size_t i = 0; i < sizeof(cmds) / sizeof(*cmds); i++) {
-		EXPECT_EQ(-EINVAL, xioctl(self->fd, cmds[i], zeroes))
+		EXPECT_EQ(-EINVAL, xioctl(self->s.fd, cmds[i], zeroes))
 			TH_LOG("ioctl %#lx", cmds[i]);
-		EXPECT_EQ(-EINVAL, xioctl(self->fd, cmds[i], NULL))
+		EXPECT_EQ(-EINVAL, xioctl(self->s.fd, cmds[i], NULL))
 			TH_LOG("ioctl %#lx, no pointer", cmds[i]);
 	}
 }
@@ -95,17 +89,17 @@ TEST_F(access_gate, no_ioctl)
 /* semantics: 101 */
 TEST_F(access_gate, no_seek_and_always_ready)
 {
-	struct pollfd p = { .fd = self->fd, .events = POLLIN | POLLOUT };
+	struct pollfd p = { .fd = self->s.fd, .events = POLLIN | POLLOUT };
 
 	for (int bound = 0; bound < 2; bound++) {
-		EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_SET));
+		EXPECT_EQ(-1, lseek(self->s.fd, 0, SEEK_SET));
 		EXPECT_EQ(ESPIPE, errno);
-		EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_END));
+		EXPECT_EQ(-1, lseek(self->s.fd, 0, SEEK_END));
 		EXPECT_EQ(ESPIPE, errno);
 		EXPECT_EQ(1, poll(&p, 1, 0));
 		EXPECT_EQ(POLLIN | POLLOUT, p.revents);
 		if (!bound)
-			ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+			ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	}
 }
 
@@ -126,7 +120,7 @@ TEST_F(access_gate, opens)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
 		fd = open(path, modes[i] | O_CLOEXEC);
 		ASSERT_GE(fd, 0);
-		EXPECT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+		EXPECT_EQ(0, cdev_bind(fd, self->s.iommufd, NULL));
 		close(fd);
 	}
 }
@@ -174,23 +168,23 @@ TEST_F(access_gate, opens_for_one_file)
 	int other = cdev_open(&self->pci);
 
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(-EBADF, cdev_bind(self->fd, 1000, NULL));
-	EXPECT_EQ(-EINVAL, try_read(self->fd, 0));
+	EXPECT_EQ(-EBADF, cdev_bind(self->s.fd, 1000, NULL));
+	EXPECT_EQ(-EINVAL, try_read(self->s.fd, 0));
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(0, xioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	EXPECT_EQ(0, xioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, info.num_regions);
-	ASSERT_EQ(0, cdev_region(self->fd, VFIO_PCI_CONFIG_REGION_INDEX,
+	ASSERT_EQ(0, cdev_region(self->s.fd, VFIO_PCI_CONFIG_REGION_INDEX,
 				 &region));
-	EXPECT_EQ(0, try_read(self->fd, region.offset));
-	EXPECT_EQ(0, try_mmap(self->fd));
+	EXPECT_EQ(0, try_read(self->s.fd, region.offset));
+	EXPECT_EQ(0, try_mmap(self->s.fd));
 
 	EXPECT_EQ(-EINVAL, xioctl(other, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(-EINVAL, try_read(other, region.offset));
 	EXPECT_EQ(-EINVAL, try_mmap(other));
 	close(other);
 	/* The going of the other changes nothing for this one. */
-	EXPECT_EQ(0, xioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(0, xioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &info));
 }
 
 static void *bind_thread(void *arg)
@@ -207,7 +201,7 @@ static void *bind_thread(void *arg)
 TEST_F(access_gate, opens_at_once)
 {
 	for (int round = 0; round < 6; round++) {
-		int fd = cdev_open(&self->pci), fds[] = { fd, self->iommufd };
+		int fd = cdev_open(&self->pci), fds[] = { fd, self->s.iommufd };
 		bool open = false;
 		pthread_t thread;
 		void *bound;

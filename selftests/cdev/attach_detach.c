@@ -337,8 +337,7 @@ TEST_F(attach_detach, close_detaches)
 	}
 	EXPECT_EQ(-EBUSY, iommufd_destroy(ifd, hwpt[0]));
 	EXPECT_EQ(-EBUSY, iommufd_destroy(ifd, hwpt[1]));
-	close(self->s.fd);
-	self->s.fd = -1;
+	close_fd(&self->s.fd);
 	EXPECT_EQ(0, iommufd_destroy(ifd, hwpt[0]));
 	EXPECT_EQ(0, iommufd_destroy(ifd, hwpt[1]));
 	EXPECT_EQ(0, iommufd_destroy(ifd, self->ioas));

@@ -18,7 +18,8 @@
 
 FIXTURE(bind_iommufd) {
 	struct pci pci;
-	int fd, iommufd, not_iommufd;
+	struct session s;
+	int not_iommufd;
 	char uuid[16];
 	/* What a call starts from: right in all. */
 	struct vfio_device_bind_iommufd good;
@@ -28,21 +29,16 @@ FIXTURE_SETUP(bind_iommufd)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 	self->not_iommufd = eventfd(0, EFD_CLOEXEC);
 	ASSERT_GE(self->not_iommufd, 0);
 	self->good.argsz = sizeof(self->good);
-	self->good.iommufd = self->iommufd;
+	self->good.iommufd = self->s.iommufd;
 }
 
 FIXTURE_TEARDOWN(bind_iommufd)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 	close(self->not_iommufd);
 }
 
@@ -92,24 +88,24 @@ TEST_F(bind_iommufd, sizes_and_memory)
 {
 	struct vfio_device_bind_iommufd bind = self->good;
 
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, NULL));
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, (void *)-4096L));
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, 2));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, NULL));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, (void *)-4096L));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bind, 2));
 
 	/* Too small a size is seen before the rest is missed. */
 	for (bind.argsz = 0; bind.argsz < OLD_SIZE; bind.argsz++)
-		EXPECT_EQ(-EINVAL, bind_edge(self->fd, &bind, 4));
+		EXPECT_EQ(-EINVAL, bind_edge(self->s.fd, &bind, 4));
 	bind.argsz = OLD_SIZE;
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE - 1));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bind, OLD_SIZE - 1));
 	bind.argsz = sizeof(bind);
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, sizeof(bind) - 1));
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bind, sizeof(bind) - 1));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bind, OLD_SIZE));
 	/* Missing memory, before a wrong descriptor or flag. */
 	bind.iommufd = -1;
 	bind.flags = BAD_FLAG;
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bind, OLD_SIZE));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bind, OLD_SIZE));
 
-	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(0, bind_raw(self->s.fd, &self->good));
 }
 
 /* semantics: 103, 105.  The structure may grow, with zeroes. */
@@ -118,16 +114,16 @@ TEST_F(bind_iommufd, longer_structures)
 	struct vfio_device_bind_iommufd bad = self->good;
 
 	bad.iommufd = -1;
-	EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 25, 1));
-	EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 4096, 1));
+	EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, self->good, 25, 1));
+	EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, self->good, 4096, 1));
 	/* ... before the descriptor and the flags are looked at */
-	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bad, 32, 1));
+	EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, bad, 32, 1));
 	bad.flags = BAD_FLAG;
-	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bad, 32, 1));
+	EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, bad, 32, 1));
 	/* A tail that cannot be read is a fault. */
 	bad.argsz = 32;
-	EXPECT_EQ(-EFAULT, bind_edge(self->fd, &bad, sizeof(bad)));
-	EXPECT_EQ(-EINVAL, bind_sized(self->fd, bad, 32, 0));
+	EXPECT_EQ(-EFAULT, bind_edge(self->s.fd, &bad, sizeof(bad)));
+	EXPECT_EQ(-EINVAL, bind_sized(self->s.fd, bad, 32, 0));
 
 	for (size_t size = sizeof(bad); size <= 4096; size += 1357) {
 		int fd = cdev_open(&self->pci);
@@ -135,7 +131,7 @@ TEST_F(bind_iommufd, longer_structures)
 		EXPECT_EQ(0, bind_sized(fd, self->good, size, 0));
 		close(fd);
 	}
-	EXPECT_EQ(0, bind_sized(self->fd, self->good, 4096, 0));
+	EXPECT_EQ(0, bind_sized(self->s.fd, self->good, 4096, 0));
 }
 
 /* semantics: 103; defect: B12.  ... but not without end. */
@@ -145,14 +141,14 @@ TEST_F(bind_iommufd, longest_structure)
 
 	bind.iommufd = -1;
 	EXPECT_EQ(BY_CORE(-EINVAL, -E2BIG),
-		  bind_sized(self->fd, bind, 4097, 0));
-	EXPECT_EQ(-E2BIG, bind_sized(self->fd, bind, 4097, 1));
+		  bind_sized(self->s.fd, bind, 4097, 0));
+	EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, bind, 4097, 1));
 	/* The size alone says so: the memory is not looked at. */
 	bind.argsz = 0xffffffff;
 	EXPECT_EQ(BY_CORE(-EFAULT, -E2BIG),
-		  bind_edge(self->fd, &bind, sizeof(bind)));
+		  bind_edge(self->s.fd, &bind, sizeof(bind)));
 	EXPECT_EQ(BY_CORE(0, -E2BIG),
-		  bind_sized(self->fd, self->good, 8192, 0));
+		  bind_sized(self->s.fd, self->good, 8192, 0));
 }
 
 /* semantics: 103 */
@@ -167,23 +163,23 @@ TEST_F(bind_iommufd, descriptor_and_flags)
 	ASSERT_GE(group, 0);
 	/* With the group open all that comes later is -EBUSY. */
 	bind.iommufd = -1;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	bind.iommufd = INT32_MIN;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	for (uint32_t flag = 2; flag; flag <<= 1) {
 		bind = self->good;
 		bind.flags = flag;
-		EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+		EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	}
 	bind = self->good;
 	bind.iommufd = NOT_OPEN;
-	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EBUSY, bind_raw(self->s.fd, &bind));
 	bind = self->good;
 	bind.flags = TOKEN;
-	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &bind));
-	EXPECT_EQ(-EBUSY, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(-EBUSY, bind_raw(self->s.fd, &bind));
+	EXPECT_EQ(-EBUSY, bind_raw(self->s.fd, &self->good));
 	close(group);
-	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(0, bind_raw(self->s.fd, &self->good));
 }
 
 /* semantics: 103 */
@@ -191,16 +187,16 @@ TEST_F(bind_iommufd, already_bound)
 {
 	struct vfio_device_bind_iommufd bind = self->good;
 
-	ASSERT_EQ(0, bind_raw(self->fd, &self->good));
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &self->good));
+	ASSERT_EQ(0, bind_raw(self->s.fd, &self->good));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &self->good));
 	/* ... before the token and the iommufd are looked at */
 	bind.flags = TOKEN;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	bind = self->good;
 	bind.iommufd = NOT_OPEN;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	bind.iommufd = self->not_iommufd;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 }
 
 /* semantics: 103, 104.  edu needs no token: one that is given is wrong. */
@@ -209,26 +205,26 @@ TEST_F(bind_iommufd, token_not_needed)
 	struct vfio_device_bind_iommufd bind = self->good;
 
 	bind.flags = TOKEN;
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, &bind));
 	bind.token_uuid_ptr = (uintptr_t)edge_alloc(15);
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, &bind));
 	bind.token_uuid_ptr = (uintptr_t)self->uuid;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	/* ... before the iommufd is looked at */
 	bind.iommufd = NOT_OPEN;
-	EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 	bind.token_uuid_ptr = 0;
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, &bind));
 	/* The old structure ends before the pointer. */
 	bind = self->good;
 	bind.argsz = OLD_SIZE;
 	bind.flags = TOKEN;
 	bind.token_uuid_ptr = (uintptr_t)self->uuid;
-	EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+	EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, &bind));
 	/* A pointer without the flag is nothing. */
 	bind = self->good;
 	bind.token_uuid_ptr = 8;
-	EXPECT_EQ(0, bind_raw(self->fd, &bind));
+	EXPECT_EQ(0, bind_raw(self->s.fd, &bind));
 }
 
 /*
@@ -297,50 +293,43 @@ TEST_F(bind_iommufd, iommufd_and_second_file)
 		EXPECT_EQ(-EBADF, bind_raw(other, &bind));
 		bind.iommufd = self->not_iommufd;
 		EXPECT_EQ(-EBADFD, bind_raw(other, &bind));
-		bind.iommufd = self->fd;
+		bind.iommufd = self->s.fd;
 		EXPECT_EQ(-EBADFD, bind_raw(other, &bind));
 		if (!bound)
-			ASSERT_EQ(0, bind_raw(self->fd, &self->good));
+			ASSERT_EQ(0, bind_raw(self->s.fd, &self->good));
 	}
 	EXPECT_EQ(-EINVAL, bind_raw(other, &self->good));
 	EXPECT_EQ(-EINVAL, bind_read_only(other, &self->good));
-	close(self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_EQ(0, bind_raw(other, &self->good));
 	close(other);
-	self->fd = -1;
 }
 
 /* semantics: 106, 110.  Two contexts cannot own one group. */
 TEST_F(bind_iommufd, group_of_another_context)
 {
 	struct vfio_device_bind_iommufd bind = self->good;
+	struct session sa, sb;
 	struct pci a, b;
-	int fd_a, fd_b, other;
 
 	if (pci_find_pair(EDU, &a, &b))
 		SKIP(return, "no two edu devices in one group");
-	ASSERT_EQ(0, pci_to_vfio(&a));
-	ASSERT_EQ(0, pci_to_vfio(&b));
-	fd_a = cdev_open(&a);
-	fd_b = cdev_open(&b);
-	ASSERT_GE(fd_a, 0);
-	ASSERT_GE(fd_b, 0);
-	other = iommufd_open();
-	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, session_open_node(&a, &sa));
+	ASSERT_EQ(0, session_open_unbound(&b, &sb));
 
-	ASSERT_EQ(0, bind_raw(fd_a, &self->good));
-	bind.iommufd = other;
-	EXPECT_EQ(-EPERM, bind_raw(fd_b, &bind));
-	EXPECT_EQ(-EPERM, bind_read_only(fd_b, &bind));
-	EXPECT_EQ(0, bind_raw(fd_b, &self->good));
+	ASSERT_EQ(0, bind_raw(sa.fd, &self->good));
+	bind.iommufd = sb.iommufd;
+	EXPECT_EQ(-EPERM, bind_raw(sb.fd, &bind));
+	EXPECT_EQ(-EPERM, bind_read_only(sb.fd, &bind));
+	EXPECT_EQ(0, bind_raw(sb.fd, &self->good));
 	/* The first one owns it until its last device goes, and the other may then. */
-	close(fd_a);
-	fd_a = cdev_open(&a);
-	EXPECT_EQ(-EPERM, bind_raw(fd_a, &bind));
-	close(fd_b);
-	EXPECT_EQ(0, bind_raw(fd_a, &bind));
-	close(fd_a);
-	close(other);
+	close(sa.fd);
+	sa.fd = cdev_open(&a);
+	EXPECT_EQ(-EPERM, bind_raw(sa.fd, &bind));
+	close_fd(&sb.fd);
+	EXPECT_EQ(0, bind_raw(sa.fd, &bind));
+	session_close(&sa);
+	session_close(&sb);
 }
 
 /* semantics: 106.  Nor a group of which the host drives a device. */
@@ -373,20 +362,20 @@ TEST_F(bind_iommufd, unwritable_id)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	int other;
 
-	EXPECT_EQ(-EFAULT, bind_read_only(self->fd, &self->good));
-	EXPECT_EQ(-EINVAL, xioctl(self->fd, VFIO_DEVICE_GET_INFO, &info));
+	EXPECT_EQ(-EFAULT, bind_read_only(self->s.fd, &self->good));
+	EXPECT_EQ(-EINVAL, xioctl(self->s.fd, VFIO_DEVICE_GET_INFO, &info));
 	/* The iommufd holds no object: ids count from 1. */
 	for (uint32_t id = 1; id < 8; id++)
-		EXPECT_EQ(-ENOENT, iommufd_destroy(self->iommufd, id));
+		EXPECT_EQ(-ENOENT, iommufd_destroy(self->s.iommufd, id));
 	/* The group is free */
 	EXPECT_TRUE(group_is_free(&self->pci));
 	/* and so is the device, for another file and for this one. */
 	other = cdev_open(&self->pci);
 	EXPECT_EQ(0, bind_raw(other, &bind));
-	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, bind.out_devid));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd, bind.out_devid));
 	close(other);
-	EXPECT_EQ(-ENOENT, iommufd_destroy(self->iommufd, bind.out_devid));
-	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(-ENOENT, iommufd_destroy(self->s.iommufd, bind.out_devid));
+	EXPECT_EQ(0, bind_raw(self->s.fd, &self->good));
 }
 
 /* semantics: 63, 105, 107.  What is written back, and how much. */
@@ -410,7 +399,7 @@ TEST_F(bind_iommufd, result)
 		EXPECT_GE(arg.bind.out_devid, 1);
 		EXPECT_NE(0xaaaaaaaa, arg.bind.out_devid);
 		/* It names the device in the iommufd. */
-		EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd,
+		EXPECT_EQ(-EBUSY, iommufd_destroy(self->s.iommufd,
 						  arg.bind.out_devid));
 		arg.bind.out_devid = before.bind.out_devid;
 		EXPECT_EQ(0, memcmp(&arg, &before, sizeof(arg)));
@@ -425,27 +414,27 @@ TEST_F(bind_iommufd, failures_leave_nothing)
 	int group;
 
 	for (int round = 0; round < 3; round++) {
-		EXPECT_EQ(-EFAULT, bind_raw(self->fd, NULL));
-		EXPECT_EQ(-E2BIG, bind_sized(self->fd, self->good, 32, 1));
+		EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, NULL));
+		EXPECT_EQ(-E2BIG, bind_sized(self->s.fd, self->good, 32, 1));
 		bind = self->good;
 		bind.flags = TOKEN;
-		EXPECT_EQ(-EFAULT, bind_raw(self->fd, &bind));
+		EXPECT_EQ(-EFAULT, bind_raw(self->s.fd, &bind));
 		bind.token_uuid_ptr = (uintptr_t)self->uuid;
-		EXPECT_EQ(-EINVAL, bind_raw(self->fd, &bind));
+		EXPECT_EQ(-EINVAL, bind_raw(self->s.fd, &bind));
 		bind = self->good;
 		bind.iommufd = NOT_OPEN;
-		EXPECT_EQ(-EBADF, bind_raw(self->fd, &bind));
+		EXPECT_EQ(-EBADF, bind_raw(self->s.fd, &bind));
 		bind.iommufd = self->not_iommufd;
-		EXPECT_EQ(-EBADFD, bind_raw(self->fd, &bind));
-		EXPECT_EQ(-EFAULT, bind_read_only(self->fd, &self->good));
+		EXPECT_EQ(-EBADFD, bind_raw(self->s.fd, &bind));
+		EXPECT_EQ(-EFAULT, bind_read_only(self->s.fd, &self->good));
 		if (!has_groups())
 			continue;
 		group = group_open(&self->pci);
 		EXPECT_GE(group, 0);
-		EXPECT_EQ(-EBUSY, bind_raw(self->fd, &self->good));
+		EXPECT_EQ(-EBUSY, bind_raw(self->s.fd, &self->good));
 		close(group);
 	}
-	EXPECT_EQ(0, bind_raw(self->fd, &self->good));
+	EXPECT_EQ(0, bind_raw(self->s.fd, &self->good));
 	EXPECT_TRUE(group_is_busy(&self->pci));
 }
 
@@ -455,7 +444,7 @@ TEST_F(bind_iommufd, close_unbinds)
 	for (int round = 0; round < 6; round++) {
 		int fd = cdev_open(&self->pci);
 
-		ASSERT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
+		ASSERT_EQ(0, cdev_bind(fd, self->s.iommufd, NULL));
 		EXPECT_TRUE(group_is_busy(&self->pci));
 		close(fd);
 		EXPECT_TRUE(group_is_free(&self->pci));

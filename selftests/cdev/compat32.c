@@ -7,7 +7,6 @@
 #include <limits.h>
 
 #include "lib/group.h"
-#include "lib/iommufd.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
 
@@ -25,24 +24,19 @@ TEST(is_32_bit)
 
 FIXTURE(compat32) {
 	struct pci pci;
-	int fd, iommufd;
+	struct session s;
 };
 
 FIXTURE_SETUP(compat32)
 {
 	if (pci_find(TESTDEV, 0, &self->pci))
 		SKIP(return, "no iommu-testdev");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 }
 
 FIXTURE_TEARDOWN(compat32)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 }
 
 /*
@@ -86,10 +80,10 @@ TEST_F(compat32, life)
 	uint32_t devid, ioas, pt, *page;
 	volatile void *bar;
 	uint16_t ids[2];
-	int fd = self->fd, file = memfd_create("page", 0);
+	int fd = self->s.fd, file = memfd_create("page", 0);
 
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
-	ASSERT_EQ(0, cdev_bind(fd, self->iommufd, &devid));
+	ASSERT_EQ(0, cdev_bind(fd, self->s.iommufd, &devid));
 	EXPECT_GE(devid, 1);
 	ASSERT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));
 	EXPECT_EQ(VFIO_PCI_NUM_REGIONS, info.num_regions);
@@ -103,7 +97,7 @@ TEST_F(compat32, life)
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_POPULATE, file, 0);
 	ASSERT_TRUE(page != MAP_FAILED);
-	ASSERT_EQ(0, map_file(self->iommufd, file, IOVA, &ioas));
+	ASSERT_EQ(0, map_file(self->s.iommufd, file, IOVA, &ioas));
 	pt = ioas;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
 	EXPECT_NE(ioas, pt);
@@ -121,12 +115,12 @@ TEST_F(compat32, errors)
 {
 	struct vfio_device_bind_iommufd bind = {
 		.argsz = sizeof(bind),
-		.iommufd = self->iommufd,
+		.iommufd = self->s.iommufd,
 	};
 	struct vfio_device_feature feature = { .argsz = 8, .flags = 500 };
 	char uuid[16] = { 0 };
 	uint32_t pt = 99;
-	int fd = self->fd;
+	int fd = self->s.fd;
 
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
 	bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
@@ -163,7 +157,7 @@ TEST_F(compat32, group)
 	EXPECT_EQ(0, xioctl(group, VFIO_GROUP_GET_STATUS, &status));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, status.flags);
 	EXPECT_EQ(-ENOTTY, xioctl(group, _IO(VFIO_TYPE, VFIO_BASE + 99), NULL));
-	EXPECT_EQ(-EBUSY, cdev_bind(self->fd, self->iommufd, NULL));
+	EXPECT_EQ(-EBUSY, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	close(group);
 }
 
@@ -180,7 +174,7 @@ TEST_F(compat32, device_of_the_group)
 	EXPECT_EQ(-EBADF, group_set(group, -1));
 	EXPECT_EQ(-EFAULT, group_device(group, NULL));
 	EXPECT_EQ(-EINVAL, group_device(group, self->pci.bdf));
-	ASSERT_EQ(0, group_set(group, self->iommufd));
+	ASSERT_EQ(0, group_set(group, self->s.iommufd));
 	EXPECT_EQ(GROUP_SET, group_flags(group));
 	EXPECT_EQ(-ENODEV, group_device(group, "none"));
 	fd = group_device(group, self->pci.bdf);
@@ -188,7 +182,7 @@ TEST_F(compat32, device_of_the_group)
 	EXPECT_EQ(0, device_info(fd));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, NULL));
 	EXPECT_EQ(-ENOTTY, xioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, NULL));
-	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(fd, self->s.iommufd, NULL));
 	EXPECT_EQ(0, group_unset(group));
 	EXPECT_EQ(-EINVAL, group_unset(group));
 	close(fd);

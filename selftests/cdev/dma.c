@@ -180,26 +180,25 @@ TEST_F(dma, next_owner)
 /* Two devices with one address space, then with one each. */
 TEST_F(dma, two_devices)
 {
-	int ifd = self->s.iommufd, fd;
-	uint32_t devid, other, pt;
+	int ifd = self->s.iommufd;
+	struct session second;
 	volatile void *bar;
+	uint32_t other, pt;
 	struct pci pci;
 
 	if (pci_find(TESTDEV, 1, &pci))
 		SKIP(return, "no second iommu-testdev");
-	ASSERT_EQ(0, pci_to_vfio(&pci));
-	fd = cdev_open(&pci);
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, cdev_bind(fd, ifd, &devid));
-	EXPECT_NE(self->s.devid, devid);
-	ASSERT_EQ(0, cdev_enable_dma(fd));
-	bar = cdev_map_bar(fd, 0, NULL);
+	ASSERT_EQ(0, session_open_node(&pci, &second));
+	ASSERT_EQ(0, cdev_bind(second.fd, ifd, &second.devid));
+	EXPECT_NE(self->s.devid, second.devid);
+	ASSERT_EQ(0, cdev_enable_dma(second.fd));
+	bar = cdev_map_bar(second.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
 
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, self->page[0], PAGE, IOVA));
 	EXPECT_TRUE(testdev_faults(bar, IOVA, self->page[0]));
 	pt = self->s.ioas;
-	ASSERT_EQ(0, cdev_attach(fd, &pt));
+	ASSERT_EQ(0, cdev_attach(second.fd, &pt));
 	EXPECT_EQ(self->s.hwpt, pt);
 	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[0]));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
@@ -207,13 +206,13 @@ TEST_F(dma, two_devices)
 	ASSERT_EQ(0, ioas_alloc(ifd, &other));
 	ASSERT_EQ(0, ioas_map(ifd, other, self->page[1], PAGE, IOVA));
 	pt = other;
-	ASSERT_EQ(0, cdev_attach(fd, &pt));
+	ASSERT_EQ(0, cdev_attach(second.fd, &pt));
 	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[1]));
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, cdev_detach(self->s.fd));
 	EXPECT_TRUE(testdev_reaches(bar, IOVA, self->page[1]));
 	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
-	close(fd);
+	session_close(&second);
 }
 
 /* A device that reads as well as writes. */

@@ -19,24 +19,19 @@
 
 FIXTURE(file_lifetime) {
 	struct pci pci;
-	int fd, iommufd;
+	struct session s;
 };
 
 FIXTURE_SETUP(file_lifetime)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 }
 
 FIXTURE_TEARDOWN(file_lifetime)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 }
 
 /* The device is somebody's: neither its group nor another file gets it. */
@@ -77,34 +72,34 @@ TEST_F(file_lifetime, two_files)
 	int other = cdev_open(&self->pci);
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(other, self->s.iommufd, NULL));
 	EXPECT_EQ(-EINVAL, device_info(other));
 	close(other);
-	EXPECT_EQ(0, device_info(self->fd));
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_EQ(0, device_info(self->s.fd));
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	other = cdev_open(&self->pci);
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_EQ(-EINVAL, device_info(other));
-	EXPECT_EQ(0, cdev_bind(other, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(other, self->s.iommufd, NULL));
 	EXPECT_EQ(0, device_info(other));
 	close(other);
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* semantics: 109, 194.  A copy of the descriptor is the same file. */
 TEST_F(file_lifetime, dup)
 {
-	int copy = dup(self->fd);
+	int copy = dup(self->s.fd);
 
-	ASSERT_EQ(0, cdev_bind(copy, self->iommufd, NULL));
-	EXPECT_EQ(0, device_info(self->fd));
-	EXPECT_EQ(-EINVAL, cdev_bind(self->fd, self->iommufd, NULL));
-	close_fd(&self->fd);
+	ASSERT_EQ(0, cdev_bind(copy, self->s.iommufd, NULL));
+	EXPECT_EQ(0, device_info(self->s.fd));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	close_fd(&self->s.fd);
 	EXPECT_EQ(0, device_info(copy));
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	close(copy);
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* semantics: 194.  So is the child's. */
@@ -119,23 +114,23 @@ TEST_F(file_lifetime, fork)
 	pid = fork();
 	if (!pid) {
 		/* Bound by the child, used by both, kept by the child. */
-		ret = cdev_bind(self->fd, self->iommufd, NULL);
+		ret = cdev_bind(self->s.fd, self->s.iommufd, NULL);
 		(void)!write(from_child[1], &ret, sizeof(ret));
 		(void)!read(to_child[0], &ret, sizeof(ret));
-		ret = device_info(self->fd);
+		ret = device_info(self->s.fd);
 		(void)!write(from_child[1], &ret, sizeof(ret));
 		pause();
 	}
 	ASSERT_EQ(sizeof(ret), read(from_child[0], &ret, sizeof(ret)));
 	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, device_info(self->fd));
-	close_fd(&self->fd);
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_EQ(0, device_info(self->s.fd));
+	close_fd(&self->s.fd);
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	ASSERT_EQ(sizeof(ret), write(to_child[1], &ret, sizeof(ret)));
 	ASSERT_EQ(sizeof(ret), read(from_child[0], &ret, sizeof(ret)));
 	EXPECT_EQ(0, ret);
 	end(pid);
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* semantics: 197.  A killed owner is as good as a close. */
@@ -150,7 +145,7 @@ TEST_F(file_lifetime, kill)
 		if (!pid) {
 			struct session s;
 
-			close(self->fd);
+			close(self->s.fd);
 			ret = session_open(&self->pci, &s);
 			if (!ret)
 				ret = ioas_map(s.iommufd, s.ioas,
@@ -163,9 +158,9 @@ TEST_F(file_lifetime, kill)
 		}
 		ASSERT_EQ(sizeof(ret), read(ends[0], &ret, sizeof(ret)));
 		EXPECT_EQ(0, ret);
-		EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+		EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 		end(pid);
-		EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+		EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 		close(ends[0]);
 		close(ends[1]);
 	}
@@ -221,8 +216,8 @@ TEST_F(file_lifetime, passed_to_another_user)
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
 	pid = fork();
 	if (!pid) {
-		close(self->fd);
-		close(self->iommufd);
+		close(self->s.fd);
+		close(self->s.iommufd);
 		ret = as_nobody(socks[1]);
 		/* The node itself is not for it. */
 		if (!ret && (open(path, O_RDWR) >= 0 || errno != EACCES))
@@ -230,15 +225,15 @@ TEST_F(file_lifetime, passed_to_another_user)
 		(void)!write(socks[1], &ret, sizeof(ret));
 		pause();
 	}
-	ASSERT_EQ(0, fd_send(socks[0], self->fd));
-	ASSERT_EQ(0, fd_send(socks[0], self->iommufd));
+	ASSERT_EQ(0, fd_send(socks[0], self->s.fd));
+	ASSERT_EQ(0, fd_send(socks[0], self->s.iommufd));
 	ASSERT_EQ(sizeof(ret), read(socks[0], &ret, sizeof(ret)));
 	EXPECT_EQ(0, ret);
-	EXPECT_EQ(0, device_info(self->fd));
-	close_fd(&self->fd);
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_EQ(0, device_info(self->s.fd));
+	close_fd(&self->s.fd);
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	end(pid);
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* Run in the new program: is the inherited descriptor still bound? */
@@ -260,24 +255,24 @@ TEST_F(file_lifetime, exec)
 		pid_t pid;
 
 		if (!keep)
-			ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+			ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 		pid = fork();
 		if (!pid) {
 			char number[16];
 
-			snprintf(number, sizeof(number), "%d", self->fd);
+			snprintf(number, sizeof(number), "%d", self->s.fd);
 			setenv(EXEC_FD, number, 1);
-			fcntl(self->fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+			fcntl(self->s.fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
 			execl("/proc/self/exe", "self", NULL);
 			_exit(2);
 		}
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_TRUE(WIFEXITED(status));
 		EXPECT_EQ(!keep, WEXITSTATUS(status));
-		EXPECT_EQ(0, device_info(self->fd));
+		EXPECT_EQ(0, device_info(self->s.fd));
 	}
-	close_fd(&self->fd);
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	close_fd(&self->s.fd);
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* semantics: 107, 201.  The binding has its own hold of the iommufd. */
@@ -286,18 +281,18 @@ TEST_F(file_lifetime, iommufd_closed_first)
 	uint32_t ioas, pt;
 	int other;
 
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	close(self->iommufd);
-	self->iommufd = iommufd_open();
-	EXPECT_EQ(0, device_info(self->fd));
+	ASSERT_EQ(0, ioas_alloc(self->s.iommufd, &ioas));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	close(self->s.iommufd);
+	self->s.iommufd = iommufd_open();
+	EXPECT_EQ(0, device_info(self->s.fd));
 	pt = ioas;
-	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
-	EXPECT_EQ(0, cdev_detach(self->fd));
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_EQ(0, cdev_attach(self->s.fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->s.fd));
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	other = cdev_open(&self->pci);
-	close_fd(&self->fd);
-	EXPECT_EQ(0, cdev_bind(other, self->iommufd, NULL));
+	close_fd(&self->s.fd);
+	EXPECT_EQ(0, cdev_bind(other, self->s.iommufd, NULL));
 	close(other);
 }
 
@@ -307,16 +302,16 @@ TEST_F(file_lifetime, mapping_kept)
 	volatile void *bar;
 	size_t size;
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, cdev_enable_dma(self->fd));
-	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
+	bar = cdev_map_bar(self->s.fd, 0, &size);
 	ASSERT_NE(NULL, bar);
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_TRUE(edu_alive(bar));
-	EXPECT_TRUE(is_bound(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_bound(&self->pci, self->s.iommufd));
 	EXPECT_TRUE(edu_alive(bar));
 	ASSERT_EQ(0, munmap((void *)bar, size));
-	EXPECT_TRUE(is_free(&self->pci, self->iommufd));
+	EXPECT_TRUE(is_free(&self->pci, self->s.iommufd));
 }
 
 /* semantics: 99.  Turning memory off takes it out of every mapping. */
@@ -328,10 +323,10 @@ TEST_F(file_lifetime, mappings_zapped_together)
 	pid_t pid;
 
 	sigemptyset(&none);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, cdev_enable_dma(self->fd));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
 	for (int on = 1; on >= 0; on--) {
-		volatile void *bar = cdev_map_bar(self->fd, 0, NULL);
+		volatile void *bar = cdev_map_bar(self->s.fd, 0, NULL);
 
 		ASSERT_NE(NULL, bar);
 		pid = fork();
@@ -340,7 +335,7 @@ TEST_F(file_lifetime, mappings_zapped_together)
 			if (!edu_alive(bar))
 				_exit(1);
 			if (!on)
-				config_write(self->fd, 4, &command, 2);
+				config_write(self->s.fd, 4, &command, 2);
 			_exit(edu_alive(bar) ? 0 : 2);
 		}
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));

@@ -51,8 +51,8 @@ FIXTURE_SETUP(page_tables)
 {
 	struct pci pci[2];
 
-	self->s[0] = (struct session){ -1, -1 };
-	self->s[1] = (struct session){ -1, -1 };
+	self->s[0] = SESSION_NONE;
+	self->s[1] = SESSION_NONE;
 	if (pci_find(TESTDEV, 0, &pci[0]) || pci_find(TESTDEV, 1, &pci[1]))
 		SKIP(return, "no two iommu-testdevs in groups of their own");
 	self->kind = viommu_of(&pci[0]);
@@ -64,8 +64,7 @@ FIXTURE_SETUP(page_tables)
 	if (variant->flags == NEST_PARENT && !has_nesting(&self->s[0]))
 		SKIP(return, "the IOMMU does not nest page tables");
 	ASSERT_EQ(0, cdev_detach(self->s[0].fd));
-	ASSERT_EQ(0, pci_to_vfio(&pci[1]));
-	self->s[1].fd = cdev_open(&pci[1]);
+	ASSERT_EQ(0, session_open_node(&pci[1], &self->s[1]));
 	ASSERT_EQ(0, cdev_bind(self->s[1].fd, self->ifd, &self->s[1].devid));
 	self->ioas[0] = self->s[0].ioas;
 	ASSERT_EQ(0, ioas_alloc(self->ifd, &self->ioas[1]));

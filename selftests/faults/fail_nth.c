@@ -395,7 +395,7 @@ FIXTURE(fail_nth_dma) {
 
 FIXTURE_SETUP(fail_nth_dma)
 {
-	self->s = (struct session){ .fd = -1, .iommufd = -1 };
+	self->s = SESSION_NONE;
 	self->sweep.fault = fault_open();
 	if (self->sweep.fault < 0)
 		SKIP(return, NO_FAULTS);

@@ -51,7 +51,7 @@ static int do_attach(void *arg)
 /* Two devices in one set, each with an open file. */
 FIXTURE(user_copy) {
 	struct pci a, b;
-	int fd_a, fd_b, iommufd;
+	struct session sa, sb;	/* with the iommufd of the first */
 	struct stall stall;
 	struct worker first, second;
 	struct bind_call call, sibling;
@@ -91,26 +91,21 @@ FIXTURE_SETUP(user_copy)
 	ASSERT_EQ(0, find_siblings(&self->a, &self->b));
 	ASSERT_EQ(0, pci_await_vfio(&self->a));
 	ASSERT_EQ(0, pci_await_vfio(&self->b));
-	self->fd_a = cdev_open(&self->a);
-	self->fd_b = cdev_open(&self->b);
-	ASSERT_GE(self->fd_a, 0);
-	ASSERT_GE(self->fd_b, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->a, &self->sa));
+	ASSERT_EQ(0, session_open_node(&self->b, &self->sb));
 	self->bind = (struct vfio_device_bind_iommufd){
 		.argsz = sizeof(self->bind),
-		.iommufd = self->iommufd,
+		.iommufd = self->sa.iommufd,
 	};
 	self->bind_b = self->bind;
-	self->call = (struct bind_call){ self->fd_a, &self->bind };
-	self->sibling = (struct bind_call){ self->fd_b, &self->bind_b };
+	self->call = (struct bind_call){ self->sa.fd, &self->bind };
+	self->sibling = (struct bind_call){ self->sb.fd, &self->bind_b };
 }
 
 FIXTURE_TEARDOWN(user_copy)
 {
-	close(self->fd_a);
-	close(self->fd_b);
-	close(self->iommufd);
+	session_close(&self->sb);
+	session_close(&self->sa);
 }
 
 /* semantics: 103, 104, 185; defect: B11.  A token that is long in coming. */
@@ -127,7 +122,7 @@ TEST_F(user_copy, stalled_token)
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->sb.fd));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}
@@ -174,26 +169,26 @@ TEST_F(user_copy, stalled_device_id)
 	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 
-	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->sa.fd));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->sb.fd));
 		/* Of the same device another file is told that it is taken. */
-		EXPECT_EQ(-EINVAL, cdev_bind(other, self->iommufd, NULL));
+		EXPECT_EQ(-EINVAL, cdev_bind(other, self->sa.iommufd, NULL));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}
 	EXPECT_FALSE(worker_ended(&self->first));
-	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->sa.fd));
 	ASSERT_EQ(0, stall_release_write(&self->stall));
 	EXPECT_EQ(0, worker_join(&self->first));
 	if (!core_is_rust())
 		EXPECT_EQ(0, worker_join(&self->second));
-	EXPECT_EQ(0, device_info(self->fd_a));
+	EXPECT_EQ(0, device_info(self->sa.fd));
 	EXPECT_GE(arg->out_devid, 1);
-	EXPECT_EQ(-EBUSY, iommufd_destroy(self->iommufd, arg->out_devid));
+	EXPECT_EQ(-EBUSY, iommufd_destroy(self->sa.iommufd, arg->out_devid));
 	stall_close(&self->stall);
 	close(other);
 }
@@ -209,21 +204,21 @@ TEST_F(user_copy, revoked_device_id)
 	ASSERT_EQ(0, stall_revoke(&self->stall));
 	EXPECT_EQ(-EFAULT, worker_join(&self->first));
 	close(self->stall.fd);
-	EXPECT_EQ(-EINVAL, device_info(self->fd_a));
+	EXPECT_EQ(-EINVAL, device_info(self->sa.fd));
 	self->call.arg = &self->bind;
 	EXPECT_EQ(0, do_bind(&self->call));
-	EXPECT_EQ(0, device_info(self->fd_a));
+	EXPECT_EQ(0, device_info(self->sa.fd));
 }
 
 /* semantics: 112, 116; defect: B11.  A page table's id, likewise. */
 TEST_F(user_copy, stalled_page_table_id)
 {
 	struct vfio_device_attach_iommufd_pt arg = { sizeof(arg) }, *p;
-	struct attach_call attach = { .fd = self->fd_a };
+	struct attach_call attach = { .fd = self->sa.fd };
 	uint32_t ioas;
 
 	ASSERT_EQ(0, do_bind(&self->call));
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	ASSERT_EQ(0, ioas_alloc(self->sa.iommufd, &ioas));
 	arg.pt_id = ioas;
 	ASSERT_EQ(0, stall_open_write(&self->stall, &arg, sizeof(arg)));
 	p = (void *)self->stall.page;
@@ -234,7 +229,7 @@ TEST_F(user_copy, stalled_page_table_id)
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
 		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->fd_b));
+		EXPECT_EQ(0, device_info(self->sb.fd));
 	} else {
 		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
 	}
@@ -308,23 +303,23 @@ TEST_F(user_copy, pinning)
 {
 	static const char page[4096];
 	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
-	struct attach_call call = { self->fd_a, &attach };
+	struct attach_call call = { self->sa.fd, &attach };
 	char path[64], text[1024];
 	int fd;
 
 	ASSERT_EQ(0, do_bind(&self->call));
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &attach.pt_id));
+	ASSERT_EQ(0, ioas_alloc(self->sa.iommufd, &attach.pt_id));
 	ASSERT_EQ(0, stall_open(&self->stall));
-	ASSERT_EQ(0, ioas_map(self->iommufd, attach.pt_id, self->stall.page, self->stall.size, IOVA));
+	ASSERT_EQ(0, ioas_map(self->sa.iommufd, attach.pt_id, self->stall.page, self->stall.size, IOVA));
 	ASSERT_EQ(0, worker_start(&self->first, do_attach, &call));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	EXPECT_TRUE(worker_sleeps_in(&self->second, "[vfio]"));
 	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", i ? self->fd_b : self->fd_a);
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", i ? self->sb.fd : self->sa.fd);
 		EXPECT_GT(sysfs_read(path, text, sizeof(text)), 0);
 	}
-	EXPECT_EQ(0, device_info(self->fd_a));
+	EXPECT_EQ(0, device_info(self->sa.fd));
 	fd = cdev_open(&self->b);
 	EXPECT_GE(fd, 0);
 	close(fd);
@@ -333,7 +328,7 @@ TEST_F(user_copy, pinning)
 	ASSERT_EQ(0, stall_release(&self->stall, page));
 	EXPECT_EQ(0, worker_join(&self->first));
 	EXPECT_EQ(0, worker_join(&self->second));
-	EXPECT_EQ(0, device_info(self->fd_b));
+	EXPECT_EQ(0, device_info(self->sb.fd));
 	stall_close(&self->stall);
 }
 

@@ -9,12 +9,11 @@
 
 #include "lib/cdev.h"
 #include "lib/group.h"
-#include "lib/iommufd.h"
 #include "lib/test.h"
 
 FIXTURE(group_exclusion) {
 	struct pci a, b;	/* in one group */
-	int fd_a, fd_b, iommufd;
+	struct session sa, sb;	/* with the iommufd of the first */
 };
 
 FIXTURE_SETUP(group_exclusion)
@@ -23,21 +22,14 @@ FIXTURE_SETUP(group_exclusion)
 		SKIP(return, NO_IOMMUFD);
 	if (pci_find_pair(EDU, &self->a, &self->b))
 		SKIP(return, "no two edu devices in one group");
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	self->fd_a = cdev_open(&self->a);
-	self->fd_b = cdev_open(&self->b);
-	ASSERT_GE(self->fd_a, 0);
-	ASSERT_GE(self->fd_b, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->a, &self->sa));
+	ASSERT_EQ(0, session_open_node(&self->b, &self->sb));
 }
 
 FIXTURE_TEARDOWN(group_exclusion)
 {
-	close(self->fd_a);
-	close(self->fd_b);
-	close(self->iommufd);
+	session_close(&self->sb);
+	session_close(&self->sa);
 	pci_to_vfio(&self->a);
 	pci_to_vfio(&self->b);
 }
@@ -47,18 +39,16 @@ TEST_F(group_exclusion, bound_devices_shut_the_group)
 {
 	int group;
 
-	ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->sa.fd, self->sa.iommufd, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	ASSERT_EQ(0, cdev_bind(self->fd_b, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->sb.fd, self->sa.iommufd, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	close(self->fd_a);
+	close_fd(&self->sa.fd);
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	close(self->fd_b);
+	close_fd(&self->sb.fd);
 	group = group_open(&self->a);
 	EXPECT_GE(group, 0);
 	close(group);
-	self->fd_a = -1;
-	self->fd_b = -1;
 }
 
 /* semantics: 110, 144.  An open group shuts out all its devices. */
@@ -67,15 +57,15 @@ TEST_F(group_exclusion, open_group_shuts_the_devices)
 	int group = group_open(&self->a), copy;
 
 	ASSERT_GE(group, 0);
-	EXPECT_EQ(-EBUSY, cdev_bind(self->fd_a, self->iommufd, NULL));
-	EXPECT_EQ(-EBUSY, cdev_bind(self->fd_b, self->iommufd, NULL));
+	EXPECT_EQ(-EBUSY, cdev_bind(self->sa.fd, self->sa.iommufd, NULL));
+	EXPECT_EQ(-EBUSY, cdev_bind(self->sb.fd, self->sa.iommufd, NULL));
 	/* A copy is the same opening. */
 	copy = dup(group);
 	close(group);
-	EXPECT_EQ(-EBUSY, cdev_bind(self->fd_a, self->iommufd, NULL));
+	EXPECT_EQ(-EBUSY, cdev_bind(self->sa.fd, self->sa.iommufd, NULL));
 	close(copy);
-	EXPECT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
-	EXPECT_EQ(0, cdev_bind(self->fd_b, self->iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->sa.fd, self->sa.iommufd, NULL));
+	EXPECT_EQ(0, cdev_bind(self->sb.fd, self->sa.iommufd, NULL));
 }
 
 /* semantics: 110.  Opening a device without binding it shuts nothing. */
@@ -89,7 +79,7 @@ TEST_F(group_exclusion, unbound_files_shut_nothing)
 	close(fd);
 	close(group);
 	/* A BIND that failed neither. */
-	EXPECT_EQ(-EBADF, cdev_bind(self->fd_a, 1000, NULL));
+	EXPECT_EQ(-EBADF, cdev_bind(self->sa.fd, 1000, NULL));
 	group = group_open(&self->a);
 	EXPECT_GE(group, 0);
 	close(group);
@@ -111,8 +101,8 @@ TEST_F(group_exclusion, free_when_unbound)
 	int i, group;
 
 	for (i = 0; i < 30; i++) {
-		ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, NULL));
-		ASSERT_EQ(0, pthread_create(&closer, NULL, close_in_thread, &self->fd_a));
+		ASSERT_EQ(0, cdev_bind(self->sa.fd, self->sa.iommufd, NULL));
+		ASSERT_EQ(0, pthread_create(&closer, NULL, close_in_thread, &self->sa.fd));
 		ASSERT_EQ(0, pci_unbind(&self->a));
 		group = group_open(&self->b);
 		ASSERT_GE(group, 0) {
@@ -121,8 +111,8 @@ TEST_F(group_exclusion, free_when_unbound)
 		close(group);
 		pthread_join(closer, NULL);
 		ASSERT_EQ(0, pci_to_vfio(&self->a));
-		self->fd_a = cdev_open(&self->a);
-		ASSERT_GE(self->fd_a, 0);
+		self->sa.fd = cdev_open(&self->a);
+		ASSERT_GE(self->sa.fd, 0);
 	}
 }
 

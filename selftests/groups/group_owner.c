@@ -16,27 +16,23 @@
 FIXTURE(group_owner) {
 	struct pci a, b;	/* in one group */
 	struct legacy l;	/* opened from the group: a */
-	int cdev_a, cdev_b, other;
+	int cdev;		/* a */
+	struct session s;	/* b; its iommufd is not the group's */
 };
 
 FIXTURE_SETUP(group_owner)
 {
 	self->l = (struct legacy){ -1, -1, -1 };
-	self->cdev_a = -1;
-	self->cdev_b = -1;
-	self->other = -1;
+	self->cdev = -1;
+	self->s = SESSION_NONE;
 	if (!has_iommufd())
 		SKIP(return, NO_IOMMUFD);
 	if (pci_find_pair(EDU, &self->a, &self->b))
 		SKIP(return, "no two edu devices in one group");
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
+	ASSERT_EQ(0, session_open_unbound(&self->b, &self->s));
 	ASSERT_EQ(0, legacy_open(&self->a, &self->l));
-	self->cdev_a = cdev_open(&self->a);
-	self->cdev_b = cdev_open(&self->b);
-	self->other = iommufd_open();
-	ASSERT_GE(self->cdev_a, 0);
-	ASSERT_GE(self->cdev_b, 0);
-	ASSERT_GE(self->other, 0);
+	self->cdev = cdev_open(&self->a);
+	ASSERT_GE(self->cdev, 0);
 }
 
 /* Whatever a test did, both devices are free at its end. */
@@ -46,9 +42,8 @@ FIXTURE_TEARDOWN(group_owner)
 	struct legacy l;
 
 	legacy_close(&self->l);
-	close_fd(&self->cdev_a);
-	close_fd(&self->cdev_b);
-	close_fd(&self->other);
+	close_fd(&self->cdev);
+	session_close(&self->s);
 	EXPECT_EQ(0, session_open(&self->b, &s));
 	session_close(&s);
 	EXPECT_EQ(0, legacy_open(&self->a, &l));
@@ -59,16 +54,16 @@ FIXTURE_TEARDOWN(group_owner)
 TEST_F(group_owner, open_group_shuts_the_devices)
 {
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_a, self->l.space, NULL));
-		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_b, self->l.space, NULL));
-		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev_b, self->other, NULL));
+		EXPECT_EQ(-EBUSY, cdev_bind(self->cdev, self->l.space, NULL));
+		EXPECT_EQ(-EBUSY, cdev_bind(self->s.fd, self->l.space, NULL));
+		EXPECT_EQ(-EBUSY, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 		/* Without a device of it, and without an iommufd, it is as open as before. */
 		close_fd(&self->l.fd);
 		EXPECT_EQ(0, i ? 0 : group_unset(self->l.group));
 	}
 	close_fd(&self->l.group);
-	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.space, NULL));
-	EXPECT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
+	EXPECT_EQ(0, cdev_bind(self->cdev, self->l.space, NULL));
+	EXPECT_EQ(0, cdev_bind(self->s.fd, self->l.space, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 }
 
@@ -81,17 +76,17 @@ TEST_F(group_owner, group_closed)
 {
 	close_fd(&self->l.group);
 	EXPECT_EQ(0, device_info(self->l.fd));
-	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev_a, self->l.space, NULL));
-	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev_a, self->other, NULL));
-	EXPECT_EQ(-EPERM, cdev_bind(self->cdev_b, self->other, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev, self->l.space, NULL));
+	EXPECT_EQ(-EINVAL, cdev_bind(self->cdev, self->s.iommufd, NULL));
+	EXPECT_EQ(-EPERM, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	EXPECT_EQ(0, device_info(self->l.fd));
-	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
-	EXPECT_EQ(0, device_info(self->cdev_b));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->l.space, NULL));
+	EXPECT_EQ(0, device_info(self->s.fd));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
 	close_fd(&self->l.fd);
-	EXPECT_EQ(0, device_info(self->cdev_b));
+	EXPECT_EQ(0, device_info(self->s.fd));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	EXPECT_EQ(0, cdev_bind(self->cdev_a, self->l.space, NULL));
+	EXPECT_EQ(0, cdev_bind(self->cdev, self->l.space, NULL));
 }
 
 /* semantics: 146, 151, 153, 157.  Opened again, the group finds its device open. */
@@ -123,7 +118,7 @@ TEST_F(group_owner, sibling_of_another)
 	int fd;
 
 	ASSERT_EQ(0, group_unset(self->l.group));
-	ASSERT_EQ(0, group_set(self->l.group, self->other));
+	ASSERT_EQ(0, group_set(self->l.group, self->s.iommufd));
 	EXPECT_EQ(GROUP_SET, group_flags(self->l.group));
 	EXPECT_EQ(-EPERM, group_device(self->l.group, self->b.bdf));
 	close_fd(&self->l.fd);
@@ -144,7 +139,7 @@ TEST_F(group_owner, another_iommufd)
 	ASSERT_GE(copy, 0);
 	ASSERT_EQ(0, group_unset(self->l.group));
 	EXPECT_EQ(-EINVAL, group_device(self->l.group, self->a.bdf));
-	ASSERT_EQ(0, group_set(self->l.group, self->other));
+	ASSERT_EQ(0, group_set(self->l.group, self->s.iommufd));
 	for (int i = 0; i < 2; i++) {
 		fd = group_device(self->l.group, self->a.bdf);
 		EXPECT_EQ(BY_CORE(0, -EINVAL), fd < 0 ? fd : 0);
@@ -161,7 +156,7 @@ TEST_F(group_owner, another_iommufd)
 	close(fd);
 	/* Nobody has it open any more: now the other one may have it. */
 	ASSERT_EQ(0, group_unset(self->l.group));
-	ASSERT_EQ(0, group_set(self->l.group, self->other));
+	ASSERT_EQ(0, group_set(self->l.group, self->s.iommufd));
 	fd = group_device(self->l.group, self->a.bdf);
 	EXPECT_GE(fd, 0);
 	EXPECT_EQ(0, device_info(fd));
@@ -173,9 +168,9 @@ TEST_F(group_owner, another_iommufd)
 TEST_F(group_owner, bound_device_shuts_the_group)
 {
 	legacy_close(&self->l);
-	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->other, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	close_fd(&self->cdev_b);
+	close_fd(&self->s.fd);
 	ASSERT_EQ(0, legacy_open(&self->a, &self->l));
 	EXPECT_EQ(0, device_info(self->l.fd));
 }
@@ -186,18 +181,18 @@ TEST_F(group_owner, same_iommufd_in_both_ways)
 	uint32_t ioas, pt;
 
 	close_fd(&self->l.group);
-	ASSERT_EQ(0, cdev_bind(self->cdev_b, self->l.space, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->l.space, NULL));
 	ASSERT_EQ(0, compat_ioas_get(self->l.space, &ioas));
 	pt = ioas;
-	EXPECT_EQ(0, cdev_attach(self->cdev_b, &pt));
-	EXPECT_EQ(0, cdev_detach(self->cdev_b));
+	EXPECT_EQ(0, cdev_attach(self->s.fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->s.fd));
 	/* The group is attached as one: no second address space for its other half. */
 	ASSERT_EQ(0, ioas_alloc(self->l.space, &ioas));
 	pt = ioas;
-	EXPECT_EQ(-EINVAL, cdev_attach(self->cdev_b, &pt));
+	EXPECT_EQ(-EINVAL, cdev_attach(self->s.fd, &pt));
 	close_fd(&self->l.fd);
 	pt = ioas;
-	EXPECT_EQ(0, cdev_attach(self->cdev_b, &pt));
+	EXPECT_EQ(0, cdev_attach(self->s.fd, &pt));
 }
 
 /* semantics: 97, 144, 150.  Both devices by way of the group. */

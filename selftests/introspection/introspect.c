@@ -28,8 +28,9 @@ struct bound {
 
 FIXTURE(introspect) {
 	struct pci pci;
+	struct session s;
 	struct bound bound;
-	int fd, iommufd, kmsg;
+	int kmsg;
 	char node[128], sysfs[256];
 };
 
@@ -48,21 +49,16 @@ FIXTURE_SETUP(introspect)
 		SKIP(return, NO_IOMMUFD);
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
 	ASSERT_TRUE(real_folder(&self->pci, self->sysfs, sizeof(self->sysfs)));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
 }
 
 FIXTURE_TEARDOWN(introspect)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 	close(self->kmsg);
 	pci_to_vfio(&self->pci);
 }
@@ -83,12 +79,12 @@ TEST_F(introspect, fdinfo)
 	int other = open_path(self->node);
 
 	ASSERT_GE(other, 0);
-	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->fd));
+	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->s.fd));
 	/* A refused bind changes nothing. */
-	ASSERT_EQ(-EBADF, cdev_bind(self->fd, 1000, NULL));
-	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->fd));
-	ASSERT_EQ(0, bind_file(self->fd, self->iommufd, &self->bound));
-	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
+	ASSERT_EQ(-EBADF, cdev_bind(self->s.fd, 1000, NULL));
+	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(self->s.fd));
+	ASSERT_EQ(0, bind_file(self->s.fd, self->s.iommufd, &self->bound));
+	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->s.fd));
 	/* It is the file that is bound, not the device. */
 	EXPECT_STREQ(core_lines_of(self->sysfs, UNBOUND), core_lines(other));
 	close(other);
@@ -114,30 +110,30 @@ TEST_F(introspect, fdinfo_pasids)
 	char lines[1024];
 	int ret;
 
-	ASSERT_EQ(0, bind_file(self->fd, self->iommufd, &self->bound));
-	ret = attach_for_pasids(self->fd, self->iommufd, self->bound.devid, hwpt);
+	ASSERT_EQ(0, bind_file(self->s.fd, self->s.iommufd, &self->bound));
+	ret = attach_for_pasids(self->s.fd, self->s.iommufd, self->bound.devid, hwpt);
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the IOMMU has no page tables for PASIDs");
 	ASSERT_EQ(0, ret);
-	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
+	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->s.fd));
 	for (int i = 0; i < ARRAY_SIZE(pasids); i++) {
 		pt = hwpt[i & 1];
-		ASSERT_EQ(0, cdev_attach_pasid(self->fd, pasids[i], &pt));
+		ASSERT_EQ(0, cdev_attach_pasid(self->s.fd, pasids[i], &pt));
 		if (i)
 			continue;
 		snprintf(lines, sizeof(lines), "%s\nvfio-pasids: 7", self->bound.lines);
-		EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->fd));
+		EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->s.fd));
 	}
 	snprintf(lines, sizeof(lines), "%s\nvfio-pasids: 1-3,7,1023-1024,5000,1048575",
 		 self->bound.lines);
-	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->fd));
-	ASSERT_EQ(0, cdev_detach_pasid(self->fd, 2));
-	ASSERT_EQ(0, cdev_detach_pasid(self->fd, 0xfffff));
+	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->s.fd));
+	ASSERT_EQ(0, cdev_detach_pasid(self->s.fd, 2));
+	ASSERT_EQ(0, cdev_detach_pasid(self->s.fd, 0xfffff));
 	snprintf(lines, sizeof(lines), "%s\nvfio-pasids: 1,3,7,1023-1024,5000", self->bound.lines);
-	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->fd));
+	EXPECT_STREQ(core_lines_of(self->sysfs, lines), core_lines(self->s.fd));
 	for (int i = 0; i < ARRAY_SIZE(pasids); i++)
-		ASSERT_EQ(0, cdev_detach_pasid(self->fd, pasids[i]));
-	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
+		ASSERT_EQ(0, cdev_detach_pasid(self->s.fd, pasids[i]));
+	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->s.fd));
 }
 
 /* A file that has lost its device has nothing to say; one that keeps it has. */
@@ -147,14 +143,13 @@ TEST_F(introspect, fdinfo_of_a_device_that_goes)
 	struct task task;
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, bind_file(self->fd, self->iommufd, &self->bound));
+	ASSERT_EQ(0, bind_file(self->s.fd, self->s.iommufd, &self->bound));
 	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
-	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->fd));
+	EXPECT_STREQ(core_lines_of(self->sysfs, self->bound.lines), core_lines(self->s.fd));
 	EXPECT_STREQ(BY_CORE(core_lines_of(self->sysfs, ""), ""), core_lines(other));
-	close(self->fd);
+	close_fd(&self->s.fd);
 	close(other);
-	self->fd = -1;
 	EXPECT_EQ(0, task_join(&task));
 }
 
@@ -177,7 +172,7 @@ TEST_F(introspect, holders)
 	/* A name may be anything; what could break the line does not get there. */
 	ASSERT_EQ(0, other_start(&first, "second one", open_path, self->node));
 	ASSERT_EQ(0, other_start(&second, "a\nb=c \"\xff\"", open_path, self->node));
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	ours = holder_line(getpid(), "cdev", true, own_name());
 	one = holder_line(first.pid, "cdev", false, "second one");
 	two = holder_line(second.pid, "cdev", false, "a?b=c \"?\"");
@@ -187,12 +182,11 @@ TEST_F(introspect, holders)
 	snprintf(want, sizeof(want), "%s\n%s", ours, two);
 	EXPECT_STREQ(want, holders(&self->pci));
 	/* It is files that are listed, not descriptors. */
-	copy = dup(self->fd);
+	copy = dup(self->s.fd);
 	EXPECT_STREQ(want, holders(&self->pci));
-	close(self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_STREQ(want, holders(&self->pci));
 	close(copy);
-	self->fd = -1;
 	EXPECT_STREQ(two, holders(&self->pci));
 	other_stop(&second);
 	EXPECT_STREQ("", holders(&self->pci));
@@ -212,7 +206,7 @@ TEST_F(introspect, holder_is_who_binds)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_NAME, "binder");
-		ret = cdev_bind(self->fd, self->iommufd, NULL);
+		ret = cdev_bind(self->s.fd, self->s.iommufd, NULL);
 		(void)!write(ends[1], &ret, sizeof(ret));
 		pause();
 	}
@@ -237,13 +231,12 @@ TEST_F(introspect, holders_of_a_device_that_goes)
 	if (!has_debugfs())
 		SKIP(return, "a kernel without VFIO_DEBUGFS");
 	ASSERT_EQ(0, other_start(&other, "unbound", open_path, self->node));
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_STREQ(BY_CORE("none", holder_line(getpid(), "cdev", true, own_name())),
 		     holders(&self->pci));
-	close(self->fd);
-	self->fd = -1;
+	close_fd(&self->s.fd);
 	other_stop(&other);
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_STREQ("none", holders(&self->pci));

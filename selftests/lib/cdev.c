@@ -274,20 +274,34 @@ int cdev_set_irqs(int fd, uint32_t index, uint32_t flags, uint32_t start,
 	return xioctl(fd, VFIO_DEVICE_SET_IRQS, &arg);
 }
 
-int session_open(const struct pci *pci, struct session *s)
+int session_open_node(const struct pci *pci, struct session *s)
 {
 	int ret;
 
-	*s = (struct session){ .fd = -1, .iommufd = -1 };
+	*s = SESSION_NONE;
 	ret = pci_to_vfio(pci);
 	if (ret)
 		return ret;
 	s->fd = cdev_open(pci);
-	if (s->fd < 0)
-		return s->fd;
+	return s->fd < 0 ? s->fd : 0;
+}
+
+int session_open_unbound(const struct pci *pci, struct session *s)
+{
+	int ret = session_open_node(pci, s);
+
+	if (ret)
+		return ret;
 	s->iommufd = iommufd_open();
-	if (s->iommufd < 0)
-		return s->iommufd;
+	return s->iommufd < 0 ? s->iommufd : 0;
+}
+
+int session_open(const struct pci *pci, struct session *s)
+{
+	int ret = session_open_unbound(pci, s);
+
+	if (ret)
+		return ret;
 	ret = cdev_bind(s->fd, s->iommufd, &s->devid);
 	if (ret)
 		return ret;
@@ -300,10 +314,6 @@ int session_open(const struct pci *pci, struct session *s)
 
 void session_close(struct session *s)
 {
-	if (s->fd >= 0)
-		close(s->fd);
-	if (s->iommufd >= 0)
-		close(s->iommufd);
-	s->fd = -1;
-	s->iommufd = -1;
+	close_fd(&s->fd);
+	close_fd(&s->iommufd);
 }

@@ -56,12 +56,24 @@ int config_find(int fd, uint8_t capability);
 int cdev_set_irqs(int fd, uint32_t index, uint32_t flags, uint32_t start,
 		  uint32_t count, const int32_t *eventfds);
 
-/* A device on its way: open, bound, attached to a new address space. */
+/* A device that is opened by its own node; the ids are those of BIND and ATTACH. */
 struct session {
 	int fd, iommufd;
 	uint32_t devid, ioas, hwpt;
 };
 
+#define SESSION_NONE ((struct session){ .fd = -1, .iommufd = -1 })
+
+/*
+ * The three ways to open return 0 or -errno, and leave in @s what is open so far.
+ * session_close() closes it, whatever they returned, and may be called again.
+ */
+
+/* Gives the device to vfio-pci and opens its node.  The iommufd is another session's. */
+int session_open_node(const struct pci *pci, struct session *s);
+/* The same, with an iommufd.  The device is not bound. */
+int session_open_unbound(const struct pci *pci, struct session *s);
+/* The same.  The device is bound, and attached to a new address space. */
 int session_open(const struct pci *pci, struct session *s);
 void session_close(struct session *s);
 

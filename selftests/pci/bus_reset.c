@@ -58,20 +58,18 @@ static bool is_refused(const struct pci *a, const struct pci *b, const struct op
 /* semantics: 34, 61, 62, 205.  Not opened, not bound, bound to another, without a driver. */
 TEST_F(bus_reset, not_owned)
 {
-	int fd, other = iommufd_open();
+	struct session s;
 
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
-	fd = cdev_open(&self->b);
-	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->b, &s));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
-	ASSERT_EQ(0, cdev_bind(fd, other, NULL));
-	ASSERT_EQ(0, mark_set(fd, IGB));
+	ASSERT_EQ(0, cdev_bind(s.fd, s.iommufd, NULL));
+	ASSERT_EQ(0, mark_set(s.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	/* The other may no more than this one. */
-	EXPECT_EQ(-EINVAL, hot_reset_owned(fd));
-	EXPECT_EQ(1, mark_there(fd, IGB));
-	close(fd);
-	close(other);
+	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
+	EXPECT_EQ(1, mark_there(s.fd, IGB));
+	session_close(&s);
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
@@ -360,26 +358,25 @@ TEST_F(bus_reset_groups, granted)
 /* semantics: 54, 55, 62, 110, 205.  Who has the other device by its own node has the say. */
 TEST_F(bus_reset_groups, other_bound)
 {
-	int one = self->u.group, iommufd, fd;
 	struct reset_info info;
+	int one = self->u.group;
+	struct session s;
 
 	if (!has_iommufd())
 		SKIP(return, NO_IOMMUFD);
-	iommufd = iommufd_open();
 	close_fd(&self->group);
-	fd = cdev_open(&self->b);
-	ASSERT_EQ(0, cdev_bind(fd, iommufd, NULL));
+	ASSERT_EQ(0, session_open_unbound(&self->b, &s));
+	ASSERT_EQ(0, cdev_bind(s.fd, s.iommufd, NULL));
 	EXPECT_EQ(-EBUSY, group_open(&self->b));
 	EXPECT_EQ(-EINVAL, hot_reset(self->u.fd, 1, (int32_t[]){ one }));
-	EXPECT_EQ(-EINVAL, hot_reset(self->u.fd, 2, (int32_t[]){ one, fd }));
-	EXPECT_EQ(-EINVAL, hot_reset(fd, 1, (int32_t[]){ one }));
-	EXPECT_EQ(-EINVAL, hot_reset_owned(fd));
-	ASSERT_EQ(0, reset_info(fd, &info));
+	EXPECT_EQ(-EINVAL, hot_reset(self->u.fd, 2, (int32_t[]){ one, s.fd }));
+	EXPECT_EQ(-EINVAL, hot_reset(s.fd, 1, (int32_t[]){ one }));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
+	ASSERT_EQ(0, reset_info(s.fd, &info));
 	EXPECT_EQ(BY_ID, info.head.flags);
 	EXPECT_EQ(NOT_OWNED, reset_says(&info, &self->a));
 	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
-	close(fd);
-	close(iommufd);
+	session_close(&s);
 }
 
 /* semantics: 120.  A bus that cannot be reset: the root's. */

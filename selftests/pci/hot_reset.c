@@ -14,7 +14,7 @@
 
 FIXTURE(hot_reset) {
 	struct pci a, b;
-	int fd_a, fd_b, iommufd;
+	struct session sa, sb;	/* with the iommufd of the first */
 	uint32_t devid;		/* of the first */
 };
 
@@ -22,22 +22,15 @@ FIXTURE_SETUP(hot_reset)
 {
 	if (pci_find_siblings(EDU, &self->a, &self->b))
 		SKIP(return, "no two edu devices behind one bridge");
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	self->fd_a = cdev_open(&self->a);
-	self->fd_b = cdev_open(&self->b);
-	ASSERT_GE(self->fd_a, 0);
-	ASSERT_GE(self->fd_b, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
-	ASSERT_EQ(0, cdev_bind(self->fd_a, self->iommufd, &self->devid));
+	ASSERT_EQ(0, session_open_unbound(&self->a, &self->sa));
+	ASSERT_EQ(0, session_open_node(&self->b, &self->sb));
+	ASSERT_EQ(0, cdev_bind(self->sa.fd, self->sa.iommufd, &self->devid));
 }
 
 FIXTURE_TEARDOWN(hot_reset)
 {
-	close(self->fd_a);
-	close(self->fd_b);
-	close(self->iommufd);
+	session_close(&self->sb);
+	session_close(&self->sa);
 }
 
 /* semantics: 17, 61, 62, 205.  Numbers of devices of one's own, and what stands for one. */
@@ -47,27 +40,26 @@ TEST_F(hot_reset, info)
 	uint32_t devid_b;
 
 	/* The sibling is not bound: it is the user's, for its group is. */
-	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	ASSERT_EQ(0, reset_info(self->sa.fd, &info));
 	EXPECT_EQ(2, info.head.count);
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
 	EXPECT_EQ((int)self->devid, reset_says(&info, &self->a));
 	EXPECT_EQ(OWNED, reset_says(&info, &self->b));
 
-	ASSERT_EQ(0, cdev_bind(self->fd_b, self->iommufd, &devid_b));
-	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	ASSERT_EQ(0, cdev_bind(self->sb.fd, self->sa.iommufd, &devid_b));
+	ASSERT_EQ(0, reset_info(self->sa.fd, &info));
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
 	EXPECT_EQ((int)self->devid, reset_says(&info, &self->a));
 	EXPECT_EQ((int)devid_b, reset_says(&info, &self->b));
-	ASSERT_EQ(0, reset_info(self->fd_b, &info));
+	ASSERT_EQ(0, reset_info(self->sb.fd, &info));
 	EXPECT_EQ((int)self->devid, reset_says(&info, &self->a));
 
-	close(self->fd_b);
-	self->fd_b = -1;
-	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	close_fd(&self->sb.fd);
+	ASSERT_EQ(0, reset_info(self->sa.fd, &info));
 	EXPECT_EQ(OWNED, reset_says(&info, &self->b));
 	/* One that VFIO does not have is nobody's. */
 	ASSERT_EQ(0, pci_unbind(&self->b));
-	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	ASSERT_EQ(0, reset_info(self->sa.fd, &info));
 	EXPECT_EQ(BY_ID, info.head.flags);
 	EXPECT_EQ((int)self->devid, reset_says(&info, &self->a));
 	EXPECT_EQ(NOT_OWNED, reset_says(&info, &self->b));
@@ -78,8 +70,8 @@ TEST_F(hot_reset, unbound)
 {
 	struct reset_info info;
 
-	EXPECT_EQ(-EINVAL, reset_info(self->fd_b, &info));
-	EXPECT_EQ(-EINVAL, hot_reset_owned(self->fd_b));
+	EXPECT_EQ(-EINVAL, reset_info(self->sb.fd, &info));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(self->sb.fd));
 }
 
 /*
@@ -92,24 +84,23 @@ TEST_F(hot_reset, reset)
 	void *bar;
 
 	/* Files are for those who came by a group. */
-	EXPECT_EQ(-EINVAL, hot_reset(self->fd_a, 1, (int32_t[]){ self->fd_a }));
+	EXPECT_EQ(-EINVAL, hot_reset(self->sa.fd, 1, (int32_t[]){ self->sa.fd }));
 
-	ASSERT_EQ(0, cdev_enable_dma(self->fd_a));
-	bar = cdev_map_bar(self->fd_a, 0, NULL);
+	ASSERT_EQ(0, cdev_enable_dma(self->sa.fd));
+	bar = cdev_map_bar(self->sa.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
 	EXPECT_TRUE(edu_alive(bar));
-	EXPECT_EQ(0, hot_reset_owned(self->fd_a));
-	ASSERT_EQ(2, config_read(self->fd_a, PCI_COMMAND, &command, 2));
+	EXPECT_EQ(0, hot_reset_owned(self->sa.fd));
+	ASSERT_EQ(2, config_read(self->sa.fd, PCI_COMMAND, &command, 2));
 	EXPECT_NE(0, command & PCI_COMMAND_MEMORY);
 	EXPECT_TRUE(edu_alive(bar));
-	ASSERT_EQ(0, cdev_bind(self->fd_b, self->iommufd, NULL));
-	EXPECT_EQ(0, hot_reset_owned(self->fd_b));
+	ASSERT_EQ(0, cdev_bind(self->sb.fd, self->sa.iommufd, NULL));
+	EXPECT_EQ(0, hot_reset_owned(self->sb.fd));
 	EXPECT_TRUE(edu_alive(bar));
 
-	close(self->fd_b);
-	self->fd_b = -1;
+	close_fd(&self->sb.fd);
 	ASSERT_EQ(0, pci_unbind(&self->b));
-	EXPECT_EQ(-EINVAL, hot_reset_owned(self->fd_a));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(self->sa.fd));
 }
 
 /* semantics: 120.  Both calls' arguments; what fails has no effect. */
@@ -120,7 +111,7 @@ TEST_F(hot_reset, arguments)
 	struct vfio_pci_hot_reset *reset = edge_alloc(sizeof(*reset));
 	const uint32_t device = sizeof(struct vfio_pci_dependent_device);
 	struct reset_info all;
-	int fd = self->fd_a;
+	int fd = self->sa.fd;
 
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
@@ -164,11 +155,11 @@ TEST_F(hot_reset, other_iommufd)
 	int other = iommufd_open();
 
 	ASSERT_GE(other, 0);
-	EXPECT_EQ(-EPERM, cdev_bind(self->fd_b, other, NULL));
-	ASSERT_EQ(0, reset_info(self->fd_a, &info));
+	EXPECT_EQ(-EPERM, cdev_bind(self->sb.fd, other, NULL));
+	ASSERT_EQ(0, reset_info(self->sa.fd, &info));
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
 	EXPECT_EQ(OWNED, reset_says(&info, &self->b));
-	EXPECT_EQ(0, hot_reset_owned(self->fd_a));
+	EXPECT_EQ(0, hot_reset_owned(self->sa.fd));
 	close(other);
 }
 
@@ -182,8 +173,8 @@ TEST_F(hot_reset, by_group)
 
 	if (!has_groups())
 		SKIP(return, NO_GROUPS);
-	close_fd(&self->fd_a);
-	close_fd(&self->fd_b);
+	close_fd(&self->sa.fd);
+	close_fd(&self->sb.fd);
 	ASSERT_EQ(0, legacy_open(&self->a, &l));
 	ASSERT_EQ(0, reset_info(l.fd, &info));
 	EXPECT_EQ(2, info.head.count);

@@ -11,7 +11,6 @@
 #include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/group.h"
-#include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/qmp.h"
 #include "lib/removal.h"
@@ -105,34 +104,29 @@ TEST_F(hotplug, nobody_has_it)
  */
 TEST_F(hotplug, unbound)
 {
-	int fd, iommufd;
+	struct session s;
 
 	if (!has_iommufd())
 		SKIP(return, NO_IOMMUFD);
-	fd = cdev_open(&self->pci);
-	ASSERT_GE(fd, 0);
-	iommufd = iommufd_open();
-	ASSERT_GE(iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &s));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	if (!core_is_rust()) {
 		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 		EXPECT_TRUE(pci_in_slot(&self->pci, true));
-		close(fd);
+		close_fd(&s.fd);
 	}
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
 	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	EXPECT_EQ(-1, access(self->node, F_OK));
 	if (core_is_rust()) {
-		EXPECT_EQ(-ENODEV, device_info(fd));
-		EXPECT_EQ(-ENODEV, cdev_bind(fd, iommufd, NULL));
+		EXPECT_EQ(-ENODEV, device_info(s.fd));
+		EXPECT_EQ(-ENODEV, cdev_bind(s.fd, s.iommufd, NULL));
 	}
 	ASSERT_EQ(0, plug_again(&self->pci, self->id, self->port));
-	if (core_is_rust()) {
-		/* The new device is not the old file's. */
-		EXPECT_EQ(-ENODEV, device_info(fd));
-		close(fd);
-	}
-	close(iommufd);
+	/* The new device is not the old file's. */
+	if (core_is_rust())
+		EXPECT_EQ(-ENODEV, device_info(s.fd));
+	session_close(&s);
 }
 
 /* semantics: 88, 89, 90.  Bound: it is asked for, used on, and then let go. */

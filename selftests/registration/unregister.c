@@ -19,7 +19,8 @@
 
 FIXTURE(unregister) {
 	struct pci pci;
-	int fd, iommufd, kmsg;
+	struct session s;
+	int kmsg;
 	char node[128];
 	struct task task;
 };
@@ -28,20 +29,15 @@ FIXTURE_SETUP(unregister)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_EQ(0, session_open_unbound(&self->pci, &self->s));
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, self->node, sizeof(self->node)));
-	self->fd = cdev_open(&self->pci);
-	ASSERT_GE(self->fd, 0);
-	self->iommufd = iommufd_open();
-	ASSERT_GE(self->iommufd, 0);
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
 }
 
 FIXTURE_TEARDOWN(unregister)
 {
-	close(self->fd);
-	close(self->iommufd);
+	session_close(&self->s);
 	close(self->kmsg);
 	pci_to_vfio(&self->pci);
 }
@@ -66,26 +62,25 @@ static bool is_severed(int fd)
  */
 TEST_F(unregister, unbound_files)
 {
-	int other = cdev_open(&self->pci), copy = dup(self->fd), fd;
+	int other = cdev_open(&self->pci), copy = dup(self->s.fd), fd;
 	struct stat st;
 
-	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(0, fstat(self->s.fd, &st));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	if (!core_is_rust()) {
 		EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 		EXPECT_TRUE(task_waits_for_users(&self->task));
-		close(self->fd);
+		close_fd(&self->s.fd);
 		close(other);
 		EXPECT_FALSE(task_ended(&self->task, 0));
 		close(copy);
-		self->fd = -1;
 		EXPECT_EQ(0, task_join(&self->task));
 		EXPECT_EQ(-1, access(self->node, F_OK));
 		return;
 	}
 	EXPECT_EQ(0, task_join(&self->task));
 	EXPECT_EQ(-1, access(self->node, F_OK));
-	EXPECT_TRUE(is_severed(self->fd));
+	EXPECT_TRUE(is_severed(self->s.fd));
 	EXPECT_TRUE(is_severed(copy));
 	EXPECT_TRUE(is_severed(other));
 
@@ -93,12 +88,11 @@ TEST_F(unregister, unbound_files)
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(0, cdev_bind(fd, self->iommufd, NULL));
-	EXPECT_TRUE(is_severed(self->fd));
-	close(self->fd);
+	EXPECT_EQ(0, cdev_bind(fd, self->s.iommufd, NULL));
+	EXPECT_TRUE(is_severed(self->s.fd));
+	close_fd(&self->s.fd);
 	close(copy);
 	close(other);
-	self->fd = -1;
 	EXPECT_EQ(0, device_info(fd));
 	close(fd);
 }
@@ -112,8 +106,8 @@ TEST_F(unregister, bound_file)
 	int32_t request = eventfd(0, EFD_CLOEXEC);
 	uint32_t ioas, pt;
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, cdev_set_irqs(self->fd, VFIO_PCI_REQ_IRQ_INDEX,
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	ASSERT_EQ(0, cdev_set_irqs(self->s.fd, VFIO_PCI_REQ_IRQ_INDEX,
 				   VFIO_IRQ_SET_DATA_EVENTFD |
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
 				   &request));
@@ -125,13 +119,13 @@ TEST_F(unregister, bound_file)
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
 	/* ... but for who is in all is as before. */
-	EXPECT_EQ(0, device_info(self->fd));
-	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	EXPECT_EQ(0, device_info(self->s.fd));
+	ASSERT_EQ(0, ioas_alloc(self->s.iommufd, &ioas));
 	pt = ioas;
-	EXPECT_EQ(0, cdev_attach(self->fd, &pt));
-	EXPECT_EQ(0, cdev_detach(self->fd));
+	EXPECT_EQ(0, cdev_attach(self->s.fd, &pt));
+	EXPECT_EQ(0, cdev_detach(self->s.fd));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_EQ(0, task_join(&self->task));
 	close(request);
 }
@@ -141,7 +135,7 @@ TEST_F(unregister, holders_are_named)
 {
 	char line[512] = "", waiter[64], holder[64];
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	ASSERT_TRUE(unbind_says_who(&self->task, self->kmsg, line, sizeof(line)));
@@ -156,8 +150,8 @@ TEST_F(unregister, holders_are_named)
 	sysfs_write("/dev/kmsg", "vfio-selftest: next line");
 	EXPECT_FALSE(kmsg_wait(self->kmsg, IN_USE, 0, NULL, 0));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	EXPECT_EQ(0, device_info(self->fd));
-	close_fd(&self->fd);
+	EXPECT_EQ(0, device_info(self->s.fd));
+	close_fd(&self->s.fd);
 	EXPECT_EQ(0, task_join(&self->task));
 	sysfs_write("/dev/kmsg", "vfio-selftest: next line");
 	EXPECT_FALSE(kmsg_wait(self->kmsg, IN_USE, 0, NULL, 0));
@@ -169,14 +163,14 @@ TEST_F(unregister, bound_and_unbound)
 	int other = cdev_open(&self->pci);
 
 	ASSERT_GE(other, 0);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(0, device_info(self->fd));
+	EXPECT_EQ(0, device_info(self->s.fd));
 	EXPECT_FALSE(task_ended(&self->task, 0));
 	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), device_info(other));
 	EXPECT_EQ(core_is_rust(), is_severed(other));
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	if (core_is_rust()) {
 		EXPECT_EQ(0, task_join(&self->task));
 		EXPECT_TRUE(is_severed(other));
@@ -198,19 +192,19 @@ TEST_F(unregister, kept_node)
 	struct stat st;
 	int fd;
 
-	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(0, fstat(self->s.fd, &st));
 	unlink(kept);
 	ASSERT_EQ(0, mknod(kept, S_IFCHR | 0600, st.st_rdev));
 	/* The inode now knows the device. */
 	fd = open(kept, O_RDWR | O_CLOEXEC);
 	ASSERT_GE(fd, 0);
 	close(fd);
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	fd = open(kept, O_RDWR | O_CLOEXEC);
 	EXPECT_EQ(BY_CORE(0, -ENODEV), fd < 0 ? -errno : 0);
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	if (fd >= 0) {
 		EXPECT_FALSE(task_ended(&self->task, 0));
 		close(fd);
@@ -225,12 +219,12 @@ TEST_F(unregister, mapping)
 	volatile void *bar;
 	size_t size;
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
-	ASSERT_EQ(0, cdev_enable_dma(self->fd));
-	bar = cdev_map_bar(self->fd, 0, &size);
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
+	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
+	bar = cdev_map_bar(self->s.fd, 0, &size);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, madvise((void *)bar, size, MADV_DONTFORK));
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_TRUE(edu_alive(bar));
@@ -244,7 +238,7 @@ TEST_F(unregister, killed_holder)
 {
 	pid_t pid;
 
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	ASSERT_EQ(0, holder_start(&self->pci, &pid));
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
@@ -286,10 +280,10 @@ static int open_and_bind(void *arg)
 /* semantics: 86, 98, 200.  Coming and going under a client's hands. */
 TEST_F(unregister, races)
 {
-	struct racer r = { self->node, self->iommufd };
+	struct racer r = { self->node, self->s.iommufd };
 	struct task racer;
 
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	unlink("/tmp/no-more-races");
 	ASSERT_EQ(0, task_start(&racer, open_and_bind, &r));
 	for (int i = 0; i < 40; i++) {
@@ -312,10 +306,10 @@ TEST_F(unregister, unload)
 {
 	bool groups = has_groups();
 
-	ASSERT_EQ(0, cdev_bind(self->fd, self->iommufd, NULL));
+	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio_pci"));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
-	close_fd(&self->fd);
+	close_fd(&self->s.fd);
 	EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
 
 	/*
@@ -323,8 +317,8 @@ TEST_F(unregister, unload)
 	 * run into a driver that is gone.
 	 */
 	if (core_is_rust()) {
-		self->fd = cdev_open(&self->pci);
-		ASSERT_GE(self->fd, 0);
+		self->s.fd = cdev_open(&self->pci);
+		ASSERT_GE(self->s.fd, 0);
 	}
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_unload("vfio_pci_core"));
@@ -334,10 +328,10 @@ TEST_F(unregister, unload)
 	module_unload("mtty");
 	module_unload("mdev");
 	if (core_is_rust()) {
-		EXPECT_TRUE(is_severed(self->fd));
+		EXPECT_TRUE(is_severed(self->s.fd));
 		EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
-		EXPECT_TRUE(is_severed(self->fd));
-		close_fd(&self->fd);
+		EXPECT_TRUE(is_severed(self->s.fd));
+		close_fd(&self->s.fd);
 	}
 	ASSERT_EQ(0, module_unload("vfio"));
 	EXPECT_EQ(-1, access("/sys/class/vfio-dev", F_OK));

@@ -28,7 +28,7 @@ FIXTURE(sva_death) {
 
 FIXTURE_SETUP(sva_death)
 {
-	self->s = self->o = (struct session){ -1, -1 };
+	self->s = self->o = SESSION_NONE;
 	self->lab = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
@@ -111,7 +111,7 @@ FIXTURE_VARIANT_ADD(sva_memory, clone) { 0 };
 
 FIXTURE_SETUP(sva_memory)
 {
-	self->s = (struct session){ -1, -1 };
+	self->s = SESSION_NONE;
 	self->lab = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);

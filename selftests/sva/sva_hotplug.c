@@ -30,7 +30,7 @@ FIXTURE(sva_hotplug) {
 
 FIXTURE_SETUP(sva_hotplug)
 {
-	self->s = (struct session){ -1, -1 };
+	self->s = SESSION_NONE;
 	self->box = BOXED_NONE;
 	self->lab = self->kmsg = -1;
 	if (!core_is_rust())

@@ -257,18 +257,14 @@ TEST_F(sva_lab, ownership)
 TEST_F(sva_lab, vfio_as_owner)
 {
 	struct session s;
-	int fd, iommufd, pasid;
+	int pasid;
 
-	fd = cdev_open(self->pci);
-	iommufd = iommufd_open();
-	ASSERT_GE(fd, 0);
-	ASSERT_GE(iommufd, 0);
+	ASSERT_EQ(0, session_open_unbound(self->pci, &s));
 	pasid = sva_lab_bind(self->sva.lab, self->pci);
 	ASSERT_GT(pasid, 0);
-	EXPECT_EQ(-EBUSY, cdev_bind(fd, iommufd, NULL));
+	EXPECT_EQ(-EBUSY, cdev_bind(s.fd, s.iommufd, NULL));
 	ASSERT_EQ(0, sva_lab_unbind(self->sva.lab, self->pci));
-	close(fd);
-	close(iommufd);
+	session_close(&s);
 	ASSERT_EQ(0, session_open(self->pci, &s));
 	EXPECT_EQ(pasid, sva_lab_bind(self->sva.lab, self->pci));
 	EXPECT_TRUE(is_mine(self->sva.lab, self->pci, pasid));

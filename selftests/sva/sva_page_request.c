@@ -40,7 +40,7 @@ FIXTURE_SETUP(sva_page_request)
 {
 	int ret;
 
-	self->s = self->o = (struct session){ -1, -1 };
+	self->s = self->o = SESSION_NONE;
 	self->kmsg = -1;
 	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)

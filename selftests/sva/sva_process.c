@@ -30,7 +30,7 @@ FIXTURE_SETUP(sva_process)
 {
 	int ret;
 
-	self->s = (struct session){ -1, -1 };
+	self->s = SESSION_NONE;
 	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);

@@ -13,7 +13,6 @@
 #include "lib/cdev.h"
 #include "lib/container.h"
 #include "lib/hot_reset.h"
-#include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
@@ -31,7 +30,7 @@
 /* The device as it is when the processes are bound, and what they are bound by. */
 struct arena {
 	struct session s;	/* by its own file, */
-	int sibling;		/* and the other device of its set, */
+	struct session sibling;	/* and the other device of its set, with its iommufd, */
 	struct boxed box;	/* or by its group */
 	const struct pci *pci, *other;
 	int file;
@@ -50,11 +49,8 @@ static int set_up_pair(struct arena *a)
 	int ret = set_up_cdev(a);
 
 	if (!ret)
-		ret = pci_to_vfio(a->other);
-	if (ret)
-		return ret;
-	a->sibling = cdev_open(a->other);
-	return a->sibling < 0 ? a->sibling : cdev_bind(a->sibling, a->s.iommufd, NULL);
+		ret = session_open_node(a->other, &a->sibling);
+	return ret ? ret : cdev_bind(a->sibling.fd, a->s.iommufd, NULL);
 }
 
 static int set_up_container(struct arena *a)
@@ -223,7 +219,7 @@ static int round_of_kills(struct arena *a, int lab, int (*reset)(struct arena *a
 
 TEST_F(sva_reaped, no_entry_is_left)
 {
-	struct arena a = { { -1, -1 }, -1, BOXED_NONE, &self->pci, &self->other, -1 };
+	struct arena a = { SESSION_NONE, SESSION_NONE, BOXED_NONE, &self->pci, &self->other, -1 };
 	unsigned int seed = getpid();
 
 	if (witness_absent())
@@ -236,7 +232,7 @@ TEST_F(sva_reaped, no_entry_is_left)
 		ASSERT_EQ(0, pasid_entries(&self->pci));
 		EXPECT_FALSE(kmsg_warned(self->kmsg));
 	}
-	close_fd(&a.sibling);
+	session_close(&a.sibling);
 	session_close(&a.s);
 	boxed_close(&a.box);
 }

@@ -11,7 +11,6 @@
 #include "lib/cdev.h"
 #include "lib/container.h"
 #include "lib/hot_reset.h"
-#include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_lab.h"
@@ -138,10 +137,8 @@ TEST_F(sva_reset, set)
 
 	if (!find_set(&a, &b))
 		SKIP(return, NO_SET);
-	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, session_open(&a, &s));
-	other = (struct session){ .fd = cdev_open(&b), .iommufd = -1 };
-	ASSERT_GE(other.fd, 0);
+	ASSERT_EQ(0, session_open_node(&b, &other));
 	ASSERT_EQ(0, cdev_bind(other.fd, s.iommufd, NULL));
 	ASSERT_EQ(0, process_bind(other.fd, NULL));
 	EXPECT_EQ(0, reset(s.fd));
@@ -152,7 +149,7 @@ TEST_F(sva_reset, set)
 	EXPECT_EQ(0, pasid_entries(&b));
 	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	EXPECT_EQ(-ENOENT, process_unbind(other.fd));
-	close(other.fd);
+	session_close(&other);
 	session_close(&s);
 }
 
