@@ -6,18 +6,14 @@
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
+#include "lib/feature.h"
 #include "lib/kmsg.h"
-#include "lib/space.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
 
-#define GET VFIO_DEVICE_FEATURE_GET
-#define SET VFIO_DEVICE_FEATURE_SET
-#define PROBE VFIO_DEVICE_FEATURE_PROBE
 #define START VFIO_DEVICE_FEATURE_DMA_LOGGING_START
 #define END VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP
 #define REPORT VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
-#define HEAD sizeof(struct vfio_device_feature)
 
 #define PAGE 4096u
 #define MAX_RANGES 256
@@ -33,35 +29,21 @@ struct logging_arg {
 typedef struct vfio_device_feature_dma_logging_range range_t;
 
 FIXTURE(dma_logging) {
-	int drv, space, fd;
-	struct testdrv_calls calls;
+	struct testdrv t;
 };
 
 FIXTURE_SETUP(dma_logging)
 {
-	self->fd = -1;
-	self->drv = testdrv_open();
-	if (self->drv == -ENOENT)
+	int ret = testdrv_open_device(&self->t, TESTDRV_WITH_LOG, 0);
+
+	if (self->t.drv == -ENOENT)
 		SKIP(return, NO_TESTDRV);
-	ASSERT_GE(self->drv, 0);
-	self->space = space_open();
-	ASSERT_GE(self->space, 0);
-	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_LOG, 0, 0));
-	self->fd = testdrv_device(0, self->space);
-	ASSERT_GE(self->fd, 0);
-	testdrv_calls(self->drv, &self->calls);
+	ASSERT_EQ(0, ret);
 }
 
 FIXTURE_TEARDOWN(dma_logging)
 {
-	EXPECT_EQ(0, testdrv_close(self->drv));
-}
-
-static int feature(int fd, uint32_t flags, uint32_t size, struct logging_arg *arg)
-{
-	arg->head.argsz = HEAD + size;
-	arg->head.flags = flags;
-	return xioctl(fd, VFIO_DEVICE_FEATURE, arg);
+	EXPECT_EQ(0, testdrv_close(self->t.drv));
 }
 
 static int start(int fd, uint64_t page_size, uint32_t n, const range_t *ranges)
@@ -74,7 +56,7 @@ static int start(int fd, uint64_t page_size, uint32_t n, const range_t *ranges)
 		},
 	};
 
-	return feature(fd, SET | START, sizeof(arg.control), &arg);
+	return device_feature(fd, SET | START, sizeof(arg.control), &arg);
 }
 
 static int start_one(int fd, uint64_t page_size, uint64_t iova, uint64_t length)
@@ -96,7 +78,7 @@ static int report(int fd, uint64_t page_size, uint64_t iova, uint64_t length,
 		},
 	};
 
-	return feature(fd, GET | REPORT, sizeof(arg.report), &arg);
+	return device_feature(fd, GET | REPORT, sizeof(arg.report), &arg);
 }
 
 /* The first @size bytes of the argument, and then nothing. */
@@ -116,32 +98,32 @@ static int fail(int drv, int id, int err)
 TEST_F(dma_logging, arguments)
 {
 	struct logging_arg arg = { .control = { 0 } };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
-	EXPECT_EQ(0, feature(fd, PROBE | START, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | SET | START, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | GET | START, 24, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | START, 24, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, START, 24, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, SET | START, 23, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | START, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | SET | START, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | GET | START, 24, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | START, 24, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, START, 24, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, SET | START, 23, &arg));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE,
 				  short_arg(SET | START, HEAD + 23, HEAD + 24)));
 
-	EXPECT_EQ(0, feature(fd, PROBE | END, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | SET | END, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | GET | END, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | END, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, END, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | END, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | SET | END, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | GET | END, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | END, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, END, 0, &arg));
 
-	EXPECT_EQ(0, feature(fd, PROBE | REPORT, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | GET | REPORT, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | SET | REPORT, 32, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, SET | REPORT, 32, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, REPORT, 32, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | REPORT, 31, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | REPORT, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | GET | REPORT, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | SET | REPORT, 32, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, SET | REPORT, 32, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, REPORT, 32, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | REPORT, 31, &arg));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE,
 				  short_arg(GET | REPORT, HEAD + 31, HEAD + 32)));
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 }
 
 /* semantics: 138.  Of several mistakes, which one is told; none reaches the driver. */
@@ -149,7 +131,7 @@ TEST_F(dma_logging, start_errors)
 {
 	const uint64_t top = -(uint64_t)PAGE;
 	range_t *edge = edge_alloc(sizeof(range_t)), two[2];
-	int fd = self->fd;
+	int fd = self->t.fd;
 
 	EXPECT_EQ(-EINVAL, start(fd, PAGE, 0, NULL));
 	EXPECT_EQ(-E2BIG, start(fd, PAGE, MAX_RANGES + 1, NULL));
@@ -186,8 +168,8 @@ TEST_F(dma_logging, start_errors)
 				TH_LOG("%d pages from %d", n, first);
 		}
 	}
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_EQ(6, testdrv_count(&self->calls, 0, TESTDRV_LOG_START));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_EQ(6, testdrv_count(&self->t.calls, 0, TESTDRV_LOG_START));
 	two[1] = (range_t){ 8 * PAGE, PAGE };
 	EXPECT_EQ(0, start(fd, PAGE, 2, two));
 }
@@ -196,7 +178,7 @@ TEST_F(dma_logging, start_errors)
 TEST_F(dma_logging, start_nonsense)
 {
 	range_t two[2] = { { PAGE, PAGE }, { 4 * PAGE, 0 } };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
 	EXPECT_EQ(BY_CORE(0, -EINVAL), start_one(fd, PAGE, PAGE, 0));
 	EXPECT_EQ(BY_CORE(0, -EINVAL), start_one(fd, PAGE, 0, 0));
@@ -205,8 +187,8 @@ TEST_F(dma_logging, start_nonsense)
 	EXPECT_EQ(BY_CORE(0, -EINVAL), start_one(fd, PAGE + 1, 0x20000, 0x20000));
 	EXPECT_EQ(BY_CORE(0, -EINVAL), start_one(fd, 0, 0, 0));
 	EXPECT_EQ(-EINVAL, start_one(fd, 0, PAGE, PAGE));
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_EQ(BY_CORE(6, 0), testdrv_count(&self->calls, 0, TESTDRV_LOG_START));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_EQ(BY_CORE(6, 0), testdrv_count(&self->t.calls, 0, TESTDRV_LOG_START));
 	/* Powers of two are the driver's to judge. */
 	EXPECT_EQ(0, start_one(fd, 1, 5, 7));
 	EXPECT_EQ(0, start_one(fd, 1ULL << 40, 0, 1ULL << 41));
@@ -220,8 +202,8 @@ TEST_F(dma_logging, start)
 	struct logging_arg arg = {
 		.control = { .page_size = PAGE, .ranges = (uintptr_t)ranges },
 	};
-	const struct testdrv_call *call = self->calls.call;
-	int fd = self->fd;
+	const struct testdrv_call *call = self->t.calls.call;
+	int fd = self->t.fd;
 
 	/* Any order, neighbours too. */
 	ranges[0] = (range_t){ 8 * PAGE, PAGE };
@@ -229,13 +211,13 @@ TEST_F(dma_logging, start)
 	ranges[2] = (range_t){ 0, PAGE };
 	ranges[3] = (range_t){ PAGE, 2 * PAGE };
 	arg.control.num_ranges = 4;
-	testdrv_cmd(self->drv, TESTDRV_LOG, 0, 0, 1 << 16, 0);
-	EXPECT_EQ(0, feature(fd, SET | START, 24, &arg));
+	testdrv_cmd(self->t.drv, TESTDRV_LOG, 0, 0, 1 << 16, 0);
+	EXPECT_EQ(0, device_feature(fd, SET | START, 24, &arg));
 	EXPECT_EQ(1 << 16, arg.control.page_size);
 	EXPECT_EQ(4, arg.control.num_ranges);
-	ASSERT_EQ(5, testdrv_calls(self->drv, &self->calls));
+	ASSERT_EQ(5, testdrv_calls(self->t.drv, &self->t.calls));
 	EXPECT_STREQ("log_start* log_range* log_range* log_range* log_range*",
-		     testdrv_text(&self->calls, 0));
+		     testdrv_text(&self->t.calls, 0));
 	EXPECT_EQ(4, call[0].arg[0]);
 	EXPECT_EQ(PAGE, call[0].arg[1]);
 	EXPECT_EQ(0, call[1].arg[0]);
@@ -252,8 +234,8 @@ TEST_F(dma_logging, start)
 		ranges[i] = (range_t){ (MAX_RANGES - i) * 2 * PAGE, PAGE };
 	arg.control.num_ranges = MAX_RANGES;
 	arg.control.page_size = PAGE;
-	EXPECT_EQ(0, feature(fd, SET | START, 24, &arg));
-	ASSERT_EQ(1 + MAX_RANGES, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(0, device_feature(fd, SET | START, 24, &arg));
+	ASSERT_EQ(1 + MAX_RANGES, testdrv_calls(self->t.drv, &self->t.calls));
 	EXPECT_EQ(MAX_RANGES, call[0].arg[0]);
 	for (int i = 1; i <= MAX_RANGES; i++)
 		EXPECT_EQ(i * 2 * PAGE, call[i].arg[0]);
@@ -262,13 +244,13 @@ TEST_F(dma_logging, start)
 	EXPECT_EQ(0, start_one(fd, PAGE, -2ULL * PAGE, PAGE));
 
 	/* The driver's error; the page size is as it was. */
-	fail(self->drv, TESTDRV_LOG_START, EUCLEAN);
+	fail(self->t.drv, TESTDRV_LOG_START, EUCLEAN);
 	arg.control.page_size = PAGE;
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_EQ(-EUCLEAN, feature(fd, SET | START, 24, &arg));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | START, 24, &arg));
 	EXPECT_EQ(PAGE, arg.control.page_size);
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_EQ(0, testdrv_count(&self->calls, 0, TESTDRV_LOG_STOP));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_EQ(0, testdrv_count(&self->t.calls, 0, TESTDRV_LOG_STOP));
 }
 
 /* semantics: 138.  Who cannot be told the page size has not begun. */
@@ -283,27 +265,27 @@ TEST_F(dma_logging, start_untold)
 	arg->control.num_ranges = 1;
 	arg->control.ranges = (uintptr_t)&range;
 	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
-	EXPECT_EQ(-EFAULT, xioctl(self->fd, VFIO_DEVICE_FEATURE, arg));
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_STREQ("log_start* log_range* log_stop*", testdrv_text(&self->calls, 0));
+	EXPECT_EQ(-EFAULT, xioctl(self->t.fd, VFIO_DEVICE_FEATURE, arg));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_STREQ("log_start* log_range* log_stop*", testdrv_text(&self->t.calls, 0));
 }
 
 /* semantics: 140, 141.  The core does not remember whether it has begun. */
 TEST_F(dma_logging, stop)
 {
 	struct logging_arg arg = { .control = { 0 } };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
-	EXPECT_EQ(0, feature(fd, SET | END, 0, &arg));
-	EXPECT_EQ(0, feature(fd, SET | END, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, SET | END, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, SET | END, 0, &arg));
 	EXPECT_EQ(0, start_one(fd, PAGE, 0, PAGE));
 	EXPECT_EQ(0, start_one(fd, PAGE, 0, PAGE));
-	EXPECT_EQ(0, feature(fd, SET | END, 24, &arg));
-	testdrv_calls(self->drv, &self->calls);
+	EXPECT_EQ(0, device_feature(fd, SET | END, 24, &arg));
+	testdrv_calls(self->t.drv, &self->t.calls);
 	EXPECT_STREQ("log_stop* log_stop* log_start* log_range* log_start* log_range* log_stop*",
-		     testdrv_text(&self->calls, 0));
-	fail(self->drv, TESTDRV_LOG_STOP, EUCLEAN);
-	EXPECT_EQ(-EUCLEAN, feature(fd, SET | END, 0, &arg));
+		     testdrv_text(&self->t.calls, 0));
+	fail(self->t.drv, TESTDRV_LOG_STOP, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | END, 0, &arg));
 }
 
 /* The kernel's library of bitmaps, which comes with iommufd or with a driver that wants it. */
@@ -317,7 +299,7 @@ TEST_F(dma_logging, report_errors)
 {
 	static uint64_t bitmap[8];
 	const uint64_t top = -(uint64_t)PAGE;
-	int fd = self->fd;
+	int fd = self->t.fd;
 
 	EXPECT_EQ(-EINVAL, report(fd, 0, 0, PAGE, bitmap));
 	EXPECT_EQ(-EINVAL, report(fd, 1, 0, PAGE, bitmap));
@@ -329,18 +311,18 @@ TEST_F(dma_logging, report_errors)
 	EXPECT_EQ(-EOVERFLOW, report(fd, PAGE, top, 2 * PAGE, bitmap));
 	EXPECT_EQ(-EOVERFLOW, report(fd, PAGE, top, PAGE, bitmap));
 	EXPECT_EQ(-EOVERFLOW, report(fd, PAGE, top, 2 * PAGE, NULL));
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 	/* And last that nothing can be reported. */
 	if (!has_bitmaps()) {
 		EXPECT_EQ(-EOPNOTSUPP, report(fd, PAGE, 0, PAGE, bitmap));
-		EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+		EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 		return;
 	}
 	/* No bitmap: the kernel's library of bitmaps tells nobody of it. */
 	EXPECT_EQ(0, report(fd, PAGE, 0, PAGE, NULL));
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(0, bitmap[i]);
-	fail(self->drv, TESTDRV_LOG_REPORT, EUCLEAN);
+	fail(self->t.drv, TESTDRV_LOG_REPORT, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, report(fd, PAGE, 0, PAGE, bitmap));
 	EXPECT_EQ(0, bitmap[0]);
 }
@@ -349,7 +331,7 @@ TEST_F(dma_logging, report_errors)
 TEST_F(dma_logging, report)
 {
 	uint64_t *bitmap = pages_alloc(PAGE);
-	int fd = self->fd;
+	int fd = self->t.fd;
 
 	if (!has_bitmaps())
 		SKIP(return, "a kernel without IOMMUFD_DRIVER");
@@ -357,11 +339,11 @@ TEST_F(dma_logging, report)
 	EXPECT_EQ(~0ULL, bitmap[0]);
 	EXPECT_EQ(0x3f, bitmap[1]);
 	EXPECT_EQ(0, bitmap[2]);
-	ASSERT_GT(testdrv_calls(self->drv, &self->calls), 0);
-	EXPECT_EQ(TESTDRV_LOG_REPORT, self->calls.call[0].id);
-	EXPECT_EQ(0, self->calls.call[0].locked);
-	EXPECT_EQ(1 << 20, self->calls.call[0].arg[0]);
-	EXPECT_EQ(70 * PAGE, self->calls.call[0].arg[1]);
+	ASSERT_GT(testdrv_calls(self->t.drv, &self->t.calls), 0);
+	EXPECT_EQ(TESTDRV_LOG_REPORT, self->t.calls.call[0].id);
+	EXPECT_EQ(0, self->t.calls.call[0].locked);
+	EXPECT_EQ(1 << 20, self->t.calls.call[0].arg[0]);
+	EXPECT_EQ(70 * PAGE, self->t.calls.call[0].arg[1]);
 
 	/* Bits are added; a bit is a page of the size that was asked for. */
 	memset(bitmap, 0, PAGE);
@@ -430,7 +412,7 @@ TEST_F(dma_logging, combine)
 			ranges[i] = want[(i * 7 + round) % n];
 		if (n % 7 == 0)
 			memcpy(ranges, want, n * sizeof(*want));
-		n = combine(self->drv, ranges, n, wanted, &lost);
+		n = combine(self->t.drv, ranges, n, wanted, &lost);
 		kept = combined(want, 1 + round * 6, wanted);
 		ASSERT_EQ(kept, n);
 		EXPECT_EQ(0, memcmp(want, ranges, n * sizeof(*want)));
@@ -450,20 +432,20 @@ TEST_F(dma_logging, combine_edges)
 	int lost;
 
 	memcpy(same, ranges, sizeof(same));
-	EXPECT_EQ(3, combine(self->drv, ranges, 3, 3, &lost));
-	EXPECT_EQ(3, combine(self->drv, ranges, 3, 9, &lost));
+	EXPECT_EQ(3, combine(self->t.drv, ranges, 3, 3, &lost));
+	EXPECT_EQ(3, combine(self->t.drv, ranges, 3, 9, &lost));
 	EXPECT_EQ(0, memcmp(same, ranges, sizeof(same)));
 	EXPECT_EQ(0, lost);
-	EXPECT_EQ(1, combine(self->drv, ranges, 3, 1, &lost));
+	EXPECT_EQ(1, combine(self->t.drv, ranges, 3, 1, &lost));
 	EXPECT_EQ(0, ranges[0].start);
 	EXPECT_EQ(UINT64_MAX, ranges[0].last);
 	EXPECT_EQ(BY_CORE(1, 0), lost);
-	EXPECT_EQ(1, combine(self->drv, same, 1, 1, &lost));
+	EXPECT_EQ(1, combine(self->t.drv, same, 1, 1, &lost));
 	EXPECT_EQ(9, same[0].last);
-	EXPECT_EQ(0, combine(self->drv, ranges, 0, 5, &lost));
+	EXPECT_EQ(0, combine(self->t.drv, ranges, 0, 5, &lost));
 	kmsg_expect_warning(true, NULL);
-	EXPECT_EQ(0, combine(self->drv, ranges, 0, 1, &lost));
-	EXPECT_EQ(1, combine(self->drv, same, 1, 0, &lost));
+	EXPECT_EQ(0, combine(self->t.drv, ranges, 0, 1, &lost));
+	EXPECT_EQ(1, combine(self->t.drv, same, 1, 0, &lost));
 	kmsg_expect_warning(false, NULL);
 	EXPECT_EQ(0, same[0].start);
 	EXPECT_EQ(9, same[0].last);

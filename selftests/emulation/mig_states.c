@@ -8,17 +8,13 @@
 #include <sys/resource.h>
 
 #include "lib/cdev.h"
+#include "lib/feature.h"
 #include "lib/kmsg.h"
 #include "lib/mdev.h"
 #include "lib/space.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
-
-#define GET VFIO_DEVICE_FEATURE_GET
-#define SET VFIO_DEVICE_FEATURE_SET
-#define PROBE VFIO_DEVICE_FEATURE_PROBE
-#define HEAD sizeof(struct vfio_device_feature)
 
 #define ERROR VFIO_DEVICE_STATE_ERROR
 #define STOP VFIO_DEVICE_STATE_STOP
@@ -123,28 +119,21 @@ static int expected_next(uint32_t flags, int from, int to)
 }
 
 FIXTURE(mig_states) {
-	int drv, space, fd;
-	struct testdrv_calls calls;
+	struct testdrv t;
 };
 
 FIXTURE_SETUP(mig_states)
 {
-	self->fd = -1;
-	self->drv = testdrv_open();
-	if (self->drv == -ENOENT)
+	int ret = testdrv_open_device(&self->t, TESTDRV_WITH_MIG, ALL_FLAGS);
+
+	if (self->t.drv == -ENOENT)
 		SKIP(return, NO_TESTDRV);
-	ASSERT_GE(self->drv, 0);
-	self->space = space_open();
-	ASSERT_GE(self->space, 0);
-	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
-	self->fd = testdrv_device(0, self->space);
-	ASSERT_GE(self->fd, 0);
-	testdrv_calls(self->drv, &self->calls);
+	ASSERT_EQ(0, ret);
 }
 
 FIXTURE_TEARDOWN(mig_states)
 {
-	EXPECT_EQ(0, testdrv_close(self->drv));
+	EXPECT_EQ(0, testdrv_close(self->t.drv));
 }
 
 static int next_state(int drv, uint32_t flags, int from, int to, int *next)
@@ -168,7 +157,7 @@ TEST_F(mig_states, every_step)
 			for (int to = 0; to <= STATES; to++) {
 				bool has = has_state(flags, to);
 				int want = has ? expected_next(flags, from, to) : ERROR;
-				int ret = next_state(self->drv, flags, from, to, &next);
+				int ret = next_state(self->t.drv, flags, from, to, &next);
 
 				if (want == ERROR) {
 					EXPECT_EQ(-EINVAL, ret)
@@ -199,7 +188,7 @@ TEST_F(mig_states, every_way)
 				    (from == STOP_COPY && saving(to) && to != STOP_COPY))
 					continue;
 				for (n = 0; at != to && n < STATES; n++)
-					ASSERT_EQ(0, next_state(self->drv, flags, at, to, &at));
+					ASSERT_EQ(0, next_state(self->t.drv, flags, at, to, &at));
 				EXPECT_EQ(to, at);
 			}
 		}
@@ -217,11 +206,11 @@ TEST_F(mig_states, bad_state)
 		for (int from = 0; from <= STATES; from++) {
 			if (has_state(flags, from))
 				continue;
-			EXPECT_EQ(-EINVAL, next_state(self->drv, flags, from, STOP, &next));
+			EXPECT_EQ(-EINVAL, next_state(self->t.drv, flags, from, STOP, &next));
 			EXPECT_TRUE(kmsg_warned(log));
 		}
 	}
-	EXPECT_EQ(-EINVAL, next_state(self->drv, ALL_FLAGS, -1, STOP, &next));
+	EXPECT_EQ(-EINVAL, next_state(self->t.drv, ALL_FLAGS, -1, STOP, &next));
 	EXPECT_TRUE(kmsg_warned(log));
 	kmsg_expect_warning(false, NULL);
 	close(log);
@@ -236,13 +225,6 @@ struct feature_arg {
 		uint64_t value;
 	};
 };
-
-static int feature(int fd, uint32_t flags, uint32_t size, struct feature_arg *arg)
-{
-	arg->head.argsz = HEAD + size;
-	arg->head.flags = flags;
-	return xioctl(fd, VFIO_DEVICE_FEATURE, arg);
-}
 
 /* The argument in a page that can be read and not written. */
 static struct feature_arg *constant_arg(uint32_t flags, uint32_t state)
@@ -269,7 +251,7 @@ static struct feature_arg *short_arg(uint32_t flags, size_t size)
 static int set_state(int fd, uint32_t state, int *data_fd)
 {
 	struct feature_arg arg = { .state = { state, 77 } };
-	int ret = feature(fd, SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
+	int ret = device_feature(fd, SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
 
 	if (data_fd)
 		*data_fd = arg.state.data_fd;
@@ -279,7 +261,7 @@ static int set_state(int fd, uint32_t state, int *data_fd)
 static int get_state(int fd)
 {
 	struct feature_arg arg = { .state = { 99, 77 } };
-	int ret = feature(fd, GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
+	int ret = device_feature(fd, GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, 8, &arg);
 
 	if (ret)
 		return ret;
@@ -291,20 +273,20 @@ TEST_F(mig_states, capabilities)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIGRATION;
 	struct feature_arg arg = { .value = 0 };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
-	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | GET | id, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | SET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | id, 7, &arg));
 	EXPECT_EQ(0, arg.value);
-	EXPECT_EQ(0, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(0, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(ALL_FLAGS, arg.value);
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, 0)));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(GET | id, HEAD + 7)));
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 }
 
 /* semantics: 130, 135.  Who is wrong finds out before the driver does. */
@@ -312,33 +294,33 @@ TEST_F(mig_states, state_errors)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
 	struct feature_arg arg = { .state = { STOP, 77 } };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
-	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | GET | id, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | SET | id, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | GET | SET | id, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | SET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 7, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | SET | id, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | GET | SET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, SET | id, 7, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | id, 7, &arg));
 	/* It is read for GET, too. */
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(GET | id, HEAD + 7)));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, short_arg(SET | id, HEAD + 7)));
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 	EXPECT_EQ(77, arg.state.data_fd);
 
 	/* The driver's errors; and GET leaves the argument alone then. */
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
-	EXPECT_EQ(-EUCLEAN, feature(fd, GET | id, 8, &arg));
+	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(77, arg.state.data_fd);
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_SET_STATE, EUCLEAN);
-	EXPECT_EQ(-EUCLEAN, feature(fd, SET | id, 8, &arg));
+	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_SET_STATE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | id, 8, &arg));
 	EXPECT_EQ(-1, arg.state.data_fd);
 	EXPECT_EQ(STOP, arg.state.device_state);
 	/* That the user cannot be told counts for more. */
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(SET | id, STOP)));
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, 0);
+	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, 0);
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, STOP)));
 }
 
@@ -346,19 +328,19 @@ TEST_F(mig_states, state_errors)
 TEST_F(mig_states, state)
 {
 	static const uint32_t states[] = { STOP, RESUMING, ERROR, 8, 99, 0xffffffff };
-	int fd = self->fd, data_fd;
+	int fd = self->t.fd, data_fd;
 
 	EXPECT_EQ(RUNNING, get_state(fd));
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_STREQ("get_state*", testdrv_text(&self->calls, 0));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_STREQ("get_state*", testdrv_text(&self->t.calls, 0));
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		EXPECT_EQ(0, set_state(fd, states[i], &data_fd));
 		EXPECT_EQ(-1, data_fd);
-		testdrv_calls(self->drv, &self->calls);
-		EXPECT_STREQ("set_state*", testdrv_text(&self->calls, 0));
-		EXPECT_EQ(states[i], (uint32_t)self->calls.call[0].arg[0]);
+		testdrv_calls(self->t.drv, &self->t.calls);
+		EXPECT_STREQ("set_state*", testdrv_text(&self->t.calls, 0));
+		EXPECT_EQ(states[i], (uint32_t)self->t.calls.call[0].arg[0]);
 		EXPECT_EQ((int)states[i], get_state(fd));
-		testdrv_calls(self->drv, &self->calls);
+		testdrv_calls(self->t.drv, &self->t.calls);
 	}
 }
 
@@ -366,11 +348,11 @@ TEST_F(mig_states, state)
 TEST_F(mig_states, data_fd)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-	int fd = self->fd, users = module_users("vfio_testdrv"), data_fd, free_fd;
+	int fd = self->t.fd, users = module_users("vfio_testdrv"), data_fd, free_fd;
 	struct rlimit limit, none;
 	char text[256], path[64];
 
-	testdrv_cmd(self->drv, TESTDRV_MIG, 0, TESTDRV_MIG_FILE, RUNNING, 0);
+	testdrv_cmd(self->t.drv, TESTDRV_MIG, 0, TESTDRV_MIG_FILE, RUNNING, 0);
 	ASSERT_EQ(0, set_state(fd, STOP_COPY, &data_fd));
 	ASSERT_GT(data_fd, 0);
 	EXPECT_EQ(users + 1, module_users("vfio_testdrv"));
@@ -407,23 +389,23 @@ TEST_F(mig_states, data_size)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_DATA_SIZE;
 	struct feature_arg arg = { .value = 5 };
-	int fd = self->fd;
+	int fd = self->t.fd;
 
-	testdrv_cmd(self->drv, TESTDRV_MIG, 0, 0, RUNNING, 0x123456789abULL);
-	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | SET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, SET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 7, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
-	EXPECT_EQ(0, testdrv_calls(self->drv, &self->calls));
+	testdrv_cmd(self->t.drv, TESTDRV_MIG, 0, 0, RUNNING, 0x123456789abULL);
+	EXPECT_EQ(0, device_feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, SET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | id, 7, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, id, 8, &arg));
+	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 	EXPECT_EQ(5, arg.value);
-	EXPECT_EQ(0, feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(0, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(0x123456789abULL, arg.value);
-	testdrv_calls(self->drv, &self->calls);
-	EXPECT_STREQ("data_size*", testdrv_text(&self->calls, 0));
+	testdrv_calls(self->t.drv, &self->t.calls);
+	EXPECT_STREQ("data_size*", testdrv_text(&self->t.calls, 0));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, 0)));
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_DATA_SIZE, EUCLEAN);
-	EXPECT_EQ(-EUCLEAN, feature(fd, GET | id, 8, &arg));
+	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_DATA_SIZE, EUCLEAN);
+	EXPECT_EQ(-EUCLEAN, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(0x123456789abULL, arg.value);
 }
 
@@ -441,31 +423,31 @@ TEST_F(mig_states, precopy_info_v2)
 {
 	const uint32_t id = VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
 	struct feature_arg arg = { .value = 0 };
-	int fd = self->fd, plain;
+	int fd = self->t.fd, plain;
 
-	EXPECT_EQ(0, precopy_seen(self->drv, fd, &self->calls));
-	EXPECT_EQ(0, feature(fd, PROBE | id, 0, &arg));
-	EXPECT_EQ(0, feature(fd, PROBE | SET | id, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, PROBE | GET | id, 0, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, GET | id, 8, &arg));
-	EXPECT_EQ(-EINVAL, feature(fd, id, 8, &arg));
-	EXPECT_EQ(0, precopy_seen(self->drv, fd, &self->calls));
-	EXPECT_EQ(0, feature(fd, SET | id, 0, &arg));
-	EXPECT_EQ(1, precopy_seen(self->drv, fd, &self->calls));
+	EXPECT_EQ(0, precopy_seen(self->t.drv, fd, &self->t.calls));
+	EXPECT_EQ(0, device_feature(fd, PROBE | id, 0, &arg));
+	EXPECT_EQ(0, device_feature(fd, PROBE | SET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, PROBE | GET | id, 0, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, GET | id, 8, &arg));
+	EXPECT_EQ(-EINVAL, device_feature(fd, id, 8, &arg));
+	EXPECT_EQ(0, precopy_seen(self->t.drv, fd, &self->t.calls));
+	EXPECT_EQ(0, device_feature(fd, SET | id, 0, &arg));
+	EXPECT_EQ(1, precopy_seen(self->t.drv, fd, &self->t.calls));
 	close(fd);
-	self->fd = testdrv_device(0, self->space);
-	ASSERT_GE(self->fd, 0);
-	EXPECT_EQ(0, precopy_seen(self->drv, self->fd, &self->calls));
+	self->t.fd = testdrv_device(0, self->t.space);
+	ASSERT_GE(self->t.fd, 0);
+	EXPECT_EQ(0, precopy_seen(self->t.drv, self->t.fd, &self->t.calls));
 
 	/* Of a device without precopy, and of one without migration. */
-	ASSERT_EQ(0, testdrv_create(self->drv, 1, TESTDRV_WITH_MIG,
+	ASSERT_EQ(0, testdrv_create(self->t.drv, 1, TESTDRV_WITH_MIG,
 				    VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P, 0));
-	ASSERT_EQ(0, testdrv_create(self->drv, 2, 0, 0, 0));
+	ASSERT_EQ(0, testdrv_create(self->t.drv, 2, 0, 0, 0));
 	for (int i = 1; i <= 2; i++) {
-		plain = testdrv_device(i, self->space);
+		plain = testdrv_device(i, self->t.space);
 		ASSERT_GE(plain, 0);
-		EXPECT_EQ(-EINVAL, feature(plain, PROBE | id, 0, &arg));
-		EXPECT_EQ(-EINVAL, feature(plain, SET | id, 0, &arg));
+		EXPECT_EQ(-EINVAL, device_feature(plain, PROBE | id, 0, &arg));
+		EXPECT_EQ(-EINVAL, device_feature(plain, SET | id, 0, &arg));
 		close(plain);
 	}
 }

@@ -118,6 +118,28 @@ int testdrv_device(int slot, int space)
 	return space_device(space, parent, name);
 }
 
+int testdrv_open_device(struct testdrv *t, uint32_t flags, uint64_t mig)
+{
+	int ret;
+
+	t->space = -1;
+	t->fd = -1;
+	t->drv = testdrv_open();
+	if (t->drv < 0)
+		return t->drv;
+	t->space = space_open();
+	if (t->space < 0)
+		return t->space;
+	ret = testdrv_create(t->drv, 0, flags, mig, 0);
+	if (ret)
+		return ret;
+	t->fd = testdrv_device(0, t->space);
+	if (t->fd < 0)
+		return t->fd;
+	testdrv_calls(t->drv, &t->calls);
+	return 0;
+}
+
 int testdrv_calls(int drv, struct testdrv_calls *calls)
 {
 	struct testdrv_args args = { .ptr = (uintptr_t)calls->call };

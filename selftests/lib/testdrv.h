@@ -39,6 +39,19 @@ struct testdrv_calls {
 };
 
 int testdrv_calls(int drv, struct testdrv_calls *calls);
+
+/* The driver, and the device of slot 0 open in a space (space.h). */
+struct testdrv {
+	int drv, space, fd;
+	struct testdrv_calls calls;
+};
+
+/*
+ * Creates and opens that device: 0 or -errno, with -ENOENT in @t->drv if there is no driver.
+ * What the driver was called for is in @t->calls.
+ */
+int testdrv_open_device(struct testdrv *t, uint32_t flags, uint64_t mig);
+
 /* How often, and the first of them. */
 int testdrv_count(const struct testdrv_calls *calls, int slot, int id);
 const struct testdrv_call *testdrv_first(const struct testdrv_calls *calls, int slot,

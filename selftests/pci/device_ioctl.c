@@ -11,14 +11,10 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/feature.h"
 #include "lib/iommufd.h"
 #include "lib/test.h"
 #include "lib/way.h"
-
-#define GET VFIO_DEVICE_FEATURE_GET
-#define SET VFIO_DEVICE_FEATURE_SET
-#define PROBE VFIO_DEVICE_FEATURE_PROBE
-#define HEAD sizeof(struct vfio_device_feature)
 
 FIXTURE(device_ioctl) {
 	struct pci pci;

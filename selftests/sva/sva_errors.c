@@ -6,14 +6,11 @@
  */
 #include "lib/cdev.h"
 #include "lib/container.h"
+#include "lib/feature.h"
 #include "lib/iommufd.h"
 #include "lib/sva.h"
 #include "lib/test.h"
 #include "lib/viommu.h"
-
-#define PROBE VFIO_DEVICE_FEATURE_PROBE
-#define GET VFIO_DEVICE_FEATURE_GET
-#define SET VFIO_DEVICE_FEATURE_SET
 
 /* What the cores say to an ioctl that ours serves, if the file does. */
 #define NOTTY_OR(err) BY_CORE(-ENOTTY, err)
