@@ -151,21 +151,10 @@ TEST_F(group_kvm, failed_open)
 /* semantics: 169, 171; defect: B24.  The machine's last user closes it. */
 TEST_F(group_kvm, machine_closed_first)
 {
-	uint64_t machine;
-
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->group));
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);
-	machine = observer_saw(&self->o, TESTDRV_OPEN);
-	EXPECT_NE(0, machine);
-	machine_close(&self->o.vm);
-	/* It lives on, and with it its module. */
-	EXPECT_EQ(1, observer_references(&self->o));
-	close_fd(&self->fd);
-	EXPECT_EQ(machine, observer_saw(&self->o, TESTDRV_CLOSE));
-	/* /dev/kvm is open. */
-	EXPECT_EQ(1, module_users("kvm_amd"));
-	EXPECT_EQ(1, module_users("kvm"));
+	EXPECT_EQ(0, observer_close_machine(&self->o, &self->fd));
 	/* The group does not know it any more. */
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);

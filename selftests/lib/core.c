@@ -49,6 +49,12 @@ int xioctl(int fd, unsigned long cmd, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
+int wrong(const char *what, long is, long should)
+{
+	printf("# %s: %ld (%#lx) and should be %ld (%#lx)\n", what, is, is, should, should);
+	return -EPROTO;
+}
+
 int open_node(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);

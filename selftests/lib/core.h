@@ -24,6 +24,9 @@ bool core_is_rust(void);
 /* ioctl() that returns a negative errno. */
 int xioctl(int fd, unsigned long cmd, void *arg);
 
+/* Prints that @what is not as it should be; -EPROTO. */
+int wrong(const char *what, long is, long should);
+
 /* Opens a node for reading and writing; fd or -errno. */
 int open_node(const char *path);
 /* Closes the fd and forgets it. */

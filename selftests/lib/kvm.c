@@ -123,3 +123,26 @@ uint64_t observer_saw(struct observer *o, int id)
 	testdrv_calls(o->drv, &o->calls);
 	return testdrv_first(&o->calls, 0, id)->arg[0];
 }
+
+int observer_close_machine(struct observer *o, int *fd)
+{
+	uint64_t machine = observer_saw(o, TESTDRV_OPEN), closed;
+	int ret = 0;
+
+	if (!machine)
+		ret = wrong("the machine at the opening", machine, 1);
+	machine_close(&o->vm);
+	/* It lives on, and with it its module. */
+	if (observer_references(o) != 1)
+		ret = wrong("references to a machine without users", observer_references(o), 1);
+	close_fd(fd);
+	closed = observer_saw(o, TESTDRV_CLOSE);
+	if (closed != machine)
+		ret = wrong("the machine at the close", closed, machine);
+	/* /dev/kvm is open. */
+	if (module_users("kvm_amd") != 1)
+		ret = wrong("users of kvm_amd", module_users("kvm_amd"), 1);
+	if (module_users("kvm") != 1)
+		ret = wrong("users of kvm", module_users("kvm"), 1);
+	return ret;
+}

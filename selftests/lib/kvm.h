@@ -47,5 +47,10 @@ int observer_references(const struct observer *o);
  */
 uint64_t observer_saw(struct observer *o, int id);
 #define NOT_CALLED (~0ULL)
+/*
+ * Closes the machine, and then @fd, the last file of the device, which holds the machine: the
+ * machine must live until the second close.  0, or -EPROTO after printing what is wrong.
+ */
+int observer_close_machine(struct observer *o, int *fd);
 
 #endif
