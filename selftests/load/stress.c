@@ -27,6 +27,8 @@ FIXTURE(stress) {
 	atomic_bool stop;
 };
 
+typedef FIXTURE_DATA(stress) data;
+
 FIXTURE_SETUP(stress)
 {
 	self->iommufd = -1;
@@ -78,6 +80,16 @@ struct client {
 	atomic_int opened, bound;
 };
 
+/* Counts a successful open, or pauses after a failed one.  True if @fd is open. */
+static bool opened_or_wait(struct client *c, int fd)
+{
+	if (fd < 0)
+		pause_1ms();
+	else
+		c->opened++;
+	return fd >= 0;
+}
+
 /* Open, BIND, ATTACH, a call, close, as long as it goes. */
 static int use_device(void *arg)
 {
@@ -93,11 +105,8 @@ static int use_device(void *arg)
 
 		if (!open_may_say(fd))
 			ret = unexpected("open", fd);
-		if (fd < 0) {
-			pause_1ms();
+		if (!opened_or_wait(c, fd))
 			continue;
-		}
-		c->opened++;
 		ret = cdev_bind(fd, iommufd, NULL);
 		if (!ret) {
 			c->bound++;
@@ -121,6 +130,45 @@ static int use_device(void *arg)
 
 #define USERS 3
 
+/* Threads that use the device while it comes and goes. */
+struct users {
+	struct client client;
+	struct worker worker[USERS];
+	int seen;
+};
+
+static int users_start(struct users *u, data *self, int (*use)(void *client))
+{
+	int ret = 0;
+
+	u->client = (struct client){ &self->pci, self->node, &self->stop };
+	for (int i = 0; !ret && i < USERS; i++)
+		ret = worker_start(&u->worker[i], use, &u->client);
+	return ret;
+}
+
+/* Waits until a thread has used the device again.  @count counts the uses. */
+static void users_await(struct users *u, atomic_int *count)
+{
+	while (atomic_load(count) == u->seen && !worker_ended(&u->worker[0]))
+		pause_1ms();
+	u->seen = atomic_load(count);
+}
+
+/* 0, or the first errno that a thread returned. */
+static int users_stop(struct users *u)
+{
+	int ret = 0;
+
+	*u->client.stop = true;
+	for (int i = 0; i < USERS; i++) {
+		int result = worker_join(&u->worker[i]);
+
+		ret = ret ? ret : result;
+	}
+	return ret;
+}
+
 /*
  * semantics: 24, 85-87, 90, 92, 98, 109, 182; defects: B6, B23, B27.  A device that
  * comes and goes under its users: who can open it can bind it or is told why not.  A file
@@ -128,19 +176,14 @@ static int use_device(void *arg)
  */
 TEST_F(stress, use_and_unbind)
 {
-	struct client client = { &self->pci, self->node, &self->stop };
-	struct worker worker[USERS];
-	int ret, seen = 0, renamed = 0;
+	int ret, renamed = 0;
+	struct users u = { 0 };
 	char node[128];
 
-	for (int i = 0; i < USERS; i++)
-		ASSERT_EQ(0, worker_start(&worker[i], use_device, &client));
+	ASSERT_EQ(0, users_start(&u, self, use_device));
 	for (int i = 0; i < 40; i++) {
 		/* Not before somebody has used it. */
-		while (atomic_load(&client.bound) == seen &&
-		       !worker_ended(&worker[0]))
-			pause_1ms();
-		seen = client.bound;
+		users_await(&u, &u.client.bound);
 		ret = sysfs_write(DRIVER "/unbind", self->pci.bdf);
 		EXPECT_EQ(0, ret);
 		EXPECT_NE(0, pci_cdev_path(&self->pci, node, sizeof(node)));
@@ -149,12 +192,10 @@ TEST_F(stress, use_and_unbind)
 		EXPECT_EQ(0, pci_cdev_path(&self->pci, node, sizeof(node)));
 		renamed += !!strcmp(node, self->node);
 	}
-	self->stop = true;
-	for (int i = 0; i < USERS; i++)
-		EXPECT_EQ(0, worker_join(&worker[i]));
-	TH_LOG("%d opened, %d bound, %d times another name", client.opened,
-	       client.bound, renamed);
-	EXPECT_GE((int)client.bound, 40);
+	EXPECT_EQ(0, users_stop(&u));
+	TH_LOG("%d opened, %d bound, %d times another name", u.client.opened,
+	       u.client.bound, renamed);
+	EXPECT_GE((int)u.client.bound, 40);
 	EXPECT_EQ(0, sysfs_write(DRIVER "/unbind", self->pci.bdf));
 	EXPECT_EQ(0, sysfs_write(DRIVER "/bind", self->pci.bdf));
 	EXPECT_EQ(0, pci_cdev_path(&self->pci, node, sizeof(node)));
@@ -485,11 +526,8 @@ static int open_always(void *arg)
 
 		if (!open_may_say(fd))
 			return unexpected("open", fd);
-		if (fd < 0) {
-			pause_1ms();
+		if (!opened_or_wait(c, fd))
 			continue;
-		}
-		c->opened++;
 		close(fd);
 	}
 	return 0;
@@ -501,28 +539,20 @@ static int open_always(void *arg)
  */
 TEST_F(stress, open_and_unload)
 {
-	struct client client = { &self->pci, self->node, &self->stop };
-	struct worker worker[USERS];
-	int seen = 0;
+	struct users u = { 0 };
 
 	if (!core_is_rust())
 		SKIP(return, "the core in C may run a driver that is not there");
-	for (int i = 0; i < USERS; i++)
-		ASSERT_EQ(0, worker_start(&worker[i], open_always, &client));
+	ASSERT_EQ(0, users_start(&u, self, open_always));
 	for (int i = 0; i < 20; i++) {
-		while (atomic_load(&client.opened) == seen &&
-		       !worker_ended(&worker[0]))
-			pause_1ms();
-		seen = client.opened;
+		users_await(&u, &u.client.opened);
 		EXPECT_EQ(0, module_unload("vfio_pci"));
 		EXPECT_EQ(-1, access(self->node, F_OK));
 		ASSERT_EQ(0, module_load("vfio_pci"));
 		ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	}
-	self->stop = true;
-	for (int i = 0; i < USERS; i++)
-		EXPECT_EQ(0, worker_join(&worker[i]));
-	TH_LOG("%d opened", client.opened);
+	EXPECT_EQ(0, users_stop(&u));
+	TH_LOG("%d opened", u.client.opened);
 }
 
 /* Keeps a file until it leads nowhere, and tries all that one can do with it. */
@@ -538,11 +568,8 @@ static int use_unbound(void *arg)
 		fd = cdev_open(c->pci);
 		if (!open_may_say(fd))
 			return unexpected("open", fd);
-		if (fd < 0) {
-			pause_1ms();
+		if (!opened_or_wait(c, fd))
 			continue;
-		}
-		c->opened++;
 		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 		while (!gone && !atomic_load(c->stop)) {
 			ret = xioctl(fd, VFIO_DEVICE_GET_INFO, NULL);
@@ -572,26 +599,18 @@ static int use_unbound(void *arg)
  */
 TEST_F(stress, severed_files)
 {
-	struct client client = { &self->pci, self->node, &self->stop };
-	struct worker worker[USERS];
-	int seen = 0;
+	struct users u = { 0 };
 
 	if (!core_is_rust())
 		SKIP(return, "the core in C waits until the files are closed");
-	for (int i = 0; i < USERS; i++)
-		ASSERT_EQ(0, worker_start(&worker[i], use_unbound, &client));
+	ASSERT_EQ(0, users_start(&u, self, use_unbound));
 	for (int i = 0; i < 40; i++) {
-		while (atomic_load(&client.opened) == seen &&
-		       !worker_ended(&worker[0]))
-			pause_1ms();
-		seen = client.opened;
+		users_await(&u, &u.client.opened);
 		EXPECT_EQ(0, sysfs_write(DRIVER "/unbind", self->pci.bdf));
 		EXPECT_EQ(0, sysfs_write(DRIVER "/bind", self->pci.bdf));
 	}
-	self->stop = true;
-	for (int i = 0; i < USERS; i++)
-		EXPECT_EQ(0, worker_join(&worker[i]));
-	TH_LOG("%d opened", client.opened);
+	EXPECT_EQ(0, users_stop(&u));
+	TH_LOG("%d opened", u.client.opened);
 }
 
 TEST_HARNESS_MAIN
