@@ -25,6 +25,12 @@ static void count(long *done)
 		fprintf(stderr, "# %ld operations\n", *done);
 }
 
+static long report(long done)
+{
+	printf("# %ld operations\n", done);
+	return done;
+}
+
 long orders_all(const struct orders *o, int length)
 {
 	int ops[LENGTH_MAX] = { 0 }, fresh = 0;
@@ -49,7 +55,7 @@ long orders_all(const struct orders *o, int length)
 		for (fresh = length - 1; fresh >= 0 && ++ops[fresh] == o->count; fresh--)
 			ops[fresh] = 0;
 		if (fresh < 0)
-			return done;
+			return report(done);
 	}
 }
 
@@ -110,5 +116,5 @@ long orders_walk(const struct orders *o, int length)
 		tell(o, told, n);
 		return w.ret;
 	}
-	return w.done;
+	return report(w.done);
 }

@@ -22,8 +22,8 @@ struct orders {
 };
 
 /*
- * Both return how many operations were done, or the -errno of the first that went wrong,
- * after printing what led to it.  orders_all() looks once after each sequence, however
+ * Both print and return how many operations were done, or return the -errno of the first that
+ * went wrong, after printing what led to it.  orders_all() looks once after each sequence, however
  * often that is the beginning of another.
  */
 long orders_all(const struct orders *orders, int length);

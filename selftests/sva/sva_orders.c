@@ -4,23 +4,21 @@
  * it, in every order.  A model says what each call must return, which entries the IOMMU
  * must have then, and which processes the file must name.
  */
-#include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
-#include "lib/kvm.h"
 #include "lib/orders.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_lab.h"
+#include "lib/sva_users.h"
 #include "lib/test.h"
 
 /* It takes long on a machine that is emulated and watched. */
 #define HANG 3000
 
 enum op {
-	BIND, UNBIND,			/* the process itself */
-	ITS_BIND, ITS_UNBIND, ITS_DEATH,	/* another one */
-	ATTACH_PLAIN, ATTACH, DETACH,	/* page tables without and with room for PASIDs */
+	ATTACH_PLAIN = PROCESS_OPS,	/* page tables without and with room for PASIDs */
+	ATTACH, DETACH,
 	ATTACH_MINE, DETACH_MINE,	/* by the PASID of the process */
 	ATTACH_FREE, DETACH_FREE,	/* by one that is nobody's */
 	REOPEN,
@@ -28,9 +26,8 @@ enum op {
 };
 
 static const char *const names[OPS] = {
-	"bind", "unbind", "another binds", "another unbinds", "another dies", "attach without PASIDs",
-	"attach", "detach", "attach by its PASID", "detach by its PASID", "attach by a free PASID",
-	"detach by a free PASID", "close and open",
+	PROCESS_OP_NAMES, "attach without PASIDs", "attach", "detach", "attach by its PASID",
+	"detach by its PASID", "attach by a free PASID", "detach by a free PASID", "close and open",
 };
 
 /* So high that the kernel does not come to it. */
@@ -39,9 +36,6 @@ static const char *const names[OPS] = {
 /* What is attached without a PASID. */
 enum attached { NOTHING, PLAIN, WITH_PASIDS };
 
-/* Who: the process itself, or the other. */
-enum who { ME, OTHER, PROCESSES };
-
 /* What ought to be. */
 struct model {
 	enum attached attached;
@@ -49,18 +43,11 @@ struct model {
 	int bound[PROCESSES], count;	/* who is bound, the latest last */
 };
 
-/* When a virtual machine lets go of the device's file. */
-enum machine_end { NO_MACHINE, BEFORE_CLOSE, AFTER_CLOSE };
-
 FIXTURE(sva_orders) {
 	struct pci pci, unused;
-	int lab, fd, iommufd, kvm;
-	uint32_t ioas, hwpt;
-	enum machine_end machine_end;
-	struct machine machine;
-	struct bound_child other;
-	uint32_t pasid[PROCESSES];
-	uint64_t root[PROCESSES], hwpt_root;
+	struct session s;		/* its hwpt has room for PASIDs */
+	struct sva_users u;
+	uint64_t hwpt_root;
 	struct model model;
 };
 
@@ -119,7 +106,7 @@ static int model_attach_pasid(struct model *m, bool mine)
 	return 0;
 }
 
-static int model_step(struct model *m, enum op op)
+static int model_step(struct model *m, int op)
 {
 	switch (op) {
 	case BIND:
@@ -161,15 +148,10 @@ static int model_step(struct model *m, enum op op)
 
 /* ---- what is ---- */
 
-static int wrong(const char *what, long is, long should)
-{
-	printf("# %s: %ld (%#lx) and should be %ld (%#lx)\n", what, is, is, should, should);
-	return -EPROTO;
-}
-
 /* Exactly the entries that there must be, each with its page table. */
-static int look_at_table(const data *d)
+static int look_at_table(const void *arg)
 {
+	const data *d = arg;
 	const struct model *m = &d->model;
 	struct pasid_line lines[8];
 	int n = pasid_lines(&d->pci, lines, ARRAY_SIZE(lines));
@@ -188,11 +170,11 @@ static int look_at_table(const data *d)
 			continue;
 		}
 		if ((!pasid && m->attached == WITH_PASIDS) || (pasid == FREE_PASID && m->free) ||
-		    (pasid == d->pasid[ME] && m->mine))
+		    (pasid == d->u.pasid[ME] && m->mine))
 			should = d->hwpt_root;
 		for (enum who who = 0; who < PROCESSES; who++) {
-			if (pasid == d->pasid[who] && is_bound(m, who)) {
-				should = d->root[who];
+			if (pasid == d->u.pasid[who] && is_bound(m, who)) {
+				should = d->u.root[who];
 				if (kind != PASID_FIRST_STAGE)
 					return wrong("a process's kind of table", kind, PASID_FIRST_STAGE);
 			}
@@ -211,9 +193,9 @@ static int look_at_fdinfo(const data *d)
 	char want[32] = "";
 
 	for (int i = 0; i < m->count; i++)
-		sprintf(want + strlen(want), "%s%u", i ? "," : "", d->pasid[m->bound[i]]);
+		sprintf(want + strlen(want), "%s%u", i ? "," : "", d->u.pasid[m->bound[i]]);
 	/* A process that died is taken away when it comes to that. */
-	if (processes_become(d->fd, want))
+	if (processes_become(d->s.fd, want))
 		return 0;
 	printf("# the file does not come to name the processes %s\n", want);
 	return -EPROTO;
@@ -223,40 +205,18 @@ static int look_at_fdinfo(const data *d)
 
 static int open_again(data *d)
 {
-	int fd = cdev_open(&d->pci), ret;
+	int ret = keep_number(&d->s.fd, cdev_open(&d->pci));
 
-	if (fd < 0)
-		return fd;
-	if (d->fd < 0)
-		d->fd = fd;
-	if (fd != d->fd) {
-		dup2(fd, d->fd);
-		close(fd);
-	}
-	if (d->machine_end != NO_MACHINE) {
-		ret = machine_open(d->kvm, &d->machine);
-		if (!ret)
-			ret = machine_add(&d->machine, d->fd);
-		if (ret)
-			return ret;
-	}
-	return cdev_bind(d->fd, d->iommufd, NULL);
+	if (!ret)
+		ret = sva_users_add(&d->u, d->s.fd);
+	return ret ? ret : cdev_bind(d->s.fd, d->s.iommufd, NULL);
 }
 
 /* Closes the file and sees that nothing is left in the IOMMU. */
 static int close_all(data *d)
 {
-	int ret = 0;
+	int ret = sva_users_close_file(&d->u, d->s.fd, look_at_table, d);
 
-	if (d->machine_end == BEFORE_CLOSE)
-		ret = machine_del(&d->machine, d->fd);
-	/* The number stays what the other process knows. */
-	close(d->fd);
-	if (!ret && d->machine_end == AFTER_CLOSE) {
-		/* The machine has the file: nothing has ended yet. */
-		ret = look_at_table(d);
-	}
-	machine_close(&d->machine);
 	d->model = (struct model){ 0 };
 	if (ret)
 		return ret;
@@ -265,83 +225,48 @@ static int close_all(data *d)
 	return ret ? wrong("entries with PASIDs after the close", ret, 0) : 0;
 }
 
-static int other_starts(data *d)
-{
-	return d->other.pid > 0 ? 0 : bound_fork(&d->other, d->fd, d->lab, &d->pci, true);
-}
-
-static int other_dies(data *d)
-{
-	int ret = d->other.pid > 0 ? bound_kill(&d->other) : 0;
-
-	d->other.pid = 0;
-	return ret;
-}
-
 /* Learns which entry is the other process's, of which only it can say that it is. */
-static int other_binds(data *d)
+static int learn_other(data *d)
 {
-	int its = other_starts(d), ret;
+	uint32_t pasid = d->u.pasid[OTHER];
 	struct pasid_entry entry;
 
-	if (!its)
-		its = bound_call(&d->other, BOUND_BIND);
-	if (its <= 0)
-		return its;
-	ret = pasid_entry(&d->pci, its, &entry);
-	if (ret || its == d->pasid[ME])
-		return wrong("its PASID", its, 0);
-	d->pasid[OTHER] = its;
-	d->root[OTHER] = pasid_root(&entry);
+	if (pasid_entry(&d->pci, pasid, &entry))
+		return wrong("its PASID", pasid, 0);
+	d->u.root[OTHER] = pasid_root(&entry);
 	return 0;
-}
-
-static int do_bind(data *d)
-{
-	uint32_t pasid;
-	int ret = process_bind(d->fd, &pasid);
-
-	return !ret && pasid != d->pasid[ME] ? wrong("the PASID", pasid, d->pasid[ME]) : ret;
 }
 
 static int attach(data *d, uint32_t pasid, uint32_t pt)
 {
-	return pasid ? cdev_attach_pasid(d->fd, pasid, &pt) : cdev_attach(d->fd, &pt);
+	return pasid ? cdev_attach_pasid(d->s.fd, pasid, &pt) : cdev_attach(d->s.fd, &pt);
 }
 
-static int do_op(data *d, enum op op)
+static int do_op(data *d, int op)
 {
 	int ret;
 
 	switch (op) {
-	case BIND:
-		return do_bind(d);
-	case UNBIND:
-		return process_unbind(d->fd);
-	case ITS_BIND:
-		return other_binds(d);
-	case ITS_UNBIND:
-		ret = other_starts(d);
-		return ret ? ret : bound_call(&d->other, BOUND_UNBIND);
-	case ITS_DEATH:
-		return other_dies(d);
 	case ATTACH_PLAIN:
-		return attach(d, 0, d->ioas);
+		return attach(d, 0, d->s.ioas);
 	case ATTACH:
-		return attach(d, 0, d->hwpt);
+		return attach(d, 0, d->s.hwpt);
 	case DETACH:
-		return cdev_detach(d->fd);
+		return cdev_detach(d->s.fd);
 	case ATTACH_MINE:
-		return attach(d, d->pasid[ME], d->hwpt);
+		return attach(d, d->u.pasid[ME], d->s.hwpt);
 	case DETACH_MINE:
-		return cdev_detach_pasid(d->fd, d->pasid[ME]);
+		return cdev_detach_pasid(d->s.fd, d->u.pasid[ME]);
 	case ATTACH_FREE:
-		return attach(d, FREE_PASID, d->hwpt);
+		return attach(d, FREE_PASID, d->s.hwpt);
 	case DETACH_FREE:
-		return cdev_detach_pasid(d->fd, FREE_PASID);
-	default:
+		return cdev_detach_pasid(d->s.fd, FREE_PASID);
+	case REOPEN:
 		ret = close_all(d);
 		return ret ? ret : open_again(d);
+	default:
+		ret = sva_users_op(&d->u, d->s.fd, op);
+		return !ret && op == ITS_BIND ? learn_other(d) : ret;
 	}
 }
 
@@ -369,7 +294,7 @@ static int undo(void *arg)
 	data *d = arg;
 	int ret = 0;
 
-	for (enum op op = 0; !ret && op < REOPEN; op++) {
+	for (int op = 0; !ret && op < REOPEN; op++) {
 		if (op == UNBIND ? is_bound(&d->model, ME) : op == ITS_UNBIND ? is_bound(&d->model, OTHER) :
 		    op == DETACH || op == DETACH_MINE || op == DETACH_FREE)
 			ret = step(d, op, false);
@@ -385,65 +310,57 @@ static int undo(void *arg)
 static int learn(data *d)
 {
 	struct pasid_entry entry;
-	uint32_t devid;
-	int ret;
+	struct session *s = &d->s;
+	int ret = session_open_unbound(&d->pci, s);
 
-	d->fd = cdev_open(&d->pci);
-	d->iommufd = iommufd_open();
-	ret = cdev_bind(d->fd, d->iommufd, &devid);
 	if (!ret)
-		ret = ioas_alloc(d->iommufd, &d->ioas);
+		ret = cdev_bind(s->fd, s->iommufd, &s->devid);
 	if (!ret)
-		ret = hwpt_alloc(d->iommufd, devid, d->ioas, IOMMU_HWPT_ALLOC_PASID, &d->hwpt);
+		ret = ioas_alloc(s->iommufd, &s->ioas);
 	if (!ret)
-		ret = attach(d, 0, d->hwpt);
+		ret = hwpt_alloc(s->iommufd, s->devid, s->ioas, IOMMU_HWPT_ALLOC_PASID, &s->hwpt);
+	if (!ret)
+		ret = attach(d, 0, s->hwpt);
 	if (!ret)
 		ret = pasid_entry(&d->pci, 0, &entry);
 	d->hwpt_root = pasid_root(&entry);
-	d->root[ME] = sva_lab_root(d->lab);
+	d->u.root[ME] = sva_lab_root(d->u.lab);
 	if (!ret)
-		ret = process_bind(d->fd, &d->pasid[ME]);
-	close(d->fd);
-	d->fd = -1;
+		ret = process_bind(s->fd, &d->u.pasid[ME]);
+	close_fd(&s->fd);
 	return ret;
 }
 
 FIXTURE_SETUP(sva_orders)
 {
-	self->lab = self->kvm = self->fd = self->iommufd = -1;
-	self->machine = (struct machine){ -1, -1 };
-	self->machine_end = variant->machine_end;
+	int ret;
+
+	self->s = SESSION_NONE;
+	self->u = SVA_USERS_NONE;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	if (self->machine_end != NO_MACHINE) {
-		self->kvm = kvm_open();
-		if (self->kvm < 0)
-			SKIP(return, "no KVM");
-	}
-	self->lab = sva_devices(&self->pci, &self->unused);
-	if (no_sva_devices(self->lab))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ret = sva_users_open(&self->u, variant->machine_end, &self->pci, &self->unused);
+	if (ret > 0)
+		SKIP(return, "%s", self->u.lacks);
+	ASSERT_EQ(0, ret);
+	self->u.told = &self->pci;
 	/* Each open and close would wait for a reset, 100 ms. */
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "reset_method", "\n"));
 	ASSERT_EQ(0, learn(self));
-	ASSERT_NE(0, self->root[ME]);
+	ASSERT_NE(0, self->u.root[ME]);
 	ASSERT_NE(0, self->hwpt_root);
 	ASSERT_EQ(0, open_again(self));
 }
 
 FIXTURE_TEARDOWN(sva_orders)
 {
-	if (self->other.pid > 0)
-		EXPECT_EQ(0, bound_kill(&self->other));
-	if (self->fd >= 0)
+	EXPECT_EQ(0, sva_users_end(&self->u));
+	if (self->s.fd >= 0)
 		EXPECT_EQ(0, close_all(self));
-	close_fd(&self->iommufd);
-	close_fd(&self->kvm);
-	if (self->lab < 0)
+	self->s.fd = -1;
+	session_close(&self->s);
+	if (!sva_users_close(&self->u))
 		return;
-	sva_lab_close(self->lab);
 	EXPECT_EQ(0, pci_attr_set(&self->pci, "reset_method", "default"));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 }
@@ -452,20 +369,16 @@ FIXTURE_TEARDOWN(sva_orders)
 TEST_F_TIMEOUT(sva_orders, all, HANG)
 {
 	const struct orders orders = { names, OPS, self, step, undo };
-	long done = orders_all(&orders, variant->all);
 
-	EXPECT_GT(done, 0);
-	TH_LOG("%ld operations", done);
+	EXPECT_GT(orders_all(&orders, variant->all), 0);
 }
 
 /* Longer ones, each after whatever was before.  The file stays open: close is slow. */
 TEST_F_TIMEOUT(sva_orders, walk, HANG)
 {
 	const struct orders orders = { names, REOPEN, self, step, undo };
-	long done = orders_walk(&orders, variant->walk);
 
-	EXPECT_GT(done, 0);
-	TH_LOG("%ld operations", done);
+	EXPECT_GT(orders_walk(&orders, variant->walk), 0);
 }
 
 TEST_HARNESS_MAIN

@@ -4,22 +4,19 @@
  * every order.  A model says what each call must return and which entries the IOMMU must
  * have of which device then.
  */
-#include "lib/bound.h"
 #include "lib/container.h"
-#include "lib/kvm.h"
 #include "lib/orders.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_lab.h"
+#include "lib/sva_users.h"
 #include "lib/test.h"
 
 /* It takes long on a machine that is emulated and watched. */
 #define HANG 3000
 
 enum op {
-	BIND, UNBIND,			/* the process itself */
-	ITS_BIND, ITS_UNBIND, ITS_DEATH,	/* another one */
-	JOIN_A, LEAVE_A, JOIN_B, LEAVE_B,
+	JOIN_A = PROCESS_OPS, LEAVE_A, JOIN_B, LEAVE_B,
 	DRIVER,
 	NEW_CONTAINER,			/* the old one goes when its groups have left */
 	NEW_GROUP,			/* A's file is closed and opened again */
@@ -28,12 +25,11 @@ enum op {
 };
 
 static const char *const names[OPS] = {
-	"bind", "unbind", "another binds", "another unbinds", "another dies", "A joins", "A leaves",
-	"B joins", "B leaves", "set the driver", "close the container and open one",
-	"close the group A and open it", "open or close the device A",
+	PROCESS_OP_NAMES, "A joins", "A leaves", "B joins", "B leaves", "set the driver",
+	"close the container and open one", "close the group A and open it",
+	"open or close the device A",
 };
 
-enum who { ME, OTHER, PROCESSES };
 enum { A, B, GROUPS };
 
 /* The one that is open, and as many as groups can keep. */
@@ -49,16 +45,10 @@ struct model {
 	bool device;
 };
 
-enum machine_end { NO_MACHINE, BEFORE_CLOSE, AFTER_CLOSE };
-
 FIXTURE(sva_orders_container) {
 	struct pci pci[GROUPS];
-	int lab, kvm, container, group[GROUPS], device;
-	enum machine_end machine_end;
-	struct machine machine;
-	struct bound_child other;
-	uint32_t pasid[PROCESSES];
-	uint64_t root[PROCESSES];
+	int container, group[GROUPS], device;
+	struct sva_users u;
 	struct model model;
 };
 
@@ -131,7 +121,7 @@ static int model_leave(struct model *m, int group)
 	return 0;
 }
 
-static int model_step(struct model *m, enum op op)
+static int model_step(struct model *m, int op)
 {
 	switch (op) {
 	case BIND:
@@ -176,12 +166,6 @@ static int model_step(struct model *m, enum op op)
 
 /* ---- what is ---- */
 
-static int wrong(const char *what, long is, long should)
-{
-	printf("# %s: %ld (%#lx) and should be %ld (%#lx)\n", what, is, is, should, should);
-	return -EPROTO;
-}
-
 /* The entries of a group's device: one for each process of its container, no more. */
 static int look_at_device(const data *d, int group)
 {
@@ -194,22 +178,22 @@ static int look_at_device(const data *d, int group)
 	for (enum who who = 0; who < PROCESSES; who++)
 		want += container != NONE && d->model.c[container].bound[who];
 	for (int i = 0; i < n; i++) {
-		enum who who = lines[i].pasid == d->pasid[ME] ? ME : OTHER;
+		enum who who = lines[i].pasid == d->u.pasid[ME] ? ME : OTHER;
 
 		/* Without a PASID it is the host's, the container's, or nobody's. */
 		if (!lines[i].pasid)
 			continue;
 		found++;
-		if (container == NONE || !d->model.c[container].bound[who] || lines[i].pasid != d->pasid[who])
+		if (container == NONE || !d->model.c[container].bound[who] || lines[i].pasid != d->u.pasid[who])
 			return wrong("an entry of nobody, its PASID", lines[i].pasid, 0);
 		if (pasid_kind(&lines[i].entry) != PASID_FIRST_STAGE ||
-		    pasid_root(&lines[i].entry) != d->root[who])
-			return wrong("a process's root", pasid_root(&lines[i].entry), d->root[who]);
+		    pasid_root(&lines[i].entry) != d->u.root[who])
+			return wrong("a process's root", pasid_root(&lines[i].entry), d->u.root[who]);
 	}
 	return found == want ? 0 : wrong(group == A ? "entries of A" : "entries of B", found, want);
 }
 
-static int look(const data *d)
+static int look(const void *d)
 {
 	int ret = look_at_device(d, A);
 
@@ -218,39 +202,18 @@ static int look(const data *d)
 
 /* ---- what is done ---- */
 
-/* Opens with the number that there was, which the other process knows, too. */
-static int keep_number(int *at, int fd)
-{
-	if (fd < 0 || *at < 0 || *at == fd) {
-		*at = fd;
-		return fd < 0 ? fd : 0;
-	}
-	dup2(fd, *at);
-	close(fd);
-	return 0;
-}
-
 static int open_group(data *d)
 {
 	int ret = keep_number(&d->group[A], group_open(&d->pci[A]));
 
-	if (ret || d->machine_end == NO_MACHINE)
-		return ret;
-	ret = machine_open(d->kvm, &d->machine);
-	return ret ? ret : machine_add(&d->machine, d->group[A]);
+	return ret ? ret : sva_users_add(&d->u, d->group[A]);
 }
 
 /* Until the last who has the group's file lets go of it, nothing has changed. */
 static int close_group(data *d)
 {
-	int ret = 0;
+	int ret = sva_users_close_file(&d->u, d->group[A], look, d);
 
-	if (d->machine_end == BEFORE_CLOSE)
-		ret = machine_del(&d->machine, d->group[A]);
-	close(d->group[A]);
-	if (!ret && d->machine_end == AFTER_CLOSE)
-		ret = look(d);
-	machine_close(&d->machine);
 	if (!ret && d->device >= 0)
 		ret = look(d);
 	close_fd(&d->device);
@@ -258,50 +221,13 @@ static int close_group(data *d)
 	return ret ? ret : look(d);
 }
 
-static int other_starts(data *d)
+/* Learns the page table of the other process, which says where it is. */
+static int learn_other(data *d)
 {
-	int ret;
+	int frame = bound_call(&d->u.other, BOUND_ROOT);
 
-	if (d->other.pid > 0)
-		return 0;
-	ret = bound_fork(&d->other, d->container, d->lab, NULL, true);
-	if (ret)
-		return ret;
-	ret = bound_call(&d->other, BOUND_ROOT);
-	d->root[OTHER] = (uint64_t)ret << 12;
-	return ret > 0 ? 0 : -EPROTO;
-}
-
-static int other_dies(data *d)
-{
-	int ret = d->other.pid > 0 ? bound_kill(&d->other) : 0;
-
-	d->other.pid = 0;
-	d->pasid[OTHER] = 0;
-	return ret;
-}
-
-static int other_binds(data *d)
-{
-	int its = other_starts(d);
-
-	if (!its)
-		its = bound_call(&d->other, BOUND_BIND);
-	if (its <= 0)
-		return its;
-	/* As long as it lives it has one PASID. */
-	if (its == d->pasid[ME] || (d->pasid[OTHER] && its != d->pasid[OTHER]))
-		return wrong("its PASID", its, d->pasid[OTHER]);
-	d->pasid[OTHER] = its;
-	return 0;
-}
-
-static int do_bind(data *d)
-{
-	uint32_t pasid;
-	int ret = process_bind(d->container, &pasid);
-
-	return !ret && pasid != d->pasid[ME] ? wrong("the PASID", pasid, d->pasid[ME]) : ret;
+	d->u.root[OTHER] = (uint64_t)frame << 12;
+	return frame > 0 ? 0 : -EPROTO;
 }
 
 static int toggle_device(data *d)
@@ -314,22 +240,11 @@ static int toggle_device(data *d)
 	return d->device < 0 ? d->device : 0;
 }
 
-static int do_op(data *d, enum op op)
+static int do_op(data *d, int op)
 {
 	int ret;
 
 	switch (op) {
-	case BIND:
-		return do_bind(d);
-	case UNBIND:
-		return process_unbind(d->container);
-	case ITS_BIND:
-		return other_binds(d);
-	case ITS_UNBIND:
-		ret = other_starts(d);
-		return ret ? ret : bound_call(&d->other, BOUND_UNBIND);
-	case ITS_DEATH:
-		return other_dies(d);
 	case JOIN_A:
 		return group_set(d->group[A], d->container);
 	case JOIN_B:
@@ -346,8 +261,11 @@ static int do_op(data *d, enum op op)
 	case NEW_GROUP:
 		ret = close_group(d);
 		return ret ? ret : open_group(d);
-	default:
+	case DEVICE:
 		return toggle_device(d);
+	default:
+		ret = sva_users_op(&d->u, d->container, op);
+		return !ret && op == ITS_BIND ? learn_other(d) : ret;
 	}
 }
 
@@ -385,23 +303,19 @@ static int undo(void *arg)
 
 FIXTURE_SETUP(sva_orders_container)
 {
-	self->lab = self->kvm = self->container = self->device = -1;
+	int ret;
+
+	self->u = SVA_USERS_NONE;
+	self->container = self->device = -1;
 	self->group[A] = self->group[B] = -1;
-	self->machine = (struct machine){ -1, -1 };
-	self->machine_end = variant->machine_end;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	if (self->machine_end != NO_MACHINE) {
-		self->kvm = kvm_open();
-		if (self->kvm < 0)
-			SKIP(return, "no KVM");
-	}
-	self->lab = sva_devices(&self->pci[A], &self->pci[B]);
-	if (no_sva_devices(self->lab))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
+	ret = sva_users_open(&self->u, variant->machine_end, &self->pci[A], &self->pci[B]);
+	if (ret > 0)
+		SKIP(return, "%s", self->u.lacks);
+	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, pci_to_vfio(&self->pci[A]));
 	ASSERT_EQ(0, pci_to_vfio(&self->pci[B]));
 	/* Each open and close of a device would wait for a reset, 100 ms. */
@@ -415,25 +329,22 @@ FIXTURE_SETUP(sva_orders_container)
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	model_begin(&self->model);
 	/* What does not change. */
-	self->root[ME] = sva_lab_root(self->lab);
-	ASSERT_NE(0, self->root[ME]);
-	ASSERT_EQ(0, process_bind(self->container, &self->pasid[ME]));
+	self->u.root[ME] = sva_lab_root(self->u.lab);
+	ASSERT_NE(0, self->u.root[ME]);
+	ASSERT_EQ(0, process_bind(self->container, &self->u.pasid[ME]));
 	ASSERT_EQ(0, process_unbind(self->container));
 }
 
 FIXTURE_TEARDOWN(sva_orders_container)
 {
-	if (self->other.pid > 0)
-		EXPECT_EQ(0, bound_kill(&self->other));
-	machine_close(&self->machine);
+	EXPECT_EQ(0, sva_users_end(&self->u));
+	machine_close(&self->u.machine);
 	close_fd(&self->device);
 	close_fd(&self->group[A]);
 	close_fd(&self->group[B]);
 	close_fd(&self->container);
-	close_fd(&self->kvm);
-	if (self->lab < 0)
+	if (!sva_users_close(&self->u))
 		return;
-	sva_lab_close(self->lab);
 	EXPECT_EQ(0, pci_attr_set(&self->pci[A], "reset_method", "default"));
 	EXPECT_EQ(0, pasid_entries(&self->pci[A]));
 	EXPECT_EQ(0, pasid_entries(&self->pci[B]));
@@ -443,20 +354,16 @@ FIXTURE_TEARDOWN(sva_orders_container)
 TEST_F_TIMEOUT(sva_orders_container, all, HANG)
 {
 	const struct orders orders = { names, OPS, self, step, undo };
-	long done = orders_all(&orders, variant->all);
 
-	EXPECT_GT(done, 0);
-	TH_LOG("%ld operations", done);
+	EXPECT_GT(orders_all(&orders, variant->all), 0);
 }
 
 /* Longer ones, each after whatever was before.  Devices stay as they are: they are slow. */
 TEST_F_TIMEOUT(sva_orders_container, walk, HANG)
 {
 	const struct orders orders = { names, DEVICE, self, step, undo };
-	long done = orders_walk(&orders, variant->walk);
 
-	EXPECT_GT(done, 0);
-	TH_LOG("%ld operations", done);
+	EXPECT_GT(orders_walk(&orders, variant->walk), 0);
 }
 
 TEST_HARNESS_MAIN
