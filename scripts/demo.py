@@ -15,7 +15,7 @@ from suite import make_selftests, step
 DEMOS = {
     "demo": ("default", "intel-iommu with interrupt remapping", ()),
     "demo_sva": ("sva", "intel-iommu that walks the page tables of processes, and a device with PASIDs",
-                 ("sva_lab.ko",)),
+                 ("sva_test.ko",)),
 }
 
 

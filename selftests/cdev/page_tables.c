@@ -5,10 +5,10 @@
  * go with PASIDs, and those in which a guest's could be nested, where the IOMMU has them.
  * Where DMA goes is shown by the devices.
  */
-#include "lib/authority.h"
+#include "lib/vm_model.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
-#include "lib/stranger.h"
+#include "lib/recipient.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
 #include "lib/viommu.h"
@@ -192,7 +192,7 @@ TEST_F(page_tables, pasids)
 TEST_F(page_tables, handed_on)
 {
 	int other = iommufd_open();
-	struct stranger s;
+	struct recipient s;
 	uint32_t id = 0;
 
 	ASSERT_GE(other, 0);
@@ -200,18 +200,18 @@ TEST_F(page_tables, handed_on)
 	while (id <= self->plain[1])
 		ASSERT_EQ(0, ioas_alloc(other, &id));
 	ASSERT_EQ(0, pt_attach(self->s[1].fd, 0, self->table[1]));
-	ASSERT_EQ(0, stranger_start(&s, self->s[0].fd));
-	EXPECT_EQ(-EACCES, stranger_call(&s, STRANGER_OPEN_IOMMUFD, 0, 0));
-	EXPECT_EQ(-ENOENT, stranger_call(&s, STRANGER_ATTACH, 0, id));
+	ASSERT_EQ(0, recipient_start(&s, self->s[0].fd));
+	EXPECT_EQ(-EACCES, recipient_call(&s, RECIPIENT_OPEN_IOMMUFD, 0, 0));
+	EXPECT_EQ(-ENOENT, recipient_call(&s, RECIPIENT_ATTACH, 0, id));
 	EXPECT_SPACES(NOWHERE, 1);
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, 0, self->table[0]));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, 0, self->table[0]));
 	EXPECT_SPACES(0, 1);
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, 0, self->plain[1]));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, 0, self->plain[1]));
 	EXPECT_SPACES(1, 1);
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_DETACH, 0, 0));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_DETACH, 0, 0));
 	EXPECT_SPACES(NOWHERE, 1);
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, 0, self->table[0]));
-	EXPECT_EQ(0, stranger_end(&s));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, 0, self->table[0]));
+	EXPECT_EQ(0, recipient_end(&s));
 	EXPECT_SPACES(0, 1);
 	close(other);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device with PASIDs, ATS and PRI, by way of VFIO: that the laboratory's (device/) is a
+ * A device with PASIDs, ATS and PRI, by way of VFIO: that the SVA test module's (device/) is a
  * device like others, and that page tables attached by PASID get to where the IOMMU looks
  * for them, of any such device.
  */
@@ -11,7 +11,7 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva_dma.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/sva_setup.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
@@ -29,7 +29,7 @@ static bool is_first_stage(const struct pci *pci)
 	return !pasid_entry(pci, 0, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE;
 }
 
-/* ---- the laboratory's device, by its registers ---- */
+/* ---- the SVA test module's device, by its registers ---- */
 
 FIXTURE(by_registers) {
 	struct pci pci;
@@ -43,7 +43,7 @@ FIXTURE_SETUP(by_registers)
 	size_t size = 0;
 
 	if (pci_find(SVADEV, 0, &self->pci))
-		SKIP(return, "not the laboratory");
+		SKIP(return, "no SVA test device");
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
 	self->bar = cdev_map_bar(self->s.fd, 0, &size);
@@ -219,19 +219,19 @@ TEST_F(pasid_device, page_tables_by_pasid)
 
 /*
  * semantics: 67, 68.  DMA with a PASID reaches what is mapped in the address space that is
- * attached by it, as long as that is so; the engine is the laboratory's (lib/sva_dma.h).
+ * attached by it, as long as that is so; the engine is the SVA test module's (lib/sva_dma.h).
  */
 TEST_F(pasid_device, dma_by_pasid)
 {
 	const uint32_t pasid = self->pasids - 1;
-	struct dma dma = { .lab = sva_lab_open(), .pci = &self->pci, .pasid = pasid };
+	struct dma dma = { .ctl = sva_test_open(), .pci = &self->pci, .pasid = pasid };
 	char *page = pages_alloc(PAGE), *fixed = pages_alloc(PAGE), *large = pages_reserve(HUGE, HUGE);
 	void *iova = (void *)IOVA, *high = (void *)(IOVA + HUGE);
 	int fd = self->s.fd, ifd = self->s.iommufd;
 	uint32_t hwpt, ioas, other, pt;
 
-	if (dma.lab < 0 || !has_dma(dma.lab, &self->pci)) {
-		sva_lab_close(dma.lab);
+	if (dma.ctl < 0 || !has_dma(dma.ctl, &self->pci)) {
+		sva_test_close(dma.ctl);
 		SKIP(return, NO_DMA);
 	}
 	madvise(large, HUGE, MADV_HUGEPAGE);
@@ -244,56 +244,56 @@ TEST_F(pasid_device, dma_by_pasid)
 	pt = hwpt;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, page, PAGE, IOVA));
-	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
+	EXPECT_EQ(SVA_TEST_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
 	pt = hwpt;
 	ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
-	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_write(&dma, iova, "x", 1));
+	EXPECT_EQ(SVA_TEST_DMA_DONE, dma_write(&dma, iova, "x", 1));
 	EXPECT_EQ('x', page[0]);
 	/* Next to it nothing, until it is mapped. */
-	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE - 1, "yz", 2));
+	EXPECT_EQ(SVA_TEST_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE - 1, "yz", 2));
 	EXPECT_EQ(1, dma.moved);
 	EXPECT_EQ(IOVA + PAGE, dma.address);
 	EXPECT_EQ('y', page[PAGE - 1]);
 	ASSERT_EQ(0, ioas_map_readable(ifd, self->s.ioas, fixed, PAGE, IOVA + PAGE));
-	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE, "z", 1));
-	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_copy(&dma, iova, iova + PAGE, 1));
+	EXPECT_EQ(SVA_TEST_DMA_FAULT_WRITE, dma_write(&dma, iova + PAGE, "z", 1));
+	EXPECT_EQ(SVA_TEST_DMA_DONE, dma_copy(&dma, iova, iova + PAGE, 1));
 	EXPECT_EQ(0, page[0]);
 	/* By a large entry of the page table, if the memory is one page. */
 	ASSERT_EQ(0, ioas_map(ifd, self->s.ioas, large, HUGE, IOVA + HUGE));
-	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_copy(&dma, high, high + HUGE / 2 + 4, HUGE / 4));
+	EXPECT_EQ(SVA_TEST_DMA_DONE, dma_copy(&dma, high, high + HUGE / 2 + 4, HUGE / 4));
 	EXPECT_EQ(0, memcmp(large, large + HUGE / 2 + 4, HUGE / 4));
 	EXPECT_EQ(HUGE / 4 / 4, ((uint32_t *)large)[HUGE / 4 / 4]);
 	ASSERT_EQ(0, ioas_unmap(ifd, self->s.ioas, IOVA + HUGE, HUGE));
-	EXPECT_EQ(SVA_LAB_DMA_FAULT_READ, dma_copy(&dma, iova, high, 1));
+	EXPECT_EQ(SVA_TEST_DMA_FAULT_READ, dma_copy(&dma, iova, high, 1));
 
 	/* Another address space, in which the same address is another page's. */
 	ASSERT_EQ(0, ioas_map(ifd, ioas, fixed, PAGE, IOVA));
 	pt = other;
 	ASSERT_EQ(0, cdev_attach_pasid(fd, pasid, &pt));
-	EXPECT_EQ(SVA_LAB_DMA_DONE, dma_write(&dma, iova, "o", 1));
+	EXPECT_EQ(SVA_TEST_DMA_DONE, dma_write(&dma, iova, "o", 1));
 	EXPECT_EQ(0, page[0]);
 	EXPECT_EQ('o', fixed[0]);
 	ASSERT_EQ(0, ioas_unmap(ifd, ioas, IOVA, PAGE));
-	EXPECT_EQ(SVA_LAB_DMA_FAULT_WRITE, dma_write(&dma, iova, "x", 1));
+	EXPECT_EQ(SVA_TEST_DMA_FAULT_WRITE, dma_write(&dma, iova, "x", 1));
 	ASSERT_EQ(0, cdev_detach_pasid(fd, pasid));
-	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
-	sva_lab_close(dma.lab);
+	EXPECT_EQ(SVA_TEST_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
+	sva_test_close(dma.ctl);
 }
 
 /* An IOMMU without first-stage tables cannot use a process's. */
 TEST_F(pasid_device, no_first_stage)
 {
-	int lab;
+	int ctl;
 
 	if (self->pci.id != SVADEV || is_first_stage(&self->pci))
-		SKIP(return, "not the laboratory, or one that has first-stage tables");
-	lab = sva_lab_open();
-	ASSERT_GE(lab, 0);
-	EXPECT_EQ(-ENODEV, sva_lab_bind(lab, &self->pci));
-	ASSERT_EQ(0, sva_lab_capable(true));
-	EXPECT_EQ(-EINVAL, sva_lab_bind(lab, &self->pci));
+		SKIP(return, "no SVA test device, or one that has first-stage tables");
+	ctl = sva_test_open();
+	ASSERT_GE(ctl, 0);
+	EXPECT_EQ(-ENODEV, sva_test_bind(ctl, &self->pci));
+	ASSERT_EQ(0, sva_test_capable(true));
+	EXPECT_EQ(-EINVAL, sva_test_bind(ctl, &self->pci));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
-	sva_lab_close(lab);
+	sva_test_close(ctl);
 }
 
 TEST_HARNESS_MAIN

@@ -24,7 +24,7 @@ enum { BOX, GROUP_A, DEVICE_A, GROUP_B, DEVICE_B, FILES };
 
 typedef FIXTURE_DATA(container_close) container_close_t;
 
-/* Two oracles in groups of their own. */
+/* Two DMA probes in groups of their own. */
 FIXTURE(container_close) {
 	struct pci pci[2];
 	uint32_t *page;

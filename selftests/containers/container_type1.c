@@ -14,7 +14,7 @@
 #define PAGE 4096u
 #define IOVA 0x10000000ULL
 
-/* Two oracles in groups of their own, the first of them in a container. */
+/* Two DMA probes in groups of their own, the first of them in a container. */
 FIXTURE(container_type1) {
 	struct pci a, b;
 	struct boxed box, second;
@@ -22,7 +22,7 @@ FIXTURE(container_type1) {
 	uint32_t *page[2];
 };
 
-static volatile void *oracle(int fd)
+static volatile void *dma_probe(int fd)
 {
 	return cdev_enable_dma(fd) ? NULL : cdev_map_bar(fd, 0, NULL);
 }
@@ -36,7 +36,7 @@ FIXTURE_SETUP(container_type1)
 	if (pci_find(TESTDEV, 0, &self->a) || pci_find(TESTDEV, 1, &self->b))
 		SKIP(return, "no two iommu-testdev");
 	ASSERT_EQ(0, boxed_open(&self->a, &self->box));
-	self->bar = oracle(self->box.fd);
+	self->bar = dma_probe(self->box.fd);
 	ASSERT_NE(NULL, self->bar);
 	for (int i = 0; i < 2; i++)
 		self->page[i] = pages_alloc(PAGE);
@@ -153,7 +153,7 @@ TEST_F(container_type1, several_groups)
 
 	ASSERT_EQ(0, compat_map(fd, self->page[0], PAGE, IOVA));
 	ASSERT_EQ(0, boxed_join(&self->b, fd, &self->second));
-	self->bar_b = oracle(self->second.fd);
+	self->bar_b = dma_probe(self->second.fd);
 	ASSERT_NE(NULL, self->bar_b);
 	/* What was there before it came, and what came after. */
 	EXPECT_TRUE(testdev_reaches(self->bar_b, IOVA, self->page[0]));
@@ -181,7 +181,7 @@ TEST_F(container_type1, apart)
 
 	ASSERT_EQ(0, boxed_open(&self->b, &b));
 	self->second = b;
-	self->bar_b = oracle(b.fd);
+	self->bar_b = dma_probe(b.fd);
 	ASSERT_NE(NULL, self->bar_b);
 	ASSERT_EQ(0, compat_map(self->box.container, self->page[0], PAGE, IOVA));
 	EXPECT_TRUE(testdev_faults(self->bar_b, IOVA, self->page[0]));
@@ -208,7 +208,7 @@ TEST_F(container_type1, nothing_is_left)
 	ASSERT_EQ(0, container_set_iommu(fd, VFIO_TYPE1_IOMMU));
 	self->box.fd = group_device(self->box.group, self->a.bdf);
 	ASSERT_GE(self->box.fd, 0);
-	self->bar = oracle(self->box.fd);
+	self->bar = dma_probe(self->box.fd);
 	ASSERT_NE(NULL, self->bar);
 	EXPECT_TRUE(testdev_faults(self->bar, IOVA, self->page[0]));
 	ASSERT_EQ(0, compat_map(fd, self->page[1], PAGE, IOVA));

@@ -3,12 +3,12 @@
  * A container maps memory that does not come, and another group that joins it waits for that.  Who
  * uses the container, its groups and their devices otherwise does not wait, on either core.
  *
- * vfio_iommu_type1 does not wait for userfaultfd.  So the memory is a mapping of the laboratory's,
+ * vfio_iommu_type1 does not wait for userfaultfd.  So the memory is a mapping of the SVA test module's,
  * of a child: who waits for it has the address space locked.
  */
 #include "lib/container.h"
 #include "lib/group.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
@@ -19,7 +19,7 @@ typedef FIXTURE_DATA(container_waits) container_waits_t;
 FIXTURE(container_waits) {
 	struct pci first, a, b;		/* the latter in one group */
 	struct boxed box;
-	int group, lab;
+	int group, ctl;
 	struct task mapper;
 	struct worker joiner;
 };
@@ -27,7 +27,7 @@ FIXTURE(container_waits) {
 static int map(void *arg)
 {
 	container_waits_t *self = arg;
-	void *page = sva_lab_slow_page(self->lab);
+	void *page = sva_test_slow_page(self->ctl);
 
 	/* Pages of a device can be mapped, or not: it is all the same here. */
 	compat_map(self->box.container, page, getpagesize(), IOVA);
@@ -45,10 +45,10 @@ FIXTURE_SETUP(container_waits)
 {
 	self->box = BOXED_NONE;
 	self->group = -1;
-	self->lab = sva_lab_open();
-	if (self->lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
-	ASSERT_GE(self->lab, 0);
+	self->ctl = sva_test_open();
+	if (self->ctl == -ENOENT)
+		SKIP(return, "no module sva_test");
+	ASSERT_GE(self->ctl, 0);
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
 	if (pci_find_at(EDU, false, &self->first) || pci_find_pair(EDU, &self->a, &self->b))
@@ -70,14 +70,14 @@ FIXTURE_TEARDOWN(container_waits)
 	close_fd(&self->group);
 	boxed_close(&self->box);
 	pci_to_vfio(&self->b);
-	sva_lab_close(self->lab);
+	sva_test_close(self->ctl);
 }
 
 /* The memory comes, and the group has joined. */
 static bool goes_on(container_waits_t *self)
 {
 	if (task_ended(&self->mapper, 0) || worker_ended(&self->joiner) ||
-	    sva_lab_let_go(self->lab))
+	    sva_test_let_go(self->ctl))
 		return false;
 	if (task_join(&self->mapper) || worker_join(&self->joiner))
 		return false;

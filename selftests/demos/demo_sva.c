@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Shared virtual addressing, for a person to watch: a process binds itself to a device, and
- * hands it pointers, as it would to a thread.  The device's DMA engine is the laboratory's
+ * hands it pointers, as it would to a thread.  The device's DMA engine is the SVA test module's
  * (lib/sva_dma.h), for QEMU has no device that sends requests with PASIDs.
  */
 #include <stdint.h>
@@ -37,14 +37,14 @@ static bool bring_up(void)
 	step(!ret, "find a device that can", "%s", ret ? sva.why : sva.pci[0].bdf);
 	if (ret)
 		return false;
-	step(has_dma(sva.lab, &sva.pci[0]), "insert sva_lab: an engine for its DMA", "%s",
-	     has_dma(sva.lab, &sva.pci[0]) ? "success" : NO_DMA);
+	step(has_dma(sva.ctl, &sva.pci[0]), "insert sva_test: an engine for its DMA", "%s",
+	     has_dma(sva.ctl, &sva.pci[0]) ? "success" : NO_DMA);
 	ret = session_open(&sva.pci[0], &session);
 	expect(0, ret, "open the device, bind it to an iommufd");
 	if (ret)
 		return false;
 	expect(0, cdev_enable_dma(session.fd), "set bus master by the config region");
-	dma.lab = sva.lab;
+	dma.ctl = sva.ctl;
 	dma.pci = &sva.pci[0];
 	return true;
 }
@@ -70,7 +70,7 @@ static void copy_in_heap(void)
 	snprintf(from, ROOM, "%s", TEXT);
 	note("heap: %p has \"%s\", %p has nothing", from, from, to);
 	ret = dma_copy(&dma, to, from, ROOM);
-	step(ret == SVA_LAB_DMA_DONE && !strcmp(to, TEXT), "the device copies from the one to the other",
+	step(ret == SVA_TEST_DMA_DONE && !strcmp(to, TEXT), "the device copies from the one to the other",
 	     "%s: \"%s\"", dma_result(ret), to);
 }
 
@@ -82,17 +82,17 @@ static void page_by_fault(void)
 	step(!phys_of(page), "mmap() a page, and do not touch it", "%s",
 	     phys_of(page) ? "it is there" : "it is not there");
 	ret = dma_copy(&dma, page, from, ROOM);
-	step(ret == SVA_LAB_DMA_DONE && phys_of(page), "the device copies to it", "%s, and the page is %s",
+	step(ret == SVA_TEST_DMA_DONE && phys_of(page), "the device copies to it", "%s, and the page is %s",
 	     dma_result(ret), phys_of(page) ? "there" : "not there");
 	step(!strcmp(page, TEXT), "what the process finds in it", "\"%s\"", page);
 
 	mprotect(page, getpagesize(), PROT_READ);
 	ret = dma_write(&dma, page, "X", 1);
-	step(dma_faults(&dma, ret, SVA_LAB_DMA_FAULT_WRITE, page) && !strcmp(page, TEXT),
+	step(dma_faults(&dma, ret, SVA_TEST_DMA_FAULT_WRITE, page) && !strcmp(page, TEXT),
 	     "mprotect() it; the device writes", "refused: %s", dma_result(ret));
 	munmap(page, getpagesize());
 	ret = dma_write(&dma, page, "X", 1);
-	step(dma_faults(&dma, ret, SVA_LAB_DMA_FAULT_WRITE, page), "munmap() it; the device writes",
+	step(dma_faults(&dma, ret, SVA_TEST_DMA_FAULT_WRITE, page), "munmap() it; the device writes",
 	     "refused: %s", dma_result(ret));
 }
 
@@ -103,7 +103,7 @@ static void unbind(void)
 	expect(0, process_unbind(session.fd), "VFIO_UNBIND_PROCESS");
 	memset(to, 0, ROOM);
 	ret = dma_copy(&dma, to, from, ROOM);
-	step(ret == SVA_LAB_DMA_NO_ENTRY && !to[0], "the same copy in the heap", "refused: %s",
+	step(ret == SVA_TEST_DMA_NO_ENTRY && !to[0], "the same copy in the heap", "refused: %s",
 	     dma_result(ret));
 	step(!to[0] && !strcmp(from, TEXT), "what the process finds", "\"%s\", \"%s\"", from, to);
 }

@@ -132,7 +132,7 @@ async def secondary():
 async def refused(devices, prefix):
     """A testpmd that shares nothing with the others gets no device."""
     async with Testpmd(*devices, prefix=prefix) as testpmd:
-        check(await testpmd.links() == [], "a device is shared with a stranger")
+        check(await testpmd.links() == [], "a device is shared with a recipient")
         for device in devices:
             check(re.search(rf"{device.group}: Device or resource busy", testpmd.said),
                   f"testpmd does not say that {device.group} is busy")

@@ -9,7 +9,7 @@
 #include "lib/bound.h"
 #include "lib/group.h"
 #include "lib/iommufd.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -179,20 +179,20 @@ TEST_F(group_waits, second_open)
 
 FIXTURE(group_waits_closing) {
 	struct pci a, b;
-	int lab;
+	int ctl;
 };
 
 FIXTURE_SETUP(group_waits_closing)
 {
-	self->lab = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->lab))
+	self->ctl = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->ctl))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
+	ASSERT_GE(self->ctl, 0);
 }
 
 FIXTURE_TEARDOWN(group_waits_closing)
 {
-	sva_lab_close(self->lab);
+	sva_test_close(self->ctl);
 }
 
 static int close_it(void *arg)
@@ -205,7 +205,7 @@ static int close_it(void *arg)
  */
 TEST_F(group_waits_closing, closing)
 {
-	struct hold_op device = { self->lab, &self->a };
+	struct hold_op device = { self->ctl, &self->a };
 	struct worker holder, closer, w[ARRAY_SIZE(calls)];
 	struct user u = { .pci = &self->a };
 	struct legacy l;
@@ -215,7 +215,7 @@ TEST_F(group_waits_closing, closing)
 	ASSERT_EQ(0, legacy_open(&self->a, &l));
 	u.group = l.group;
 	u.other = iommufd_open();
-	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
+	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &l.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_"));
@@ -224,7 +224,7 @@ TEST_F(group_waits_closing, closing)
 		EXPECT_EQ(!core_is_rust(), waits(&w[i])) TH_LOG("%s", calls[i].name);
 	}
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, sva_test_let_go(self->ctl));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	l.fd = -1;

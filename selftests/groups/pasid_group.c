@@ -3,7 +3,7 @@
  * Two devices with PASIDs in one group, which the IOMMU does not keep apart: who owns it,
  * and what is given to one of them.
  */
-#include "lib/authority.h"
+#include "lib/vm_model.h"
 #include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"

@@ -5,19 +5,19 @@
 
 #include "core.h"
 #include "sva_dma.h"
-#include "sva_lab.h"
+#include "sva_test.h"
 
 static int transfer(struct dma *dma, uint32_t kind, void *to, const void *from, size_t size)
 {
-	struct sva_lab_dma args = {
-		.device = sva_lab_device(dma->pci),
+	struct sva_test_dma args = {
+		.device = sva_test_device(dma->pci),
 		.pasid = dma->pasid,
 		.kind = kind,
 		.from = (uintptr_t)from,
 		.to = (uintptr_t)to,
 		.size = size,
 	};
-	int ret = xioctl(dma->lab, SVA_LAB_DMA, &args);
+	int ret = xioctl(dma->ctl, SVA_TEST_DMA, &args);
 
 	dma->moved = args.moved;
 	dma->address = args.address;
@@ -26,17 +26,17 @@ static int transfer(struct dma *dma, uint32_t kind, void *to, const void *from, 
 
 int dma_copy(struct dma *dma, void *to, const void *from, size_t size)
 {
-	return transfer(dma, SVA_LAB_DMA_COPY, to, from, size);
+	return transfer(dma, SVA_TEST_DMA_COPY, to, from, size);
 }
 
 int dma_read(struct dma *dma, void *to, const void *from, size_t size)
 {
-	return transfer(dma, SVA_LAB_DMA_READ, to, from, size);
+	return transfer(dma, SVA_TEST_DMA_READ, to, from, size);
 }
 
 int dma_write(struct dma *dma, void *to, const void *from, size_t size)
 {
-	return transfer(dma, SVA_LAB_DMA_WRITE, to, from, size);
+	return transfer(dma, SVA_TEST_DMA_WRITE, to, from, size);
 }
 
 bool dma_faults(const struct dma *dma, int result, int want, const void *at)
@@ -51,23 +51,23 @@ bool dma_faults(const struct dma *dma, int result, int want, const void *at)
 const char *dma_result(int result)
 {
 	switch (result) {
-	case SVA_LAB_DMA_DONE:
+	case SVA_TEST_DMA_DONE:
 		return "done";
-	case SVA_LAB_DMA_OFF:
+	case SVA_TEST_DMA_OFF:
 		return "the device is not allowed to";
-	case SVA_LAB_DMA_NO_ENTRY:
+	case SVA_TEST_DMA_NO_ENTRY:
 		return "no entry for the PASID";
-	case SVA_LAB_DMA_FAULT_READ:
+	case SVA_TEST_DMA_FAULT_READ:
 		return "read fault";
-	case SVA_LAB_DMA_FAULT_WRITE:
+	case SVA_TEST_DMA_FAULT_WRITE:
 		return "write fault";
 	}
 	return result < 0 ? strerror(-result) : "?";
 }
 
-bool has_dma(int lab, const struct pci *pci)
+bool has_dma(int ctl, const struct pci *pci)
 {
-	struct dma dma = { .lab = lab, .pci = pci };
+	struct dma dma = { .ctl = ctl, .pci = pci };
 
 	return dma_read(&dma, NULL, NULL, 0) != -ENODEV;
 }

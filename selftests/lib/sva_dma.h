@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * DMA with a PASID, by the engine of drivers/sva_lab_dma.c: what a device would do that can,
+ * DMA with a PASID, by the engine of drivers/sva_test_dma.c: what a device would do that can,
  * and the IOMMU with it.
  */
 #ifndef LIB_SVA_DMA_H
@@ -10,18 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../drivers/sva_lab.h"
+#include "../drivers/sva_test.h"
 #include "sysfs.h"
 
 /* A device, the PASID that it marks its requests with, and how its last transfer ended. */
 struct dma {
-	int lab;
+	int ctl;
 	const struct pci *pci;
 	uint32_t pasid;
 	uint64_t moved, address;
 };
 
-/* All addresses are the PASID's.  SVA_LAB_DMA_DONE, another result, or -errno. */
+/* All addresses are the PASID's.  SVA_TEST_DMA_DONE, another result, or -errno. */
 int dma_copy(struct dma *dma, void *to, const void *from, size_t size);
 /* The same, to and from the caller's memory, which stands for the device's own. */
 int dma_read(struct dma *dma, void *to, const void *from, size_t size);
@@ -33,7 +33,7 @@ bool dma_faults(const struct dma *dma, int result, int want, const void *at);
 const char *dma_result(int result);
 
 #define NO_DMA "hardware: its devices do DMA by themselves"
-/* Can the laboratory do DMA for this device? */
-bool has_dma(int lab, const struct pci *pci);
+/* Can the SVA test module do DMA for this device? */
+bool has_dma(int ctl, const struct pci *pci);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of bound processes stand on, in the laboratory and on hardware: devices that
- * can be bound to, and the module sva_lab, which asks the IOMMU core past VFIO.
+ * What tests of bound processes stand on, in the SVA test module and on hardware: devices that
+ * can be bound to, and the module sva_test, which asks the IOMMU core past VFIO.
  *
  * SVA0, SVA1 and so on in the environment name the devices (0000:6a:01.0).  Without SVA0,
  * each PCI device will do that is alone in its IOMMU group, has PASIDs, ATS and page
@@ -19,15 +19,15 @@
 
 struct sva_setup {
 	struct pci pci[SVA_DEVICES];
-	int count, lab;
+	int count, ctl;
 	char why[128];		/* what is lacking */
 };
 
-#define SVA_NONE ((struct sva_setup){ .lab = -1 })
+#define SVA_NONE ((struct sva_setup){ .ctl = -1 })
 
-/* Why a case is skipped: the core in C; devices that only the laboratory has. */
+/* Why a case is skipped: the core in C; devices that only the SVA test module has. */
 #define NO_PROCESSES "the core in C does not bind processes"
-#define NOT_THE_LABORATORY "devices of the laboratory, which lack something"
+#define NO_SVA_TEST "devices of the SVA test module, which lack something"
 
 /* The first @max of them; how many there are. */
 int sva_find(struct pci *list, int max);
@@ -47,11 +47,11 @@ int sva_set_up(struct sva_setup *s, int count);
 int sva_tear_down(struct sva_setup *s);
 
 /*
- * Two devices and the laboratory, for a program that is about these alone, bound or not: the
- * laboratory, which is the caller's to close, or -ENODEV.
+ * Two devices and the SVA test module, for a program that is about these alone, bound or not: the
+ * SVA test module, which is the caller's to close, or -ENODEV.
  */
 int sva_devices(struct pci *a, struct pci *b);
-#define NO_SVA_DEVICES "no two devices with PASIDs, ATS and PRI, or no module sva_lab"
-#define no_sva_devices(lab) ((lab) == -ENODEV)
+#define NO_SVA_DEVICES "no two devices with PASIDs, ATS and PRI, or no module sva_test"
+#define no_sva_devices(ctl) ((ctl) == -ENODEV)
 
 #endif

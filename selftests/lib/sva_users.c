@@ -4,7 +4,7 @@
 
 #include "core.h"
 #include "sva.h"
-#include "sva_lab.h"
+#include "sva_test.h"
 #include "sva_users.h"
 
 int sva_users_open(struct sva_users *u, enum machine_end machine_end, struct pci *a,
@@ -19,12 +19,12 @@ int sva_users_open(struct sva_users *u, enum machine_end machine_end, struct pci
 			return 1;
 		}
 	}
-	u->lab = sva_devices(a, b);
-	if (no_sva_devices(u->lab)) {
+	u->ctl = sva_devices(a, b);
+	if (no_sva_devices(u->ctl)) {
 		u->lacks = NO_SVA_DEVICES;
 		return 1;
 	}
-	return u->lab < 0 ? u->lab : 0;
+	return u->ctl < 0 ? u->ctl : 0;
 }
 
 int sva_users_end(struct sva_users *u)
@@ -40,16 +40,16 @@ bool sva_users_close(struct sva_users *u)
 {
 	machine_close(&u->machine);
 	close_fd(&u->kvm);
-	if (u->lab < 0)
+	if (u->ctl < 0)
 		return false;
-	sva_lab_close(u->lab);
-	u->lab = -1;
+	sva_test_close(u->ctl);
+	u->ctl = -1;
 	return true;
 }
 
 static int other_starts(struct sva_users *u, int file)
 {
-	return u->other.pid > 0 ? 0 : bound_fork(&u->other, file, u->lab, u->told, true);
+	return u->other.pid > 0 ? 0 : bound_fork(&u->other, file, u->ctl, u->told, true);
 }
 
 static int other_binds(struct sva_users *u, int file)

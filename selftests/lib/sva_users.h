@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The users of one file, for tests that try operations in every order (orders.h): this process and
+ * The users of one file, for tests that try operations in every order (sequences.h): this process and
  * another process, which bind themselves by the file, and a virtual machine, which holds the file.
  */
 #ifndef LIB_SVA_USERS_H
@@ -29,7 +29,7 @@ enum {
 enum machine_end { NO_MACHINE, BEFORE_CLOSE, AFTER_CLOSE };
 
 struct sva_users {
-	int lab, kvm;
+	int ctl, kvm;
 	enum machine_end machine_end;
 	struct machine machine;
 	struct bound_child other;
@@ -39,17 +39,17 @@ struct sva_users {
 	const char *lacks;		/* the reason to skip */
 };
 
-#define SVA_USERS_NONE ((struct sva_users){ .lab = -1, .kvm = -1, .machine = { -1, -1 } })
+#define SVA_USERS_NONE ((struct sva_users){ .ctl = -1, .kvm = -1, .machine = { -1, -1 } })
 
 /*
- * Finds two devices, opens the laboratory, and KVM if there is to be a virtual machine.  0; 1 if
+ * Finds two devices, opens the SVA test module, and KVM if there is to be a virtual machine.  0; 1 if
  * one of these is absent, with the reason in @u->lacks; -errno.
  */
 int sva_users_open(struct sva_users *u, enum machine_end machine_end, struct pci *a,
 		   struct pci *b);
 /* Ends the other process. */
 int sva_users_end(struct sva_users *u);
-/* Closes the virtual machine, KVM and the laboratory.  False if the laboratory was not open. */
+/* Closes the virtual machine, KVM and the SVA test module.  False if the SVA test module was not open. */
 bool sva_users_close(struct sva_users *u);
 
 /* Does an operation of a process on @file: 0 or -errno. */

@@ -18,7 +18,7 @@
 typedef FIXTURE_DATA(noiommu_container) noiommu_container_t;
 
 FIXTURE(noiommu_container) {
-	struct pci pci;		/* the oracle */
+	struct pci pci;		/* the DMA probe */
 	char path[64];
 	int log, container, group, fd;
 };

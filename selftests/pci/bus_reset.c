@@ -10,7 +10,7 @@
 #include "lib/group.h"
 #include "lib/hot_reset.h"
 #include "lib/iommufd.h"
-#include "lib/mark.h"
+#include "lib/scratch.h"
 #include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -33,7 +33,7 @@ FIXTURE_SETUP(bus_reset)
 	self->ub.fd = -1;
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
 	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
-	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(bus_reset)
@@ -52,7 +52,7 @@ static bool is_refused(const struct pci *a, const struct pci *b, const struct op
 	       info.head.flags == BY_ID &&
 	       reset_says(&info, a) == (int)ua->devid &&
 	       reset_says(&info, b) == NOT_OWNED &&
-	       hot_reset_owned(ua->fd) == -EINVAL && mark_there(ua->fd, IGB) == 1;
+	       hot_reset_owned(ua->fd) == -EINVAL && scratch_there(ua->fd, IGB) == 1;
 }
 
 /* semantics: 34, 61, 62, 205.  Not opened, not bound, bound to another, without a driver. */
@@ -64,11 +64,11 @@ TEST_F(bus_reset, not_owned)
 	ASSERT_EQ(0, session_open_unbound(&self->b, &s));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	ASSERT_EQ(0, cdev_bind(s.fd, s.iommufd, NULL));
-	ASSERT_EQ(0, mark_set(s.fd, IGB));
+	ASSERT_EQ(0, scratch_set(s.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	/* The other may no more than this one. */
 	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
-	EXPECT_EQ(1, mark_there(s.fd, IGB));
+	EXPECT_EQ(1, scratch_there(s.fd, IGB));
 	session_close(&s);
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
@@ -81,10 +81,10 @@ TEST_F(bus_reset, other_in_container)
 	struct opened ub;
 
 	ASSERT_EQ(0, way_open_vfio(WAY_CONTAINER, &self->b, &ub));
-	ASSERT_EQ(0, mark_set(ub.fd, IGB));
+	ASSERT_EQ(0, scratch_set(ub.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	EXPECT_EQ(-EINVAL, hot_reset(ub.fd, 1, (int32_t[]){ ub.group }));
-	EXPECT_EQ(1, mark_there(ub.fd, IGB));
+	EXPECT_EQ(1, scratch_there(ub.fd, IGB));
 	way_close(&ub);
 }
 
@@ -109,13 +109,13 @@ static void owned(struct __test_metadata *_metadata, const struct pci *a,
 	for (int i = 0; i < PAIR; i++) {
 		bars[i] = cdev_map_bar(fds[i], 0, &size);
 		ASSERT_NE(NULL, bars[i]);
-		ASSERT_EQ(0, mark_set(fds[i], IGB));
-		ASSERT_EQ(1, mark_there(fds[i], IGB));
+		ASSERT_EQ(0, scratch_set(fds[i], IGB));
+		ASSERT_EQ(1, scratch_there(fds[i], IGB));
 		ASSERT_TRUE(bar_answers(bars[i]));
 	}
 	ASSERT_EQ(0, hot_reset_owned(ua->fd));
 	for (int i = 0; i < PAIR; i++) {
-		EXPECT_EQ(0, mark_there(fds[i], IGB));
+		EXPECT_EQ(0, scratch_there(fds[i], IGB));
 		ASSERT_EQ(2, config_read(fds[i], PCI_COMMAND, &command, 2));
 		EXPECT_NE(0, command & PCI_COMMAND_MEMORY);
 		EXPECT_TRUE(bar_answers(bars[i]));
@@ -135,14 +135,14 @@ TEST_F(bus_reset, owned)
 	ASSERT_EQ(0, reset_info(fd, &info));
 	EXPECT_EQ(ALL_BY_ID, info.head.flags);
 	EXPECT_EQ((int)devid, reset_says(&info, &self->b));
-	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
 	EXPECT_EQ(0, hot_reset_owned(fd));
-	EXPECT_EQ(0, mark_there(self->ua.fd, IGB));
+	EXPECT_EQ(0, scratch_there(self->ua.fd, IGB));
 	/* Files are for who came by a group, and these are none of groups. */
 	EXPECT_EQ(-EINVAL, hot_reset(fd, 1, (int32_t[]){ fd }));
 	EXPECT_EQ(-EINVAL, hot_reset(fd, 2, (int32_t[]){ fd, self->ua.fd }));
 	close(fd);
-	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 }
 
@@ -179,23 +179,23 @@ TEST_F(bus_reset, last_close)
 	ASSERT_EQ(0, pci_attr_set(&self->b, "reset_method", "\n"));
 	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
 	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
-	ASSERT_EQ(0, mark_set(self->ua.fd, IGB));
-	ASSERT_EQ(0, mark_set(ub.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
+	ASSERT_EQ(0, scratch_set(ub.fd, IGB));
 	way_close(&self->ua);
-	EXPECT_EQ(1, mark_there(ub.fd, IGB));
+	EXPECT_EQ(1, scratch_there(ub.fd, IGB));
 	ASSERT_EQ(0, way_open_vfio(WAY_GROUP, &self->a, &self->ua));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
-	EXPECT_EQ(1, mark_there(self->ua.fd, IGB));
+	EXPECT_EQ(1, scratch_there(self->ua.fd, IGB));
 	way_close(&ub);
-	EXPECT_EQ(1, mark_there(self->ua.fd, IGB));
+	EXPECT_EQ(1, scratch_there(self->ua.fd, IGB));
 	way_close(&self->ua);
 
 	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
 	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
 	ASSERT_EQ(0, cdev_enable_dma(ub.fd));
-	EXPECT_EQ(0, mark_there(self->ua.fd, IGB));
-	EXPECT_EQ(0, mark_there(ub.fd, IGB));
+	EXPECT_EQ(0, scratch_there(self->ua.fd, IGB));
+	EXPECT_EQ(0, scratch_there(ub.fd, IGB));
 	way_close(&ub);
 }
 
@@ -224,7 +224,7 @@ static int read_race(void *arg)
 	struct racer *r = arg;
 
 	while (!*r->stop) {
-		int ret = mark_there(r->fd, IGB);
+		int ret = scratch_there(r->fd, IGB);
 
 		if (ret < 0)
 			return ret;
@@ -257,9 +257,9 @@ TEST_F(bus_reset, race)
 		for (int i = 0; i < 2 && !alone; i++)
 			EXPECT_EQ(0, worker_join(&readers[i]));
 	}
-	ASSERT_EQ(0, mark_set(fds[1], IGB));
+	ASSERT_EQ(0, scratch_set(fds[1], IGB));
 	EXPECT_EQ(0, hot_reset_owned(fds[0]));
-	EXPECT_EQ(0, mark_there(fds[1], IGB));
+	EXPECT_EQ(0, scratch_there(fds[1], IGB));
 	close(fds[1]);
 }
 
@@ -284,7 +284,7 @@ FIXTURE_SETUP(bus_reset_groups)
 		SKIP(return, "no two igb devices of two groups on one bus");
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
 	ASSERT_EQ(0, way_open_vfio(variant->way, &self->a, &self->u));
-	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 	self->group = group_open(&self->b);
 	ASSERT_GE(self->group, 0);
 }
@@ -318,7 +318,7 @@ TEST_F(bus_reset_groups, refused)
 	EXPECT_EQ(-EBADF, hot_reset(fd, 2, (int32_t[]){ -1, event }));
 	EXPECT_EQ(-EINVAL, hot_reset(fd, 2, (int32_t[]){ event, -1 }));
 	EXPECT_EQ(-EINVAL, hot_reset(fd, 3, (int32_t[]){ one, two, one }));
-	EXPECT_EQ(1, mark_there(fd, IGB));
+	EXPECT_EQ(1, scratch_there(fd, IGB));
 	close(event);
 }
 
@@ -330,24 +330,24 @@ TEST_F(bus_reset_groups, granted)
 	size_t size;
 
 	EXPECT_EQ(0, hot_reset(fd, 2, (int32_t[]){ one, two }));
-	EXPECT_EQ(0, mark_there(fd, IGB));
-	ASSERT_EQ(0, mark_set(fd, IGB));
+	EXPECT_EQ(0, scratch_there(fd, IGB));
+	ASSERT_EQ(0, scratch_set(fd, IGB));
 	EXPECT_EQ(0, hot_reset(fd, 2, (int32_t[]){ two, one }));
-	EXPECT_EQ(0, mark_there(fd, IGB));
+	EXPECT_EQ(0, scratch_there(fd, IGB));
 
 	ASSERT_EQ(0, group_set(two, self->u.space));
 	other = group_device(two, self->b.bdf);
 	ASSERT_GE(other, 0);
 	bars[0] = cdev_map_bar(fd, 0, &size);
 	bars[1] = cdev_map_bar(other, 0, NULL);
-	ASSERT_EQ(0, mark_set(fd, IGB));
-	ASSERT_EQ(0, mark_set(other, IGB));
+	ASSERT_EQ(0, scratch_set(fd, IGB));
+	ASSERT_EQ(0, scratch_set(other, IGB));
 	EXPECT_EQ(-EINVAL, hot_reset(other, 1, (int32_t[]){ two }));
-	EXPECT_EQ(1, mark_there(fd, IGB));
-	EXPECT_EQ(1, mark_there(other, IGB));
+	EXPECT_EQ(1, scratch_there(fd, IGB));
+	EXPECT_EQ(1, scratch_there(other, IGB));
 	EXPECT_EQ(0, hot_reset(other, 2, (int32_t[]){ one, two }));
-	EXPECT_EQ(0, mark_there(fd, IGB));
-	EXPECT_EQ(0, mark_there(other, IGB));
+	EXPECT_EQ(0, scratch_there(fd, IGB));
+	EXPECT_EQ(0, scratch_there(other, IGB));
 	for (int i = 0; i < PAIR; i++) {
 		EXPECT_TRUE(bar_answers(bars[i]));
 		munmap((void *)bars[i], size);
@@ -375,7 +375,7 @@ TEST_F(bus_reset_groups, other_bound)
 	ASSERT_EQ(0, reset_info(s.fd, &info));
 	EXPECT_EQ(BY_ID, info.head.flags);
 	EXPECT_EQ(NOT_OWNED, reset_says(&info, &self->a));
-	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
+	EXPECT_EQ(1, scratch_there(self->u.fd, IGB));
 	session_close(&s);
 }
 

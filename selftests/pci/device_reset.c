@@ -10,7 +10,7 @@
 #include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/iommufd.h"
-#include "lib/mark.h"
+#include "lib/scratch.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/way.h"
@@ -61,7 +61,7 @@ FIXTURE_SETUP(device_reset)
 		SKIP(return, "no igb on a bus that can be reset");
 	ASSERT_EQ(0, set_method(&self->pci, "default"));
 	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
-	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(device_reset)
@@ -95,12 +95,12 @@ TEST_F(device_reset, forgets)
 	ASSERT_NE(NULL, bar);
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++) {
 		ASSERT_EQ(0, set_method(&self->pci, methods[i].name));
-		ASSERT_EQ(0, mark_set(fd, IGB));
-		ASSERT_EQ(1, mark_there(fd, IGB));
+		ASSERT_EQ(0, scratch_set(fd, IGB));
+		ASSERT_EQ(1, scratch_there(fd, IGB));
 		ASSERT_TRUE(bar_answers(bar));
 		ASSERT_TRUE(read_header(&self->pci, before));
 		EXPECT_EQ(0, device_reset(fd)) TH_LOG("%s", methods[i].name);
-		EXPECT_EQ(!methods[i].clears, mark_there(fd, IGB))
+		EXPECT_EQ(!methods[i].clears, scratch_there(fd, IGB))
 			TH_LOG("%s", methods[i].name);
 		ASSERT_TRUE(read_header(&self->pci, after));
 		EXPECT_EQ(0, memcmp(before, after, PCI_STD_HEADER_SIZEOF))
@@ -146,11 +146,11 @@ TEST_F(device_reset, interrupts)
 /* semantics: 95.  The next user finds nothing of the one before. */
 TEST_F(device_reset, closing)
 {
-	ASSERT_EQ(1, mark_there(self->u.fd, IGB));
+	ASSERT_EQ(1, scratch_there(self->u.fd, IGB));
 	way_close(&self->u);
 	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
 	ASSERT_EQ(0, cdev_enable_dma(self->u.fd));
-	EXPECT_EQ(0, mark_there(self->u.fd, IGB));
+	EXPECT_EQ(0, scratch_there(self->u.fd, IGB));
 }
 
 /* semantics: 120.  What the host forbids is not offered, from the next opening on. */
@@ -160,17 +160,17 @@ TEST_F(device_reset, forbidden)
 	ASSERT_EQ(0, set_method(&self->pci, "\n"));
 	EXPECT_EQ(1, says_reset(self->u.fd));
 	EXPECT_EQ(-ENOTTY, device_reset(self->u.fd));
-	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
+	EXPECT_EQ(1, scratch_there(self->u.fd, IGB));
 	way_close(&self->u);
 
 	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
-	ASSERT_EQ(0, mark_set(self->u.fd, IGB));
+	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
 	ASSERT_EQ(0, set_method(&self->pci, "default"));
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
-	EXPECT_EQ(1, mark_there(self->u.fd, IGB));
+	EXPECT_EQ(1, scratch_there(self->u.fd, IGB));
 	way_close(&self->u);
 
 	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
@@ -197,7 +197,7 @@ static int read_on(void *arg)
 			return ret < 0 ? ret : -EIO;
 		if (ids[0] != IGB >> 16 || ids[1] != (IGB & 0xffff))
 			return -EPROTO;
-		ret = mark_there(r->fd, IGB);
+		ret = scratch_there(r->fd, IGB);
 		if (ret < 0)
 			return ret;
 		r->rounds++;
@@ -234,7 +234,7 @@ TEST_F(device_reset, while_read)
 	r.stop = true;
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(0, worker_join(&readers[i]));
-	EXPECT_EQ(0, mark_there(r.fd, IGB));
+	EXPECT_EQ(0, scratch_there(r.fd, IGB));
 }
 
 /* semantics: 100, 191.  Not before the device is bound, and not by who has not bound it. */
@@ -249,11 +249,11 @@ TEST(device_reset_unbound)
 	if (pci_find(IGB, 0, &pci))
 		SKIP(return, "no igb");
 	ASSERT_EQ(0, session_open(&pci, &s));
-	ASSERT_EQ(0, mark_set(s.fd, IGB));
+	ASSERT_EQ(0, scratch_set(s.fd, IGB));
 	fd = cdev_open(&pci);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(-EINVAL, device_reset(fd));
-	EXPECT_EQ(1, mark_there(s.fd, IGB));
+	EXPECT_EQ(1, scratch_there(s.fd, IGB));
 	session_close(&s);
 	EXPECT_EQ(-EINVAL, device_reset(fd));
 	s.iommufd = iommufd_open();
@@ -286,11 +286,11 @@ TEST(device_reset_kinds)
 		ASSERT_EQ(0, way_open_vfio(way_usual(), &pci, &o));
 		EXPECT_EQ(kinds[i].has, says_reset(o.fd)) TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
-			ASSERT_EQ(0, mark_set(o.fd, NVME));
+			ASSERT_EQ(0, scratch_set(o.fd, NVME));
 		EXPECT_EQ(kinds[i].has ? 0 : -EINVAL, device_reset(o.fd))
 			TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
-			EXPECT_EQ(0, mark_there(o.fd, NVME));
+			EXPECT_EQ(0, scratch_there(o.fd, NVME));
 		way_close(&o);
 		EXPECT_EQ(0, pci_unbind(&pci));
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The programs for bound processes on another machine than the laboratory, as far as that
+ * The programs for bound processes on another machine than that of the SVA test device, as far as that
  * can be had here: devices that nobody has named, and an IOMMU whose tables of PASIDs cannot
  * be read.  And what Documentation/sva.rst has for an example.
  */
@@ -27,7 +27,7 @@ FIXTURE_SETUP(sva_elsewhere)
 		SKIP(return, "no devices that are named, to compare with");
 	ASSERT_EQ(SVA_DEVICES, sva_find(self->pci, SVA_DEVICES));
 	if (self->pci[0].id != SVADEV)
-		SKIP(return, "not the laboratory");
+		SKIP(return, "no SVA test device");
 }
 
 FIXTURE_TEARDOWN(sva_elsewhere)
@@ -105,7 +105,7 @@ static const struct {
 	int entries_only;
 	bool by_vfio;		/* which the core in C does not do */
 } programs[] = {
-	{ "./sva_lab", 1, false },
+	{ "./sva_test", 1, false },
 	{ "./sva_process", 1, true },
 	{ "./sva_container", 0, true },
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whose wait is nobody else's: the end of a bond can wait for page requests of the device as long as
- * a page takes to come.  Here it waits for the lock of the device's group, which the laboratory
+ * a page takes to come.  Here it waits for the lock of the device's group, which the SVA test module
  * holds.  And a hot reset whose argument does not come.
  */
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -24,27 +24,27 @@
 
 FIXTURE(sva_others) {
 	struct pci a, b;
-	int lab;
+	int ctl;
 };
 
 FIXTURE_SETUP(sva_others)
 {
 	/* A kernel without SVA has no such module; the core in C has no processes, and resets. */
-	self->lab = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->lab))
+	self->ctl = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->ctl))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
+	ASSERT_GE(self->ctl, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
 }
 
 FIXTURE_TEARDOWN(sva_others)
 {
-	if (self->lab < 0)
+	if (self->ctl < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_lab_close(self->lab);
+	sva_test_close(self->ctl);
 }
 
 static int unset(void *arg)
@@ -91,7 +91,7 @@ static bool ends(struct worker *w)
 /* A group that leaves its container, and then its driver, while the bond's end waits. */
 TEST_F(sva_others, leaving_group)
 {
-	struct hold_op device = { self->lab, &self->a };
+	struct hold_op device = { self->ctl, &self->a };
 	struct worker holder, leaver, remover, other;
 	struct boxed box = BOXED_NONE;
 
@@ -102,7 +102,7 @@ TEST_F(sva_others, leaving_group)
 	ASSERT_EQ(0, boxed_open(&self->a, &box));
 	close_fd(&box.fd);
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
+	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&leaver, unset, &box.group));
 	ASSERT_TRUE(worker_sleeps_in(&leaver, "iommu_detach_device_pasid"));
@@ -115,7 +115,7 @@ TEST_F(sva_others, leaving_group)
 	ASSERT_EQ(0, worker_start(&other, use, &self->b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&remover));
-	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, sva_test_let_go(self->ctl));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&leaver));
 	EXPECT_EQ(0, worker_join(&remover));
@@ -145,15 +145,15 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, boxed_open(&a, &box));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	device = (struct hold_op){ self->lab, &a };
-	ASSERT_EQ(0, worker_start(&holder, sva_lab_hold_op, &device));
+	device = (struct hold_op){ self->ctl, &a };
+	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_detach_device_pasid"));
 	ASSERT_EQ(0, worker_start(&other, use, &b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_lab_let_go(self->lab));
+	EXPECT_EQ(0, sva_test_let_go(self->ctl));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	box.fd = -1;
@@ -215,7 +215,7 @@ static int hot_reset_with(void *arg)
 TEST_F(sva_others, hot_reset_that_waits)
 {
 	struct vfio_pci_hot_reset bad = { .argsz = sizeof(bad), .flags = 1 };
-	struct session s, stranger;
+	struct session s, recipient;
 	struct pci a, b;
 	struct stall stall;
 	struct worker w;
@@ -233,12 +233,12 @@ TEST_F(sva_others, hot_reset_that_waits)
 	ASSERT_EQ(0, worker_start(&w, hot_reset_with, &call));
 	ASSERT_EQ(0, stall_wait(&stall));
 	/* The other one's user opens, binds, binds itself, closes. */
-	ASSERT_EQ(0, session_open(&b, &stranger));
+	ASSERT_EQ(0, session_open(&b, &recipient));
 	if (core_is_rust()) {
-		EXPECT_EQ(0, process_bind(stranger.fd, NULL));
-		EXPECT_EQ(0, process_unbind(stranger.fd));
+		EXPECT_EQ(0, process_bind(recipient.fd, NULL));
+		EXPECT_EQ(0, process_unbind(recipient.fd));
 	}
-	session_close(&stranger);
+	session_close(&recipient);
 	memcpy(page, &bad, sizeof(bad));
 	EXPECT_EQ(0, stall_release(&stall, page));
 	EXPECT_EQ(-EINVAL, worker_join(&w));

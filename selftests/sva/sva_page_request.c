@@ -15,11 +15,11 @@
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_dma.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/sva_setup.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/witness.h"
+#include "lib/pasid_probe.h"
 
 /* A bound process with a page that does not come, and a device that wants to write to it. */
 struct request {
@@ -52,7 +52,7 @@ FIXTURE_SETUP(sva_page_request)
 	}
 	self->pci = &self->sva.pci[0];
 	self->other = &self->sva.pci[1];
-	if (!has_dma(self->sva.lab, self->pci)) {
+	if (!has_dma(self->sva.ctl, self->pci)) {
 		sva_tear_down(&self->sva);
 		SKIP(return, NO_DMA);
 	}
@@ -80,9 +80,9 @@ struct word {
 };
 
 /* The life of the process: binds itself, says what it has, and waits for its end. */
-static _Noreturn void live(int to, int fd, int other, int lab)
+static _Noreturn void live(int to, int fd, int other, int ctl)
 {
-	struct word word = { .page = sva_lab_slow_page(lab) };
+	struct word word = { .page = sva_test_slow_page(ctl) };
 
 	if (!word.page || process_bind(fd, &word.pasid) ||
 	    (other >= 0 && process_bind(other, NULL)) ||
@@ -101,7 +101,7 @@ static int write_there(void *arg)
 }
 
 /* Binds a process to @fd, and to @other if that is none of -1, and lets the device ask for its page. */
-static int begin(struct request *r, const struct pci *pci, int lab, int fd, int other)
+static int begin(struct request *r, const struct pci *pci, int ctl, int fd, int other)
 {
 	struct word word;
 	int ends[2];
@@ -110,12 +110,12 @@ static int begin(struct request *r, const struct pci *pci, int lab, int fd, int 
 		return -errno;
 	r->pid = fork();
 	if (!r->pid)
-		live(ends[1], fd, other, lab);
+		live(ends[1], fd, other, ctl);
 	close(ends[1]);
 	if (read(ends[0], &word, sizeof(word)) != sizeof(word))
 		return -EPIPE;
 	close(ends[0]);
-	r->dma = (struct dma){ .lab = lab, .pci = pci, .pasid = word.pasid };
+	r->dma = (struct dma){ .ctl = ctl, .pci = pci, .pasid = word.pasid };
 	r->page = word.page;
 	if (worker_start(&r->worker, write_there, r))
 		return -EAGAIN;
@@ -131,7 +131,7 @@ static int kill_and_reap(struct request *r)
 
 static int let_go(struct request *r)
 {
-	int ret = sva_lab_let_go(r->dma.lab);
+	int ret = sva_test_let_go(r->dma.ctl);
 
 	return ret ? ret : worker_join(&r->worker);
 }
@@ -141,7 +141,7 @@ static bool let_go_to_no_avail(struct request *r)
 {
 	int result = let_go(r);
 
-	return result == SVA_LAB_DMA_NO_ENTRY || result == SVA_LAB_DMA_OFF;
+	return result == SVA_TEST_DMA_NO_ENTRY || result == SVA_TEST_DMA_OFF;
 }
 
 /* The page comes after all. */
@@ -149,8 +149,8 @@ TEST_F(sva_page_request, answered)
 {
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, -1));
-	EXPECT_EQ(SVA_LAB_DMA_DONE, let_go(&r));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
+	EXPECT_EQ(SVA_TEST_DMA_DONE, let_go(&r));
 	EXPECT_EQ(0, kill_and_reap(&r));
 	EXPECT_EQ(0, pasid_entries(self->pci));
 }
@@ -161,12 +161,12 @@ TEST_F(sva_page_request, last_user)
 	struct request r;
 
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, self->o.fd));
+		ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, self->o.fd));
 		ASSERT_EQ(0, kill_and_reap(&r));
 		/* The memory is there, and so is the bond. */
 		EXPECT_EQ(0, entry_of(self->pci, r.dma.pasid));
 		EXPECT_EQ(0, entry_of(self->other, r.dma.pasid));
-		EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, let_go(&r));
+		EXPECT_EQ(SVA_TEST_DMA_NO_ENTRY, let_go(&r));
 		EXPECT_EQ(-ENOENT, entry_of(self->pci, r.dma.pasid));
 		EXPECT_EQ(-ENOENT, entry_of(self->other, r.dma.pasid));
 		EXPECT_TRUE(processes_become(self->s.fd, ""));
@@ -181,13 +181,13 @@ TEST_F(sva_page_request, last_user_and_another)
 	struct worker dying;
 	struct request r;
 
-	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.lab, self->pci), 0);
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, -1));
+	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.ctl, self->pci), 0);
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
 	ASSERT_EQ(0, kill_and_reap(&r));
 	ASSERT_EQ(0, kill(child.pid, SIGKILL));
 	dying = (struct worker){ .tid = child.pid };
 	EXPECT_TRUE(worker_sleeps_in(&dying, "iopf_queue_flush_dev"));
-	EXPECT_EQ(SVA_LAB_DMA_NO_ENTRY, let_go(&r));
+	EXPECT_EQ(SVA_TEST_DMA_NO_ENTRY, let_go(&r));
 	EXPECT_EQ(0, bound_kill(&child));
 	EXPECT_EQ(0, pasid_entries(self->pci));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
@@ -209,7 +209,7 @@ TEST_F(sva_page_request, reset)
 	struct worker resetter;
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, -1));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
 	ASSERT_EQ(0, worker_start(&resetter, reset, &self->s.fd));
 	EXPECT_TRUE(worker_sleeps_in(&resetter, "iopf_queue_flush_dev"));
 	EXPECT_EQ(0, kill_and_reap(&r));
@@ -230,12 +230,12 @@ TEST_F(sva_page_request, reset_by_sysfs)
 	for (int i = 0; i < 2; i++) {
 		const struct pci *pci = i ? self->other : self->pci;
 
-		ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, self->o.fd));
+		ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, self->o.fd));
 		ASSERT_EQ(0, worker_start(&resetter, reset_by_sysfs, (void *)pci));
 		EXPECT_TRUE(worker_sleeps_in(&resetter, "iopf_queue_flush_dev"));
 		EXPECT_EQ(0, kill_and_reap(&r));
 		/* Of the device itself the reset cleared the bus-master bit. */
-		EXPECT_EQ(i ? SVA_LAB_DMA_NO_ENTRY : SVA_LAB_DMA_OFF, let_go(&r));
+		EXPECT_EQ(i ? SVA_TEST_DMA_NO_ENTRY : SVA_TEST_DMA_OFF, let_go(&r));
 		EXPECT_EQ(0, worker_join(&resetter));
 		EXPECT_TRUE(processes_become(self->s.fd, ""));
 		EXPECT_TRUE(processes_become(self->o.fd, ""));
@@ -256,7 +256,7 @@ TEST_F(sva_page_request, close)
 	struct worker closer;
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.lab, self->s.fd, -1));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &self->s.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iopf_queue_flush_dev"));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));

@@ -3,31 +3,31 @@
  * Where shared virtual addressing cannot be: what the IOMMU core says of devices that
  * have none of what it takes, behind an IOMMU that cannot be made to believe in it.
  */
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/sysfs.h"
 #include "lib/test.h"
 
 FIXTURE(sva_refused) {
-	int lab;
+	int ctl;
 };
 
 FIXTURE_SETUP(sva_refused)
 {
-	self->lab = sva_lab_open();
-	if (self->lab == -ENOENT)
-		SKIP(return, "no module sva_lab");
-	ASSERT_GE(self->lab, 0);
+	self->ctl = sva_test_open();
+	if (self->ctl == -ENOENT)
+		SKIP(return, "no module sva_test");
+	ASSERT_GE(self->ctl, 0);
 }
 
 FIXTURE_TEARDOWN(sva_refused)
 {
-	sva_lab_close(self->lab);
+	sva_test_close(self->ctl);
 }
 
 /* Without PASIDs there is nothing to pretend. */
 TEST_F(sva_refused, capability)
 {
-	EXPECT_EQ(-ENODEV, sva_lab_capable(true));
+	EXPECT_EQ(-ENODEV, sva_test_capable(true));
 }
 
 /* The device has no PASIDs, or the IOMMU: there is none to be had. */
@@ -36,12 +36,12 @@ TEST_F(sva_refused, no_pasids)
 	struct pci pci, sibling;
 
 	ASSERT_EQ(0, pci_find(EDU, 0, &pci));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
 	ASSERT_EQ(0, pci_find(TESTDEV, 0, &pci));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
 	ASSERT_EQ(0, pci_find_pair(EDU, &pci, &sibling));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &pci));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &sibling));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &sibling));
 }
 
 /* What was refused is in nobody's way: it can have an owner. */
@@ -51,11 +51,11 @@ TEST_F(sva_refused, leaves_nothing)
 
 	ASSERT_EQ(0, pci_find(EDU, 0, &pci));
 	ASSERT_EQ(0, pci_unbind(&pci));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &pci));
-	EXPECT_EQ(-ENOENT, sva_lab_unbind(self->lab, &pci));
-	ASSERT_EQ(0, sva_lab_claim(self->lab, &pci));
-	EXPECT_EQ(-ENOSPC, sva_lab_bind(self->lab, &pci));
-	EXPECT_EQ(0, sva_lab_release(self->lab, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
+	EXPECT_EQ(-ENOENT, sva_test_unbind(self->ctl, &pci));
+	ASSERT_EQ(0, sva_test_claim(self->ctl, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
+	EXPECT_EQ(0, sva_test_release(self->ctl, &pci));
 }
 
 TEST_HARNESS_MAIN

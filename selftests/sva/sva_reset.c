@@ -13,7 +13,7 @@
 #include "lib/hot_reset.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -23,27 +23,27 @@
 
 FIXTURE(sva_reset) {
 	struct pci a, b;
-	int lab;
+	int ctl;
 };
 
 FIXTURE_SETUP(sva_reset)
 {
-	self->lab = -1;
+	self->ctl = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	self->lab = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->lab))
+	self->ctl = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->ctl))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->lab, 0);
+	ASSERT_GE(self->ctl, 0);
 }
 
 FIXTURE_TEARDOWN(sva_reset)
 {
-	if (self->lab < 0)
+	if (self->ctl < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_lab_close(self->lab);
+	sva_test_close(self->ctl);
 }
 
 static int reset(int fd)
@@ -74,7 +74,7 @@ TEST_F(sva_reset, device)
 
 	ASSERT_EQ(0, process_bind(s.fd, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
 	munmap(bar, SVADEV_BAR_SIZE);
 	session_close(&s);
 }
@@ -87,7 +87,7 @@ TEST_F(sva_reset, of_another)
 	int pasid;
 
 	ASSERT_EQ(0, session_open(&self->a, &s));
-	pasid = bound_start(&child, s.fd, self->lab, &self->a);
+	pasid = bound_start(&child, s.fd, self->ctl, &self->a);
 	ASSERT_GT(pasid, 0);
 	EXPECT_EQ(0, reset(s.fd));
 	EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
@@ -115,8 +115,8 @@ TEST_F(sva_reset, container)
 	EXPECT_EQ(-ENOENT, process_unbind(box.container));
 	ASSERT_EQ(0, process_bind(box.container, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->lab, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->lab, &self->b, pasid));
+	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->ctl, &self->b, pasid));
 	ASSERT_EQ(0, process_unbind(box.container));
 	close(second.fd);
 	close(second.group);
@@ -183,31 +183,31 @@ TEST_F(sva_reset, set_of_containers)
 }
 
 /* A hot reset of a set that is not all the caller's is refused and ends nobody's bonds. */
-TEST_F(sva_reset, set_of_strangers)
+TEST_F(sva_reset, set_of_others)
 {
-	struct session s, stranger;
+	struct session s, recipient;
 	struct vfio_pci_hot_reset bad = { .argsz = sizeof(bad), .flags = 1 };
 	struct pci a, b;
 
 	if (!find_set(&a, &b))
 		SKIP(return, NO_SET);
 	ASSERT_EQ(0, session_open(&a, &s));
-	ASSERT_EQ(0, session_open(&b, &stranger));
+	ASSERT_EQ(0, session_open(&b, &recipient));
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
-	ASSERT_EQ(0, process_bind(stranger.fd, NULL));
+	ASSERT_EQ(0, process_bind(recipient.fd, NULL));
 	EXPECT_EQ(-EINVAL, hot_reset_owned(s.fd));
 	EXPECT_EQ(-EINVAL, xioctl(s.fd, VFIO_DEVICE_PCI_HOT_RESET, &bad));
 	EXPECT_EQ(-EFAULT, xioctl(s.fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
 	EXPECT_EQ(1, pasid_entries(&a));
 	EXPECT_EQ(1, pasid_entries(&b));
 	EXPECT_EQ(0, process_unbind(s.fd));
-	EXPECT_EQ(0, process_unbind(stranger.fd));
-	session_close(&stranger);
+	EXPECT_EQ(0, process_unbind(recipient.fd));
+	session_close(&recipient);
 	session_close(&s);
 }
 
 /* The same when the other device is in a container, whether or not it is open. */
-TEST_F(sva_reset, set_of_a_strangers_container)
+TEST_F(sva_reset, set_of_anothers_container)
 {
 	struct boxed box = BOXED_NONE;
 	struct session s;
@@ -240,7 +240,7 @@ TEST_F(sva_reset, after_death)
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct bound_child child;
-		int pasid = bound_start(&child, s.fd, self->lab, &self->a);
+		int pasid = bound_start(&child, s.fd, self->ctl, &self->a);
 
 		ASSERT_GT(pasid, 0);
 		EXPECT_EQ(0, bound_kill(&child));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The devices of the test VM: registers, QEMU's edu, its oracle of DMA, events.
+//! The devices of the test VM: registers, QEMU's edu, its probe of DMA, events.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -137,9 +137,9 @@ impl Edu {
 
 /// QEMU's iommu-testdev: one read of a register makes it write through the IOMMU, and it says what came
 /// of that.
-pub struct Oracle(Bar);
+pub struct DmaProbe(Bar);
 
-impl Oracle {
+impl DmaProbe {
     const TRIGGER: usize = 0x00;
     const IOVA: [usize; 2] = [0x04, 0x08];
     const LENGTH: usize = 0x0c;

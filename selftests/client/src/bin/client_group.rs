@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{ensure, Context, Result};
 use vfio_client::cases::{device, interrupts, mediated, memory, IOVA};
-use vfio_client::device::{Edu, Oracle};
+use vfio_client::device::{DmaProbe, Edu};
 use vfio_client::space::{open, space, Ram, Space, PAGE};
 use vfio_client::sysfs::{unbind, vfio_pci};
 use vfio_client::tap::{self, complaints, Test};
@@ -54,12 +54,12 @@ fn mappings() -> Result<()> {
     refused(libc::EINVAL)?;
     for _ in 0..2 {
         let device = VfioDevice::new(&path, container.clone(), true)?;
-        let oracle = Oracle::new(&device)?;
-        ensure!(!oracle.reaches(&ram, IOVA)?, "a mapping has outlived it");
+        let probe = DmaProbe::new(&device)?;
+        ensure!(!probe.reaches(&ram, IOVA)?, "a mapping has outlived it");
         ram.map(&container)?;
         refused(libc::EEXIST)?;
-        ensure!(oracle.reaches(&ram, IOVA)?, "memory is not reached");
-        drop((oracle, device));
+        ensure!(probe.reaches(&ram, IOVA)?, "memory is not reached");
+        drop((probe, device));
         refused(libc::EINVAL)?;
     }
     Ok(())
@@ -70,20 +70,20 @@ fn two_containers() -> Result<()> {
     let (first, one) = open::<VfioContainer>("TESTDEV0")?;
     let (second, two) = open::<VfioContainer>("TESTDEV1")?;
     let (first_ram, second_ram) = (Ram::new(&[(IOVA, 1)])?, Ram::new(&[(IOVA, 1)])?);
-    let (one_oracle, two_oracle) = (Oracle::new(&one)?, Oracle::new(&two)?);
+    let (one_probe, two_probe) = (DmaProbe::new(&one)?, DmaProbe::new(&two)?);
     first_ram.map(&first)?;
     ensure!(
-        one_oracle.reaches(&first_ram, IOVA)? && !two_oracle.reaches(&second_ram, IOVA)?,
+        one_probe.reaches(&first_ram, IOVA)? && !two_probe.reaches(&second_ram, IOVA)?,
         "one device's memory is another's"
     );
     second_ram.map(&second)?;
     ensure!(
-        one_oracle.reaches(&first_ram, IOVA)? && two_oracle.reaches(&second_ram, IOVA)?,
+        one_probe.reaches(&first_ram, IOVA)? && two_probe.reaches(&second_ram, IOVA)?,
         "not each device reaches its memory"
     );
-    drop((one_oracle, one));
+    drop((one_probe, one));
     ensure!(
-        two_oracle.reaches(&second_ram, IOVA)?,
+        two_probe.reaches(&second_ram, IOVA)?,
         "the device that stayed has lost its memory"
     );
     Ok(())

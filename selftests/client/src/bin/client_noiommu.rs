@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{ensure, Context, Result};
-use vfio_client::device::{arrives, events, Edu, Oracle};
+use vfio_client::device::{arrives, events, DmaProbe, Edu};
 use vfio_client::space::{space, Ram, Space};
 use vfio_client::sysfs::{unbind, vfio_pci};
 use vfio_client::tap::{self, Skip, Test};
@@ -67,11 +67,11 @@ fn dma() -> Result<()> {
     let space = space()?;
     let device = VfioDevice::new(&bare.0, space.clone(), true)?;
     ensure_errno!(device.attach_hwpt(0xffff), ENOENT);
-    let oracle = Oracle::new(&device)?;
+    let probe = DmaProbe::new(&device)?;
     let ram = Ram::new(&[(IOVA, 1)])?;
     ram.map(&space)?;
     ensure!(
-        oracle.writes(&ram, IOVA, ram.physical(IOVA)?)?,
+        probe.writes(&ram, IOVA, ram.physical(IOVA)?)?,
         "memory is not reached"
     );
     ram.unmap(&space)?;

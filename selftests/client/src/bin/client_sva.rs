@@ -19,11 +19,11 @@ struct Lab;
 
 impl Lab {
     fn new() -> Result<Self> {
-        if !Path::new("/sys/module/sva_lab").exists() {
-            let status = Command::new("insmod").arg("./sva_lab.ko").status()?;
-            ensure!(status.success(), "no sva_lab.ko");
+        if !Path::new("/sys/module/sva_test").exists() {
+            let status = Command::new("insmod").arg("./sva_test.ko").status()?;
+            ensure!(status.success(), "no sva_test.ko");
         }
-        write("/sys/module/sva_lab/parameters/capable", "Y").context("no pretence")?;
+        write("/sys/module/sva_test/parameters/capable", "Y").context("no pretence")?;
         Ok(Self)
     }
 }
@@ -31,7 +31,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // What stays is in use, which the next test that needs it gone will see.
-        let _ = Command::new("rmmod").arg("sva_lab").status();
+        let _ = Command::new("rmmod").arg("sva_test").status();
     }
 }
 

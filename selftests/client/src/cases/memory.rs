@@ -5,7 +5,7 @@ use anyhow::{ensure, Result};
 use vfio_ioctls::VfioDevice;
 
 use super::IOVA;
-use crate::device::{Edu, Oracle};
+use crate::device::{DmaProbe, Edu};
 use crate::space::{open, Ram, Space, PAGE};
 use crate::sysfs::vfio_pci;
 
@@ -44,7 +44,7 @@ pub fn two_devices<S: Space>() -> Result<()> {
         first.iommufd_dev_id().is_none() || first.iommufd_dev_id() != second.iommufd_dev_id(),
         "two devices with one id"
     );
-    let (one, two) = (Oracle::new(&first)?, Oracle::new(&second)?);
+    let (one, two) = (DmaProbe::new(&first)?, DmaProbe::new(&second)?);
     let ram = Ram::new(&[(IOVA, 1)])?;
     ram.map(&space)?;
     ensure!(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{ensure, Context, Result};
 use iommufd_ioctls::IommuFd;
 use vfio_client::cases::IOVA;
-use vfio_client::device::Oracle;
+use vfio_client::device::DmaProbe;
 use vfio_client::ensure_errno;
 use vfio_client::space::{space, space_of, Ram};
 use vfio_client::sysfs::vfio_pci;
@@ -61,10 +61,10 @@ pub fn passed_file() -> Result<()> {
     let space = space()?;
     let device = VfioDevice::new_from_fd(file, space.clone(), true)?;
     ensure!(device.iommufd_dev_id().is_some(), "the device has no id");
-    let oracle = Oracle::new(&device)?;
+    let probe = DmaProbe::new(&device)?;
     let ram = Ram::new(&[(IOVA, 1)])?;
     ram.map(&space)?;
-    ensure!(oracle.reaches(&ram, IOVA)?, "memory is not reached");
+    ensure!(probe.reaches(&ram, IOVA)?, "memory is not reached");
     ensure_errno!(VfioDevice::new(&path, space.clone(), false), EINVAL);
     Ok(())
 }
@@ -80,9 +80,9 @@ pub fn passed_bound() -> Result<()> {
         EINVAL
     );
     let device = VfioDevice::new_from_bound_fd(file, space.clone(), true)?;
-    let oracle = Oracle::new(&device)?;
+    let probe = DmaProbe::new(&device)?;
     let ram = Ram::new(&[(IOVA, 1)])?;
     ram.map(&space)?;
-    ensure!(oracle.reaches(&ram, IOVA)?, "memory is not reached");
+    ensure!(probe.reaches(&ram, IOVA)?, "memory is not reached");
     Ok(())
 }

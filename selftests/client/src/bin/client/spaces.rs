@@ -8,7 +8,7 @@ use iommufd_bindings::iommufd::iommufd_hwpt_alloc_flags_IOMMU_HWPT_ALLOC_PASID a
 use iommufd_ioctls::IommufdIoas;
 use vfio_client::cases::mediated::{mtty, MTTY};
 use vfio_client::cases::IOVA;
-use vfio_client::device::Oracle;
+use vfio_client::device::DmaProbe;
 use vfio_client::ensure_errno;
 use vfio_client::space::{hwpt, open, space, Ram, PAGE};
 use vfio_client::sysfs::{vfio_pci, Mdev, Modules};
@@ -32,16 +32,16 @@ pub fn open_and_close() -> Result<()> {
 /// semantics: 65, 66, 114, 115.  Which address space the device is in.
 pub fn attach() -> Result<()> {
     let (space, device) = open::<VfioIommufd>("TESTDEV0")?;
-    let oracle = Oracle::new(&device)?;
+    let probe = DmaProbe::new(&device)?;
     let ram = Ram::new(&[(IOVA, 2)])?;
     ram.map(&space)?;
     let page = IOVA + PAGE as u64;
     ensure!(
-        oracle.reaches(&ram, IOVA)? && oracle.reaches(&ram, page)?,
+        probe.reaches(&ram, IOVA)? && probe.reaches(&ram, page)?,
         "mapped pages are not reached"
     );
     ensure!(
-        !oracle.writes(&ram, IOVA, page + PAGE as u64)?,
+        !probe.writes(&ram, IOVA, page + PAGE as u64)?,
         "a page that is not mapped is reached"
     );
 
@@ -49,29 +49,29 @@ pub fn attach() -> Result<()> {
     let empty = IommufdIoas::new(Arc::clone(space.iommufd()))?;
     device.attach_hwpt(empty.id())?;
     ensure!(
-        !oracle.reaches(&ram, IOVA)?,
+        !probe.reaches(&ram, IOVA)?,
         "the address space that was left is reached"
     );
     device.attach_hwpt(space.ioas().id())?;
     ensure!(
-        oracle.reaches(&ram, IOVA)?,
+        probe.reaches(&ram, IOVA)?,
         "the address space it is back in is not reached"
     );
     device.detach_hwpt()?;
     ensure!(
-        !oracle.reaches(&ram, IOVA)?,
+        !probe.reaches(&ram, IOVA)?,
         "memory is reached by a detached device"
     );
     let table = hwpt(&space, device.iommufd_dev_id().context("an id")?, 0)?;
     device.attach_hwpt(table)?;
     ensure!(
-        oracle.reaches(&ram, IOVA)?,
+        probe.reaches(&ram, IOVA)?,
         "memory is not reached by the page table"
     );
     ensure_errno!(space.iommufd().destroy_iommu_object(table), EBUSY);
     ensure_errno!(device.attach_hwpt(0xffff), ENOENT);
     ram.unmap(&space)?;
-    ensure!(!oracle.reaches(&ram, IOVA)?, "unmapped memory is reached");
+    ensure!(!probe.reaches(&ram, IOVA)?, "unmapped memory is reached");
 
     device.detach_hwpt()?;
     Ok(space.iommufd().destroy_iommu_object(table)?)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "orders.h"
+#include "sequences.h"
 
 /* What is printed of a walk that went wrong. */
 #define TOLD 12
@@ -11,7 +11,7 @@
 /* A sign of life, for whoever takes a machine that says nothing for one that hangs. */
 #define SIGN_OF_LIFE 2000
 
-static void tell(const struct orders *o, const int *ops, int n)
+static void tell(const struct sequences *o, const int *ops, int n)
 {
 	printf("# after:");
 	for (int i = 0; i < n; i++)
@@ -31,7 +31,7 @@ static long report(long done)
 	return done;
 }
 
-long orders_all(const struct orders *o, int length)
+long sequences_all(const struct sequences *o, int length)
 {
 	int ops[LENGTH_MAX] = { 0 }, fresh = 0;
 	long done = 0;
@@ -60,7 +60,7 @@ long orders_all(const struct orders *o, int length)
 }
 
 struct walk {
-	const struct orders *orders;
+	const struct sequences *sequences;
 	int length;
 	int word[LENGTH_MAX + 1];
 	int last[TOLD], first[LENGTH_MAX];
@@ -76,7 +76,7 @@ static void walk_step(struct walk *w, int op)
 		w->first[w->done] = op;
 	w->last[w->done % TOLD] = op;
 	count(&w->done);
-	w->ret = w->orders->step(w->orders->arg, op, true);
+	w->ret = w->sequences->step(w->sequences->arg, op, true);
 }
 
 /*
@@ -92,13 +92,13 @@ static void walk_words(struct walk *w, int at, int period)
 	}
 	w->word[at] = w->word[at - period];
 	walk_words(w, at + 1, period);
-	while (!w->ret && ++w->word[at] < w->orders->count)
+	while (!w->ret && ++w->word[at] < w->sequences->count)
 		walk_words(w, at + 1, at);
 }
 
-long orders_walk(const struct orders *o, int length)
+long sequences_walk(const struct sequences *o, int length)
 {
-	struct walk w = { .orders = o, .length = length };
+	struct walk w = { .sequences = o, .length = length };
 
 	if (length < 1 || length > LENGTH_MAX)
 		return -EINVAL;

@@ -6,10 +6,10 @@
  */
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
-#include "lib/orders.h"
+#include "lib/sequences.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/sva_users.h"
 #include "lib/test.h"
 
@@ -43,7 +43,7 @@ struct model {
 	int bound[PROCESSES], count;	/* who is bound, the latest last */
 };
 
-FIXTURE(sva_orders) {
+FIXTURE(sva_sequences) {
 	struct pci pci, unused;
 	struct session s;		/* its hwpt has room for PASIDs */
 	struct sva_users u;
@@ -51,16 +51,16 @@ FIXTURE(sva_orders) {
 	struct model model;
 };
 
-FIXTURE_VARIANT(sva_orders) {
+FIXTURE_VARIANT(sva_sequences) {
 	enum machine_end machine_end;
 	int all, walk;
 };
 
-FIXTURE_VARIANT_ADD(sva_orders, no_kvm) { NO_MACHINE, 3, 4 };
-FIXTURE_VARIANT_ADD(sva_orders, kvm_lets_go_first) { BEFORE_CLOSE, 2, 2 };
-FIXTURE_VARIANT_ADD(sva_orders, kvm_lets_go_last) { AFTER_CLOSE, 2, 2 };
+FIXTURE_VARIANT_ADD(sva_sequences, no_kvm) { NO_MACHINE, 3, 4 };
+FIXTURE_VARIANT_ADD(sva_sequences, kvm_lets_go_first) { BEFORE_CLOSE, 2, 2 };
+FIXTURE_VARIANT_ADD(sva_sequences, kvm_lets_go_last) { AFTER_CLOSE, 2, 2 };
 
-typedef FIXTURE_DATA(sva_orders) data;
+typedef FIXTURE_DATA(sva_sequences) data;
 
 /* ---- the model ---- */
 
@@ -324,14 +324,14 @@ static int learn(data *d)
 	if (!ret)
 		ret = pasid_entry(&d->pci, 0, &entry);
 	d->hwpt_root = pasid_root(&entry);
-	d->u.root[ME] = sva_lab_root(d->u.lab);
+	d->u.root[ME] = sva_test_root(d->u.ctl);
 	if (!ret)
 		ret = process_bind(s->fd, &d->u.pasid[ME]);
 	close_fd(&s->fd);
 	return ret;
 }
 
-FIXTURE_SETUP(sva_orders)
+FIXTURE_SETUP(sva_sequences)
 {
 	int ret;
 
@@ -352,7 +352,7 @@ FIXTURE_SETUP(sva_orders)
 	ASSERT_EQ(0, open_again(self));
 }
 
-FIXTURE_TEARDOWN(sva_orders)
+FIXTURE_TEARDOWN(sva_sequences)
 {
 	EXPECT_EQ(0, sva_users_end(&self->u));
 	if (self->s.fd >= 0)
@@ -366,19 +366,19 @@ FIXTURE_TEARDOWN(sva_orders)
 }
 
 /* Each sequence by itself. */
-TEST_F_TIMEOUT(sva_orders, all, HANG)
+TEST_F_TIMEOUT(sva_sequences, all, HANG)
 {
-	const struct orders orders = { names, OPS, self, step, undo };
+	const struct sequences sequences = { names, OPS, self, step, undo };
 
-	EXPECT_GT(orders_all(&orders, variant->all), 0);
+	EXPECT_GT(sequences_all(&sequences, variant->all), 0);
 }
 
 /* Longer ones, each after whatever was before.  The file stays open: close is slow. */
-TEST_F_TIMEOUT(sva_orders, walk, HANG)
+TEST_F_TIMEOUT(sva_sequences, walk, HANG)
 {
-	const struct orders orders = { names, REOPEN, self, step, undo };
+	const struct sequences sequences = { names, REOPEN, self, step, undo };
 
-	EXPECT_GT(orders_walk(&orders, variant->walk), 0);
+	EXPECT_GT(sequences_walk(&sequences, variant->walk), 0);
 }
 
 TEST_HARNESS_MAIN

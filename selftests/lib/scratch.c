@@ -4,7 +4,7 @@
 
 #include "cdev.h"
 #include "core.h"
-#include "mark.h"
+#include "scratch.h"
 
 /* igb: the first entry of the VLAN filter.  nvme: sizes of queue entries in the configuration. */
 #define IGB_VFTA	0x5600
@@ -20,7 +20,7 @@ static int place(int fd, uint32_t id, uint64_t *offset, uint32_t *value)
 	return ret;
 }
 
-int mark_set(int fd, uint32_t id)
+int scratch_set(int fd, uint32_t id)
 {
 	uint64_t offset;
 	uint32_t value;
@@ -33,7 +33,7 @@ int mark_set(int fd, uint32_t id)
 	return ret;
 }
 
-int mark_there(int fd, uint32_t id)
+int scratch_there(int fd, uint32_t id)
 {
 	uint32_t value, seen;
 	uint64_t offset;

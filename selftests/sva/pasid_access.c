@@ -5,30 +5,30 @@
  * device in, by PASID or without.  After each step the IOMMU's own tables are compared
  * with what was given, for every device and PASID.
  */
-#include "lib/authority.h"
+#include "lib/vm_model.h"
 #include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
-#include "lib/stranger.h"
+#include "lib/recipient.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
 
-FIXTURE(pasid_authority) {
+FIXTURE(pasid_access) {
 	struct vm vm;
 };
 
-FIXTURE_SETUP(pasid_authority)
+FIXTURE_SETUP(pasid_access)
 {
 	if (no_sva_devices(vm_find(&self->vm)))
 		SKIP(return, NO_SVA_DEVICES);
 	ASSERT_EQ(0, vm_open(&self->vm));
 }
 
-FIXTURE_TEARDOWN(pasid_authority)
+FIXTURE_TEARDOWN(pasid_access)
 {
 	vm_close(&self->vm);
-	for (int dev = 0; dev < DEVICES && self->vm.lab >= 0; dev++)
+	for (int dev = 0; dev < DEVICES && self->vm.ctl >= 0; dev++)
 		EXPECT_EQ(0, pasid_entries(&self->vm.pci[dev]));
 }
 
@@ -38,7 +38,7 @@ FIXTURE_TEARDOWN(pasid_authority)
  * semantics: 65-68, 114, 115.  Every device and PASID, in no order: given, given something
  * else, taken away.  No step touches any other cell.
  */
-TEST_F(pasid_authority, matrix)
+TEST_F(pasid_access, matrix)
 {
 	struct vm *vm = &self->vm;
 
@@ -58,7 +58,7 @@ TEST_F(pasid_authority, matrix)
 }
 
 /* semantics: 67, 68.  A PASID is the device's: one number leads to two address spaces. */
-TEST_F(pasid_authority, same_pasid)
+TEST_F(pasid_access, same_pasid)
 {
 	struct vm *vm = &self->vm;
 
@@ -80,7 +80,7 @@ TEST_F(pasid_authority, same_pasid)
 }
 
 /* What the space has, all have by whatever PASID and page table, and no other space has. */
-TEST_F(pasid_authority, one_space)
+TEST_F(pasid_access, one_space)
 {
 	struct vm *vm = &self->vm;
 	uint32_t *next = pages_alloc(VM_PAGE);
@@ -108,7 +108,7 @@ TEST_F(pasid_authority, one_space)
 }
 
 /* semantics: 65-67.  DMA without PASID is one more cell; but its page table decides on others. */
-TEST_F(pasid_authority, rid)
+TEST_F(pasid_access, rid)
 {
 	struct vm *vm = &self->vm;
 	uint32_t plain, pt;
@@ -139,7 +139,7 @@ TEST_F(pasid_authority, rid)
 }
 
 /* semantics: 65, 67, 112.  Who is refused something else keeps what it has. */
-TEST_F(pasid_authority, refused)
+TEST_F(pasid_access, refused)
 {
 	struct vm *vm = &self->vm;
 	int fd = vm->fd[0];
@@ -167,7 +167,7 @@ TEST_F(pasid_authority, refused)
 }
 
 /* semantics: 64, 109, 116.  With its file a device loses all; the other does not. */
-TEST_F(pasid_authority, close_one)
+TEST_F(pasid_access, close_one)
 {
 	struct vm *vm = &self->vm;
 
@@ -187,7 +187,7 @@ TEST_F(pasid_authority, close_one)
 }
 
 /* semantics: 65-68, 109.  What a device was given stays, as long as any device has it. */
-TEST_F(pasid_authority, in_use)
+TEST_F(pasid_access, in_use)
 {
 	struct vm *vm = &self->vm;
 	int ifd = vm->iommufd;
@@ -233,7 +233,7 @@ static int iommufd_with(uint32_t id)
 }
 
 /* semantics: 107, 112, 201.  A device knows the ids of the iommufd that it is bound to. */
-TEST_F(pasid_authority, another_iommufd)
+TEST_F(pasid_access, another_iommufd)
 {
 	struct vm *vm = &self->vm;
 	uint32_t beyond, mine = vm->table[0].id;
@@ -268,11 +268,11 @@ TEST_F(pasid_authority, another_iommufd)
  * semantics: 112, 194, 201.  The file lets its device into what the iommufd has that the
  * device is bound to, whoever holds it, and does no more for them.
  */
-TEST_F(pasid_authority, handed_on)
+TEST_F(pasid_access, handed_on)
 {
 	struct vm *vm = &self->vm;
 	uint32_t pasid = vm->pasid[1], beyond;
-	struct stranger s;
+	struct recipient s;
 	int other;
 
 	ASSERT_EQ(0, ioas_alloc(vm->iommufd, &beyond));
@@ -280,33 +280,33 @@ TEST_F(pasid_authority, handed_on)
 	other = iommufd_with(beyond);
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, vm_give(vm, 1, 1, 2));
-	ASSERT_EQ(0, stranger_start(&s, vm->fd[0]));
-	EXPECT_EQ(-EACCES, stranger_call(&s, STRANGER_OPEN_IOMMUFD, 0, 0));
+	ASSERT_EQ(0, recipient_start(&s, vm->fd[0]));
+	EXPECT_EQ(-EACCES, recipient_call(&s, RECIPIENT_OPEN_IOMMUFD, 0, 0));
 	/* Bound is bound. */
-	EXPECT_EQ(-EINVAL, stranger_call(&s, STRANGER_BIND, 0, vm->iommufd));
-	EXPECT_EQ(-ENOENT, stranger_call(&s, STRANGER_ATTACH, pasid, beyond));
-	EXPECT_EQ(-ENOENT, stranger_call(&s, STRANGER_ATTACH, 0, beyond));
-	EXPECT_EQ(-EINVAL, stranger_call(&s, STRANGER_ATTACH, pasid, vm->devid[1]));
+	EXPECT_EQ(-EINVAL, recipient_call(&s, RECIPIENT_BIND, 0, vm->iommufd));
+	EXPECT_EQ(-ENOENT, recipient_call(&s, RECIPIENT_ATTACH, pasid, beyond));
+	EXPECT_EQ(-ENOENT, recipient_call(&s, RECIPIENT_ATTACH, 0, beyond));
+	EXPECT_EQ(-EINVAL, recipient_call(&s, RECIPIENT_ATTACH, pasid, vm->devid[1]));
 	EXPECT_TRUE(as_given(vm));
 	/* In the other iommufd this is another object. */
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, pasid, vm->table[0].id));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, pasid, vm->table[0].id));
 	vm->given[0][1] = 0;
 	EXPECT_TRUE(as_given(vm));
 	/* It and we hold one file. */
 	ASSERT_EQ(0, vm_give(vm, 0, 1, 4));
 	EXPECT_TRUE(as_given(vm));
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_DETACH, pasid, 0));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_DETACH, pasid, 0));
 	vm->given[0][1] = NOTHING;
 	EXPECT_TRUE(as_given(vm));
 	/* Still so when nobody has the iommufd. */
 	close_fd(&vm->iommufd);
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, pasid, vm->table[1].id));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, pasid, vm->table[1].id));
 	vm->given[0][1] = 1;
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_ATTACH, 0, vm->table[3].id));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, 0, vm->table[3].id));
 	vm->given[0][RID] = 3;
 	EXPECT_TRUE(as_given(vm));
 	/* What it gave outlives it, as the file does. */
-	EXPECT_EQ(0, stranger_end(&s));
+	EXPECT_EQ(0, recipient_end(&s));
 	EXPECT_TRUE(as_given(vm));
 	ASSERT_EQ(0, vm_take(vm, 0, 1));
 	EXPECT_TRUE(as_given(vm));
@@ -314,19 +314,19 @@ TEST_F(pasid_authority, handed_on)
 }
 
 /* The last who holds the file takes along what the device has. */
-TEST_F(pasid_authority, handed_over)
+TEST_F(pasid_access, handed_over)
 {
 	struct vm *vm = &self->vm;
-	struct stranger s;
+	struct recipient s;
 
 	ASSERT_EQ(0, vm_give(vm, 1, 1, 2));
 	ASSERT_EQ(0, vm_give(vm, 0, 1, 0));
-	ASSERT_EQ(0, stranger_start(&s, vm->fd[0]));
-	ASSERT_EQ(0, stranger_call(&s, STRANGER_ATTACH, vm->pasid[2], vm->table[4].id));
+	ASSERT_EQ(0, recipient_start(&s, vm->fd[0]));
+	ASSERT_EQ(0, recipient_call(&s, RECIPIENT_ATTACH, vm->pasid[2], vm->table[4].id));
 	close_fd(&vm->fd[0]);
 	vm->given[0][2] = 4;
 	EXPECT_TRUE(as_given(vm));
-	EXPECT_EQ(0, stranger_end(&s));
+	EXPECT_EQ(0, recipient_end(&s));
 	vm_device_close(vm, 0);
 	EXPECT_TRUE(as_given(vm));
 }

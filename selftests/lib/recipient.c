@@ -6,17 +6,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "authority.h"
+#include "vm_model.h"
 #include "cdev.h"
 #include "iommufd.h"
-#include "stranger.h"
+#include "recipient.h"
 #include "sva.h"
 #include "task.h"
 
 #define NOBODY 65534
 
 struct wish {
-	enum stranger_call what;
+	enum recipient_call what;
 	uint32_t pasid, pt;
 };
 
@@ -26,24 +26,24 @@ static int fulfil(int fd, const struct wish *wish)
 	int ret;
 
 	switch (wish->what) {
-	case STRANGER_ATTACH:
+	case RECIPIENT_ATTACH:
 		return pt_attach(fd, wish->pasid, wish->pt);
-	case STRANGER_DETACH:
+	case RECIPIENT_DETACH:
 		return pt_detach(fd, wish->pasid);
-	case STRANGER_BIND:
+	case RECIPIENT_BIND:
 		return cdev_bind(fd, wish->pt, NULL);
-	case STRANGER_OPEN_IOMMUFD:
+	case RECIPIENT_OPEN_IOMMUFD:
 		return iommufd_open();
-	case STRANGER_BIND_PROCESS:
+	case RECIPIENT_BIND_PROCESS:
 		ret = process_bind(fd, &pasid);
 		return ret ? ret : (int)pasid;
-	case STRANGER_UNBIND_PROCESS:
+	case RECIPIENT_UNBIND_PROCESS:
 		return process_unbind(fd);
 	}
 	return -EINVAL;
 }
 
-static _Noreturn void stranger_main(int sock)
+static _Noreturn void recipient_main(int sock)
 {
 	struct wish wish;
 	int fd, ret;
@@ -61,7 +61,7 @@ static _Noreturn void stranger_main(int sock)
 	_exit(0);
 }
 
-int stranger_start(struct stranger *s, int fd)
+int recipient_start(struct recipient *s, int fd)
 {
 	int socks[2];
 
@@ -69,13 +69,13 @@ int stranger_start(struct stranger *s, int fd)
 		return -errno;
 	s->pid = fork();
 	if (!s->pid)
-		stranger_main(socks[1]);
+		recipient_main(socks[1]);
 	close(socks[1]);
 	s->sock = socks[0];
 	return s->pid < 0 ? -ECHILD : fd_send(s->sock, fd);
 }
 
-int stranger_end(struct stranger *s)
+int recipient_end(struct recipient *s)
 {
 	int status;
 
@@ -83,7 +83,7 @@ int stranger_end(struct stranger *s)
 	return waitpid(s->pid, &status, 0) == s->pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-int stranger_call(struct stranger *s, enum stranger_call what, uint32_t pasid, uint32_t pt)
+int recipient_call(struct recipient *s, enum recipient_call what, uint32_t pasid, uint32_t pt)
 {
 	struct wish wish = { what, pasid, pt };
 	int ret;

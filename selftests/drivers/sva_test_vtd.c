@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What sva_lab.ko knows of VT-d: the page tables that it shares with processes, which are
+ * What sva_test.ko knows of VT-d: the page tables that it shares with processes, which are
  * the processor's; and how to make Linux believe that QEMU's can.
  *
  * QEMU's VT-d walks first-stage page tables, and does not say that its walks are
@@ -18,11 +18,11 @@
 #include <linux/pci.h>
 
 #include "iommu.h"
-#include "sva_lab_vtd.h"
+#include "sva_test_vtd.h"
 
 static bool is_capable;
 
-struct device_domain_info *sva_lab_vtd_of(struct device *dev)
+struct device_domain_info *sva_test_vtd_of(struct device *dev)
 {
 	/* Its devices, and no other IOMMU's, are called dmar<n>. */
 	if (!dev->iommu || !dev->iommu->iommu_dev || !dev->iommu->iommu_dev->dev ||
@@ -47,7 +47,7 @@ static bool can_be_made_capable(const struct device_domain_info *info)
 }
 
 /* QEMU's tables have these names; those of a board have its vendor's. */
-bool sva_lab_is_qemus_vtd(void)
+bool sva_test_is_qemus_vtd(void)
 {
 	struct acpi_table_header *dmar;
 	bool is;
@@ -60,15 +60,15 @@ bool sva_lab_is_qemus_vtd(void)
 	return is;
 }
 
-int sva_lab_make_capable(bool yes)
+int sva_test_make_capable(bool yes)
 {
 	struct pci_dev *pdev = NULL;
 	int units = 0;
 
-	if (!sva_lab_is_qemus_vtd())
+	if (!sva_test_is_qemus_vtd())
 		return -ENODEV;
 	for_each_pci_dev(pdev) {
-		struct device_domain_info *info = sva_lab_vtd_of(&pdev->dev);
+		struct device_domain_info *info = sva_test_vtd_of(&pdev->dev);
 
 		if (!info || !can_be_made_capable(info))
 			continue;
@@ -87,7 +87,7 @@ static int set_capable(const char *value, const struct kernel_param *param)
 	int ret = kstrtobool(value, &wish);
 
 	if (!ret)
-		ret = sva_lab_make_capable(wish);
+		ret = sva_test_make_capable(wish);
 	if (!ret)
 		is_capable = wish;
 	return ret;
@@ -104,7 +104,7 @@ module_param_cb(capable, &capable_ops, &is_capable, 0644);
 #define TABLE_BITS	9
 #define TABLE_USER	(_PAGE_PRESENT | _PAGE_USER)
 
-int sva_lab_root(u64 *root)
+int sva_test_root(u64 *root)
 {
 	*root = __pa(current->mm->pgd);
 	return 0;
@@ -115,11 +115,11 @@ int sva_lab_root(u64 *root)
  * interrupts are off (get_user_pages_fast() relies on it, too); of another table that is the
  * test's to see to, in a virtual machine that nobody will miss, and on hardware it is refused.
  */
-int sva_lab_walk(u64 root, u64 *address)
+int sva_test_walk(u64 root, u64 *address)
 {
 	u64 table = root;
 
-	if (root != __pa(current->mm->pgd) && !sva_lab_is_qemus_vtd())
+	if (root != __pa(current->mm->pgd) && !sva_test_is_qemus_vtd())
 		return -EINVAL;
 	guard(irqsave)();
 	for (int level = TABLE_LEVELS - 1; level >= 0; level--) {

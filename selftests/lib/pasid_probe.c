@@ -6,26 +6,26 @@
 
 #include "core.h"
 #include "pasid_table.h"
-#include "sva_lab.h"
+#include "sva_test.h"
 #include "viommu.h"
-#include "witness.h"
+#include "pasid_probe.h"
 
 static const char *absent = "no device was looked at";
 
-void witness_call(const struct pci *pci, int lab)
+void pasid_probe_call(const struct pci *pci, int ctl)
 {
 	absent = NULL;
 	if (viommu_of(pci) != VIOMMU_VTD)
 		absent = "only VT-d's driver shows its tables of PASIDs";
 	else if (pasid_entries(pci) < 0)
 		absent = "no tables of PASIDs: debugfs, or CONFIG_INTEL_IOMMU_DEBUGFS";
-	else if (!sva_lab_root(lab))
-		absent = "sva_lab cannot tell whose page table an entry has";
+	else if (!sva_test_root(ctl))
+		absent = "sva_test cannot tell whose page table an entry has";
 	if (absent)
 		printf("# entries are not looked at: %s\n", absent);
 }
 
-const char *witness_absent(void)
+const char *pasid_probe_absent(void)
 {
 	return absent;
 }
@@ -56,22 +56,22 @@ bool is_gone(const struct pci *pci, uint32_t pasid)
 	return absent || entry_of(pci, pasid) == -ENOENT;
 }
 
-static bool has_table_of_caller(int lab, const struct pci *pci, uint32_t pasid)
+static bool has_table_of_caller(int ctl, const struct pci *pci, uint32_t pasid)
 {
 	struct pasid_entry entry;
 
 	return !pasid_entry(pci, pasid, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE &&
-	       sva_lab_root(lab) && pasid_root(&entry) == sva_lab_root(lab);
+	       sva_test_root(ctl) && pasid_root(&entry) == sva_test_root(ctl);
 }
 
-bool is_mine(int lab, const struct pci *pci, uint32_t pasid)
+bool is_mine(int ctl, const struct pci *pci, uint32_t pasid)
 {
-	return absent || has_table_of_caller(lab, pci, pasid);
+	return absent || has_table_of_caller(ctl, pci, pasid);
 }
 
-bool is_not_mine(int lab, const struct pci *pci, uint32_t pasid)
+bool is_not_mine(int ctl, const struct pci *pci, uint32_t pasid)
 {
-	return absent || !has_table_of_caller(lab, pci, pasid);
+	return absent || !has_table_of_caller(ctl, pci, pasid);
 }
 
 /* Asks until the answer is yes, or it takes too long. */

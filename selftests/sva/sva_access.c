@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes and page tables by PASID on the same two devices: what each of them was given,
- * and nothing else, is in the IOMMU's tables, whichever of it is revoked.  See pasid_authority.c.
+ * and nothing else, is in the IOMMU's tables, whichever of it is revoked.  See pasid_access.c.
  */
-#include "lib/authority.h"
+#include "lib/vm_model.h"
 #include "lib/bound.h"
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
-#include "lib/stranger.h"
+#include "lib/recipient.h"
 #include "lib/sva.h"
 #include "lib/test.h"
 
-FIXTURE(sva_authority) {
+FIXTURE(sva_access) {
 	struct vm vm;
 };
 
-FIXTURE_SETUP(sva_authority)
+FIXTURE_SETUP(sva_access)
 {
 	if (no_sva_devices(vm_find(&self->vm)))
 		SKIP(return, NO_SVA_DEVICES);
@@ -27,10 +27,10 @@ FIXTURE_SETUP(sva_authority)
 	}
 }
 
-FIXTURE_TEARDOWN(sva_authority)
+FIXTURE_TEARDOWN(sva_access)
 {
 	vm_close(&self->vm);
-	for (int dev = 0; dev < DEVICES && self->vm.lab >= 0; dev++)
+	for (int dev = 0; dev < DEVICES && self->vm.ctl >= 0; dev++)
 		EXPECT_EQ(0, pasid_entries(&self->vm.pci[dev]));
 }
 
@@ -69,7 +69,7 @@ static int my_column(struct vm *vm)
  * Processes and page tables on the same devices: whatever is revoked on one of them,
  * nothing else goes.
  */
-TEST_F(sva_authority, processes)
+TEST_F(sva_access, processes)
 {
 	struct vm *vm = &self->vm;
 	struct bound_child child;
@@ -85,7 +85,7 @@ TEST_F(sva_authority, processes)
 		EXPECT_TRUE(as_given(vm));
 	}
 	/* Another process, on one of them. */
-	its = bound_start(&child, vm->fd[1], vm->lab, &vm->pci[1]);
+	its = bound_start(&child, vm->fd[1], vm->ctl, &vm->pci[1]);
 	ASSERT_GT(its, 0);
 	its = vm_column(vm, its);
 	vm->given[1][its] = ITS;
@@ -123,7 +123,7 @@ TEST_F(sva_authority, processes)
 }
 
 /* One number: on one device the process's, on the other user space's. */
-TEST_F(sva_authority, process_of_the_same_pasid)
+TEST_F(sva_access, process_of_the_same_pasid)
 {
 	struct vm *vm = &self->vm;
 	int mine;
@@ -146,18 +146,18 @@ TEST_F(sva_authority, process_of_the_same_pasid)
 }
 
 /* Whoever is handed the file can let the device into their own memory, not into ours. */
-TEST_F(sva_authority, process_of_a_stranger)
+TEST_F(sva_access, process_of_a_recipient)
 {
 	struct vm *vm = &self->vm;
-	struct stranger s;
+	struct recipient s;
 	int mine, its;
 
 	mine = my_column(vm);
 	ASSERT_GE(mine, 0);
 	ASSERT_EQ(0, bind_mine(vm, 1, mine));
 	ASSERT_EQ(0, vm_give(vm, 0, 1, 0));
-	ASSERT_EQ(0, stranger_start(&s, vm->fd[0]));
-	its = stranger_call(&s, STRANGER_BIND_PROCESS, 0, 0);
+	ASSERT_EQ(0, recipient_start(&s, vm->fd[0]));
+	its = recipient_call(&s, RECIPIENT_BIND_PROCESS, 0, 0);
 	ASSERT_GT(its, 0);
 	its = vm_column(vm, its);
 	EXPECT_NE(vm->pasid[mine], vm->pasid[its]);
@@ -166,15 +166,15 @@ TEST_F(sva_authority, process_of_a_stranger)
 	/* The bond is its own: it cannot end another's, nor another end it. */
 	EXPECT_EQ(-ENOENT, process_unbind(vm->fd[0]));
 	ASSERT_EQ(0, bind_mine(vm, 0, mine));
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_UNBIND_PROCESS, 0, 0));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_UNBIND_PROCESS, 0, 0));
 	vm->given[0][its] = NOTHING;
-	EXPECT_EQ(-ENOENT, stranger_call(&s, STRANGER_UNBIND_PROCESS, 0, 0));
+	EXPECT_EQ(-ENOENT, recipient_call(&s, RECIPIENT_UNBIND_PROCESS, 0, 0));
 	EXPECT_TRUE(as_given(vm));
 	/* By detaching its PASID neither. */
-	EXPECT_EQ(0, stranger_call(&s, STRANGER_DETACH, vm->pasid[mine], 0));
+	EXPECT_EQ(0, recipient_call(&s, RECIPIENT_DETACH, vm->pasid[mine], 0));
 	EXPECT_TRUE(as_given(vm));
-	ASSERT_EQ(vm->pasid[its], stranger_call(&s, STRANGER_BIND_PROCESS, 0, 0));
-	EXPECT_EQ(0, stranger_end(&s));
+	ASSERT_EQ(vm->pasid[its], recipient_call(&s, RECIPIENT_BIND_PROCESS, 0, 0));
+	EXPECT_EQ(0, recipient_end(&s));
 	EXPECT_TRUE(as_given(vm));
 }
 

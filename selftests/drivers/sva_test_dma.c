@@ -32,8 +32,8 @@
 
 #include "iommu.h"
 #include "pasid.h"
-#include "sva_lab.h"
-#include "sva_lab_vtd.h"
+#include "sva_test.h"
+#include "sva_test_vtd.h"
 
 #define TABLE_BITS	9
 #define MAX_LEVELS	5
@@ -141,7 +141,7 @@ static int stage_of(const struct engine *engine, struct stage *stage)
 	u64 low, third;
 
 	if (!words)
-		return SVA_LAB_DMA_NO_ENTRY;
+		return SVA_TEST_DMA_NO_ENTRY;
 	low = READ_ONCE(words[0]);
 	third = READ_ONCE(words[2]);
 	switch (FIELD_GET(GENMASK_ULL(8, 6), low)) {
@@ -253,7 +253,7 @@ static struct folio *hold(u64 address)
 
 static int fault(bool write)
 {
-	return write ? SVA_LAB_DMA_FAULT_WRITE : SVA_LAB_DMA_FAULT_READ;
+	return write ? SVA_TEST_DMA_FAULT_WRITE : SVA_TEST_DMA_FAULT_READ;
 }
 
 /*
@@ -436,7 +436,7 @@ static int reach(struct engine *engine, u64 address, unsigned int size, bool wri
 
 	while (true) {
 		if (!is_on(engine->pdev))
-			return SVA_LAB_DMA_OFF;
+			return SVA_TEST_DMA_OFF;
 		ret = request(engine, address, size, write);
 		if (ret != -EAGAIN && ret != -ENOENT)
 			return ret;
@@ -457,9 +457,9 @@ static unsigned int to_end_of_page(u64 address)
 	return PAGE_SIZE - offset_in_page(address);
 }
 
-static int transfer(struct engine *engine, struct sva_lab_dma *args)
+static int transfer(struct engine *engine, struct sva_test_dma *args)
 {
-	bool from_memory = args->kind != SVA_LAB_DMA_WRITE, to_memory = args->kind != SVA_LAB_DMA_READ;
+	bool from_memory = args->kind != SVA_TEST_DMA_WRITE, to_memory = args->kind != SVA_TEST_DMA_READ;
 	int ret = 0;
 
 	while (args->moved < args->size) {
@@ -484,7 +484,7 @@ static int transfer(struct engine *engine, struct sva_lab_dma *args)
 		args->moved += n;
 	}
 	args->address = 0;
-	return SVA_LAB_DMA_DONE;
+	return SVA_TEST_DMA_DONE;
 }
 
 static int find_iommu(struct device *dev, void *arg)
@@ -493,13 +493,13 @@ static int find_iommu(struct device *dev, void *arg)
 	struct device_domain_info *info;
 
 	if (dev == &engine->pdev->dev) {
-		info = sva_lab_vtd_of(dev);
+		info = sva_test_vtd_of(dev);
 		engine->iommu = info ? info->iommu : NULL;
 	}
 	return 0;
 }
 
-int sva_lab_dma(struct sva_lab_dma *args)
+int sva_test_dma(struct sva_test_dma *args)
 {
 	struct pci_dev *pdev __free(pci_dev_put) =
 		pci_get_domain_bus_and_slot(args->device >> 16, args->device >> 8 & 0xff,
@@ -514,9 +514,9 @@ int sva_lab_dma(struct sva_lab_dma *args)
 		return -ENOMEM;
 	if (!pdev)
 		return -ENXIO;
-	if (!sva_lab_is_qemus_vtd())
+	if (!sva_test_is_qemus_vtd())
 		return -ENODEV;
-	if (args->kind < SVA_LAB_DMA_COPY || args->kind > SVA_LAB_DMA_WRITE ||
+	if (args->kind < SVA_TEST_DMA_COPY || args->kind > SVA_TEST_DMA_WRITE ||
 	    args->pasid >= PASID_MAX || check_add_overflow(args->from, args->size, &end) ||
 	    check_add_overflow(args->to, args->size, &end))
 		return -EINVAL;

@@ -5,10 +5,10 @@
  * have of which device then.
  */
 #include "lib/container.h"
-#include "lib/orders.h"
+#include "lib/sequences.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_lab.h"
+#include "lib/sva_test.h"
 #include "lib/sva_users.h"
 #include "lib/test.h"
 
@@ -45,24 +45,24 @@ struct model {
 	bool device;
 };
 
-FIXTURE(sva_orders_container) {
+FIXTURE(sva_sequences_container) {
 	struct pci pci[GROUPS];
 	int container, group[GROUPS], device;
 	struct sva_users u;
 	struct model model;
 };
 
-FIXTURE_VARIANT(sva_orders_container) {
+FIXTURE_VARIANT(sva_sequences_container) {
 	enum machine_end machine_end;
 	int all, walk;
 };
 
 /* What a machine changes is the end of the group's file. */
-FIXTURE_VARIANT_ADD(sva_orders_container, no_kvm) { NO_MACHINE, 3, 4 };
-FIXTURE_VARIANT_ADD(sva_orders_container, kvm_lets_go_first) { BEFORE_CLOSE, 2, 2 };
-FIXTURE_VARIANT_ADD(sva_orders_container, kvm_lets_go_last) { AFTER_CLOSE, 2, 2 };
+FIXTURE_VARIANT_ADD(sva_sequences_container, no_kvm) { NO_MACHINE, 3, 4 };
+FIXTURE_VARIANT_ADD(sva_sequences_container, kvm_lets_go_first) { BEFORE_CLOSE, 2, 2 };
+FIXTURE_VARIANT_ADD(sva_sequences_container, kvm_lets_go_last) { AFTER_CLOSE, 2, 2 };
 
-typedef FIXTURE_DATA(sva_orders_container) data;
+typedef FIXTURE_DATA(sva_sequences_container) data;
 
 /* ---- the model ---- */
 
@@ -301,7 +301,7 @@ static int undo(void *arg)
 
 /* ---- the tests ---- */
 
-FIXTURE_SETUP(sva_orders_container)
+FIXTURE_SETUP(sva_sequences_container)
 {
 	int ret;
 
@@ -329,13 +329,13 @@ FIXTURE_SETUP(sva_orders_container)
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	model_begin(&self->model);
 	/* What does not change. */
-	self->u.root[ME] = sva_lab_root(self->u.lab);
+	self->u.root[ME] = sva_test_root(self->u.ctl);
 	ASSERT_NE(0, self->u.root[ME]);
 	ASSERT_EQ(0, process_bind(self->container, &self->u.pasid[ME]));
 	ASSERT_EQ(0, process_unbind(self->container));
 }
 
-FIXTURE_TEARDOWN(sva_orders_container)
+FIXTURE_TEARDOWN(sva_sequences_container)
 {
 	EXPECT_EQ(0, sva_users_end(&self->u));
 	machine_close(&self->u.machine);
@@ -351,19 +351,19 @@ FIXTURE_TEARDOWN(sva_orders_container)
 }
 
 /* Each sequence by itself, from a container with one group. */
-TEST_F_TIMEOUT(sva_orders_container, all, HANG)
+TEST_F_TIMEOUT(sva_sequences_container, all, HANG)
 {
-	const struct orders orders = { names, OPS, self, step, undo };
+	const struct sequences sequences = { names, OPS, self, step, undo };
 
-	EXPECT_GT(orders_all(&orders, variant->all), 0);
+	EXPECT_GT(sequences_all(&sequences, variant->all), 0);
 }
 
 /* Longer ones, each after whatever was before.  Devices stay as they are: they are slow. */
-TEST_F_TIMEOUT(sva_orders_container, walk, HANG)
+TEST_F_TIMEOUT(sva_sequences_container, walk, HANG)
 {
-	const struct orders orders = { names, DEVICE, self, step, undo };
+	const struct sequences sequences = { names, DEVICE, self, step, undo };
 
-	EXPECT_GT(orders_walk(&orders, variant->walk), 0);
+	EXPECT_GT(sequences_walk(&sequences, variant->walk), 0);
 }
 
 TEST_HARNESS_MAIN

@@ -14,8 +14,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "sva_lab.h"
-#include "sva_lab_vtd.h"
+#include "sva_test.h"
+#include "sva_test_vtd.h"
 
 struct bond {
 	struct list_head list;
@@ -23,7 +23,7 @@ struct bond {
 	struct iommu_sva *handle;	/* NULL: DMA ownership */
 };
 
-struct lab {
+struct ctl {
 	struct mutex lock;		/* of bonds, the last first */
 	struct list_head bonds;
 	struct completion let_go;
@@ -31,7 +31,7 @@ struct lab {
 
 /* ---- bonds ---- */
 
-static int make_bond(struct lab *lab, struct sva_lab_args *args, bool sva)
+static int make_bond(struct ctl *ctl, struct sva_test_args *args, bool sva)
 {
 	struct bond *bond __free(kfree) = kzalloc_obj(*bond);
 	struct pci_dev *pdev __free(pci_dev_put) =
@@ -48,14 +48,14 @@ static int make_bond(struct lab *lab, struct sva_lab_args *args, bool sva)
 			return PTR_ERR(bond->handle);
 		args->pasid = iommu_sva_get_pasid(bond->handle);
 	} else {
-		int ret = iommu_device_claim_dma_owner(&pdev->dev, lab);
+		int ret = iommu_device_claim_dma_owner(&pdev->dev, ctl);
 
 		if (ret)
 			return ret;
 	}
 	bond->pdev = no_free_ptr(pdev);
-	guard(mutex)(&lab->lock);
-	list_add(&no_free_ptr(bond)->list, &lab->bonds);
+	guard(mutex)(&ctl->lock);
+	list_add(&no_free_ptr(bond)->list, &ctl->bonds);
 	return 0;
 }
 
@@ -70,12 +70,12 @@ static void end_bond(struct bond *bond)
 	kfree(bond);
 }
 
-static int end_bond_of(struct lab *lab, const struct sva_lab_args *args, bool sva)
+static int end_bond_of(struct ctl *ctl, const struct sva_test_args *args, bool sva)
 {
 	struct bond *bond;
 
-	guard(mutex)(&lab->lock);
-	list_for_each_entry(bond, &lab->bonds, list) {
+	guard(mutex)(&ctl->lock);
+	list_for_each_entry(bond, &ctl->bonds, list) {
 		if (!!bond->handle == sva &&
 		    pci_domain_nr(bond->pdev->bus) == args->device >> 16 &&
 		    pci_dev_id(bond->pdev) == (args->device & 0xffff)) {
@@ -88,12 +88,12 @@ static int end_bond_of(struct lab *lab, const struct sva_lab_args *args, bool sv
 
 /* ---- the lock of a group ---- */
 
-static int wait_in_group(struct device *dev, void *lab)
+static int wait_in_group(struct device *dev, void *ctl)
 {
-	return wait_for_completion_killable(&((struct lab *)lab)->let_go);
+	return wait_for_completion_killable(&((struct ctl *)ctl)->let_go);
 }
 
-static int hold_group(struct lab *lab, const struct sva_lab_args *args)
+static int hold_group(struct ctl *ctl, const struct sva_test_args *args)
 {
 	struct pci_dev *pdev __free(pci_dev_put) =
 		pci_get_domain_bus_and_slot(args->device >> 16, args->device >> 8 & 0xff,
@@ -105,7 +105,7 @@ static int hold_group(struct lab *lab, const struct sva_lab_args *args)
 	if (!group)
 		return -ENXIO;
 	/* It calls with the lock held, for each device. */
-	ret = iommu_group_for_each_dev(group, lab, wait_in_group);
+	ret = iommu_group_for_each_dev(group, ctl, wait_in_group);
 	iommu_group_put(group);
 	return ret;
 }
@@ -115,9 +115,9 @@ static int hold_group(struct lab *lab, const struct sva_lab_args *args)
 /* Whoever faults on it waits, as for a file system that does not answer, and cannot be killed. */
 static vm_fault_t slow_fault(struct vm_fault *vmf)
 {
-	struct lab *lab = vmf->vma->vm_file->private_data;
+	struct ctl *ctl = vmf->vma->vm_file->private_data;
 
-	wait_for_completion(&lab->let_go);
+	wait_for_completion(&ctl->let_go);
 	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	return vmf->page ? 0 : VM_FAULT_OOM;
 }
@@ -132,16 +132,16 @@ static int lab_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-/* ---- /dev/sva-lab ---- */
+/* ---- /dev/sva-test ---- */
 
-static int transfer(struct sva_lab_dma __user *arg)
+static int transfer(struct sva_test_dma __user *arg)
 {
-	struct sva_lab_dma args;
+	struct sva_test_dma args;
 	int ret;
 
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	ret = sva_lab_dma(&args);
+	ret = sva_test_dma(&args);
 	if (!ret && copy_to_user(arg, &args, sizeof(args)))
 		ret = -EFAULT;
 	return ret;
@@ -149,38 +149,38 @@ static int transfer(struct sva_lab_dma __user *arg)
 
 static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct lab *lab = file->private_data;
-	struct sva_lab_args args;
+	struct ctl *ctl = file->private_data;
+	struct sva_test_args args;
 	int ret;
 
-	if (cmd == SVA_LAB_DMA)
+	if (cmd == SVA_TEST_DMA)
 		return transfer((void __user *)arg);
 	if (copy_from_user(&args, (void __user *)arg, sizeof(args)))
 		return -EFAULT;
 	switch (cmd) {
-	case SVA_LAB_BIND:
-		ret = make_bond(lab, &args, true);
+	case SVA_TEST_BIND:
+		ret = make_bond(ctl, &args, true);
 		break;
-	case SVA_LAB_UNBIND:
-		ret = end_bond_of(lab, &args, true);
+	case SVA_TEST_UNBIND:
+		ret = end_bond_of(ctl, &args, true);
 		break;
-	case SVA_LAB_CLAIM:
-		ret = make_bond(lab, &args, false);
+	case SVA_TEST_CLAIM:
+		ret = make_bond(ctl, &args, false);
 		break;
-	case SVA_LAB_RELEASE:
-		ret = end_bond_of(lab, &args, false);
+	case SVA_TEST_RELEASE:
+		ret = end_bond_of(ctl, &args, false);
 		break;
-	case SVA_LAB_ROOT:
-		ret = sva_lab_root(&args.root);
+	case SVA_TEST_ROOT:
+		ret = sva_test_root(&args.root);
 		break;
-	case SVA_LAB_WALK:
-		ret = sva_lab_walk(args.root, &args.address);
+	case SVA_TEST_WALK:
+		ret = sva_test_walk(args.root, &args.address);
 		break;
-	case SVA_LAB_HOLD:
-		ret = hold_group(lab, &args);
+	case SVA_TEST_HOLD:
+		ret = hold_group(ctl, &args);
 		break;
-	case SVA_LAB_LET_GO:
-		complete(&lab->let_go);
+	case SVA_TEST_LET_GO:
+		complete(&ctl->let_go);
 		ret = 0;
 		break;
 	default:
@@ -193,26 +193,26 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int lab_open(struct inode *inode, struct file *file)
 {
-	struct lab *lab = kzalloc_obj(*lab);
+	struct ctl *ctl = kzalloc_obj(*ctl);
 
-	if (!lab)
+	if (!ctl)
 		return -ENOMEM;
-	mutex_init(&lab->lock);
-	INIT_LIST_HEAD(&lab->bonds);
-	init_completion(&lab->let_go);
-	file->private_data = lab;
+	mutex_init(&ctl->lock);
+	INIT_LIST_HEAD(&ctl->bonds);
+	init_completion(&ctl->let_go);
+	file->private_data = ctl;
 	return 0;
 }
 
 static int lab_release(struct inode *inode, struct file *file)
 {
-	struct lab *lab = file->private_data;
+	struct ctl *ctl = file->private_data;
 	struct bond *bond, *next;
 
-	list_for_each_entry_safe(bond, next, &lab->bonds, list)
+	list_for_each_entry_safe(bond, next, &ctl->bonds, list)
 		end_bond(bond);
-	mutex_destroy(&lab->lock);
-	kfree(lab);
+	mutex_destroy(&ctl->lock);
+	kfree(ctl);
 	return 0;
 }
 
@@ -226,7 +226,7 @@ static const struct file_operations lab_fops = {
 
 static struct miscdevice lab_node = {
 	.minor = MISC_DYNAMIC_MINOR,
-	.name = "sva-lab",
+	.name = "sva-test",
 	.fops = &lab_fops,
 	.mode = 0600,
 };
@@ -239,7 +239,7 @@ static int __init lab_init(void)
 static void __exit lab_exit(void)
 {
 	misc_deregister(&lab_node);
-	sva_lab_make_capable(false);
+	sva_test_make_capable(false);
 }
 
 module_init(lab_init);

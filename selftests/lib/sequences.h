@@ -3,12 +3,12 @@
  * Operations in every order: all sequences of a length, each from the beginning; and one
  * walk in which each sequence of a length occurs, whatever came before it.
  */
-#ifndef LIB_ORDERS_H
-#define LIB_ORDERS_H
+#ifndef LIB_SEQUENCES_H
+#define LIB_SEQUENCES_H
 
 #include <stdbool.h>
 
-struct orders {
+struct sequences {
 	const char *const *names;	/* of the operations */
 	int count;
 	void *arg;
@@ -23,10 +23,10 @@ struct orders {
 
 /*
  * Both print and return how many operations were done, or return the -errno of the first that
- * went wrong, after printing what led to it.  orders_all() looks once after each sequence, however
+ * went wrong, after printing what led to it.  sequences_all() looks once after each sequence, however
  * often that is the beginning of another.
  */
-long orders_all(const struct orders *orders, int length);
-long orders_walk(const struct orders *orders, int length);
+long sequences_all(const struct sequences *sequences, int length);
+long sequences_walk(const struct sequences *sequences, int length);
 
 #endif
