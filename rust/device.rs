@@ -11,7 +11,7 @@
 //!   Each file that has the device open holds one, and unregistration waits for them.
 //!
 //! A file that is not bound holds neither of them.  It keeps the [`State`], whose link to the device
-//! unregistration severs.
+//! unregistration revokes.
 //!
 //! The number of a device is its minor and the `X` of `vfioX`.  It stays allocated while files of the device
 //! are open, even if the device is gone, so the `st_rdev` of these files does not name another device.
@@ -38,8 +38,8 @@ use crate::{
     shared::{
         fs::PseudoInode,
         vfio::{
-            set::LockedState, severable::Generation, Added, DeviceMemory, InitialisedDevice,
-            Severable,
+            device_link::Generation, set::LockedState, Added, DeviceLink, DeviceMemory,
+            InitialisedDevice,
         },
     },
     sva::BoundProcesses,
@@ -116,7 +116,7 @@ pub(crate) struct State {
     /// prints the state.
     machine: AtomicFlag,
     #[pin]
-    link: Severable<GroupMembership>,
+    link: DeviceLink<GroupMembership>,
     /// The data that the set's lock protects: the resources of the current open.
     locked: LockedState,
     /// The limit on log lines about refused opens and binds.
@@ -152,7 +152,7 @@ impl State {
             number,
             inode,
             machine: AtomicFlag::new(false),
-            link <- Severable::new(),
+            link <- DeviceLink::new(),
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
             processes,
@@ -189,8 +189,8 @@ impl State {
         Some(f(registration.parent()))
     }
 
-    /// Returns the link to the device, which unregistration severs.
-    pub(crate) fn link(&self) -> &Severable<GroupMembership> {
+    /// Returns the link to the device, which unregistration revokes.
+    pub(crate) fn link(&self) -> &DeviceLink<GroupMembership> {
         &self.link
     }
 

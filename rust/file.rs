@@ -39,7 +39,7 @@ use crate::{
     shared::{
         pm_runtime::resume,
         trace,
-        vfio::{iommu_driver::GroupType, severable::Generation, Device, Open, RegistrationRef},
+        vfio::{device_link::Generation, iommu_driver::GroupType, Device, Open, RegistrationRef},
     },
     uapi,
 };

@@ -31,7 +31,7 @@ use crate::{
         uaccess::UserString,
     },
     refusal::{Reason, Refusal},
-    shared::vfio::{iommu_driver::GroupType, severable::Generation, RegistrationRef},
+    shared::vfio::{device_link::Generation, iommu_driver::GroupType, RegistrationRef},
     sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;

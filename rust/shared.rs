@@ -16,7 +16,7 @@ pub(crate) mod virqfd;
 
 use fs::PseudoInode;
 use kernel::ModuleMetadata;
-use vfio::{set::LockedState, Device, Severable};
+use vfio::{set::LockedState, Device, DeviceLink};
 
 /// The types of the upper floors of the core that are attached to each device.
 ///
@@ -36,7 +36,7 @@ pub(crate) trait Core {
     /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.
-    fn link(state: &Self::State) -> &Severable<Self::GroupMembership>;
+    fn link(state: &Self::State) -> &DeviceLink<Self::GroupMembership>;
     /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }

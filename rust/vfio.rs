@@ -75,7 +75,7 @@ use kapi::{
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
 use shared::{
     fs::PseudoInode,
-    vfio::{set::LockedState, Severable},
+    vfio::{set::LockedState, DeviceLink},
 };
 
 module! {
@@ -97,7 +97,7 @@ impl shared::Core for shared::vfio::Device {
         state.inode()
     }
 
-    fn link(state: &device::State) -> &Severable<device::GroupMembership> {
+    fn link(state: &device::State) -> &DeviceLink<device::GroupMembership> {
         state.link()
     }
 

@@ -14,7 +14,7 @@ use crate::{
         list::{HasList, List, ListEntry},
         sched::TaskId,
     },
-    shared::vfio::severable::Generation,
+    shared::vfio::device_link::Generation,
     tally::{Share, Tally},
 };
 use kernel::{fmt, prelude::*};
@@ -93,7 +93,7 @@ impl HolderEntry {
 
 impl State {
     /// Calls `f` with each file that is bound or belongs to the current registration.  A file whose link an
-    /// earlier unregistration severed is skipped.
+    /// earlier unregistration revoked is skipped.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
         self.holders.for_each(|holder| {
             if holder.bound || self.link().is_connected(holder.generation) {

@@ -186,7 +186,7 @@ fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Star
 /// Undoes [`make_node`] and [`publish`]: no more opens succeed, and unbound files lose the device.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
-    if let Some(membership) = device.state().link.sever() {
+    if let Some(membership) = device.state().link.revoke() {
         membership.group().remove(membership.key);
     }
 }

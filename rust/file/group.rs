@@ -15,7 +15,7 @@ use crate::{
     refusal::{Because, Reason, Refusal},
     shared::{
         trace,
-        vfio::{severable::Generation, RegistrationRef},
+        vfio::{device_link::Generation, RegistrationRef},
     },
     uapi::{
         self,

@@ -18,6 +18,7 @@
 //! [`set`] has the fields that the device-set lock protects, and [`ops`] has the driver callbacks.
 
 pub(crate) mod debugfs;
+pub(crate) mod device_link;
 pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
 #[cfg_attr(not(CONFIG_IOMMUFD), path = "vfio/no_iommufd.rs")]
@@ -27,7 +28,6 @@ pub(crate) mod opening;
 pub(crate) mod ops;
 pub(crate) mod registering;
 pub(crate) mod set;
-pub(crate) mod severable;
 
 use super::Core;
 use crate::{bindings, kapi::completion::Completion};
@@ -39,9 +39,9 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
+pub(crate) use device_link::DeviceLink;
 pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
-pub(crate) use severable::Severable;
 
 // The types of the upper floors that are attached to a device.  Their functions are called through the trait
 // `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper floors.
@@ -374,8 +374,8 @@ impl Drop for NewDevice {
         let _ = self.leave_set();
         // SAFETY: By the type's invariants the driver data is a state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
-        // Files can keep the state after the device is freed: sever their link to the device.
-        drop(<Device as Core>::link(&state).sever());
+        // Files can keep the state after the device is freed: revoke their link to the device.
+        drop(<Device as Core>::link(&state).revoke());
     }
 }
 

@@ -155,7 +155,7 @@ TEST_F(stale_nodes, device_in_use)
  * semantics: 98; D8.  A file that does not keep the device keeps its number: its own node leads
  * nowhere else, and the next device has another.
  */
-TEST_F(stale_nodes, severed_file)
+TEST_F(stale_nodes, revoked_file)
 {
 	char path[64];
 	dev_t number;

@@ -597,7 +597,7 @@ static int use_unbound(void *arg)
  * semantics: 98, 100, 124; defect: B23 (D8).  Files that nobody bound, in use while
  * their device goes: each call says EINVAL or ENODEV, and from then on ENODEV.
  */
-TEST_F(stress, severed_files)
+TEST_F(stress, revoked_files)
 {
 	struct users u = { 0 };
 

@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(unregister)
 }
 
 /* Every call on a file whose device is gone is -ENODEV. */
-static bool is_severed(int fd)
+static bool is_revoked(int fd)
 {
 	char byte = 0, path[64], text[4096];
 
@@ -80,16 +80,16 @@ TEST_F(unregister, unbound_files)
 	}
 	EXPECT_EQ(0, task_join(&self->task));
 	EXPECT_EQ(-1, access(self->node, F_OK));
-	EXPECT_TRUE(is_severed(self->s.fd));
-	EXPECT_TRUE(is_severed(copy));
-	EXPECT_TRUE(is_severed(other));
+	EXPECT_TRUE(is_revoked(self->s.fd));
+	EXPECT_TRUE(is_revoked(copy));
+	EXPECT_TRUE(is_revoked(other));
 
 	/* The next device of that name and number is another one. */
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	fd = cdev_open(&self->pci);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(0, cdev_bind(fd, self->s.iommufd, NULL));
-	EXPECT_TRUE(is_severed(self->s.fd));
+	EXPECT_TRUE(is_revoked(self->s.fd));
 	close_fd(&self->s.fd);
 	close(copy);
 	close(other);
@@ -169,11 +169,11 @@ TEST_F(unregister, bound_and_unbound)
 	EXPECT_EQ(0, device_info(self->s.fd));
 	EXPECT_FALSE(task_ended(&self->task, 0));
 	EXPECT_EQ(BY_CORE(-EINVAL, -ENODEV), device_info(other));
-	EXPECT_EQ(core_is_rust(), is_severed(other));
+	EXPECT_EQ(core_is_rust(), is_revoked(other));
 	close_fd(&self->s.fd);
 	if (core_is_rust()) {
 		EXPECT_EQ(0, task_join(&self->task));
-		EXPECT_TRUE(is_severed(other));
+		EXPECT_TRUE(is_revoked(other));
 		close(other);
 	} else {
 		EXPECT_FALSE(task_ended(&self->task, 0));
@@ -328,9 +328,9 @@ TEST_F(unregister, unload)
 	module_unload("mtty");
 	module_unload("mdev");
 	if (core_is_rust()) {
-		EXPECT_TRUE(is_severed(self->s.fd));
+		EXPECT_TRUE(is_revoked(self->s.fd));
 		EXPECT_EQ(-EWOULDBLOCK, module_unload("vfio"));
-		EXPECT_TRUE(is_severed(self->s.fd));
+		EXPECT_TRUE(is_revoked(self->s.fd));
 		close_fd(&self->s.fd);
 	}
 	ASSERT_EQ(0, module_unload("vfio"));

@@ -11,7 +11,7 @@
 //! ```
 
 use super::{
-    debugfs::DebugRoot, severable::Generation, Device, GroupMembership, RegistrationRef, State,
+    debugfs::DebugRoot, device_link::Generation, Device, GroupMembership, RegistrationRef, State,
 };
 use crate::{
     bindings,

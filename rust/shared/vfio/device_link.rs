@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The link from a file to its device, which unregistration severs while the file stays open.
+//! The link from a file to its device, which unregistration revokes while the file stays open.
 //!
-//! A file that is not bound holds no reference on the device, only this link.  Unregistration severs the
+//! A file that is not bound holds no reference on the device, only this link.  Unregistration revokes the
 //! link.  So an unbound file does not block the removal of the driver, and cannot reach the device after it.
 
 use super::{Device, RegistrationRef};
@@ -36,8 +36,8 @@ unsafe impl<T: Send> Send for Target<T> {}
 impl<T> Target<T> {
     /// Takes a reference on the registration.  None if the device is no longer registered.
     fn registration(&self) -> Option<RegistrationRef> {
-        // SAFETY: By the invariants of `Severable`: the caller borrows the target under the lock that
-        // severing takes.
+        // SAFETY: By the invariants of `DeviceLink`: the caller borrows the target under the lock that
+        // revocation takes.
         RegistrationRef::try_get(unsafe { self.device.as_ref() })
     }
 }
@@ -46,9 +46,9 @@ impl<T> Target<T> {
 ///
 /// # Invariants
 ///
-/// While there is a target, its device is not freed: the drop of [`super::NewDevice`] severs the link.
+/// While there is a target, its device is not freed: the drop of [`super::NewDevice`] revokes the link.
 #[pin_data]
-pub(crate) struct Severable<T> {
+pub(crate) struct DeviceLink<T> {
     /// The generation of the target, or 0 without a target.  This copy can be read without the lock.
     current: Atomic<u64>,
     /// The last generation.  The lock protects changes.
@@ -57,7 +57,7 @@ pub(crate) struct Severable<T> {
     target: Mutex<Option<Target<T>>>,
 }
 
-impl<T: Unpin> Severable<T> {
+impl<T: Unpin> DeviceLink<T> {
     /// Returns a link without a target.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -76,7 +76,7 @@ impl<T: Unpin> Severable<T> {
         let mut target = self.target.lock();
         let generation = Generation(self.last.load(Relaxed).wrapping_add(1));
         self.last.store(generation.0, Relaxed);
-        // INVARIANT: By the caller's promise: `NewDevice` severs the link of its state before it frees the
+        // INVARIANT: By the caller's promise: `NewDevice` revokes the link of its state before it frees the
         // device.
         *target = Some(Target {
             generation,
@@ -87,8 +87,8 @@ impl<T: Unpin> Severable<T> {
         generation
     }
 
-    /// Severs the link and returns its data.  Existing registration references stay valid.
-    pub(crate) fn sever(&self) -> Option<T> {
+    /// Revokes the link and returns its data.  Existing registration references stay valid.
+    pub(crate) fn revoke(&self) -> Option<T> {
         let mut target = self.target.lock();
         self.current.store(0, Release);
         target.take().map(|target| target.data)

@@ -19,12 +19,12 @@
 #include "lib/task.h"
 #include "lib/test.h"
 
-FIXTURE(severed_file) {
+FIXTURE(revoked_file) {
 	int calls, iommufd, kvm, fd;
 	struct machine vm;
 };
 
-FIXTURE_SETUP(severed_file)
+FIXTURE_SETUP(revoked_file)
 {
 	self->vm = (struct machine){ -1, -1 };
 	if (!has_iommufd())
@@ -44,7 +44,7 @@ FIXTURE_SETUP(severed_file)
 	ASSERT_GE(self->fd, 0);
 }
 
-FIXTURE_TEARDOWN(severed_file)
+FIXTURE_TEARDOWN(revoked_file)
 {
 	EXPECT_EQ(0, calls_close(self->calls));
 	if (self->kvm >= 0)
@@ -132,7 +132,7 @@ static bool listed(void)
  * semantics: 98, 124, 193; defect: B23 (D8).  Every call on the file, while the object that it was
  * opened on is registered no more, registered again, open by another file, gone.
  */
-TEST_F(severed_file, registered_again)
+TEST_F(revoked_file, registered_again)
 {
 	int calls = self->calls, fd = self->fd, other = -1;
 
@@ -182,7 +182,7 @@ TEST_F(severed_file, registered_again)
 }
 
 /* defect: B23.  Files of three registrations of one object: each is of its own. */
-TEST_F(severed_file, of_each_registration)
+TEST_F(revoked_file, of_each_registration)
 {
 	int calls = self->calls, fd[3] = { self->fd, -1, -1 };
 
