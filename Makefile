@@ -188,7 +188,7 @@ install uninstall:
 install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-floors check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
+CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
 	check-tables check-mutants check-shell check-python check-vfioctl
 
 .PHONY: fmt $(CHECKS) check
@@ -267,7 +267,7 @@ help:
 # help:   make clippy          clippy with the kernel's settings
 # help:   make check-variants  ... against kernels without groups and without iommufd
 # help:   make check-unsafe    unsafe lines per file; none outside of rust/kapi, rust/shared and rust/abi
-# help:   make check-floors    imports of rust/ go down only, and in no circle
+# help:   make check-layers    imports of rust/ go down only, and in no circle
 # help:   make check-compile-fail   what the types must exclude does not compile
 # help:   make check-layout    Rust's view of C structures, also for other configurations
 # help:   make check-exports   exported symbols and their prototypes, against the C core's

@@ -3,7 +3,7 @@
 //! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, IOMMU drivers, the pseudo file
 //! system, trace events.
 //!
-//! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this floor knows VFIO.
+//! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this layer knows VFIO.
 
 pub(crate) mod fs;
 pub(crate) mod iommu_sva;
@@ -18,10 +18,10 @@ use fs::PseudoInode;
 use kernel::ModuleMetadata;
 use vfio::{set::LockedState, Device, DeviceLink};
 
-/// The types of the upper floors of the core that are attached to each device.
+/// The types of the upper layers of the core that are attached to each device.
 ///
 /// The crate root implements this trait once, for [`Device`].  So the driver data of every device has the
-/// same type, and this floor does not name that type.
+/// same type, and this layer does not name that type.
 pub(crate) trait Core {
     /// The module that owns files and file systems.
     type OwnerModule: ModuleMetadata;

@@ -7,10 +7,10 @@
 //!
 //! # The map
 //!
-//! The table lists the floors from the bottom up.  Imports go down only.  Imports within one floor form no
-//! cycle, except between a module and the modules that it declares.  `scripts/check-floors` reads this table.
+//! The table lists the layers from the bottom up.  Imports go down only.  Imports within one layer form no
+//! cycle, except between a module and the modules that it declares.  `scripts/check-layers` reads this table.
 //!
-//! | floor | contents |
+//! | layer | contents |
 //! |---|---|
 //! | [`bindings`] | bindings generated from the kernel tree of the build |
 //! | [`kapi`] | safe wrappers that the kernel crate lacks |
@@ -86,7 +86,7 @@ module! {
     license: "GPL v2",
 }
 
-/// Connects the types of the core's upper floors to `shared`, which attaches them to devices.
+/// Connects the types of the core's upper layers to `shared`, which attaches them to devices.
 impl shared::Core for shared::vfio::Device {
     type OwnerModule = LocalModule;
     type State = device::State;

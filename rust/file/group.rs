@@ -33,7 +33,7 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// Functions on files that the `abi` floor provides.
+/// Functions on files that the `abi` layer provides.
 pub(crate) struct Files {
     /// Makes a VFS file from a device file.
     pub(crate) make: fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>,

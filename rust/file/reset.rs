@@ -32,7 +32,7 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// Returns the group of a group file; None for any other file.  The `abi` floor provides it.
+/// Returns the group of a group file; None for any other file.  The `abi` layer provides it.
 pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
 /// Tells whether a process can be bound to the device.

@@ -43,8 +43,8 @@ pub(crate) use device_link::DeviceLink;
 pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 
-// The types of the upper floors that are attached to a device.  Their functions are called through the trait
-// `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper floors.
+// The types of the upper layers that are attached to a device.  Their functions are called through the trait
+// `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper layers.
 type State = <Device as Core>::State;
 type GroupMembership = <Device as Core>::GroupMembership;
 type OpenResources = <Device as Core>::OpenResources;
