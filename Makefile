@@ -188,8 +188,9 @@ install uninstall:
 install-set uninstall-set:
 	@$(S)/install-module $(@:-set=) set
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports check-series check-uapi check-patch check-semantics check-doc \
-	check-tables check-mutants check-shell check-python check-vfioctl
+CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports \
+	check-series check-uapi check-patch check-semantics check-doc check-tables check-mutants check-shell \
+	check-python check-vfioctl
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -275,7 +276,7 @@ help:
 # help:   make check-uapi    our ioctl, feature and extension numbers are none of the kernel's
 # help:   make check-patch     the kernel's checkpatch.pl on our C
 # help:   make check-mutants   the patches of make test-mutants apply
-# help:   make check-tables    ... and these are not stale
+# help:   make check-tables    the tables that make tables writes are not stale
 # help:   make check-semantics each statement of behaviour.rst has a test, or a reason for none
 # help:   make semantics-table   ... and the table of both, Documentation/semantics-tests.rst
 # help:   make check-doc       README and Documentation are valid reStructuredText

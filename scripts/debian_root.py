@@ -2,21 +2,35 @@
 """Fresh Debian roots with Debian's kernels: commands are run in them, and they are booted in the VM."""
 
 import asyncio
+import glob
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 
+import suite
 import vm
 from machines import MACHINES
-from suite import Boot, Program, say, step
 from vm import TOP, Failure
 
 # What apt and man-db leave, and what belongs to the package dkms: its key.
 OTHERS = re.compile(r"^/(var/(log|lib/apt|lib/dpkg|cache/(apt|debconf|ldconfig|man))|packages|etc/ld\.so\.cache|"
                     r"etc/resolv\.conf|var/lib/dkms/mok\.(key|pub)$)")
+DEBS = os.path.join(TOP, "build/package")
 MOUNTED = ("/proc", "/sys", "/dev", "/run", "/tmp")
+
+
+def deb(package):
+    """The file of a package that scripts/package has built, as it is named in a root."""
+    files = glob.glob(os.path.join(DEBS, f"{package}_*.deb"))
+    if len(files) != 1:
+        raise Failure(f"{DEBS} has {len(files)} packages {package}: make package first")
+    return f"/packages/{os.path.basename(files[0])}"
+
+
+def field(package, key):
+    return vm.output("dpkg-deb", "--field", os.path.join(DEBS, os.path.basename(deb(package))), key).strip()
 
 
 def digest(path):
@@ -105,7 +119,7 @@ class Root:
         self.write("/opt/vm/devices", "".join(f"export {d.id.upper()}={d.address}\n"
                                               for d in MACHINES["default"].devices))
         self.write("/opt/vm/job", job)
-        entry = Boot(core, title, ("", [], []), kernel=kernel, programs=programs, archive=b"",
+        entry = suite.Boot(core, title, ("", [], []), kernel=kernel, programs=programs, archive=b"",
                      arguments="boot=folder root=folder ro init=/opt/vm/package-init")
         with open(self.path(f"/boot/initrd.img-{release}"), "rb") as f:
             entry.machine.archive = f.read()
@@ -120,22 +134,20 @@ class Cases:
     """Cases each of which stands on those before it."""
 
     def __init__(self, name):
-        self.program = Program("host", name)
-        self.good = True
+        self.program = suite.Program("host", name)
 
     def run(self, name, case):
         """A case, which has failed as well if one before it has."""
-        outcome = "failed"
         if self.good:
-            step(f"{self.program.name}: {name}")
-            try:
-                case()
-                outcome = "ok"
-            except (AssertionError, Failure, subprocess.CalledProcessError) as error:
-                say(f"# {name}: {type(error).__name__}: {error}")
-        self.good = outcome == "ok"
-        self.program.cases[name] = outcome
-        say(f"{'ok' if self.good else 'not ok'} - {self.program.name}: {name}")
+            suite.step(f"{self.program.name}: {name}")
+            suite.host_case(self.program, name, case)
+        else:
+            self.program.cases[name] = "failed"
+            suite.say(f"not ok - {self.program.name}.{name}")
+
+    @property
+    def good(self):
+        return "failed" not in self.program.cases.values()
 
 
 def summary(host, boots):
@@ -143,8 +155,6 @@ def summary(host, boots):
     outcomes = [outcome for program in [*host, *(p for entry in boots for p in entry.results)]
                 for outcome in program.cases.values()]
     outcomes += ["failed" if entry.reports or entry.reason else "ok" for entry in boots]
-    skipped = outcomes.count("skipped")
-    say("\nlogs in build/logs")
-    say(f"{outcomes.count('ok')} passed, {outcomes.count('failed')} failed" +
-        (f", {skipped} skipped" if skipped else ""))
-    return 1 if "failed" in outcomes else 0
+    suite.junit(boots, host)
+    suite.say("\nlogs in build/logs")
+    return suite.last_line(*(outcomes.count(outcome) for outcome in ("ok", "failed", "skipped")))

@@ -37,7 +37,7 @@ def _archive():
     # The inner guest's kernel is never the one under scrutiny: it may be the fast one.
     kernel = vm.kernel_build("base")
     inner = initramfs.Cpio()
-    initramfs.write_inner(inner, TOP, kernel, _build(kernel), MODULES)
+    initramfs.write_inner(inner, kernel, _build(kernel), MODULES)
     cpio = initramfs.Cpio()
     initramfs.write_python(cpio)
     initramfs.write_qemu(cpio)

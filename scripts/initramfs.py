@@ -20,6 +20,7 @@ def gen_init_cpio():
     """The kernel's program, of the reference kernel's source."""
     source = subprocess.run([os.path.join(TOP, "scripts/kernel-source")], stdout=subprocess.PIPE, text=True, check=True)
     program = os.path.join(TOP, "build/gen_init_cpio")
+    os.makedirs(os.path.dirname(program), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(program)) as folder:
         made = os.path.join(folder, "gen_init_cpio")
         subprocess.run(["gcc", "-O2", "-o", made, f"{source.stdout.strip()}/usr/gen_init_cpio.c"], check=True)
@@ -143,13 +144,13 @@ def write_busybox(cpio, busybox):
             cpio.symlink(f"bin/{applet}", "busybox")
 
 
-def write_base(cpio, top, build, rust_module, busybox):
+def write_base(cpio, build, rust_module, busybox):
     """The part that every boot shares: tools, init, modules of both cores."""
     for path in ("dev", "proc", "sys", "tmp", "run", "root", "etc", "mnt"):
         cpio.directory(path)
     write_busybox(cpio, busybox)
-    cpio.file("init", os.path.join(top, "scripts/guest/init"), 0o755)
-    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
+    cpio.file("init", os.path.join(TOP, "scripts/guest/init"), 0o755)
+    cpio.file("lib/guest.sh", os.path.join(TOP, "scripts/guest/guest.sh"))
     # The root's own tools serve its own architecture.
     for tool in TOOLS if busybox == BUSYBOX else []:
         cpio.program(f"bin/{os.path.basename(tool)}", os.path.realpath(tool))
@@ -245,17 +246,17 @@ def write_dpdk(cpio, folder):
             cpio.file(library, library)
 
 
-def write_inner(cpio, top, build, programs, modules):
+def write_inner(cpio, build, programs, modules):
     """The inner guest's whole initramfs: its shell on a serial port, and the modules named, with
     those that they need."""
     for path in ("dev", "proc", "sys", "tmp", "root", "etc"):
         cpio.directory(path)
     write_busybox(cpio, BUSYBOX)
-    guest = os.path.join(top, "selftests/guest")
+    guest = os.path.join(TOP, "selftests/guest")
     cpio.file("init", os.path.join(guest, "init"), 0o755)
     cpio.file("lib/inner.sh", os.path.join(guest, "inner.sh"))
     cpio.file("lib/udhcpc.sh", os.path.join(guest, "udhcpc.sh"), 0o755)
-    cpio.file("lib/guest.sh", os.path.join(top, "scripts/guest/guest.sh"))
+    cpio.file("lib/guest.sh", os.path.join(TOP, "scripts/guest/guest.sh"))
     for path in programs:
         folder = "modules" if path.endswith(".ko") else "bin"
         cpio.file(os.path.join(folder, os.path.basename(path)), path)

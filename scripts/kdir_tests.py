@@ -16,7 +16,7 @@ import tempfile
 import time
 
 import vm
-from suite import Program, say, step, wanted
+from suite import Program, host_case, step, wanted
 from vm import CACHE, TOP, Failure
 
 PLACES = ["/usr/sbin", "/usr/bin"]
@@ -675,11 +675,5 @@ def run(options):
         with tempfile.TemporaryDirectory(prefix="kdir-", dir=os.path.join(TOP, "build")) as folder:
             # For a user who is not root.
             os.chmod(folder, 0o755)
-            try:
-                case(Bench(folder, stock))
-                program.cases[case.__name__] = "ok"
-            except (AssertionError, Failure, subprocess.SubprocessError) as error:
-                say(f"# {case.__name__}: {type(error).__name__}: {error}")
-                program.cases[case.__name__] = "failed"
-        say(f"{'ok' if program.cases[case.__name__] == 'ok' else 'not ok'} - kdir.{case.__name__}")
+            host_case(program, case.__name__, case, Bench(folder, stock))
     return [program]

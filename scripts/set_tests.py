@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 import vm
-from suite import Program, say, wanted
+from suite import Program, host_case, wanted
 
 # VFIO, what it stands on, and a driver of Debian's that is not in the set.
 DEBIANS = ["drivers/vfio", "virt/lib/irqbypass.ko.xz", "drivers/gpu/drm/i915/kvmgt.ko.xz"]
@@ -132,11 +132,5 @@ def host_cases(options):
         if not wanted(f"install_set.{case.__name__}", options.patterns):
             continue
         with tempfile.TemporaryDirectory(prefix="set-") as folder:
-            try:
-                case(Installation(folder, build))
-                program.cases[case.__name__] = "ok"
-            except (AssertionError, vm.Failure, subprocess.CalledProcessError) as error:
-                say(f"# {case.__name__}: {type(error).__name__}: {error}")
-                program.cases[case.__name__] = "failed"
-        say(f"{'ok' if program.cases[case.__name__] == 'ok' else 'not ok'} - install_set.{case.__name__}")
+            host_case(program, case.__name__, case, Installation(folder, build))
     return [program] if program.cases else []

@@ -42,12 +42,14 @@ class Program:
         self.lines = []
         self.status = None   # of the process
         self.cases = {}      # name -> ok, failed, skipped, known (a known failure)
+        self.skipped = []    # pairs of a case, as the program names it, and the reason
         self.trouble = ""    # what is wrong beyond its cases
         self.surprises = []  # cases that do not come out as a list of exceptions has them
 
     def finish(self, lost=""):
         """Reads the TAP; a program without a plan, or that stopped short of it, has failed."""
         result = tap.parse(self.lines)
+        self.skipped = result.skipped
         for case, outcome in result.cases:
             name = case.removeprefix(f"{self.name.partition('@')[0]}.") or f"case {len(self.cases) + 1}"
             while name in self.cases:
@@ -292,9 +294,24 @@ def summary(options, boots, host, more=None):
     seconds = int(time.time() - START)
     say(f"\n{seconds // 60} min {seconds % 60} s; kernel logs in build/logs" +
         (f"; {counts['known']} known failures, not counted" if counts["known"] else ""))
-    say(f"{counts['ok']} passed, {counts['failed']} failed" +
-        (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
-    return 1 if counts["failed"] or not counts["ok"] else 0
+    return last_line(counts["ok"], counts["failed"], counts["skipped"])
+
+
+def last_line(passed, failed, skipped):
+    """What every suite ends with; its exit status."""
+    say(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+def host_case(program, name, case, *given):
+    """Runs a case that needs no VM.  An assertion fails it, and a command that fails."""
+    try:
+        case(*given)
+        program.cases[name] = "ok"
+    except (AssertionError, Failure, subprocess.SubprocessError) as error:
+        say(f"# {name}: {type(error).__name__}: {error}")
+        program.cases[name] = "failed"
+    say(f"{'ok' if program.cases[name] == 'ok' else 'not ok'} - {program.name}.{name}")
 
 
 def junit(boots, host):
@@ -308,9 +325,6 @@ def junit(boots, host):
     tap.write_junit(os.path.join(TOP, f"build/junit/{name}.xml"), places)
 
 
-SKIPPED = re.compile(r"ok \d+ (\S+) # SKIP (.*)")
-
-
 def overview(cores, places, boots):
     """Of programs that ran as PROGRAM@PLACE: how many cases passed where, on each core; what was skipped, and why."""
     passed, reasons = {}, {}
@@ -321,8 +335,8 @@ def overview(cores, places, boots):
             program, _, place = result.name.partition("@")
             row = passed.setdefault(program, {})
             row[place, boot.core] = f"{outcomes.count('ok')}{f'-{failed}' if failed else ''}"
-            for match in filter(None, map(SKIPPED.match, result.lines)):
-                reasons.setdefault(match.groups(), set()).add(place)
+            for skipped in result.skipped:
+                reasons.setdefault(skipped, set()).add(place)
     say("\nCases that passed: " + " / ".join(CORE_NAMES[c] for c in cores) + "; -N: N failed")
     say(f"{'':20}" + "".join(f"{p:18}" for p in places).rstrip())
     for name, row in passed.items():
@@ -350,9 +364,16 @@ def arguments(description):
     return parser
 
 
+def table_argument(parser):
+    """The option of suites that write their numbers into a document."""
+    parser.add_argument("--table", metavar="FILE", help="write the numbers into this file, between their marks")
+
+
 def parse(parser):
     options = parser.parse_args()
     options.patterns = [p for p in options.patterns if p]
+    if getattr(options, "table", None) and (options.patterns or options.cores != ["c", "rust"]):
+        raise Failure("--table is for all tests on both cores")
     return options
 
 

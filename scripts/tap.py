@@ -11,9 +11,9 @@ import sys
 
 import vm
 
-# The number of cases that was planned, or None; whether all are skipped; pairs of a case and its outcome; what is
-# wrong with the lines.
-Result = collections.namedtuple("Result", "plan skip_all cases errors")
+# The number of cases that was planned, or None; whether all are skipped; pairs of a case and its outcome; those of a
+# skipped case and the reason; what is wrong with the lines.
+Result = collections.namedtuple("Result", "plan skip_all cases skipped errors")
 PLAN = re.compile(r"^1\.\.(\d+)(.*)$")
 HEADER = re.compile(r"^K?TAP version \d+$")
 
@@ -43,8 +43,9 @@ def parse(lines):
     status = parser.TestStatus
     outcomes = {status.SUCCESS: "ok", status.SKIPPED: "skipped", status.FAILURE: "failed"}
     cases = [(sub.name.strip(), outcomes[sub.status]) for sub in test.subtests if sub.status in outcomes]
+    skipped = [(sub.name.strip(), sub.skip_reason) for sub in test.subtests if sub.status == status.SKIPPED]
     errors = re.findall(r"\[ERROR\] Test: [^:]*: (.*)$", said.getvalue(), re.M)
-    return Result(plan, skip_all, cases, errors)
+    return Result(plan, skip_all, cases, skipped, errors)
 
 
 def write_junit(path, suites):

@@ -126,7 +126,7 @@ def base_archive(variant, module, tests=False):
     """The initramfs that all boots share, less the job."""
     cpio = initramfs.Cpio()
     kernel = kernel_build(variant)
-    initramfs.write_base(cpio, TOP, kernel, module, script("busybox", architecture(kernel)))
+    initramfs.write_base(cpio, kernel, module, script("busybox", architecture(kernel)))
     if tests:
         # The tests' own driver, which either core loads.
         cpio.file("modules/vfio_testdrv.ko", small_module(variant, "testdrv", "vfio-testdrv.ko"))
