@@ -25,9 +25,10 @@
  *
  * On a device file that is bound to an iommufd, this binds the address space to the device.
  *
- * On a container with an IOMMU driver, this binds the address space to the devices of all groups in
- * the container.  If one bind fails, the address space is bound to none of them.  When a group is
- * added later, its device is bound to all bound address spaces, or VFIO_GROUP_SET_CONTAINER fails.
+ * On a container with an IOMMU driver (VFIO_SET_IOMMU), this binds the address space to the devices
+ * of all groups in the container.  If one of these binds fails, the address space is bound to no
+ * device of the container.  When a group is added later, all bound address spaces are bound to its
+ * device, or VFIO_GROUP_SET_CONTAINER fails.
  *
  * @argsz:	Size of this structure, filled in by the caller.
  * @flags:	Must be 0.  VFIO_BIND_PROCESS_PID and VFIO_BIND_PROCESS_PIDFD are reserved for
@@ -40,14 +41,14 @@
  *
  *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
  *  2. The end of the address space: exit of its last user, or execve().
- *  3. The last close of the device file.
+ *  3. The last close of the device file, when no descriptor and no mapping of the file is left.
  *  4. In a container: the last group leaves the container.  When another group leaves, the address
  *     space is unbound from the device of that group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
  *     unbound even if the driver then returns an error.
- *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set that includes such a device, if the caller owns all
- *     devices of the set.  The address space stays bound if the reset is refused for its argument
- *     or for the ownership.
+ *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set that includes a device to which the address space
+ *     is bound, if the caller owns all devices of the set.  The address space stays bound if the
+ *     reset is refused because of its argument or because of the ownership.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound is removed from a group that
@@ -57,45 +58,46 @@
  * container.  Afterwards the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT if the
  * address space is not bound.
  *
- * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS returns
- * -EBUSY.
+ * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS for a
+ * device that is being reset returns -EBUSY (Documentation/sva.rst describes one exception).
  *
- * The devices of a container that are not open are bound as well.  The first open and the last
- * close of a device reset the device.  The address space is unbound from the device before the
- * reset and bound to it again afterwards.
+ * In a container, the address space is also bound to devices that are not open.  The first open and
+ * the last close of a device of a container reset the device.  The address space is unbound from
+ * the device before the reset and bound to the device again afterwards.
  *
  * A child of fork() inherits the file.  The address space of the child is new, and is not bound.
  * To bind another process, pass the file to that process, which then calls VFIO_BIND_PROCESS
  * itself.
  *
  * Return: 0 on success, -errno on failure:
- *  -EFAULT	@arg cannot be read or written.
+ *  -EFAULT	The structure cannot be read or written.
  *  -EINVAL	One of these: @argsz is too small; @flags has unknown flags; @__reserved is not 0;
  *		the device file is not bound to an iommufd; the container has no IOMMU driver or no
  *		groups.
- *		VT-d also returns it if the device has no ATS, if the page requests of the device
- *		are disabled, and if the IOMMU has no first-stage page tables.
- *  -EOPNOTSUPP	One of these: a reserved flag is set; the device is emulated or has no IOMMU; the
- *		IOMMU driver does not implement SVA; the IOMMU is an SMMUv3 that does not support
- *		SVA; the IOMMU is AMD-Vi, whose driver cannot be used (Documentation/sva.rst).
+ *		Behind VT-d also one of these: the device has no ATS; the device has page requests,
+ *		and they are disabled; the IOMMU has no first-stage page tables.
+ *  -EOPNOTSUPP	One of these: a reserved flag is set; the device, or a device of the container, is
+ *		emulated or has no IOMMU; the driver of the IOMMU does not implement SVA; the IOMMU
+ *		is an SMMUv3 that does not support SVA; the IOMMU is AMD-Vi, whose driver has a
+ *		defect (Documentation/sva.rst).
  *  -ENODEV	One of these: the kernel is built without SVA; VT-d does not support SVA.
  *  -ENOTTY	The device file was opened through its group: use the container instead.  A VFIO
  *		core without this ioctl returns -ENOTTY, too.
  *  -EPERM	The device shares its IOMMU group with other devices.
- *  -EEXIST	The address space is already bound.
+ *  -EEXIST	The address space is already bound through this file.
  *  -EBUSY	Temporary, the call can be repeated: a device is being reset; or, in a container,
  *		the first open or the last close of a device is in progress.
  *		Not temporary: a page table is attached to this PASID of the device; or the process
  *		has enabled linear address masking (LAM) without ARCH_FORCE_TAGGED_SVA.
  *  -EOVERFLOW	The address space already has a PASID, and this PASID is too large for the device.
  *  -ENOSPC	One of these: the number of processes that are bound through this file has reached
- *		the module parameter max_bound_processes; the device has no PASIDs; no PASID is
- *		free.
+ *		the module parameter max_bound_processes; the device does not support PASIDs; no
+ *		PASID is free.
  *  -EIO	The device cannot be resumed from a low-power state.
  *  -EINTR	A signal was pending.  With SA_RESTART the kernel restarts the call instead.
  *  -ENOMEM	Out of memory.
  *
- * The IOMMU driver can return other errnos.
+ * The driver of the IOMMU can return other errnos.
  */
 struct vfio_bind_process {
 	__u32	argsz;
@@ -112,19 +114,19 @@ struct vfio_bind_process {
  * VFIO_UNBIND_PROCESS - _IOW(VFIO_TYPE, VFIO_BASE + 27, struct vfio_unbind_process)
  *
  * Unbind the address space of the caller from the device, or from all devices of the container.
- * When this returns, the PASID tables of these devices have no entry for the PASID.  Later DMA with
+ * After success, the PASID tables of these devices have no entry for the PASID.  Later DMA with
  * the PASID faults.  Stop the DMA with the PASID before calling this.
  *
- * The address space stays bound to the devices to which other files bind it.
+ * A bind through another file is not affected.
  *
  * @argsz:	Size of this structure, filled in by the caller.
  * @flags:	Must be 0.
  *
  * Return: 0 on success, -errno on failure:
- *  -EFAULT	@arg cannot be read.
+ *  -EFAULT	The structure cannot be read.
  *  -EINVAL	One of these: @argsz is too small; @flags is not 0; the device file is not bound to
  *		an iommufd; the container has no IOMMU driver.
- *  -EOPNOTSUPP	The device is emulated, or has no IOMMU.
+ *  -EOPNOTSUPP	The device, or a device of the container, is emulated or has no IOMMU.
  *  -ENOTTY	As for VFIO_BIND_PROCESS.
  *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound
  *		it.
@@ -146,8 +148,8 @@ struct vfio_unbind_process {
  * -ENOTTY if they are not.  VFIO_DEVICE_FEATURE_GET returns this structure:
  *
  * @flags:	0.
- * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device has no
- *		PASIDs.  VFIO_BIND_PROCESS can fail for a device that has PASIDs.
+ * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device does not
+ *		support PASIDs.  VFIO_BIND_PROCESS can also fail for a device that supports PASIDs.
  */
 #define VFIO_DEVICE_FEATURE_SVA	0xff00
 
