@@ -25,10 +25,10 @@
  *
  * On a device file that is bound to an iommufd, this binds the address space to the device.
  *
- * On a container with an IOMMU driver (VFIO_SET_IOMMU), this binds the address space to the devices
- * of all groups in the container.  If one of these binds fails, the address space is bound to no
- * device of the container.  When a group is added later, all bound address spaces are bound to its
- * device, or VFIO_GROUP_SET_CONTAINER fails.
+ * On a container after VFIO_SET_IOMMU, this binds the address space to the devices of all groups in
+ * the container.  If one of these binds fails, the address space is bound to no device of the
+ * container.  When a group is added later, all bound address spaces are bound to its device, or
+ * VFIO_GROUP_SET_CONTAINER fails.
  *
  * @argsz:	Size of this structure, filled in by the caller.
  * @flags:	Must be 0.  VFIO_BIND_PROCESS_PID and VFIO_BIND_PROCESS_PIDFD are reserved for
@@ -72,8 +72,8 @@
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	The structure cannot be read or written.
  *  -EINVAL	One of these: @argsz is too small; @flags has unknown flags; @__reserved is not 0;
- *		the device file is not bound to an iommufd; the container has no IOMMU driver or no
- *		groups.
+ *		the device file is not bound to an iommufd; VFIO_SET_IOMMU was not called on the
+ *		container; the container has no groups.
  *		Behind VT-d also one of these: the device has no ATS; the device has page requests,
  *		and they are disabled; the IOMMU has no first-stage page tables.
  *  -EOPNOTSUPP	One of these: a reserved flag is set; the device, or a device of the container, is
@@ -125,7 +125,7 @@ struct vfio_bind_process {
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	The structure cannot be read.
  *  -EINVAL	One of these: @argsz is too small; @flags is not 0; the device file is not bound to
- *		an iommufd; the container has no IOMMU driver.
+ *		an iommufd; VFIO_SET_IOMMU was not called on the container.
  *  -EOPNOTSUPP	The device, or a device of the container, is emulated or has no IOMMU.
  *  -ENOTTY	As for VFIO_BIND_PROCESS.
  *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound
