@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The C interface of the module: file operations, classes, and the functions that `exports.c` exports.
+//! The C interface of the module: classes, and the functions that `exports.c` exports.
 //!
-//! There is one file per C source file of the in-tree core.  The exception is `fops`, which has the file
-//! operations of both devices and groups.
+//! There is one file per C source file of the in-tree core.
 //!
 //! A function here converts its arguments, calls the safe code, and converts the result.  Some functions also
 //! check pointers for NULL, or write results through pointers of the driver.  The compiler compares each
 //! exported function with its prototype in the kernel's headers.
 
 pub(crate) mod container;
-pub(crate) mod fops;
 pub(crate) mod group;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod iommufd;
@@ -18,6 +16,9 @@ pub(crate) mod layout;
 pub(crate) mod vfio_main;
 #[cfg(CONFIG_VFIO_VIRQFD)]
 pub(crate) mod virqfd;
+
+use crate::{bindings, kapi::file::FileOperations};
+use kernel::{fs::LocalFile, types::ForeignOwnable};
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
 macro_rules! check_prototypes {
@@ -30,6 +31,14 @@ macro_rules! check_prototypes {
 }
 pub(crate) use check_prototypes;
 
-/// Fails to compile unless threads may share a type.
-#[allow(dead_code)] // The lint does not check uses in `const _`.
-const fn assert_shared<T: Send + Sync>() {}
+/// Returns the private data of a file, if the file has the operations of `T`.
+///
+/// # Safety
+///
+/// `file` is valid, and stays open for `'a`.
+unsafe fn data_of<'a, T: FileOperations>(
+    file: *const bindings::file,
+) -> Option<<T::Owner as ForeignOwnable>::Borrowed<'a>> {
+    // SAFETY: By the caller's promise.
+    crate::kapi::file::data_of::<T>(unsafe { LocalFile::from_raw_file(file) })
+}

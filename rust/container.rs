@@ -4,9 +4,9 @@
 //!
 //! C counterpart: `container.c`.
 //!
-//! A container has no function until a group is added to it.  Then user space chooses a *backend*, which maps
-//! memory: an IOMMU driver of another module (`vfio_iommu_type1.ko`), or noiommu, which maps nothing, for
-//! devices without an IOMMU.  When the last group leaves, the backend is released with all its mappings.
+//! A container has no function until a group is added to it.  Then user space chooses an IOMMU driver, which
+//! maps memory: the driver of another module (`vfio_iommu_type1.ko`), or [`noiommu`], which maps nothing, for
+//! devices without an IOMMU.  When the last group leaves, the driver releases its data with all mappings.
 //!
 //! The data of an IOMMU driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
 //! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
@@ -18,21 +18,17 @@
 //! - `Container::inner` is outside [`DRIVERS`], the table of drivers, and outside the locks of the drivers.
 //!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
 //!   Callers hold neither a group's own lock nor a lock of the processes.
-//! - `Container::backend` is a leaf, inside `Container::inner` and inside a group's own lock.
+//! - `Container::data` is a leaf, inside `Container::inner` and inside a group's own lock.
 
+pub(crate) mod noiommu;
 mod processes;
 
 use crate::{
     kapi::{
         capability,
         iommu::{DmaOwner, IommuGroup},
-        module::ModuleRef,
     },
-    shared::{
-        params::enable_unsafe_noiommu_mode,
-        vfio::iommu_driver::{GroupType, IommuData, IommuDriver, RegisteredDriver},
-        OwnerModule,
-    },
+    shared::vfio::iommu_driver::{GroupType, IommuData, IommuDriver, RegisteredDriver},
     sva::{Apart, BoundProcesses, Resetting},
     uapi::sva,
 };
@@ -48,9 +44,6 @@ global_lock! {
     /// unloaded.
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<RegisteredDriver>>> = None;
 }
-
-/// `VFIO_NOIOMMU_IOMMU`: the backend that maps nothing.
-const NOIOMMU: usize = 8;
 
 /// Registers an IOMMU driver.  Takes [`DRIVERS`].  C counterpart: `vfio_register_iommu_driver()`.
 ///
@@ -79,157 +72,72 @@ pub(crate) fn remove_driver(ops: usize) {
     }
 }
 
-/// A backend that can be chosen.
-enum Choice {
-    Driver(IommuDriver),
-    /// The noiommu backend, with a reference on this module.
-    NoIommu(ModuleRef),
-}
-
-impl Choice {
-    /// Returns all backends that can be chosen, the latest driver first.  Drivers whose module is unloading
-    /// are skipped.
-    ///
-    /// `Some(true)` limits the result to the noiommu backend, `Some(false)` to the backends for groups with
-    /// an IOMMU.
-    ///
-    /// # Errors
-    ///
-    /// - `ENODEV`: the module is not loaded completely.
-    /// - `ENOMEM`: out of memory.
-    fn all(noiommu: Option<bool>) -> Result<KVec<Self>> {
+/// Returns the IOMMU drivers that can be chosen, the latest first.  Each is returned with a reference on its
+/// module.  Drivers whose module is unloading are skipped.
+///
+/// `Some(true)` limits the result to the driver for groups without an IOMMU, `Some(false)` to the drivers for
+/// groups with an IOMMU.
+///
+/// Takes [`DRIVERS`] for each driver, and not during the use of the driver.  The index decreases and drivers
+/// are added at the end.  So no driver that stays registered is skipped, whatever happens in between.
+fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
+    let mut end = usize::MAX;
+    core::iter::from_fn(move || {
         let table = DRIVERS.lock();
-        let table = table.as_ref().ok_or(ENODEV)?;
-        let mut choices = KVec::with_capacity(table.len().saturating_add(1), GFP_KERNEL)?;
-        if noiommu != Some(true) {
-            for driver in table.iter().rev() {
-                if let Some(driver) = driver.hold() {
-                    choices.push(Self::Driver(driver), GFP_KERNEL)?;
-                }
+        let drivers = table.as_ref()?;
+        loop {
+            end = end.min(drivers.len()).checked_sub(1)?;
+            let driver = drivers.get(end)?;
+            let suits = noiommu.is_none_or(|noiommu| noiommu == driver.is_noiommu());
+            if let Some(driver) = suits.then(|| driver.hold()).flatten() {
+                return Some(driver);
             }
         }
-        if cfg!(CONFIG_VFIO_NOIOMMU) && noiommu != Some(false) {
-            if let Some(module) = ModuleRef::of::<OwnerModule>() {
-                choices.push(Self::NoIommu(module), GFP_KERNEL)?;
-            }
-        }
-        Ok(choices)
-    }
-
-    /// Returns the backend's answer to `VFIO_CHECK_EXTENSION`.
-    fn check_extension(&self, arg: usize) -> isize {
-        match self {
-            Self::Driver(driver) => driver.check_extension(arg),
-            Self::NoIommu(_) => check_noiommu(arg),
-        }
-    }
-
-    /// # Errors
-    ///
-    /// - The driver's errno.
-    /// - `ENOMEM`: out of memory.
-    /// - `EINVAL`, noiommu only: `arg` is not `VFIO_NOIOMMU_IOMMU`.
-    /// - `EPERM`, noiommu only: the caller does not have `CAP_SYS_RAWIO`.
-    fn open(self, arg: usize) -> Result<Backend> {
-        match self {
-            Self::Driver(driver) => {
-                let data = driver.open(arg)?;
-                Ok(Backend::Driver(Arc::new(data, GFP_KERNEL)?))
-            }
-            Self::NoIommu(_) if arg != NOIOMMU => Err(EINVAL),
-            Self::NoIommu(_) if !capability::sys_rawio() => Err(EPERM),
-            Self::NoIommu(module) => Ok(Backend::NoIommu(Arc::new(module, GFP_KERNEL)?)),
-        }
-    }
-}
-
-fn check_noiommu(arg: usize) -> isize {
-    (arg == NOIOMMU && enable_unsafe_noiommu_mode()).into()
-}
-
-/// The backend of a container.
-#[derive(Clone)]
-enum Backend {
-    Driver(Arc<IommuData>),
-    /// This backend maps nothing.  It holds a reference on this module, as a driver's backend does on its
-    /// module.
-    NoIommu(#[allow(dead_code)] Arc<ModuleRef>),
-}
-
-impl Backend {
-    fn check_extension(&self, arg: usize) -> isize {
-        match self {
-            Self::Driver(driver) => driver.check_extension(arg),
-            Self::NoIommu(_) => check_noiommu(arg),
-        }
-    }
-
-    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged.
-    fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
-        match self {
-            Self::Driver(driver) => driver.ioctl(cmd, arg),
-            Self::NoIommu(_) => errno(ENOTTY),
-        }
-    }
-
-    fn attach(&self, group: &ContainerGroup) -> Result {
-        match self {
-            Self::Driver(driver) => driver.attach_group(&group.iommu_group, group.kind),
-            Self::NoIommu(_) => Ok(()),
-        }
-    }
-
-    fn detach(&self, group: &ContainerGroup) {
-        match self {
-            Self::Driver(driver) => driver.detach_group(&group.iommu_group),
-            Self::NoIommu(_) => {}
-        }
-    }
-
-    fn driver(&self) -> Option<&Arc<IommuData>> {
-        match self {
-            Self::Driver(driver) => Some(driver),
-            Self::NoIommu(_) => None,
-        }
-    }
+    })
 }
 
 /// A group's handle for DMA through its container, for an open device.
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
-    backend: Backend,
+    container: Arc<Container>,
+    /// The data of the container's IOMMU driver.
+    data: Arc<IommuData>,
     group: Arc<ContainerGroup>,
-    processes: Arc<BoundProcesses>,
 }
 
 impl ContainerHandle {
-    /// Returns the driver's data, for a device that is opened.  None if the backend maps nothing.
-    pub(crate) fn data(&self) -> Option<&Arc<IommuData>> {
-        self.backend.driver()
+    /// Returns the data of the IOMMU driver.
+    pub(crate) fn data(&self) -> &Arc<IommuData> {
+        &self.data
+    }
+
+    /// Returns the IOMMU group for which the IOMMU driver pins memory.
+    pub(crate) fn iommu_group(&self) -> &IommuGroup {
+        &self.group.iommu_group
+    }
+
+    /// Tells whether the group has no IOMMU.
+    pub(crate) fn is_noiommu(&self) -> bool {
+        self.group.kind == GroupType::NoIommu
+    }
+
+    /// Tells whether both are handles of the same container.
+    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.container, &other.container)
     }
 
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
     /// until the result is dropped.  None if no process can be bound to the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
         match self.group.kind {
-            GroupType::Iommu => self.processes.part(&self.group.iommu_group),
+            GroupType::Iommu => self.container.processes.part(&self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
     }
 
     /// Unbinds the container's processes for the duration of a reset.
     pub(crate) fn begin_reset(&self) -> Resetting {
-        self.processes.begin_reset()
-    }
-
-    /// Returns the IOMMU driver that pins and copies memory, and the group for which it does so.
-    ///
-    /// # Errors
-    ///
-    /// - `ENOTTY`: the backend maps nothing.
-    pub(crate) fn driver(&self) -> Result<(&IommuData, &IommuGroup)> {
-        let driver = self.backend.driver().ok_or(ENOTTY)?;
-        Ok((driver, &self.group.iommu_group))
+        self.container.processes.begin_reset()
     }
 }
 
@@ -260,12 +168,12 @@ impl Inner {
     /// # Errors
     ///
     /// The driver's errno.
-    fn attach_all(&self, backend: &Backend) -> Result {
+    fn attach_all(&self, data: &IommuData) -> Result {
         for (index, group) in self.groups.iter().enumerate().rev() {
-            if let Err(e) = backend.attach(group) {
+            if let Err(e) = data.attach_group(&group.iommu_group, group.kind) {
                 // Undo in reverse order: the group that was attached last is detached first.
                 for attached in self.groups.iter().skip(index.saturating_add(1)) {
-                    backend.detach(attached);
+                    data.detach_group(&attached.iommu_group);
                 }
                 return Err(e);
             }
@@ -282,8 +190,8 @@ pub(crate) struct Container {
     /// Written while `inner` is locked, and read without `inner`: users of the container do not wait for a
     /// group that joins.
     #[pin]
-    backend: Mutex<Option<Backend>>,
-    /// The processes that are bound to the devices of the groups, while there is a backend.
+    data: Mutex<Option<Arc<IommuData>>>,
+    /// The processes that are bound to the devices of the groups, while there is an IOMMU driver.
     processes: Arc<BoundProcesses>,
 }
 
@@ -300,7 +208,7 @@ impl Container {
             inner <- new_mutex!(Inner {
                 groups: KVec::new(),
             }),
-            backend <- new_mutex!(None, "Container::backend"),
+            data <- new_mutex!(None, "Container::data"),
             processes,
         });
         Arc::pin_init(container, GFP_KERNEL_ACCOUNT)
@@ -311,39 +219,34 @@ impl Container {
         &self.processes
     }
 
-    /// Returns the chosen backend.
-    fn backend(&self) -> Option<Backend> {
-        self.backend.lock().clone()
+    /// Returns the data of the chosen IOMMU driver.
+    fn data(&self) -> Option<Arc<IommuData>> {
+        self.data.lock().clone()
     }
 
-    /// Sets or clears the backend, and returns the previous one.  The caller holds `inner`.
-    fn set_backend(&self, _inner: &mut Inner, backend: Option<Backend>) -> Option<Backend> {
-        core::mem::replace(&mut *self.backend.lock(), backend)
+    /// Sets or clears the data of the IOMMU driver, and returns the previous data.  The caller holds `inner`.
+    fn set_data(&self, _inner: &mut Inner, data: Option<Arc<IommuData>>) -> Option<Arc<IommuData>> {
+        core::mem::replace(&mut *self.data.lock(), data)
     }
 
     /// Handles `VFIO_CHECK_EXTENSION`.  For the extension `VFIO_SVA` this returns 1.  Otherwise it asks the
-    /// backend or, without a backend, all backends that could be chosen.  It returns the first answer above
+    /// chosen IOMMU driver or, before a choice, all drivers that could be chosen.  It returns the first answer above
     /// 0, or else the last answer.
     ///
     /// # Errors
     ///
-    /// - `ENOMEM`: out of memory.
-    /// - The errno of a driver.
+    /// The errno of a driver.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
         if arg == sva::EXTENSION {
             return 1;
         }
-        if let Some(backend) = self.backend() {
-            return backend.check_extension(arg);
+        if let Some(data) = self.data() {
+            return data.check_extension(arg);
         }
         let noiommu = self.inner.lock().noiommu();
-        let choices = match Choice::all(noiommu) {
-            Ok(choices) => choices,
-            Err(e) => return errno(e),
-        };
         let mut answer = 0;
-        for choice in choices.iter() {
-            answer = choice.check_extension(arg);
+        for driver in drivers(noiommu) {
+            answer = driver.check_extension(arg);
             if answer > 0 {
                 break;
             }
@@ -351,32 +254,33 @@ impl Container {
         answer
     }
 
-    /// Handles `VFIO_SET_IOMMU`: chooses a backend, and attaches the groups to it.
+    /// Handles `VFIO_SET_IOMMU`: chooses an IOMMU driver, and attaches the groups to it.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the container has no groups, or already has a backend.
-    /// - `ENODEV`: no backend supports `arg`.
+    /// - `EINVAL`: the container has no groups, or already has an IOMMU driver.
+    /// - `ENODEV`: no driver supports `arg`.
     /// - `ENOMEM`: out of memory.
-    /// - The errno of the last backend that failed.
+    /// - The errno of the last driver that failed.
     pub(crate) fn set_iommu(&self, arg: usize) -> Result {
         let mut inner = self.inner.lock();
         let noiommu = inner.noiommu().ok_or(EINVAL)?;
-        if self.backend().is_some() {
+        if self.data().is_some() {
             return Err(EINVAL);
         }
         let mut result = Err(ENODEV);
-        for choice in Choice::all(Some(noiommu))? {
-            if choice.check_extension(arg) <= 0 {
+        for driver in drivers(Some(noiommu)) {
+            if driver.check_extension(arg) <= 0 {
                 continue;
             }
-            let backend = choice.open(arg).and_then(|backend| {
-                inner.attach_all(&backend)?;
-                Ok(backend)
+            let data = driver.open(arg).and_then(|data| {
+                let data = Arc::new(data, GFP_KERNEL)?;
+                inner.attach_all(&data)?;
+                Ok(data)
             });
-            match backend {
-                Ok(backend) => {
-                    self.set_backend(&mut inner, Some(backend));
+            match data {
+                Ok(data) => {
+                    self.set_data(&mut inner, Some(data));
                     return Ok(());
                 }
                 Err(e) => result = Err(e),
@@ -385,15 +289,15 @@ impl Container {
         result
     }
 
-    /// Passes any other ioctl to the backend.
+    /// Passes any other ioctl to the IOMMU driver.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the container has no backend.
-    /// - The errno of the backend.
+    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - The errno of the driver.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
-        match self.backend() {
-            Some(backend) => backend.ioctl(cmd, arg),
+        match self.data() {
+            Some(data) => data.ioctl(cmd, arg),
             None => errno(EINVAL),
         }
     }
@@ -417,7 +321,7 @@ impl ContainerMembership {
     /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
     /// - `EPERM`: another owner has claimed the DMA of the group.
     /// - `EBUSY`: a page table is attached to the group.
-    /// - The errno of the backend, if the container has one.
+    /// - The errno of the IOMMU driver, if the container has one.
     /// - Those of [`BoundProcesses::join`].
     ///
     /// `ENOMEM` is possible at several of these steps.
@@ -440,8 +344,8 @@ impl ContainerMembership {
             GroupType::Iommu => Some(DmaOwner::claim(&group.iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
         };
-        if let Some(backend) = container.backend() {
-            backend.attach(&group)?;
+        if let Some(data) = container.data() {
+            data.attach_group(&group.iommu_group, kind)?;
         }
         // The space was reserved above.
         let pushed = inner.groups.push(group.clone(), GFP_KERNEL);
@@ -458,12 +362,12 @@ impl ContainerMembership {
         Ok(membership)
     }
 
-    /// Returns the handle for DMA, if the container has a backend.
+    /// Returns the handle for DMA, if the container has an IOMMU driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         Some(ContainerHandle {
-            backend: self.container.backend()?,
+            container: self.container.clone(),
+            data: self.container.data()?,
             group: self.group.clone(),
-            processes: self.container.processes.clone(),
         })
     }
 
@@ -478,20 +382,20 @@ impl Drop for ContainerMembership {
         // This runs without the container's lock, because it waits for page requests in flight.
         self.container.processes.leave(&self.group.iommu_group);
         let mut inner = self.container.inner.lock();
-        if let Some(backend) = self.container.backend() {
-            backend.detach(&self.group);
+        if let Some(data) = self.container.data() {
+            data.detach_group(&self.group.iommu_group);
         }
         drop(self.owner.take());
         inner
             .groups
             .retain(|group| !core::ptr::eq(&raw const **group, &raw const *self.group));
         let last = match inner.groups.is_empty() {
-            true => self.container.set_backend(&mut inner, None),
+            true => self.container.set_data(&mut inner, None),
             false => None,
         };
         drop(inner);
         // The drop runs without the lock.  An ioctl in progress can hold the last reference, and release the
-        // backend.
+        // data.
         drop(last);
     }
 }

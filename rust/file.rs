@@ -17,9 +17,9 @@
 
 pub(crate) mod attach;
 pub(crate) mod bind;
+mod container;
 pub(crate) mod fdinfo;
 pub(crate) mod feature;
-pub(crate) mod gate;
 pub(crate) mod group;
 pub(crate) mod logging;
 pub(crate) mod migration;
@@ -30,22 +30,34 @@ pub(crate) mod reset;
 use crate::{
     device::{
         holders::{Holder, HolderEntry},
-        open::Path,
+        open::{OpenDevice, Path},
         GroupMembership, State,
     },
     group::Group,
-    kapi::{capability, iommu, kvm::KvmSlot},
+    kapi::{
+        capability,
+        cdev::CharNode,
+        file::{FileOperations, FileTable, Mapping},
+        iommu,
+        kvm::KvmSlot,
+    },
     refusal::Reason,
     shared::{
         pm_runtime::resume,
         trace,
         vfio::{device_link::Generation, iommu_driver::GroupType, Device, Open, RegistrationRef},
+        OwnerModule,
     },
     uapi,
 };
-use gate::AccessGate;
-use kernel::{fs::file, mm::virt::VmaNew, prelude::*, sync::Arc, uaccess::UserPtr};
-pub(crate) use reset::GroupOf;
+use kernel::{
+    fs::{file, File},
+    mm::virt::VmaNew,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::{Arc, SetOnce},
+    uaccess::UserPtr,
+};
 
 /// The private data of a device file.
 #[pin_data]
@@ -55,13 +67,74 @@ pub(crate) struct DeviceFile {
     kind: GroupType,
     /// The registration in which the file was opened.
     generation: Generation,
-    gate: AccessGate,
+    /// The gate of access, which opens once.  The open device is None until a cdev file is bound, and until a
+    /// file from the group is complete.  C counterpart: `vfio_device_file::access_granted`, which C writes
+    /// with release and reads with acquire semantics.
+    opened: SetOnce<OpenDevice>,
     /// The VM that KVM has assigned to the file.
     #[pin]
     kvm: KvmSlot,
     /// The entry on the list of files.  It is the last field: the file stays on the list until it is closed.
     #[pin]
     held: HolderEntry,
+}
+
+static TABLE: FileTable<DeviceFile> = FileTable::new::<OwnerModule>();
+
+#[vtable]
+impl FileOperations for DeviceFile {
+    type Owner = Pin<KBox<Self>>;
+    type Node = CharNode<State>;
+
+    fn table() -> &'static FileTable<Self> {
+        &TABLE
+    }
+
+    fn open(state: &Arc<State>) -> Result<Pin<KBox<Self>>> {
+        let result = Self::open_cdev(state.clone());
+        if trace::open::enabled() {
+            trace_open(state, &result);
+        }
+        result
+    }
+
+    fn mapping<'a>(file: Pin<&'a Self>) -> Option<Mapping<'a>>
+    where
+        Self: 'a,
+    {
+        file.get_ref().state().inode().mapping()
+    }
+
+    fn release(file: Pin<KBox<Self>>) {
+        file.close();
+    }
+
+    fn ioctl(file: Pin<&Self>, _: &File, cmd: u32, arg: usize) -> Result<isize> {
+        // CAST: The conversion widens.
+        let result = file.ioctl(cmd, UserPtr::from_addr(arg));
+        result.map(|value| value as isize)
+    }
+
+    fn read(file: Pin<&Self>, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
+        file.access()?.read(buf, count, pos)
+    }
+
+    fn write(
+        file: Pin<&Self>,
+        buf: UserPtr,
+        count: usize,
+        pos: &mut file::Offset,
+    ) -> Result<isize> {
+        file.access()?.write(buf, count, pos)
+    }
+
+    fn mmap(file: Pin<&Self>, vma: &VmaNew) -> Result {
+        file.access()?.mmap(vma)
+    }
+
+    fn show_fdinfo(file: Pin<&Self>, m: &SeqFile) {
+        file.show_fdinfo(m);
+    }
 }
 
 impl DeviceFile {
@@ -75,14 +148,6 @@ impl DeviceFile {
     /// - `EPERM`: the device has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
     /// - `ENOMEM`: out of memory.
     /// - `ENODEV`: the device was unregistered during the open.
-    pub(crate) fn open(state: &Arc<State>) -> Result<Pin<KBox<Self>>> {
-        let result = Self::open_cdev(state.clone());
-        if trace::open::enabled() {
-            trace_open(state, &result);
-        }
-        result
-    }
-
     fn open_cdev(state: Arc<State>) -> Result<Pin<KBox<Self>>> {
         let kind = |membership: &GroupMembership| membership.group().kind();
         let (generation, kind) = state.link().with(kind).ok_or(ENODEV)?;
@@ -116,7 +181,7 @@ impl DeviceFile {
             path,
             kind,
             generation,
-            gate: AccessGate::new(),
+            opened: SetOnce::new(),
             kvm <- KvmSlot::new(),
             held <- HolderEntry::join(state, holder),
         });
@@ -137,7 +202,17 @@ impl DeviceFile {
     /// - `ENODEV`: the file has no access, and the device is no longer registered.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
-        self.gate.device().ok_or_else(|| self.no_access())
+        match self.opened.as_ref() {
+            Some(opened) => Ok(opened.device()),
+            None => Err(self.no_access()),
+        }
+    }
+
+    /// Gives the file access until it is closed.  A second open device would be dropped, which closes it.
+    /// There is no second one, because a device is bound at most once at a time.
+    fn grant(&self, opened: OpenDevice) {
+        self.held.set_bound();
+        self.opened.populate(opened);
     }
 
     #[cold]
@@ -161,8 +236,8 @@ impl DeviceFile {
 
     /// Calls `f` with the device's parent.  The file need not be bound.  Returns None if the device is gone.
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
-        match self.gate.device() {
-            Some(device) => Some(f(device.parent())),
+        match self.opened.as_ref() {
+            Some(opened) => Some(f(opened.device().parent())),
             None => self.state().with_parent(self.generation, f),
         }
     }
@@ -179,9 +254,9 @@ impl DeviceFile {
     }
 
     /// Closes the file, a cdev file or a file from a group.  The drop of the fields ends the access.
-    pub(crate) fn close(self: Pin<KBox<Self>>) {
+    fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
-            let (group, bound) = (self.path == Path::Group, self.gate.device().is_some());
+            let (group, bound) = (self.path == Path::Group, self.opened.as_ref().is_some());
             self.traced(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
@@ -194,7 +269,7 @@ impl DeviceFile {
 
     /// Tells whether the file has access, or its registration still exists.
     pub(crate) fn is_valid(&self) -> bool {
-        self.gate.device().is_some() || self.is_connected()
+        self.opened.as_ref().is_some() || self.is_connected()
     }
 
     /// Tells whether the registration in which the file was opened still exists.
@@ -216,7 +291,7 @@ impl DeviceFile {
     /// - `ENOTTY`: `VFIO_DEVICE_BIND_IOMMUFD` on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
     /// - `EIO`: the device cannot be resumed.
     /// - Those of the operation.
-    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr, group_of: GroupOf) -> Result<c_int> {
+    fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
         if cmd == uapi::DEVICE_BIND_IOMMUFD {
             return match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
                 true => bind::bind(self, arg).map(|()| 0),
@@ -233,53 +308,13 @@ impl DeviceFile {
                 attach::detach(device, arg).map(|()| 0)
             }
             uapi::DEVICE_RESET => reset::reset(device, arg),
-            uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg, group_of),
+            uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg),
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
             uapi::BIND_PROCESS => processes::bind(self, device, arg).map(|()| 0),
             uapi::UNBIND_PROCESS => processes::unbind(self, arg).map(|()| 0),
             _ => device.ioctl(cmd, arg),
         }
-    }
-
-    /// Handles read(2) and pread(2).
-    ///
-    /// # Errors
-    ///
-    /// - Those of [`access`](Self::access).
-    /// - `EINVAL`: the driver does not have the callback.
-    /// - The driver's errno.
-    #[inline]
-    pub(crate) fn read(&self, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
-        self.access()?.read(buf, count, pos)
-    }
-
-    /// Handles write(2) and pwrite(2).
-    ///
-    /// # Errors
-    ///
-    /// - Those of [`access`](Self::access).
-    /// - `EINVAL`: the driver does not have the callback.
-    /// - The driver's errno.
-    #[inline]
-    pub(crate) fn write(
-        &self,
-        buf: UserPtr,
-        count: usize,
-        pos: &mut file::Offset,
-    ) -> Result<isize> {
-        self.access()?.write(buf, count, pos)
-    }
-
-    /// Handles mmap(2).
-    ///
-    /// # Errors
-    ///
-    /// - Those of [`access`](Self::access).
-    /// - `EINVAL`: the driver does not have the callback.
-    /// - The driver's errno.
-    pub(crate) fn mmap(&self, vma: &VmaNew) -> Result {
-        self.access()?.mmap(vma)
     }
 }
 

@@ -31,7 +31,10 @@ use crate::{
         uaccess::UserString,
     },
     refusal::{Reason, Refusal},
-    shared::vfio::{device_link::Generation, iommu_driver::GroupType, RegistrationRef},
+    shared::{
+        params::enable_unsafe_noiommu_mode,
+        vfio::{device_link::Generation, iommu_driver::GroupType, RegistrationRef},
+    },
     sva::{self, BoundProcesses},
 };
 use core::num::NonZeroU32;
@@ -56,30 +59,30 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    /// Returns the value for a physical device.
-    ///
-    /// `noiommu_mode` tells whether the administrator permits the use of devices without an IOMMU.
+    /// Returns the value for a physical device.  Reads `enable_unsafe_noiommu_mode`, which can change at any
+    /// time, once.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the device has no IOMMU group, and `noiommu_mode` is false.
+    /// - `EINVAL`: the device has no IOMMU group, and the administrator does not permit the use of devices
+    ///   without an IOMMU.
     /// - `EINVAL`: the device is in an IOMMU group although it has no IOMMU.  iommufd would treat it as a
     ///   device without isolation.
-    pub(crate) fn of_physical(dev: &kernel::device::Device, noiommu_mode: bool) -> Result<Self> {
+    pub(crate) fn of_physical(dev: &kernel::device::Device) -> Result<Self> {
         match IommuGroup::of(dev) {
             Some(group) if has_iommu(dev) => Ok(Self::Iommu(group)),
-            None if noiommu_mode => Ok(Self::NoIommu),
+            None if enable_unsafe_noiommu_mode() => Ok(Self::NoIommu),
             _ => Err(EINVAL),
         }
     }
 
-    /// Tells whether there is no IOMMU.
-    pub(crate) fn is_noiommu(&self) -> bool {
-        matches!(self, Self::NoIommu)
+    /// Returns the value for a device that its driver emulates.
+    pub(crate) fn emulated(_dev: &kernel::device::Device) -> Result<Self> {
+        Ok(Self::Emulated)
     }
 
     /// Returns the type of the group.
-    fn kind(&self) -> GroupType {
+    pub(crate) fn kind(&self) -> GroupType {
         match self {
             Self::Iommu(_) => GroupType::Iommu,
             Self::Emulated => GroupType::Emulated,
@@ -91,18 +94,44 @@ impl Backing {
 /// The container or iommufd through which the devices of a group access memory.  User space sets it for the
 /// group's file.
 pub(crate) enum Provider {
-    Container(Arc<Container>),
-    Iommufd(ARef<Ctx>),
-}
-
-/// A provider that is set.
-enum Provided {
     Container {
-        place: ContainerMembership,
+        membership: ContainerMembership,
         /// The number of devices that are open through it, or are being opened.
         opens: u32,
     },
     Iommufd(ARef<Ctx>),
+}
+
+impl Provider {
+    /// Adds an IOMMU group of the type `kind` to a container.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ContainerMembership::take`].
+    pub(crate) fn container(
+        container: Arc<Container>,
+        iommu_group: IommuGroup,
+        kind: GroupType,
+    ) -> Result<Self> {
+        Ok(Self::Container {
+            membership: ContainerMembership::take(container, iommu_group, kind)?,
+            opens: 0,
+        })
+    }
+
+    /// Prepares an iommufd for the ioctls of containers, for a group of the type `kind`.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the iommufd serves groups with an IOMMU and this group has none, or the reverse.
+    /// - `ENOMEM`: out of memory.
+    pub(crate) fn iommufd(ctx: ARef<Ctx>, kind: GroupType) -> Result<Self> {
+        match kind {
+            GroupType::NoIommu => ctx.set_compat_noiommu()?,
+            GroupType::Iommu | GroupType::Emulated => ctx.create_compat_ioas()?,
+        }
+        Ok(Self::Iommufd(ctx))
+    }
 }
 
 /// The provider of a group's file.
@@ -111,7 +140,7 @@ enum Provision {
     /// The provider is being set or released, without the group's lock.  Both can wait, for example for the
     /// mappings of a container and for page requests in flight.
     Changing,
-    Set(Provided),
+    Set(Provider),
 }
 
 /// The users of a group.  The type excludes both kinds of users at once.
@@ -300,10 +329,10 @@ impl Group {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
         if let Users::GroupFile(provision @ Provision::Set(_)) = &mut inner.users {
-            let provided = core::mem::replace(provision, Provision::Changing);
+            let provider = core::mem::replace(provision, Provision::Changing);
             drop(inner);
             // The group stays in use until the release is done, so the next open finds it without a provider.
-            drop(provided);
+            drop(provider);
             inner = self.inner.lock();
         }
         inner.users = Users::None;
@@ -341,8 +370,8 @@ impl Group {
         })
     }
 
-    /// Sets the container or iommufd of the group's file.  An iommufd is prepared for the ioctls of
-    /// containers.  Takes the locks of the group; `lookup` runs without the group's own lock.
+    /// Sets the container or iommufd of the group's file, which `make` returns for the IOMMU group and its
+    /// type.  Takes the locks of the group; `make` runs without the group's own lock.
     ///
     /// # Errors
     ///
@@ -350,11 +379,11 @@ impl Group {
     ///
     /// - `EINVAL`: a provider is already set, or is being changed.
     /// - `ENODEV`: the last device has left the group.
-    /// - Those of `lookup`.
-    /// - For a container: those of [`ContainerMembership::take`].
-    /// - For an iommufd: `EINVAL` if it serves groups with an IOMMU and this group has none, or the reverse;
-    ///   `ENOMEM`.
-    pub(crate) fn set(&self, lookup: impl FnOnce() -> Result<Provider>) -> Result {
+    /// - Those of `make`.
+    pub(crate) fn set(
+        &self,
+        make: impl FnOnce(IommuGroup, GroupType) -> Result<Provider>,
+    ) -> Result {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
@@ -365,30 +394,12 @@ impl Group {
         *provision = Provision::Changing;
         drop(inner);
 
-        let provided = lookup().and_then(|provider| self.provide(provider, iommu_group));
-
-        let (provision, result) = match provided {
-            Ok(provided) => (Provision::Set(provided), Ok(())),
+        let (provision, result) = match make(iommu_group, self.kind) {
+            Ok(provider) => (Provision::Set(provider), Ok(())),
             Err(e) => (Provision::None, Err(e)),
         };
         self.inner.lock().users = Users::GroupFile(provision);
         result
-    }
-
-    fn provide(&self, provider: Provider, iommu_group: IommuGroup) -> Result<Provided> {
-        match provider {
-            Provider::Container(container) => Ok(Provided::Container {
-                place: ContainerMembership::take(container, iommu_group, self.kind)?,
-                opens: 0,
-            }),
-            Provider::Iommufd(ctx) => {
-                match self.is_noiommu() {
-                    true => ctx.set_compat_noiommu()?,
-                    false => ctx.create_compat_ioas()?,
-                }
-                Ok(Provided::Iommufd(ctx))
-            }
-        }
     }
 
     /// Releases the provider.  Devices that are open through an iommufd stay open.
@@ -403,13 +414,13 @@ impl Group {
         let Users::GroupFile(provision) = &mut inner.users else {
             return Err(EINVAL);
         };
-        let provided = match provision {
+        let provider = match provision {
             Provision::None | Provision::Changing => return Err(EINVAL),
-            Provision::Set(Provided::Container { opens, .. }) if *opens != 0 => return Err(EBUSY),
+            Provision::Set(Provider::Container { opens, .. }) if *opens != 0 => return Err(EBUSY),
             Provision::Set(_) => core::mem::replace(provision, Provision::Changing),
         };
         drop(inner);
-        drop(provided);
+        drop(provider);
         self.inner.lock().users = Users::GroupFile(Provision::None);
         Ok(())
     }
@@ -417,8 +428,8 @@ impl Group {
     /// Returns the processes of the group's container, if the group is in a container.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
-            Users::GroupFile(Provision::Set(Provided::Container { place, .. })) => {
-                Some(place.container().processes().clone())
+            Users::GroupFile(Provision::Set(Provider::Container { membership, .. })) => {
+                Some(membership.container().processes().clone())
             }
             _ => None,
         }
@@ -515,14 +526,14 @@ impl Drop for Revoked {
     fn drop(&mut self) {
         let _change = self.group.change.lock();
         let mut inner = self.group.inner.lock();
-        let provided = match &mut inner.users {
-            Users::GroupFile(provision @ Provision::Set(Provided::Container { .. })) => {
+        let provider = match &mut inner.users {
+            Users::GroupFile(provision @ Provision::Set(Provider::Container { .. })) => {
                 core::mem::replace(provision, Provision::None)
             }
             _ => Provision::None,
         };
         drop(inner);
-        drop(provided);
+        drop(provider);
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod completion;
 pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod eventfd;
+pub(crate) mod file;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod ida;
 pub(crate) mod interval_tree;

@@ -6,7 +6,7 @@
 //!
 //! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`,
 //! so an access to an iommufd exists during the call, and the locks of iommufd keep it attached.  A call
-//! through a container holds a reference on the container's backend.
+//! through a container holds a reference on the data of its IOMMU driver.
 
 use crate::{
     kapi::{
@@ -75,7 +75,7 @@ impl Range {
 ///   - the driver has no `dma_unmap`;
 ///   - the device is open without an iommufd access and without a container.
 /// - Those of [`Range::new`].
-/// - `ENOTTY`: the backend of the container maps nothing, or the IOMMU driver has no `pin_pages`.
+/// - `ENOTTY`: the IOMMU driver of the container has no `pin_pages`.
 /// - Those of iommufd.
 pub(crate) fn pin(
     device: &Device,
@@ -97,8 +97,9 @@ pub(crate) fn pin(
         None => {
             let container = device.state().container().ok_or(EINVAL)?;
             Range::new(iova, count)?;
-            let (driver, group) = container.driver()?;
-            Ok(driver.pin_pages(group, iova, prot, pages))
+            Ok(container
+                .data()
+                .pin_pages(container.iommu_group(), iova, prot, pages))
         }
     }
 }
@@ -119,8 +120,8 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
     };
     if let Some(access) = access {
         access.unpin(range.iova, range.length);
-    } else if let Some(Ok((driver, _))) = container.as_ref().map(|c| c.driver()) {
-        driver.unpin_pages(iova, pages);
+    } else if let Some(container) = container {
+        container.data().unpin_pages(iova, pages);
     }
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
 ///   - the device is not open, which also warns once;
 ///   - the device is open without an iommufd access and without a container;
 ///   - `iova` does not fit into `unsigned long`.
-/// - `ENOTTY`: the backend of the container maps nothing, or the IOMMU driver has no `dma_rw`.
+/// - `ENOTTY`: the IOMMU driver of the container has no `dma_rw`.
 /// - The errno of the IOMMU driver, or of iommufd.
 pub(crate) fn rw(
     device: &Device,
@@ -149,7 +150,7 @@ pub(crate) fn rw(
         Some(access) => access.rw(usize::try_from(iova).map_err(|_| EINVAL)?, data, write),
         None => {
             let container = device.state().container().ok_or(EINVAL)?;
-            container.driver()?.0.dma_rw(iova, data, write)
+            container.data().dma_rw(iova, data, write)
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum Reason {
     /// The group has neither a container nor an iommufd.
     NoContainer,
     /// The container has no IOMMU driver.
-    NoBackend,
+    NoIommuDriver,
     /// The device is open with another container or iommufd.
     OtherBackend,
     /// There is no IOMMU, and one of these: the caller does not have the required capability; the iommufd
@@ -71,7 +71,7 @@ impl fmt::Display for Reason {
             Self::BindIommufd => "the driver or iommufd refuses",
             Self::OpenDevice => "the driver cannot open the device",
             Self::NoContainer => "the group has neither container nor iommufd",
-            Self::NoBackend => "the container has no IOMMU driver",
+            Self::NoIommuDriver => "the container has no IOMMU driver",
             Self::OtherBackend => "it is open with another container or iommufd",
             Self::NoIommu => "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without mappings",
             Self::Attach => "the iommufd's address space cannot be attached",

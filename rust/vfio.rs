@@ -142,6 +142,9 @@ impl kernel::Module for Vfio {
         let ended = Loaded::new(&sva::ENDED, Some(ended));
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
+        if cfg!(CONFIG_VFIO_NOIOMMU) {
+            abi::container::add_noiommu()?;
+        }
         let container_node = match cfg!(CONFIG_VFIO_CONTAINER) {
             true => Some(container_node()?),
             false => None,
@@ -188,13 +191,13 @@ impl Drop for Vfio {
 
 /// Registers the misc device `/dev/vfio/vfio`.  Logs a failure.
 fn container_node() -> Result<MiscDevice> {
-    MiscDevice::register(&abi::container::NODE)
+    MiscDevice::register::<container::Container>(&abi::container::NODE)
         .inspect_err(|_| kapi::printk::print_error(c"vfio: misc device register failed"))
 }
 
 /// Registers the device number range of `/dev/vfio/$GROUP`.
 fn group_nodes() -> Result<group::table::Nodes> {
-    let region = CharRegion::register(c"vfio", &abi::fops::GROUP_FOPS)?;
+    let region = CharRegion::register::<group::Group>(c"vfio")?;
     Ok(group::table::Nodes::new(region, &abi::group::CLASS))
 }
 
@@ -208,7 +211,7 @@ fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
 /// Registers the device number range of `/dev/vfio/devices/vfioX`, and makes the debugfs folder `vfio`.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
-        true => Some(CharRegion::register(c"vfio-dev", &abi::fops::DEVICE_FOPS)?),
+        true => Some(CharRegion::register::<file::DeviceFile>(c"vfio-dev")?),
         false => None,
     };
     let debugfs = match cfg!(CONFIG_VFIO_DEBUGFS) {

@@ -4,18 +4,11 @@
 
 use crate::{
     bindings,
-    container::{self, Container},
-    kapi::{cdev::FileOperations, miscdevice::Template, series::this_module, to_int},
+    container::{self, noiommu},
+    kapi::{miscdevice::Template, series::this_module, to_int},
     shared::{vfio::iommu_driver::RegisteredDriver, OwnerModule},
-    uapi,
 };
-use kernel::{
-    fs::LocalFile,
-    prelude::*,
-    sync::{Arc, ArcBorrow},
-    types::ForeignOwnable,
-    uaccess::UserPtr,
-};
+use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
 #[cfg(CONFIG_VFIO_CONTAINER)]
 super::check_prototypes!(vfio_register_iommu_driver, vfio_unregister_iommu_driver);
@@ -26,75 +19,80 @@ pub(crate) static NODE: Template = Template {
     name: c"vfio",
     nodename: c"vfio/vfio",
     mode: 0o666,
-    fops: &FOPS,
 };
 
-// The VFS lets any number of threads use a file at the same time.
-const _: () = super::assert_shared::<Container>();
+/// The operations of an IOMMU driver.
+struct DriverOps(bindings::vfio_iommu_driver_ops);
 
-/// The operations of a container file.
-// SAFETY: The functions follow the contracts of the VFS.
-static FOPS: FileOperations = unsafe {
-    FileOperations::new(bindings::file_operations {
-        owner: this_module::<OwnerModule>().as_ptr(),
-        open: Some(open),
-        release: Some(release),
-        unlocked_ioctl: Some(ioctl),
-        compat_ioctl: bindings::compat_ptr_ioctl,
-        ..pin_init::zeroed()
-    })
-};
+// SAFETY: The operations are constant, and any task may call them.
+unsafe impl Sync for DriverOps {}
+
+/// The operations of the driver for groups without an IOMMU, which has no data.
+static NOIOMMU: DriverOps = DriverOps(bindings::vfio_iommu_driver_ops {
+    name: as_char_ptr_in_const_context(c"vfio-noiommu").cast_mut(),
+    owner: this_module::<OwnerModule>().as_ptr(),
+    open: Some(noiommu_open),
+    release: Some(noiommu_release),
+    ioctl: Some(noiommu_ioctl),
+    attach_group: Some(noiommu_attach_group),
+    detach_group: Some(noiommu_detach_group),
+    pin_pages: None,
+    unpin_pages: None,
+    register_device: None,
+    unregister_device: None,
+    dma_rw: None,
+    group_iommu_domain: None,
+});
+
+/// Registers the driver for groups without an IOMMU.
+///
+/// # Errors
+///
+/// Those of [`container::add_driver`].
+pub(crate) fn add_noiommu() -> Result {
+    // SAFETY: The operations are static.
+    let driver = unsafe { RegisteredDriver::new(&raw const NOIOMMU.0) }?;
+    container::add_driver(driver.for_noiommu())
+}
 
 /// # Safety
 ///
-/// The VFS calls this.
-unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    match Container::new() {
-        Ok(container) => {
-            // SAFETY: `file` is being opened, so this function owns it.
-            unsafe { (*file).private_data = container.into_foreign() };
-            0
-        }
-        Err(e) => e.to_errno(),
+/// No requirements.
+unsafe extern "C" fn noiommu_open(arg: c_ulong) -> *mut c_void {
+    match noiommu::open(arg) {
+        Ok(()) => core::ptr::null_mut(),
+        Err(e) => e.to_ptr(),
     }
 }
 
 /// # Safety
 ///
-/// The VFS calls this once, for a file that has no users any more.
-unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open()` stored the pointer.
-    drop(unsafe { Arc::<Container>::from_foreign((*file).private_data) });
+/// No requirements.
+unsafe extern "C" fn noiommu_release(_data: *mut c_void) {}
+
+/// # Safety
+///
+/// No requirements.
+unsafe extern "C" fn noiommu_ioctl(_data: *mut c_void, cmd: c_uint, arg: c_ulong) -> c_long {
+    // CAST: Both conversions widen.
+    noiommu::ioctl(cmd, arg).unwrap_or_else(|e| e.to_errno() as isize) as c_long
+}
+
+/// # Safety
+///
+/// No requirements.
+unsafe extern "C" fn noiommu_attach_group(
+    _data: *mut c_void,
+    _group: *mut bindings::iommu_group,
+    _kind: bindings::vfio_group_type,
+) -> c_int {
     0
 }
 
 /// # Safety
 ///
-/// The VFS calls this.
-unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-    // SAFETY: The file is open with the operations of this file.
-    let container = unsafe { Arc::<Container>::borrow((*file).private_data) };
-    match cmd {
-        uapi::GET_API_VERSION => uapi::API_VERSION,
-        uapi::CHECK_EXTENSION => container.check_extension(arg),
-        // CAST: The conversions widen.
-        uapi::SET_IOMMU => to_int(container.set_iommu(arg)) as c_long,
-        uapi::BIND_PROCESS => to_int(container.bind_process(UserPtr::from_addr(arg))) as c_long,
-        uapi::UNBIND_PROCESS => to_int(container.unbind_process(UserPtr::from_addr(arg))) as c_long,
-        _ => container.ioctl(cmd, UserPtr::from_addr(arg)),
-    }
-}
-
-/// Returns the container of a container file; None for any other file.
-pub(super) fn of_file(file: &LocalFile) -> Option<Arc<Container>> {
-    let file = file.as_ptr();
-    // SAFETY: The caller holds the file; `private_data` of a file with these operations came from `open()`.
-    let container: ArcBorrow<'_, Container> = unsafe {
-        core::ptr::eq((*file).f_op, FOPS.as_raw())
-            .then(|| Arc::<Container>::borrow((*file).private_data))
-    }?;
-    Some(container.into())
-}
+/// No requirements.
+unsafe extern "C" fn noiommu_detach_group(_data: *mut c_void, _group: *mut bindings::iommu_group) {}
 
 /// # Safety
 ///

@@ -2,9 +2,10 @@
 
 //! The C interface of `group.c`: the class of groups, and the queries about group files.
 
-use super::fops::group_of;
+use super::data_of;
 use crate::{
     bindings,
+    group::Group,
     kapi::class::{node_name, Class},
     shared::vfio::Device,
 };
@@ -40,7 +41,7 @@ unsafe extern "C" fn devnode(
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_group(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    unsafe { group_of(file) }.is_some()
+    unsafe { data_of::<Group>(file) }.is_some()
 }
 
 /// # Safety
@@ -52,7 +53,7 @@ unsafe extern "C" fn vfio_file_has_dev(
     device: *mut bindings::vfio_device,
 ) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (group_of(file), Device::from_raw(device)) };
+    let (group, device) = unsafe { (data_of::<Group>(file), Device::from_raw(device)) };
     let device: &Device = device;
     group.is_some_and(|group| device.state().is_in_group(&group))
 }

@@ -2,15 +2,12 @@
 
 //! The C interface of `vfio_main.c`: devices, device sets, and helpers for drivers.
 
-use super::{check_prototypes, fops};
+use super::{check_prototypes, data_of};
 use crate::{
     bindings,
-    device::{
-        self,
-        registration::{self, Kind},
-        sets,
-    },
+    device::{self, registration, sets},
     file::DeviceFile,
+    group::{Backing, Group},
     info_cap, irqs,
     kapi::{
         buffer::{DriverBuffer, PageArray},
@@ -101,7 +98,7 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
     let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(owner, Kind::Physical))
+    to_int(registration::register(owner, Backing::of_physical))
 }
 
 /// # Safety
@@ -112,7 +109,7 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
     let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(owner, Kind::Emulated))
+    to_int(registration::register(owner, Backing::emulated))
 }
 
 /// # Safety
@@ -357,8 +354,8 @@ unsafe extern "C" fn vfio_dma_rw(
 #[no_mangle]
 unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
-    group.is_some() || device.is_some_and(DeviceFile::is_valid)
+    let (group, device) = unsafe { (data_of::<Group>(file), data_of::<DeviceFile>(file)) };
+    group.is_some() || device.is_some_and(|file| file.is_valid())
 }
 
 /// Returns true for files that are not VFIO files, too.
@@ -369,11 +366,11 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
 #[no_mangle]
 unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> bool {
     // SAFETY: By the caller's promise.
-    let (group, device) = unsafe { (fops::group_of(file), fops::device_of(file)) };
+    let (group, device) = unsafe { (data_of::<Group>(file), data_of::<DeviceFile>(file)) };
     match group {
         Some(group) => group.enforces_coherency(),
         None => device
-            .and_then(DeviceFile::enforces_coherency)
+            .and_then(|file| file.enforces_coherency())
             .unwrap_or(true),
     }
 }
@@ -387,10 +384,10 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
 unsafe extern "C" fn vfio_file_set_kvm(file: *mut bindings::file, kvm: *mut bindings::kvm) {
     // SAFETY: By the caller's promise.
     unsafe {
-        if let Some(group) = fops::group_of(file) {
+        if let Some(group) = data_of::<Group>(file) {
             group.kvm().set(kvm);
         }
-        if let Some(file) = fops::device_of(file) {
+        if let Some(file) = data_of::<DeviceFile>(file) {
             file.kvm().set(kvm);
             file.count_kvm(!kvm.is_null());
         }

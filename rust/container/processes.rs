@@ -18,11 +18,11 @@ impl Container {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no backend.
+    /// - `EINVAL`: the container has no IOMMU driver.
     /// - Those of [`bind_caller`], with those of
     ///   [`BoundProcesses::bind_to_all`](crate::sva::BoundProcesses::bind_to_all).
     pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
-        self.backend().ok_or(EINVAL)?;
+        self.data().ok_or(EINVAL)?;
         bind_caller(arg, |mm| self.processes().bind_to_all(mm)).map(|_| ())
     }
 
@@ -32,11 +32,11 @@ impl Container {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no backend.
+    /// - `EINVAL`: the container has no IOMMU driver.
     /// - Those of [`unbind_caller`], with those of
     ///   [`BoundProcesses::unbind_from_all`](crate::sva::BoundProcesses::unbind_from_all).
     pub(crate) fn unbind_process(&self, arg: UserPtr) -> Result {
-        self.backend().ok_or(EINVAL)?;
+        self.data().ok_or(EINVAL)?;
         unbind_caller(arg, |mm| self.processes().unbind_from_all(mm)).map(|_| ())
     }
 }

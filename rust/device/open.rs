@@ -13,7 +13,7 @@
 
 use crate::{
     container::ContainerHandle,
-    group::backend::OpenBackend,
+    group::{backend::OpenBackend, GroupBlock},
     kapi::{capability, kvm::KvmRef, module::ModuleRef},
     refusal::{Because, Reason, Refusal},
     shared::vfio::{
@@ -43,17 +43,15 @@ impl OpenBackend {
                 .bind_iommufd(ctx)
                 .map_err(|(opening, e)| (opening, Reason::BindIommufd.with(e))),
             Self::NoIommu(_) => Ok((opening.bind_container(None), 0)),
-            Self::Container(open) => {
-                let handle = match &open.pin {
-                    Ok(pin) => pin.handle(),
-                    Err(e) => return Err((opening, *e)),
-                };
-                if open.is_noiommu && !capability::sys_rawio() {
+            Self::Container(Err(e)) => Err((opening, *e)),
+            Self::Container(Ok(pin)) => {
+                let handle = pin.handle();
+                if handle.is_noiommu() && !capability::sys_rawio() {
                     return Err((opening, Reason::NeedsRawIo.with(EPERM)));
                 }
                 let state = opening.device().state();
                 state.set_container(Some(handle.clone()));
-                Ok((opening.bind_container(handle.data()), 0))
+                Ok((opening.bind_container(Some(handle.data())), 0))
             }
         }
     }
@@ -83,8 +81,8 @@ impl OpenBackend {
 
 /// The resources that are held from the first open to the last close.
 ///
-/// They are dropped without the set's lock: the last reference on a VM can destroy the VM, and the use of a
-/// container is released under the group's lock.
+/// They are dropped without the set's lock: the last reference on a VM can destroy the VM, and the pin of a
+/// container and the block of a group are released under the group's lock.
 pub(crate) struct OpenResources {
     backend: OpenBackend,
     devid: u32,
@@ -94,17 +92,24 @@ pub(crate) struct OpenResources {
     module: Option<ModuleRef>,
     /// The number of attachments and detachments.
     attachments: u64,
+    /// The block of the group's own file, for a cdev file.
+    _block: Option<GroupBlock>,
 }
 
 impl OpenResources {
     /// Returns the resources for a first open.
-    pub(crate) fn new(backend: OpenBackend, kvm: Option<KvmRef>) -> Self {
+    pub(crate) fn new(
+        backend: OpenBackend,
+        kvm: Option<KvmRef>,
+        block: Option<GroupBlock>,
+    ) -> Self {
         Self {
             backend,
             devid: 0,
             kvm,
             module: None,
             attachments: 0,
+            _block: block,
         }
     }
 
@@ -310,8 +315,10 @@ impl Drop for OpenDevice {
         let (apart, mut guard) = lock_apart(device, 1, handle.as_ref());
         let first = close(&mut guard.locked(), closing);
         drop(guard);
-        // The group is still in its container here: `first` holds the use of the container.
+        // The group is still in its container here: `first` holds the pin of the container.
         drop(apart);
+        // A task that waits for the users of the device finds the group unblocked: the registration is dropped
+        // after `first`.
         drop(first);
     }
 }

@@ -19,12 +19,10 @@ use crate::{
         iommu, panic,
         sched::TaskId,
     },
-    shared::{
-        params::enable_unsafe_noiommu_mode,
-        vfio::{
-            registering::{Draining, Ready, Started},
-            Device, Owner, RegistrationRef,
-        },
+    shared::vfio::{
+        iommu_driver::GroupType,
+        registering::{Draining, Ready, Started},
+        Device, Owner, RegistrationRef,
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
@@ -32,16 +30,7 @@ use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
 /// The period in milliseconds in which the driver is asked to make its user release the device.
 const REQUEST_PERIOD: u32 = 10_000;
 
-/// The kind of a device: how it accesses memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The device does DMA itself, through an IOMMU.
-    Physical,
-    /// The driver reads and writes the user's memory with the CPU.
-    Emulated,
-}
-
-/// Registers a device.  May sleep.
+/// Registers a device, which accesses memory as `backing` says about its parent.  May sleep.
 ///
 /// C counterpart: `vfio_register_group_dev()` and `vfio_register_emulated_iommu_dev()`.
 ///
@@ -56,7 +45,10 @@ pub(crate) enum Kind {
 /// - `ENOMEM`: out of memory.
 /// - Those of [`Group::join`].
 /// - Those of `device_add()`.
-pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
+pub(crate) fn register(
+    mut owner: Owner<'_>,
+    backing: fn(&kernel::device::Device) -> Result<Backing>,
+) -> Result {
     if cfg!(CONFIG_IOMMUFD) && crate::kapi::panic::warn_on!(!owner.has_iommufd_ops()) {
         return Err(EINVAL);
     }
@@ -65,12 +57,9 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
         sets::assign(&mut owner, own)?;
     }
 
-    let backing = match kind {
-        // The parameter can change at any time, so this registration reads it once.
-        Kind::Physical => Backing::of_physical(owner.parent(), enable_unsafe_noiommu_mode())?,
-        Kind::Emulated => Backing::Emulated,
-    };
-    let noiommu = backing.is_noiommu();
+    let backing = backing(owner.parent())?;
+    let kind = backing.kind();
+    let noiommu = kind == GroupType::NoIommu;
     let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(owner.parent());
 
     // This fails for a device that is already registered, and the device is unchanged so far.
@@ -80,7 +69,7 @@ pub(crate) fn register(mut owner: Owner<'_>, kind: Kind) -> Result {
     let index = device.state().index();
     device.set_noiommu(noiommu_cdev);
     device.set_name(prefix, index)?;
-    if kind == Kind::Physical && !noiommu && !iommu::cache_coherent(device.parent()) {
+    if kind == GroupType::Iommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
     let group = membership.group().clone();

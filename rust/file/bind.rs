@@ -7,11 +7,7 @@
 //! Locks: the group's lock is dropped before the set's lock is taken.  The argument is read and written
 //! without these locks, because a page fault that does not complete would block all devices of the set.
 
-use super::{
-    errno_of,
-    gate::{Access, BoundFile},
-    DeviceFile,
-};
+use super::{errno_of, DeviceFile};
 use crate::{
     device::open::{OpenDevice, OpenResources},
     group::backend::OpenBackend,
@@ -50,7 +46,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         })
     });
     if trace::bind::enabled() {
-        let opened = file.gate.open_device().filter(|_| result.is_ok());
+        let opened = file.opened.as_ref().filter(|_| result.is_ok());
         let devid = opened.map_or(0, OpenDevice::devid);
         let errno = errno_of(&result);
         file.traced(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
@@ -60,7 +56,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
 
 /// Binds the file.  Stores the file descriptor from the argument in `iommufd`.
 fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
-    let bound = file.gate.device().is_some();
+    let bound = file.opened.as_ref().is_some();
     if !bound && !file.is_connected() {
         return Err(ENODEV.into());
     }
@@ -80,20 +76,19 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
     // Another thread has bound the file in the meantime.
-    if file.gate.device().is_some() {
+    if file.opened.as_ref().is_some() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
     check_token(&locked, &arg.token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
-    first = Some(OpenResources::new(OpenBackend::Iommufd(ctx), kvm));
+    let backend = OpenBackend::Iommufd(ctx);
+    first = Some(OpenResources::new(backend, kvm, Some(block)));
     let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
     drop(guard);
 
-    let bound = BoundFile::new(open, block, registration);
-    // On failure the drop of `bound` undoes everything.
-    arg.write_devid(bound.open_device().devid())?;
-    file.held.set_bound();
-    file.gate.grant(Access::Bound(bound));
+    // On failure the drop of `open` undoes everything.
+    arg.write_devid(open.devid())?;
+    file.grant(open);
     Ok(())
 }
 

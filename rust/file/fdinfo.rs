@@ -23,7 +23,7 @@ impl DeviceFile {
         let Some(path) = self.with_parent(SysfsPath::of).flatten() else {
             return;
         };
-        let opened = self.gate.open_device();
+        let opened = self.opened.as_ref();
         seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
         seq_print!(m, "vfio-type: {}\n", self.kind.name());
         seq_print!(m, "vfio-access: {}\n", self.path.name());

@@ -6,16 +6,23 @@
 //!
 //! Locks: the group's lock.  It is not held while a device is opened.
 
-use super::{errno_of, gate::Access, DeviceFile, Path};
+use super::{errno_of, DeviceFile, Path};
 use crate::{
     container::Container,
     device::open::{OpenDevice, OpenResources},
     group::{Group, Provider},
-    kapi::{capability, iommufd::Ctx, sched::TaskId},
+    kapi::{
+        capability,
+        cdev::CharNode,
+        file::{data_of, new_file, FileOperations, FileTable},
+        iommufd::Ctx,
+        sched::TaskId,
+    },
     refusal::{Because, Reason, Refusal},
     shared::{
         trace,
         vfio::{device_link::Generation, RegistrationRef},
+        OwnerModule,
     },
     uapi::{
         self,
@@ -29,19 +36,39 @@ use kernel::{
         File, LocalFile,
     },
     prelude::*,
-    sync::{aref::ARef, Arc, ArcBorrow},
+    sync::{Arc, ArcBorrow},
     uaccess::UserPtr,
 };
 
-/// Functions on files that the `abi` layer provides.
-pub(crate) struct Files {
-    /// Makes a VFS file from a device file.
-    pub(crate) make: fn(Pin<KBox<DeviceFile>>) -> Result<ARef<File>>,
-    /// Returns the container of a container file; None for any other file.
-    pub(crate) container: fn(&LocalFile) -> Option<Arc<Container>>,
+static TABLE: FileTable<Group> = FileTable::new::<OwnerModule>();
+
+#[vtable]
+impl FileOperations for Group {
+    type Owner = Arc<Self>;
+    type Node = CharNode<Self>;
+
+    fn table() -> &'static FileTable<Self> {
+        &TABLE
+    }
+
+    fn open(group: &Arc<Self>) -> Result<Arc<Self>> {
+        open(group)?;
+        Ok(group.clone())
+    }
+
+    /// Undoes [`open`].  Devices that were opened through the file stay open.
+    fn release(group: Arc<Self>) {
+        group.close();
+    }
+
+    fn ioctl(group: ArcBorrow<'_, Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+        // CAST: The conversion widens.
+        let result = ioctl(group, file, cmd, UserPtr::from_addr(arg));
+        result.map(|value| value as isize)
+    }
 }
 
-/// Opens the group.  [`release`] undoes this.
+/// Opens the group.
 ///
 /// # Errors
 ///
@@ -50,16 +77,11 @@ pub(crate) struct Files {
 /// - `ENODEV`: the last device has left the group.
 /// - `EPERM`: the group has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
 /// - `EBUSY`: the group is already open, or a device of the group is bound.
-pub(crate) fn open(group: &Group) -> Result {
+fn open(group: &Group) -> Result {
     group.open(capability::sys_rawio).map_err(|refusal| {
         refusal.tell_of_group("open", group.refusals(), group.id());
         refusal.errno()
     })
-}
-
-/// Closes a group that [`open`] opened.  Devices that were opened through it stay open.
-pub(crate) fn release(group: Arc<Group>) {
-    group.close();
 }
 
 /// Handles ioctl(2) on `file`, the group's file.  Returns a file descriptor, or 0.
@@ -68,17 +90,11 @@ pub(crate) fn release(group: Arc<Group>) {
 ///
 /// - `ENOTTY`: the ioctl is unknown.
 /// - Those of the operation.
-pub(crate) fn ioctl(
-    group: ArcBorrow<'_, Group>,
-    file: &File,
-    cmd: u32,
-    arg: UserPtr,
-    files: &Files,
-) -> Result<c_int> {
+fn ioctl(group: ArcBorrow<'_, Group>, file: &File, cmd: u32, arg: UserPtr) -> Result<c_int> {
     match cmd {
-        uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, file, arg, files),
+        uapi::GROUP_GET_DEVICE_FD => get_device_fd(group, file, arg),
         uapi::GROUP_GET_STATUS => get_status(&group, arg).map(|()| 0),
-        uapi::GROUP_SET_CONTAINER => set_container(&group, arg, files).map(|()| 0),
+        uapi::GROUP_SET_CONTAINER => set_container(&group, arg).map(|()| 0),
         uapi::GROUP_UNSET_CONTAINER => group.unset().map(|()| 0),
         _ => Err(ENOTTY),
     }
@@ -113,14 +129,15 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
 ///
 /// - `EFAULT`: the argument cannot be read.
 /// - `EBADF`: the file descriptor is not open.
-/// - Those of [`Group::set`], with `EBADFD` for a file of another kind.
-fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
+/// - Those of [`Group::set`], with `EBADFD` for a file of another kind, and those of [`Provider::container`] or
+///   [`Provider::iommufd`].
+fn set_container(group: &Group, arg: UserPtr) -> Result {
     let fd = read_fd(arg)?;
     // CAST: A negative number is no open file, before and after the conversion.
     let file = LocalFile::fget(fd as u32)?;
-    group.set(|| match (files.container)(&file) {
-        Some(container) => Ok(Provider::Container(container)),
-        None => Ctx::from_file(&file).map(Provider::Iommufd),
+    group.set(|iommu_group, kind| match data_of::<Container>(&file) {
+        Some(container) => Provider::container(container.into(), iommu_group, kind),
+        None => Provider::iommufd(Ctx::from_file(&file)?, kind),
     })
 }
 
@@ -140,17 +157,12 @@ fn set_container(group: &Group, arg: UserPtr, files: &Files) -> Result {
 /// - `ENFILE`, `ENOMEM`: no file can be made.
 ///
 /// After any failure the device is closed again.
-fn get_device_fd(
-    group: ArcBorrow<'_, Group>,
-    file: &File,
-    arg: UserPtr,
-    files: &Files,
-) -> Result<c_int> {
+fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Result<c_int> {
     let mut name = read_name(arg)?;
     let found = group.find(&mut name);
     drop(name);
     let result = match &found {
-        Ok((device, generation)) => install_device(group, file, (device, *generation), files),
+        Ok((device, generation)) => install_device(group, file, (device, *generation)),
         Err(e) => Err(*e),
     };
     if trace::open::enabled() {
@@ -172,14 +184,13 @@ fn install_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
     (registration, generation): (&RegistrationRef, Generation),
-    files: &Files,
 ) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
     let opened = open_device(group, group_file, registration, generation).map_err(|refusal| {
         let state = registration.state();
         refusal.told("open", state.refusals(), |tell| tell(registration.parent()))
     })?;
-    let opened = (files.make)(opened)?;
+    let opened = new_file::<DeviceFile>(c"[vfio-device]", opened)?;
     if group.is_noiommu() {
         let user = TaskId::current();
         dev_warn!(
@@ -207,9 +218,7 @@ fn open_device(
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns after this point counts at the next first open.
-    let mut first = Some(OpenResources::new(backend, group.kvm().get()));
-    let open = Access::Group(OpenDevice::by_group(registration, &mut first)?);
-    file.held.set_bound();
-    file.gate.grant(open);
+    let mut first = Some(OpenResources::new(backend, group.kvm().get(), None));
+    file.grant(OpenDevice::by_group(registration, &mut first)?);
     Ok(file)
 }

@@ -20,7 +20,7 @@ use crate::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
-    kapi::iommu_sva::max_pasids,
+    kapi::{file::data_of, iommu_sva::max_pasids},
     shared::vfio::{iommu_driver::GroupType, Device, Open, SetLocked},
     sva::{self, Resetting},
     uapi::{self, reset::HotReset},
@@ -31,9 +31,6 @@ use kernel::{
     sync::{Arc, ArcBorrow},
     uaccess::UserPtr,
 };
-
-/// Returns the group of a group file; None for any other file.  The `abi` layer provides it.
-pub(crate) type GroupOf = fn(&LocalFile) -> Option<Arc<Group>>;
 
 /// Tells whether a process can be bound to the device.
 fn can_have_bonds(device: &Device<Open>) -> bool {
@@ -60,17 +57,12 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
 ///
 /// - `ENOMEM`: out of memory, only while processes are bound or for a device that has PASIDs.
 /// - The driver's errno.
-pub(super) fn hot_reset(
-    file: &DeviceFile,
-    device: &Device<Open>,
-    arg: UserPtr,
-    group_of: GroupOf,
-) -> Result<c_int> {
+pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     // An emulated device resets no other devices, and its driver can use the number for another ioctl.
     let concerns_bonds =
         file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device));
     let _resets = match concerns_bonds {
-        true => begin_reset_of_set(file, device, arg, group_of)?,
+        true => begin_reset_of_set(file, device, arg)?,
         false => KVec::new(),
     };
     device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
@@ -85,7 +77,6 @@ fn begin_reset_of_set(
     file: &DeviceFile,
     device: &Device<Open>,
     arg: UserPtr,
-    group_of: GroupOf,
 ) -> Result<KVec<Resetting>> {
     let mut resets = KVec::new();
     let Some(arg) = HotReset::read(arg) else {
@@ -97,11 +88,13 @@ fn begin_reset_of_set(
             let mut groups = KVec::new();
             for fd in arg.fds()? {
                 // CAST: A negative number is no open file, before and after the conversion.
-                let file = LocalFile::fget(fd as u32);
-                let Some(group) = file.ok().and_then(|file| group_of(&file)) else {
+                let Ok(file) = LocalFile::fget(fd as u32) else {
                     return Ok(resets);
                 };
-                groups.push(group, GFP_KERNEL)?;
+                let Some(group) = data_of::<Group>(&file) else {
+                    return Ok(resets);
+                };
+                groups.push(Arc::from(group), GFP_KERNEL)?;
             }
             device.states_of_set(|_, other| {
                 let state: ArcBorrow<'_, State> = other.device().state();

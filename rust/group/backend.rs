@@ -4,9 +4,9 @@
 //!
 //! Locks: the group's lock, to find the provider of the group and to drop the pin of a container.
 
-use super::{Group, Provided, Provision, Users};
+use super::{Group, Provider, Provision, Users};
 use crate::{
-    container::{Container, ContainerHandle, ContainerMembership},
+    container::{ContainerHandle, ContainerMembership},
     kapi::{capability, iommufd::Ctx},
     refusal::{Reason, Refusal},
 };
@@ -23,17 +23,9 @@ pub(crate) enum OpenBackend {
     /// A device without an IOMMU that is opened through its group.  The iommufd replaces the container, and
     /// does not know the device.
     NoIommu(ARef<Ctx>),
-    /// The group of the device is in a container.
-    Container(ContainerOpen),
-}
-
-/// An open through a container.
-pub(crate) struct ContainerOpen {
-    pub(crate) container: Arc<Container>,
-    /// The pin of the container.  An error is returned later, at its place in the order of a first open.
-    pub(crate) pin: Result<ContainerPin, Refusal>,
-    /// True if a first open needs `CAP_SYS_RAWIO`.
-    pub(crate) is_noiommu: bool,
+    /// The group of the device is in a container.  An error of the pin is returned later, at its place in the
+    /// order of a first open.
+    Container(Result<ContainerPin, Refusal>),
 }
 
 impl OpenBackend {
@@ -43,9 +35,7 @@ impl OpenBackend {
             (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
                 core::ptr::eq(&raw const **a, &raw const **b)
             }
-            (Self::Container(a), Self::Container(b)) => {
-                core::ptr::eq(&raw const *a.container, &raw const *b.container)
-            }
+            (Self::Container(Ok(a)), Self::Container(Ok(b))) => a.handle.is_of_same(&b.handle),
             _ => false,
         }
     }
@@ -65,10 +55,10 @@ impl OpenBackend {
         }
     }
 
-    /// Returns the container's handle for DMA, if the backend is a container that has a backend of its own.
+    /// Returns the container's handle for DMA, if the backend is a container that has an IOMMU driver.
     pub(crate) fn container_handle(&self) -> Option<&ContainerHandle> {
         match self {
-            Self::Container(open) => Some(open.pin.as_ref().ok()?.handle()),
+            Self::Container(pin) => Some(pin.as_ref().ok()?.handle()),
             Self::Iommufd(_) | Self::NoIommu(_) => None,
         }
     }
@@ -79,17 +69,15 @@ impl Group {
     /// set.  Takes the group's lock.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
-        let Users::GroupFile(Provision::Set(provided)) = &mut inner.users else {
+        let Users::GroupFile(Provision::Set(provider)) = &mut inner.users else {
             return None;
         };
-        Some(match provided {
-            Provided::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
-            Provided::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
-            Provided::Container { place, opens } => OpenBackend::Container(ContainerOpen {
-                container: place.container().clone(),
-                pin: self.pin_container(place, opens, file),
-                is_noiommu: self.is_noiommu(),
-            }),
+        Some(match provider {
+            Provider::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
+            Provider::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
+            Provider::Container { membership, opens } => {
+                OpenBackend::Container(self.pin_container(membership, opens, file))
+            }
         })
     }
 
@@ -99,11 +87,12 @@ impl Group {
     /// - `EBUSY`: the count of opens would overflow.
     fn pin_container(
         self: ArcBorrow<'_, Self>,
-        place: &ContainerMembership,
+        membership: &ContainerMembership,
         opens: &mut u32,
         file: &File,
     ) -> Result<ContainerPin, Refusal> {
-        let handle = place.handle().ok_or(Reason::NoBackend.with(EINVAL))?;
+        let handle = membership.handle();
+        let handle = handle.ok_or(Reason::NoIommuDriver.with(EINVAL))?;
         *opens = opens.checked_add(1).ok_or(EBUSY)?;
         Ok(ContainerPin {
             handle,
@@ -113,8 +102,8 @@ impl Group {
     }
 }
 
-/// A pin of a group's container by an open device, from the first open to the last close.  It keeps the group's file
-/// open, and the group in the container.
+/// A pin of a group's container by an open device, from the first open to the last close.  It keeps the
+/// group's file open, and the group in the container.
 pub(crate) struct ContainerPin {
     handle: ContainerHandle,
     group: Arc<Group>,
@@ -132,7 +121,7 @@ impl Drop for ContainerPin {
     fn drop(&mut self) {
         let mut inner = self.group.inner.lock();
         let users = &mut inner.users;
-        if let Users::GroupFile(Provision::Set(Provided::Container { opens, .. })) = users {
+        if let Users::GroupFile(Provision::Set(Provider::Container { opens, .. })) = users {
             *opens = opens.saturating_sub(1);
         }
     }

@@ -5,6 +5,7 @@
 //! A `struct cdev` outlives its removal: inodes that were opened through it point to it until the last of
 //! their files is closed.  A [`Cdev`] therefore owns a reference on its object, and no resource of a driver.
 
+use super::file::{FileOperations, Node};
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{error::to_result, prelude::*, sync::Arc};
@@ -16,48 +17,61 @@ const MINORBITS: u32 = 20;
 /// A device number, or 0 for no device number.
 pub(crate) type DevT = bindings::dev_t;
 
-/// Static file operations, for devices whose object is a `T`, or with `()` for other files.
-#[repr(transparent)]
-pub(crate) struct FileOperations<T = ()>(bindings::file_operations, PhantomData<fn(T)>);
+/// The kind of character devices whose objects are `T`s.
+pub(crate) struct CharNode<T>(PhantomData<T>);
 
-// SAFETY: The VFS only reads file operations.
-unsafe impl<T> Sync for FileOperations<T> {}
+impl<T: 'static> Node for CharNode<T> {
+    type Object<'a> = &'a Arc<T>;
 
-impl<T> FileOperations<T> {
-    /// # Safety
-    ///
-    /// The functions must follow the contracts of the VFS, and `owner` must be this module.  If `open`
-    /// accesses the object of a device, it does so with [`Cdev::<T>::opened`].
-    pub(crate) const unsafe fn new(fops: bindings::file_operations) -> Self {
-        Self(fops, PhantomData)
-    }
-
-    pub(crate) fn as_raw(&self) -> *const bindings::file_operations {
-        &raw const self.0
+    unsafe fn opened<'a>(inode: *const bindings::inode) -> &'a Arc<T> {
+        // SAFETY: By the caller's promise the device was added to a `CharRegion<T>`; the VFS holds a reference
+        // on the cdev.
+        unsafe {
+            let cdev = bindings::vfio_helper_inode_cdev(inode);
+            let shared: *mut Shared<T> = kernel::container_of!(cdev, Shared<T>, cdev);
+            &(*shared).object
+        }
     }
 }
 
 /// A range of device numbers: all minors of one major, for devices with the same operations, whose objects
 /// are `T`s.  The range is released on drop.
-pub(crate) struct CharRegion<T: 'static> {
+///
+/// # Invariants
+///
+/// The operations are static, and those of a [`FileOperations`] for [`CharNode<T>`].
+pub(crate) struct CharRegion<T> {
     first: DevT,
-    fops: &'static FileOperations<T>,
+    fops: NonNull<bindings::file_operations>,
+    _object: PhantomData<fn(T)>,
 }
 
+// SAFETY: File operations are constant.
+unsafe impl<T> Send for CharRegion<T> {}
+// SAFETY: As above.
+unsafe impl<T> Sync for CharRegion<T> {}
+
 impl<T: Send + Sync + 'static> CharRegion<T> {
-    /// Allocates a major, which appears as `name` in /proc/devices.
+    /// Allocates a major, which appears as `name` in /proc/devices, for files with the operations of `F`.
     ///
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
     /// - `EBUSY`: no major is free.
-    pub(crate) fn register(name: &'static CStr, fops: &'static FileOperations<T>) -> Result<Self> {
+    pub(crate) fn register<F: FileOperations<Node = CharNode<T>>>(
+        name: &'static CStr,
+    ) -> Result<Self> {
         let mut first = 0;
         // SAFETY: `first` may be written, and `name` is static.
         to_result(unsafe {
             bindings::alloc_chrdev_region(&mut first, 0, MINORS, name.as_char_ptr())
         })?;
-        Ok(Self { first, fops })
+        // INVARIANT: The table is the static of `F`.
+        Ok(Self {
+            first,
+            fops: NonNull::from(F::table()).cast(),
+            _object: PhantomData,
+        })
     }
 
     /// Returns the device number of a minor.
@@ -71,11 +85,12 @@ impl<T: Send + Sync + 'static> CharRegion<T> {
     ///
     /// - `ENOMEM`: out of memory.
     pub(crate) fn add(&self, minor: u32, object: Arc<T>) -> Result<Cdev<T>> {
-        Cdev::add(self.fops, self.devt(minor), object)
+        // SAFETY: By the type's invariants.
+        unsafe { Cdev::add(self.fops, self.devt(minor), object) }
     }
 }
 
-impl<T: 'static> Drop for CharRegion<T> {
+impl<T> Drop for CharRegion<T> {
     fn drop(&mut self) {
         // SAFETY: `register()` allocated the range.
         unsafe { bindings::unregister_chrdev_region(self.first, MINORS) }
@@ -107,7 +122,14 @@ struct Shared<T> {
 }
 
 impl<T: Send + Sync + 'static> Cdev<T> {
-    fn add(fops: &'static FileOperations<T>, devt: DevT, object: Arc<T>) -> Result<Self> {
+    /// # Safety
+    ///
+    /// `fops` are static, and those of a [`FileOperations`] for [`CharNode<T>`].
+    unsafe fn add(
+        fops: NonNull<bindings::file_operations>,
+        devt: DevT,
+        object: Arc<T>,
+    ) -> Result<Self> {
         let shared = KBox::new(
             Shared {
                 cdev: bindings::cdev::default(),
@@ -118,35 +140,18 @@ impl<T: Send + Sync + 'static> Cdev<T> {
         )?;
         let raw = KBox::into_raw(shared);
         // SAFETY: This function owns `raw`, which only the release of `parent` frees.  The cdev is new;
-        // `fops` is static.  An added cdev has a reference on its parent.
+        // `fops` are static.  An added cdev has a reference on its parent.
         unsafe {
             let (cdev, parent) = (&raw mut (*raw).cdev, &raw mut (*raw).parent);
             bindings::kobject_init(parent, Shared::<T>::KTYPE);
-            bindings::cdev_init(cdev, fops.as_raw());
-            (*cdev).owner = fops.0.owner;
+            bindings::cdev_init(cdev, fops.as_ptr());
+            (*cdev).owner = fops.as_ref().owner;
             bindings::cdev_set_parent(cdev, parent);
             let added = to_result(bindings::cdev_add(cdev, devt, 1));
             bindings::kobject_put(parent);
             added?;
             // INVARIANT: The cdev has been added.
             Ok(Self(NonNull::new_unchecked(raw)))
-        }
-    }
-}
-
-impl<T> Cdev<T> {
-    /// Returns the object of the device that is being opened.
-    ///
-    /// # Safety
-    ///
-    /// The `open` of the file operations of a [`CharRegion<T>`] calls this with its inode, and `'a` ends
-    /// before `open` returns.
-    pub(crate) unsafe fn opened<'a>(inode: *const bindings::inode) -> &'a Arc<T> {
-        // SAFETY: By the caller's promise; the VFS holds a reference on the cdev.
-        unsafe {
-            let cdev = bindings::vfio_helper_inode_cdev(inode);
-            let shared: *mut Shared<T> = kernel::container_of!(cdev, Shared<T>, cdev);
-            &(*shared).object
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! The kernel crate's `debugfs::Dir` gives no access to its dentry, which C code finds in a structure.
 
-use super::{cdev::FileOperations, series::this_module};
+use super::series::this_module;
 use crate::bindings;
 use core::{marker::PhantomData, ops::Deref};
 use kernel::{prelude::*, seq_file::SeqFile, sync::Arc, ModuleMetadata};
@@ -135,7 +135,7 @@ impl<T: Send + Sync> DirOf<T> {
                 READ_ONLY,
                 self.dir.dentry,
                 Arc::as_ptr(&self.about).cast_mut().cast(),
-                Files::<T, S>::FOPS.as_raw(),
+                Files::<T, S>::FOPS,
             );
         }
     }
@@ -145,18 +145,13 @@ impl<T: Send + Sync> DirOf<T> {
 struct Files<T, S>(PhantomData<(T, S)>);
 
 impl<T, S: Show<T>> Files<T, S> {
-    const FOPS: &'static FileOperations = {
-        // SAFETY: The functions follow the contracts of the VFS.
-        &unsafe {
-            FileOperations::new(bindings::file_operations {
-                owner: this_module::<S::OwnerModule>().as_ptr(),
-                open: Some(Self::open),
-                read: Some(bindings::seq_read),
-                llseek: Some(bindings::seq_lseek),
-                release: Some(bindings::single_release),
-                ..pin_init::zeroed()
-            })
-        }
+    const FOPS: &'static bindings::file_operations = &bindings::file_operations {
+        owner: this_module::<S::OwnerModule>().as_ptr(),
+        open: Some(Self::open),
+        read: Some(bindings::seq_read),
+        llseek: Some(bindings::seq_lseek),
+        release: Some(bindings::single_release),
+        ..pin_init::zeroed()
     };
 
     /// # Safety

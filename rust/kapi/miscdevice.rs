@@ -4,9 +4,18 @@
 //!
 //! The kernel crate has misc devices, too, but chooses the minor, the name and the mode itself.
 
-use super::cdev::FileOperations;
+use super::file::{FileOperations, Node};
 use crate::bindings;
 use kernel::{error::to_result, prelude::*};
+
+/// The kind of misc devices, which have no object.
+pub(crate) struct MiscNode;
+
+impl Node for MiscNode {
+    type Object<'a> = ();
+
+    unsafe fn opened<'a>(_inode: *const bindings::inode) -> Self::Object<'a> {}
+}
 
 /// The description of a misc device.
 pub(crate) struct Template {
@@ -15,7 +24,6 @@ pub(crate) struct Template {
     /// The path below `/dev`.
     pub(crate) nodename: &'static CStr,
     pub(crate) mode: u16,
-    pub(crate) fops: &'static FileOperations,
 }
 
 /// A registered misc device.  It is deregistered on drop.
@@ -34,21 +42,23 @@ unsafe impl Send for MiscDevice {}
 unsafe impl Sync for MiscDevice {}
 
 impl MiscDevice {
-    /// Registers the device, with its node and its uevent.
+    /// Registers the device, with its node and its uevent, for files with the operations of `F`.
     ///
     /// # Errors
     ///
     /// - `EBUSY`: the minor is in use.
     /// - `ENOMEM`: out of memory.
     /// - Those of making the device.
-    pub(crate) fn register(template: &Template) -> Result<Self> {
+    pub(crate) fn register<F: FileOperations<Node = MiscNode>>(
+        template: &Template,
+    ) -> Result<Self> {
         let device = Registered {
             raw: bindings::miscdevice {
                 minor: template.minor as c_int,
                 name: template.name.as_char_ptr(),
                 nodename: template.nodename.as_char_ptr(),
                 mode: template.mode,
-                fops: template.fops.as_raw(),
+                fops: F::table().as_raw(),
                 ..bindings::miscdevice::default()
             },
             _pin: core::marker::PhantomPinned,

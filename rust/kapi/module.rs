@@ -2,9 +2,7 @@
 
 //! References on modules (`include/linux/module.h`).
 
-use super::series::this_module;
 use crate::bindings;
-use kernel::ModuleMetadata;
 
 /// A reference on a module, which keeps its code loaded.
 pub(crate) struct ModuleRef(*mut bindings::module);
@@ -24,12 +22,6 @@ impl ModuleRef {
         // SAFETY: By the caller's promise.  The value is made only after success, because its drop puts the
         // module.
         unsafe { bindings::try_module_get(owner) }.then(|| Self(owner))
-    }
-
-    /// Takes a reference on this module, of which `M` is the metadata.  None if the module is unloading.
-    pub(crate) fn of<M: ModuleMetadata>() -> Option<Self> {
-        // SAFETY: The module exists while its code runs.
-        unsafe { Self::try_get(this_module::<M>().as_ptr()) }
     }
 }
 

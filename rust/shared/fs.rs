@@ -7,7 +7,10 @@
 //! all user space mappings of the device at once.  C counterpart: `vfio_fs_inode_new()`.
 
 use super::OwnerModule;
-use crate::{bindings, kapi::series::this_module};
+use crate::{
+    bindings,
+    kapi::{file::Mapping, series::this_module},
+};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
@@ -97,9 +100,11 @@ impl PseudoInode {
     }
 
     /// Returns the mapping that the files of the device share.
-    pub(crate) fn mapping(&self) -> *mut bindings::address_space {
+    pub(crate) fn mapping(&self) -> Option<Mapping<'_>> {
         // SAFETY: `self` holds a reference on the inode; `i_mapping` is set at its allocation.
-        unsafe { (*self.inode.as_ptr()).i_mapping }
+        let mapping = NonNull::new(unsafe { (*self.inode.as_ptr()).i_mapping })?;
+        // SAFETY: The mapping is a part of the inode.
+        Some(unsafe { Mapping::from_raw(mapping) })
     }
 }
 

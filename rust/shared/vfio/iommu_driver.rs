@@ -41,7 +41,11 @@ impl GroupType {
 /// # Invariants
 ///
 /// The operations are valid, and the callbacks that [`RegisteredDriver::new`] requires are set.
-pub(crate) struct RegisteredDriver(NonNull<bindings::vfio_iommu_driver_ops>);
+pub(crate) struct RegisteredDriver {
+    ops: NonNull<bindings::vfio_iommu_driver_ops>,
+    /// The driver is for groups without an IOMMU.
+    noiommu: bool,
+}
 
 // SAFETY: The operations are constant, and any task may call them.
 unsafe impl Send for RegisteredDriver {}
@@ -69,14 +73,30 @@ impl RegisteredDriver {
             && table.attach_group.is_some()
             && table.detach_group.is_some();
         match !crate::kapi::panic::warn_on!(!paired || !whole) {
-            true => Ok(Self(ops)),
+            true => Ok(Self {
+                ops,
+                noiommu: false,
+            }),
             false => Err(EINVAL),
         }
     }
 
+    /// Makes the driver the driver for groups without an IOMMU.
+    pub(crate) fn for_noiommu(self) -> Self {
+        Self {
+            noiommu: true,
+            ..self
+        }
+    }
+
+    /// Tells whether the driver is for groups without an IOMMU.
+    pub(crate) fn is_noiommu(&self) -> bool {
+        self.noiommu
+    }
+
     /// Returns the address of the operations, which identifies the driver.
     pub(crate) fn address(&self) -> usize {
-        self.0.as_ptr().addr()
+        self.ops.as_ptr().addr()
     }
 
     /// Takes a reference on the driver's module, which keeps the operations valid.  None if the module is
@@ -84,9 +104,9 @@ impl RegisteredDriver {
     pub(crate) fn hold(&self) -> Option<IommuDriver> {
         // SAFETY: By the type's invariants; the module is not freed, because its exit function unregisters
         // the driver at the latest.
-        let module = unsafe { ModuleRef::try_get(self.0.as_ref().owner) }?;
+        let module = unsafe { ModuleRef::try_get(self.ops.as_ref().owner) }?;
         Some(IommuDriver {
-            ops: self.0,
+            ops: self.ops,
             _module: module,
         })
     }
