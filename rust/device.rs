@@ -4,19 +4,19 @@
 //!
 //! C counterpart: `vfio_main.c`, section "Device objects".
 //!
-//! Two counts, with two types, keep a device:
+//! A device has two counts:
 //!
 //! - The object exists while its class device has references.  The driver holds them.
-//! - The *registration* exists while there are [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s.
-//!   Each file that has the device open holds one, and unregistration waits for them.
+//! - The registration exists while there are [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s.
+//!   Each file that has the device open holds references, and unregistration waits for them.
 //!
 //! A file that is not bound holds neither of them.  It keeps the [`State`], whose link to the device
 //! unregistration revokes.
 //!
-//! The number of a device is its minor and the `X` of `vfioX`.  It stays allocated while files of the device
-//! are open, even if the device is gone, so the `st_rdev` of these files does not name another device.
+//! The minor of a device, the `X` of `vfioX`, stays allocated while files of the device are open, even if the
+//! device is gone, so the `st_rdev` of these files does not name another device.
 //!
-//! Locks: [`DEVICES`] protects the numbers and is a leaf.
+//! Locks: [`DEVICES`] is a leaf.
 
 mod debugfs;
 pub(crate) mod driver_refs;
@@ -34,7 +34,7 @@ use crate::{
         list::List,
         ratelimit::RateLimit,
     },
-    minors::Minors,
+    minors::{Minor, Minors},
     shared::{
         fs::PseudoInode,
         vfio::{
@@ -51,24 +51,19 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
-        global_lock, Arc, GlobalLockedBy, Mutex, SpinLock,
+        global_lock, Arc, Mutex, SpinLock,
     },
 };
 
 global_lock! {
-    /// The numbers of devices.  None before the module is loaded and after it is unloaded.
+    /// The minors of devices, and where devices appear.  None before the module is loaded and after it is
+    /// unloaded.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
-/// The maximum number of minors that are kept for the open files of devices that are gone.  Users can have
-/// any number of files, but the minors are limited.
-const KEPT_NUMBERS: u32 = 1024;
-
-/// The numbers of devices, and the region and debugfs folder in which devices appear.
+/// The minors of devices, and the region and debugfs folder in which devices appear.
 pub(crate) struct Devices {
-    minors: Minors,
-    /// The number of [`Number`]s that are kept for the files of devices that are gone.
-    kept: u32,
+    minors: Arc<Minors>,
     debugfs: Option<Arc<Dir>>,
     region: Option<CharRegion<State>>,
 }
@@ -76,13 +71,19 @@ pub(crate) struct Devices {
 impl Devices {
     /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).  `debugfs` is None on
     /// a kernel without `CONFIG_VFIO_DEBUGFS`.
-    pub(crate) fn new(region: Option<CharRegion<State>>, debugfs: Option<Arc<Dir>>) -> Self {
-        Self {
-            minors: Minors::new(),
-            kept: 0,
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`: out of memory.
+    pub(crate) fn new(
+        region: Option<CharRegion<State>>,
+        debugfs: Option<Arc<Dir>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            minors: Minors::new()?,
             region,
             debugfs,
-        }
+        })
     }
 }
 
@@ -110,7 +111,8 @@ struct Registration {
 /// after the device is gone.
 #[pin_data]
 pub(crate) struct State {
-    number: Number,
+    /// The minor of the device, and the `X` of `vfioX`.
+    minor: Minor,
     inode: PseudoInode,
     /// Whether the device is open and holds a VM.  Changed under the set's lock; read without it by code that
     /// prints the state.
@@ -143,13 +145,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(
-        number: Number,
-        inode: PseudoInode,
-        processes: Arc<BoundProcesses>,
-    ) -> impl PinInit<Self> {
+    fn new(minor: Minor, inode: PseudoInode, processes: Arc<BoundProcesses>) -> impl PinInit<Self> {
         pin_init!(Self {
-            number,
+            minor,
             inode,
             machine: AtomicFlag::new(false),
             link <- DeviceLink::new(),
@@ -169,9 +167,9 @@ impl State {
         &self.inode
     }
 
-    /// Returns the number: the minor, and the `X` of `vfioX`.
+    /// Returns the minor of the device, the `X` of `vfioX`.
     pub(crate) fn index(&self) -> u32 {
-        self.number.minor
+        self.minor.number()
     }
 
     /// Returns the limit on log lines about refused opens and binds.
@@ -246,84 +244,25 @@ impl State {
     }
 }
 
-/// The user for which a number is allocated.
-enum Taken {
-    ForDevice,
-    /// The device is released; its files keep the number.
-    ForFiles,
-    /// The number is released.
-    No,
-}
-
-/// The number of a device.  It stays allocated until the device is gone and its files are closed.
-struct Number {
-    minor: u32,
-    taken: GlobalLockedBy<Taken, DEVICES>,
-}
-
-impl Number {
-    fn take() -> Result<Self> {
-        Ok(Self {
-            minor: DEVICES.lock().as_mut().ok_or(ENODEV)?.minors.take()?,
-            taken: GlobalLockedBy::new(Taken::ForDevice),
-        })
-    }
-
-    /// Handles the end of the device.  Its files keep the number, unless there are no files or too many
-    /// numbers are kept already; then the number is released.
-    fn leave_to_files(&self, has_files: bool) {
-        let mut guard = DEVICES.lock();
-        let Some(devices) = guard.as_mut() else {
-            return;
-        };
-        let taken = if has_files && devices.kept < KEPT_NUMBERS {
-            devices.kept += 1;
-            Taken::ForFiles
-        } else {
-            devices.minors.give_back(self.minor);
-            Taken::No
-        };
-        *self.taken.as_mut(&mut guard) = taken;
-    }
-}
-
-impl Drop for Number {
-    fn drop(&mut self) {
-        let mut guard = DEVICES.lock();
-        let Some(devices) = guard.as_mut() else {
-            return;
-        };
-        match self.taken.get_mut() {
-            Taken::ForDevice => {}
-            Taken::ForFiles => devices.kept = devices.kept.saturating_sub(1),
-            Taken::No => return,
-        }
-        devices.minors.give_back(self.minor);
-    }
-}
-
 /// Makes a device from zeroed memory.  May sleep.
 ///
-/// Order: the number, the inode, the driver's `init`.  The caller then makes the device a reference-counted
+/// Order: the minor, the inode, the driver's `init`.  The caller then makes the device a reference-counted
 /// object.  C counterpart: `vfio_init_device()`.
 ///
 /// # Errors
 ///
-/// - `ENOSPC`: no number is free.
+/// - `ENOSPC`: no minor is free.
 /// - `ENOMEM`: out of memory.
 /// - `ENODEV`: the module is not loaded completely.
 /// - The errno of the pseudo file system.
 /// - The errno of the driver's `init`.
 pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
-    let number = Number::take()?;
-    let minor = number.minor;
-    let state = State::new(
-        number,
-        PseudoInode::new()?,
-        BoundProcesses::new(GFP_KERNEL)?,
-    );
+    let minors = DEVICES.lock().as_ref().map(|d| d.minors.clone());
+    let minor = minors.ok_or(ENODEV)?.take()?;
+    let index = minor.number();
+    let state = State::new(minor, PseudoInode::new()?, BoundProcesses::new(GFP_KERNEL)?);
     let state = Arc::pin_init(state, GFP_KERNEL)?;
-    let device = memory.into_device(minor, state);
+    let device = memory.into_device(index, state);
     device.driver_init().map_err(|(mut device, e)| {
         sets::release(device.leave_set());
         e
@@ -332,11 +271,11 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
 
 /// Releases a device whose last reference is dropped.  May sleep.  C counterpart: `vfio_device_release()`.
 ///
-/// Order: the set, the number, the driver's `release`, the inode, the memory.
+/// Order: the set, the minor, the driver's `release`, the inode, the memory.
 pub(crate) fn release(mut device: InitialisedDevice) {
     sets::release(device.leave_set());
     let state = device.state();
-    state.number.leave_to_files(!state.holders.is_empty());
+    state.minor.leave_to_files(!state.holders.is_empty());
     // This calls the driver's `release`.
     drop(device);
 }

@@ -242,14 +242,14 @@ impl DeviceFile {
         }
     }
 
-    /// Calls `f` with the device's minor and the name of its parent, for a trace event.  The name is empty if
-    /// the device is gone.
+    /// Records a trace event: calls `record` with the device's minor and the name of its parent.  The name is
+    /// empty if the device is gone.
     #[cold]
-    fn traced(&self, f: impl Fn(c_int, &CStr)) {
+    fn trace(&self, record: impl Fn(c_int, &CStr)) {
         // CAST: A minor has 20 bits.
         let minor = self.state().index() as c_int;
-        if self.with_parent(|dev| f(minor, dev.name())).is_none() {
-            f(minor, c"");
+        if self.with_parent(|dev| record(minor, dev.name())).is_none() {
+            record(minor, c"");
         }
     }
 
@@ -257,7 +257,7 @@ impl DeviceFile {
     fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
             let (group, bound) = (self.path == Path::Group, self.opened.as_ref().is_some());
-            self.traced(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
+            self.trace(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
 

@@ -30,6 +30,7 @@ use crate::{
         ratelimit::RateLimit,
         uaccess::UserString,
     },
+    minors::Minor,
     refusal::{Reason, Refusal},
     shared::{
         params::enable_unsafe_noiommu_mode,
@@ -44,8 +45,6 @@ use kernel::{
     rbtree::{RBTree, RBTreeNodeReservation},
     sync::{aref::ARef, Arc, Mutex},
 };
-use table::Node;
-
 pub(crate) use table::{Membership, GROUPS, NODES};
 
 /// The means by which a device accesses memory.
@@ -206,8 +205,9 @@ pub(crate) struct Group {
     /// The VM that KVM has assigned to the group's file.
     #[pin]
     kvm: KvmSlot,
-    /// The minor; None on a kernel without group nodes.
-    node: Option<Node>,
+    /// The minor, which stays allocated until the last file of the group is closed.  None on a kernel without
+    /// group nodes.
+    _minor: Option<Minor>,
     /// Held while the provider of the group's file changes.  It is outside `inner`.
     #[pin]
     change: Mutex<()>,
@@ -233,14 +233,14 @@ impl Group {
     fn new(
         iommu_group: Option<IommuGroup>,
         kind: GroupType,
-        node: Option<Node>,
+        minor: Option<Minor>,
     ) -> impl PinInit<Self> {
         let id = iommu_group.as_ref().map_or(-1, IommuGroup::id);
         pin_init!(Self {
             kind,
             id,
             kvm <- KvmSlot::new(),
-            node,
+            _minor: minor,
             change <- new_mutex!((), "Group::change"),
             inner <- new_mutex!(Inner {
                 iommu_group,

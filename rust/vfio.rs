@@ -198,7 +198,7 @@ fn container_node() -> Result<MiscDevice> {
 /// Registers the device number range of `/dev/vfio/$GROUP`.
 fn group_nodes() -> Result<group::table::Nodes> {
     let region = CharRegion::register::<group::Group>(c"vfio")?;
-    Ok(group::table::Nodes::new(region, &abi::group::CLASS))
+    group::table::Nodes::new(region, &abi::group::CLASS)
 }
 
 /// Creates the work queue that frees virqfds.
@@ -218,5 +218,5 @@ fn device_nodes() -> Result<device::Devices> {
         true => Some(Arc::new(Dir::new(c"vfio"), GFP_KERNEL)?),
         false => None,
     };
-    Ok(device::Devices::new(region, debugfs))
+    device::Devices::new(region, debugfs)
 }

@@ -49,7 +49,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         let opened = file.opened.as_ref().filter(|_| result.is_ok());
         let devid = opened.map_or(0, OpenDevice::devid);
         let errno = errno_of(&result);
-        file.traced(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+        file.trace(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
     }
     result
 }

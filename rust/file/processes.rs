@@ -42,21 +42,17 @@ fn check(file: &DeviceFile) -> Result {
 /// - Those of [`check`].
 /// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
-    let result = try_bind(file, device, arg);
+    let pasid = check(file).and_then(|()| {
+        bind_caller(arg, |mm| {
+            let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
+            file.state().processes().bind(mm, &group)
+        })
+    });
     if trace::bind_process::enabled() {
-        let pasid = *result.as_ref().unwrap_or(&0);
-        let errno = errno_of(&result);
-        file.traced(|minor, dev| trace::bind_process::record(minor, dev, pasid, errno));
+        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(&pasid));
+        file.trace(|minor, dev| trace::bind_process::record(minor, dev, pasid, errno));
     }
-    result.map(|_| ())
-}
-
-fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u32> {
-    check(file)?;
-    bind_caller(arg, |mm| {
-        let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
-        file.state().processes().bind(mm, &group)
-    })
+    pasid.map(|_| ())
 }
 
 /// Handles `VFIO_UNBIND_PROCESS`.
@@ -68,18 +64,13 @@ fn try_bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<u3
 /// - Those of [`check`].
 /// - Those of [`unbind_caller`], with `ENOENT` if the address space is not bound.
 pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
-    let result = try_unbind(file, arg);
+    let pasid =
+        check(file).and_then(|()| unbind_caller(arg, |mm| file.state().processes().unbind(mm)));
     if trace::unbind_process::enabled() {
-        let pasid = *result.as_ref().unwrap_or(&0);
-        let errno = errno_of(&result);
-        file.traced(|minor, dev| trace::unbind_process::record(minor, dev, pasid, errno));
+        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(&pasid));
+        file.trace(|minor, dev| trace::unbind_process::record(minor, dev, pasid, errno));
     }
-    result.map(|_| ())
-}
-
-fn try_unbind(file: &DeviceFile, arg: UserPtr) -> Result<u32> {
-    check(file)?;
-    unbind_caller(arg, |mm| file.state().processes().unbind(mm))
+    pasid.map(|_| ())
 }
 
 /// Handles `VFIO_DEVICE_FEATURE_SVA`.

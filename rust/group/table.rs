@@ -40,35 +40,21 @@ global_lock! {
 
 /// The device number range of group nodes.
 pub(crate) struct Nodes {
-    minors: Minors,
+    minors: Arc<Minors>,
     region: CharRegion<Group>,
     class: &'static Class,
 }
 
 impl Nodes {
-    pub(crate) fn new(region: CharRegion<Group>, class: &'static Class) -> Self {
-        Self {
-            minors: Minors::new(),
+    /// # Errors
+    ///
+    /// - `ENOMEM`: out of memory.
+    pub(crate) fn new(region: CharRegion<Group>, class: &'static Class) -> Result<Self> {
+        Ok(Self {
+            minors: Minors::new()?,
             region,
             class,
-        }
-    }
-}
-
-/// The minor of a group.  It stays allocated until the last file of the group is closed.
-pub(super) struct Node(u32);
-
-impl Node {
-    fn take() -> Result<Self> {
-        Ok(Self(NODES.lock().as_mut().ok_or(ENODEV)?.minors.take()?))
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(nodes) = NODES.lock().as_mut() {
-            nodes.minors.give_back(self.0);
-        }
+        })
     }
 }
 
@@ -181,17 +167,18 @@ impl Entry {
     ) -> Result<(Arc<Group>, Self)> {
         let mut members = RBTree::new();
         members.try_create_and_insert(address(member), member.into(), GFP_KERNEL)?;
-        let node = Node::take()?;
-        let minor = node.0;
-        let group = Group::new(Some(iommu_group), kind, Some(node));
+        let minors = NODES.lock().as_ref().map(|nodes| nodes.minors.clone());
+        let minor = minors.ok_or(ENODEV)?.take()?;
+        let number = minor.number();
+        let group = Group::new(Some(iommu_group), kind, Some(minor));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
         // The node works before it is announced, so a program that reacts to the uevent can open it.
         let (class, devt, cdev) = {
             let guard = NODES.lock();
             let nodes = guard.as_ref().ok_or(ENODEV)?;
-            let cdev = nodes.region.add(minor, group.clone())?;
-            (nodes.class, nodes.region.devt(minor), cdev)
+            let cdev = nodes.region.add(number, group.clone())?;
+            (nodes.class, nodes.region.devt(number), cdev)
         };
         let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
         let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
