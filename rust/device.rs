@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Returns the minor of the device, the `X` of `vfioX`.
-    pub(crate) fn index(&self) -> u32 {
+    pub(crate) fn minor(&self) -> u32 {
         self.minor.number()
     }
 

@@ -247,7 +247,7 @@ impl DeviceFile {
     #[cold]
     fn trace(&self, record: impl Fn(c_int, &CStr)) {
         // CAST: A minor has 20 bits.
-        let minor = self.state().index() as c_int;
+        let minor = self.state().minor() as c_int;
         if self.with_parent(|dev| record(minor, dev.name())).is_none() {
             record(minor, c"");
         }
@@ -328,7 +328,7 @@ fn errno_of<T>(result: &Result<T>) -> c_int {
 fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
     let errno = errno_of(result);
     // CAST: A minor has 20 bits.
-    let minor = state.index() as c_int;
+    let minor = state.minor() as c_int;
     let record = |dev: &CStr| trace::open::record(minor, dev, false, errno);
     // After a failure the device can be gone.
     let told = match result {

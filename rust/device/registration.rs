@@ -66,9 +66,9 @@ pub(crate) fn register(
     let membership = Group::join(owner.parent(), backing)?;
     let mut device = owner.ready().ok_or(EINVAL)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
-    let index = device.state().index();
+    let minor = device.state().minor();
     device.set_noiommu(noiommu_cdev);
-    device.set_name(prefix, index)?;
+    device.set_name(prefix, minor)?;
     if kind == GroupType::Iommu && !iommu::cache_coherent(device.parent()) {
         return Err(EINVAL);
     }
@@ -154,7 +154,7 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
         return Ok((0, None));
     };
     let state: Arc<State> = device.state().into();
-    let minor = state.index();
+    let minor = state.minor();
     Ok((region.devt(minor), Some(region.add(minor, state)?)))
 }
 

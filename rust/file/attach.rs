@@ -39,7 +39,7 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
         let (state, name) = (device.state(), device.parent().name());
         let used = *result.as_ref().unwrap_or(&0);
         trace::attach::record(
-            state.index() as c_int,
+            state.minor() as c_int,
             name,
             pasid,
             pt_id,
@@ -90,7 +90,7 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
     if trace::detach::enabled() {
         let (state, name) = (device.state(), device.parent().name());
         let pasid = target.map_or(0, Target::pasid);
-        trace::detach::record(state.index() as c_int, name, pasid, errno_of(&target));
+        trace::detach::record(state.minor() as c_int, name, pasid, errno_of(&target));
     }
     target.map(|_| ())
 }

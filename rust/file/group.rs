@@ -170,7 +170,7 @@ fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Resu
         match &found {
             Ok((device, _)) => {
                 // CAST: A minor has 20 bits.
-                let minor = device.state().index() as c_int;
+                let minor = device.state().minor() as c_int;
                 trace::open::record(minor, device.parent().name(), true, errno);
             }
             Err(_) => trace::open::record(-1, c"", true, errno),
