@@ -16,6 +16,7 @@ endif
 endif
 
 S := scripts
+H := $(S)/host
 CORES ?= c,rust
 CORE ?= rust
 KERNEL ?= base
@@ -28,16 +29,16 @@ $(if $(DEMO_$(DEMO_KERNEL)),,$(error DEMO_KERNEL=$(DEMO_KERNEL): set, or referen
 VMS ?= 2
 MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
-VM_ENTER := env -u KDIR $(S)/enter
+VM_ENTER := env -u KDIR $(H)/enter
 # Without them the other tests can run still.
-CRATES := { $(S)/build-crate client --fetch; $(S)/build-crate device --fetch; } || true
+CRATES := { $(H)/build-crate client --fetch; $(H)/build-crate device --fetch; } || true
 
 .PHONY: all module
 all: module
 
 module:
-	@if [ -z "$$KDIR" ]; then $(S)/prepare $(KERNEL); fi
-	@$(S)/build-module $(KERNEL)
+	@if [ -z "$$KDIR" ]; then $(H)/prepare $(KERNEL); fi
+	@$(H)/build-module $(KERNEL)
 
 # One a line: many hands add to them.
 SUITES := \
@@ -61,102 +62,102 @@ SUITES := \
 .PHONY: demo demo-sva $(SUITES) test-all shell bench
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
-	@$(S)/prepare $(DEMO_KERNEL:reference=base)
+	@$(H)/prepare $(DEMO_KERNEL:reference=base)
 	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) --kernel $(DEMO_KERNEL:reference=base)
 
 demo-sva:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@$(CRATES)
 	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) demo_sva
 
 test:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-viommu:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-viommu --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-arm64:
-	@$(S)/prepare arm64
+	@$(H)/prepare arm64
 	@set -f; $(VM_ENTER) $(S)/test-viommu --machines arm64 --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-variants:
 	@set -f; variants=$$($(VM_ENTER) $(S)/test-variants --list --variants "$(VARIANTS)") && \
-		$(S)/prepare base $$variants && \
+		$(H)/prepare base $$variants && \
 		$(VM_ENTER) $(S)/test-variants --variants "$$variants" --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-stock:
 	@set -f; kernels=$$($(VM_ENTER) $(S)/test-stock --list --variants "$(VARIANTS)") && \
-		$(S)/prepare $$kernels && \
+		$(H)/prepare $$kernels && \
 		$(VM_ENTER) $(S)/test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) \
 			$(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-debug:
-	@$(S)/prepare base debug
+	@$(H)/prepare base debug
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/test-debug $(TESTS)
 
 test-mutants:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@$(CRATES)
 	@set -f; $(VM_ENTER) $(S)/test-mutants $(TESTS)
 
 test-costs:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-costs --cores $(CORES) $(TESTS)
 
 test-kernel:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-kernel --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-guest:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
 
 test-drivers:
-	@$(S)/prepare drivers
+	@$(H)/prepare drivers
 	@set -f; $(VM_ENTER) $(S)/test-drivers --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-dpdk:
-	@$(S)/prepare base
-	@$(S)/dpdk >/dev/null
+	@$(H)/prepare base
+	@$(H)/dpdk >/dev/null
 	@set -f; $(VM_ENTER) $(S)/test-dpdk --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-modprobe:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@set -f; $(VM_ENTER) $(S)/test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
 
 .PHONY: package
 package:
-	@$(S)/prepare stock stock-7.2
-	@$(S)/package-root minimal >/dev/null
-	@$(S)/package
-	@$(S)/piuparts
+	@$(H)/prepare stock stock-7.2
+	@$(H)/package-root minimal >/dev/null
+	@$(H)/package
+	@$(H)/piuparts
 	@set -f; $(VM_ENTER) $(S)/test-package --checks $(TESTS)
 
 test-package:
-	@$(S)/prepare stock stock-7.2
-	@$(S)/package-root minimal >/dev/null
-	@$(S)/package
+	@$(H)/prepare stock stock-7.2
+	@$(H)/package-root minimal >/dev/null
+	@$(H)/package
 	@set -f; $(VM_ENTER) $(S)/test-package $(TESTS)
 
 test-install:
-	@$(S)/prepare stock
-	@$(S)/package-root minimal >/dev/null
-	@$(S)/package
+	@$(H)/prepare stock
+	@$(H)/package-root minimal >/dev/null
+	@$(H)/package
 	@$(VM_ENTER) $(S)/test-install $(TESTS)
 
 test-vfioctl:
-	@$(S)/prepare base stock
-	@$(S)/build-crate vfioctl --fetch
-	@$(S)/build-crate device --fetch
+	@$(H)/prepare base stock
+	@$(H)/build-crate vfioctl --fetch
+	@$(H)/build-crate device --fetch
 	@set -f; $(VM_ENTER) $(S)/test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
 
 .PHONY: vfioctl
 vfioctl:
-	@$(S)/build-crate vfioctl
+	@$(H)/build-crate vfioctl
 
 # Each, even if one before it fails.
 test-all:
@@ -165,28 +166,28 @@ test-all:
 	done; exit $$failed
 
 shell:
-	@$(S)/prepare $(KERNEL)
+	@$(H)/prepare $(KERNEL)
 	@$(VM_ENTER) python3 $(S)/vm.py shell --core $(CORE) --kernel $(KERNEL) --machine $(MACHINE)
 
 bench:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@$(VM_ENTER) $(S)/bench.py --cores $(CORES) $(if $(TABLE),--table $(TABLE))
 
 # What check-tables compares.
 .PHONY: tables
 tables:
-	@$(S)/prepare base
+	@$(H)/prepare base
 	@$(VM_ENTER) $(S)/tables
 
 .PHONY: set install uninstall install-set uninstall-set
 set:
-	@$(S)/build-set
+	@$(H)/build-set
 
 install uninstall:
-	@$(S)/install-module $@
+	@$(H)/install-module $@
 
 install-set uninstall-set:
-	@$(S)/install-module $(@:-set=) set
+	@$(H)/install-module $(@:-set=) set
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports \
 	check-series check-uapi check-patch check-semantics check-doc check-tables check-mutants check-shell \
@@ -200,14 +201,14 @@ check:
 
 .PHONY: semantics-table
 semantics-table:
-	@$(S)/enter python3 $(S)/check-semantics --write
+	@$(H)/enter python3 $(S)/check-semantics --write
 
 .PHONY: clean distclean
 clean:
 	@rm -rf build
 
 distclean: clean
-	@$(S)/clean-cache
+	@$(H)/clean-cache
 
 .PHONY: help
 help:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """What the operations of the core cost, ours beside the C one, in guest instructions.  Inside the
-toolchain root:  scripts/enter python3 scripts/bench.py [--cores c,rust] [--table FILE]
+toolchain root:  scripts/host/enter python3 scripts/bench.py [--cores c,rust] [--table FILE]
 
 QEMU counts instructions (icount) and the guest's time stamp counter shows them: the figures do not
 depend on the machine.  A plugin counts those that lie in vfio.ko.  What is printed is the median of

@@ -22,7 +22,7 @@ MOUNTED = ("/proc", "/sys", "/dev", "/run", "/tmp")
 
 
 def deb(package):
-    """The file of a package that scripts/package has built, as it is named in a root."""
+    """The file of a package that scripts/host/package has built, as it is named in a root."""
     files = glob.glob(os.path.join(DEBS, f"{package}_*.deb"))
     if len(files) != 1:
         raise Failure(f"{DEBS} has {len(files)} packages {package}: make package first")
@@ -49,7 +49,7 @@ class Root:
 
     def run(self, *command, status=0):
         """What a command in the root says; it must end with that status, or with any if that is None."""
-        result = subprocess.run([os.path.join(TOP, "scripts/in-root"), self.folder, *command],
+        result = subprocess.run([os.path.join(TOP, "scripts/host/in-root"), self.folder, *command],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                                 check=False)
         with open(self.folder + ".log", "a", encoding="utf-8") as f:

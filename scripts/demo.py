@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs a demo program in the VM with our core and shows it live.  Inside the toolchain root:
 
-    scripts/enter python3 scripts/demo.py [--core c|rust] [--kernel base|debug] [demo|demo_sva]"""
+    scripts/host/enter python3 scripts/demo.py [--core c|rust] [--kernel base|debug] [demo|demo_sva]"""
 
 import argparse
 import os

@@ -18,7 +18,8 @@ BUSYBOX = "/usr/bin/busybox"
 @functools.cache
 def gen_init_cpio():
     """The kernel's program, of the reference kernel's source."""
-    source = subprocess.run([os.path.join(TOP, "scripts/kernel-source")], stdout=subprocess.PIPE, text=True, check=True)
+    source = subprocess.run([os.path.join(TOP, "scripts/host/kernel-source")], stdout=subprocess.PIPE, text=True,
+                            check=True)
     program = os.path.join(TOP, "build/gen_init_cpio")
     os.makedirs(os.path.dirname(program), exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(program)) as folder:
@@ -230,7 +231,7 @@ def write_qemu(cpio):
 
 
 def write_dpdk(cpio, folder):
-    """DPDK's programs and drivers, from the folder that scripts/dpdk made."""
+    """DPDK's programs and drivers, from the folder that scripts/host/dpdk made."""
     where = "usr/lib/x86_64-linux-gnu"
     own = os.path.join(folder, where)
     programs = [os.path.join(folder, "usr/bin", name) for name in ("dpdk-proc-info", "dpdk-testpmd")]

@@ -221,15 +221,15 @@ esac""")
         return result.returncode, result.stdout
 
     def build(self, tree, **environment):
-        return self.run([os.path.join(self.top, "scripts/build-module")], tree, **environment)
+        return self.run([os.path.join(self.top, "scripts/host/build-module")], tree, **environment)
 
     def metadata(self, tree, **environment):
-        return self.run([os.path.join(self.top, "scripts/rust-metadata")], tree, **environment)
+        return self.run([os.path.join(self.top, "scripts/host/rust-metadata")], tree, **environment)
 
     def start_metadata(self, tree):
         """rust-metadata, in a process group of its own, which an interrupt ends: in the background of a shell it is
         ignored."""
-        return subprocess.Popen(["env", "--default-signal=INT", os.path.join(self.top, "scripts/rust-metadata")],
+        return subprocess.Popen(["env", "--default-signal=INT", os.path.join(self.top, "scripts/host/rust-metadata")],
                                 env=self.environment(tree, {}),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
@@ -377,7 +377,8 @@ def other_architecture(bench):
 def set_other_architecture(bench):
     """An architecture on which nobody tried the module set."""
     bench.refused(bench.headers_with_metadata().edit(".config", "^# Linux/x86 ", "# Linux/arm64 "),
-                  "the module set was tried on x86-64 alone", command=[os.path.join(bench.top, "scripts/build-set")])
+                  "the module set was tried on x86-64 alone",
+                  command=[os.path.join(bench.top, "scripts/host/build-set")])
 
 
 def without_rust(bench):
@@ -418,7 +419,7 @@ def without_tools(bench):
     # In the namespace of this command alone.
     hidden = 'for f in include lib/rustlib; do busybox mount -t tmpfs tmpfs /usr/$f; done && exec "$@"'
     command = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-euc", hidden, "sh",
-               os.path.join(bench.top, "scripts/build-module")]
+               os.path.join(bench.top, "scripts/host/build-module")]
     bench.missing(bench.headers(), "gcc-14", "rustc", "bindgen", "make", "flex", "bison", "bc", "perl", "python3",
                   "xz-utils", "pahole", "libelf-dev", "libssl-dev", "rust-src", command=command)
 
@@ -530,7 +531,7 @@ def clang(bench):
 def no_home(bench):
     """A user whom the machine does not know, and who has no HOME, gets as far as others."""
     status, words = bench.run(["setpriv", "--reuid", "4711", "--regid", "4711", "--clear-groups",
-                               "scripts/build-module"], "/nowhere", HOME=None, RUST_VFIO_CACHE=None, CACHE=None)
+                               "scripts/host/build-module"], "/nowhere", HOME=None, RUST_VFIO_CACHE=None, CACHE=None)
     assert status and "KDIR=/nowhere cannot serve: there is no such folder" in words, f"status {status}: {words}"
 
 

@@ -39,7 +39,7 @@ class Installation:
 
     def script(self, *command):
         """The script that make calls; its status and words."""
-        result = subprocess.run([os.path.join(vm.TOP, "scripts/install-module"), *command],
+        result = subprocess.run([os.path.join(vm.TOP, "scripts/host/install-module"), *command],
                                 env={**os.environ, "KDIR": self.headers, "INSTALL_MOD_PATH": self.folder},
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         return result.returncode, result.stdout

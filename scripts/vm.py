@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boots the test VM.  Runs inside the toolchain root:
 
-    scripts/enter python3 scripts/vm.py run [--core c|rust] [--kernel base|debug] PROGRAM [ARGS]
-    scripts/enter python3 scripts/vm.py shell [--core c|rust] [--kernel base|debug]
+    scripts/host/enter python3 scripts/vm.py run [--core c|rust] [--kernel base|debug] PROGRAM [ARGS]
+    scripts/host/enter python3 scripts/vm.py shell [--core c|rust] [--kernel base|debug]
 
 run-tests, demo and bench use the functions below."""
 
@@ -60,8 +60,8 @@ class Result:
 
 
 def script(*command):
-    """A script of this folder, its output, its complaints to the person."""
-    result = subprocess.run([os.path.join(TOP, "scripts", command[0]), *command[1:]], stdout=subprocess.PIPE,
+    """A script of scripts/host, its output, its complaints to the person."""
+    result = subprocess.run([os.path.join(TOP, "scripts/host", command[0]), *command[1:]], stdout=subprocess.PIPE,
                             text=True, check=False)
     if result.returncode:
         raise Failure(f"{command[0]} failed")

@@ -382,7 +382,7 @@ def other_kernel():
 def uninstalled():
     """make uninstall gives the kernel's own core back, and make install ours, without a reboot."""
     def script(command):
-        said("bash", "/opt/scripts/install-module", command,
+        said("bash", "/opt/scripts/host/install-module", command,
              env={**os.environ, "HOME": "/tmp", "KDIR": "/opt/kernel", "MODULE": "/tmp/vfio.ko"})
 
     def unload():

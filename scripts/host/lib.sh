@@ -6,7 +6,7 @@
 
 set -euo pipefail
 
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # Who has no HOME, as services have not, may be in the table of users.
 HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6 || true)}
 CACHE=${RUST_VFIO_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/rust-vfio}
