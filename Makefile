@@ -195,13 +195,13 @@ CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compil
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
-	@$(S)/check $@
+	@$(S)/checks/check $@
 check:
-	@$(S)/check $(CHECKS)
+	@$(S)/checks/check $(CHECKS)
 
 .PHONY: semantics-table
 semantics-table:
-	@$(H)/enter python3 $(S)/check-semantics --write
+	@$(H)/enter python3 $(S)/checks/check-semantics --write
 
 .PHONY: clean distclean
 clean:

@@ -2,7 +2,7 @@
 /*
  * The interface between the core and IOMMU drivers, the modules that map memory for containers
  * (vfio_iommu_type1.ko).  The kernel declares the interface in a private header of drivers/vfio/,
- * so this file declares it again.  scripts/check-layout compares the two declarations.
+ * so this file declares it again.  scripts/checks/check-layout compares the two declarations.
  */
 #ifndef VFIO_CONTAINER_H
 #define VFIO_CONTAINER_H
