@@ -29,7 +29,7 @@ $(if $(DEMO_$(DEMO_KERNEL)),,$(error DEMO_KERNEL=$(DEMO_KERNEL): set, or referen
 VMS ?= 2
 MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
-VM_ENTER := env -u KDIR $(H)/enter
+SUITE := env -u KDIR $(H)/enter $(S)/suite
 # Without them the other tests can run still.
 CRATES := { $(H)/build-crate client --fetch; $(H)/build-crate device --fetch; } || true
 
@@ -63,71 +63,71 @@ SUITES := \
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
-	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) --kernel $(DEMO_KERNEL:reference=base)
+	@$(SUITE) demo --core $(CORE) --kernel $(DEMO_KERNEL:reference=base)
 
 demo-sva:
 	@$(H)/prepare base
 	@$(CRATES)
-	@$(VM_ENTER) python3 $(S)/demo.py --core $(CORE) demo_sva
+	@$(SUITE) demo --core $(CORE) demo_sva
 
 test:
 	@$(H)/prepare base
 	@$(CRATES)
-	@set -f; $(VM_ENTER) $(S)/run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
+	@set -f; $(SUITE) run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-viommu:
 	@$(H)/prepare base
-	@set -f; $(VM_ENTER) $(S)/test-viommu --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-viommu --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-arm64:
 	@$(H)/prepare arm64
-	@set -f; $(VM_ENTER) $(S)/test-viommu --machines arm64 --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-viommu --machines arm64 --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-variants:
-	@set -f; variants=$$($(VM_ENTER) $(S)/test-variants --list --variants "$(VARIANTS)") && \
+	@set -f; variants=$$($(SUITE) test-variants --list --variants "$(VARIANTS)") && \
 		$(H)/prepare base $$variants && \
-		$(VM_ENTER) $(S)/test-variants --variants "$$variants" --cores $(CORES) --vms $(VMS) $(TESTS)
+		$(SUITE) test-variants --variants "$$variants" --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-stock:
-	@set -f; kernels=$$($(VM_ENTER) $(S)/test-stock --list --variants "$(VARIANTS)") && \
+	@set -f; kernels=$$($(SUITE) test-stock --list --variants "$(VARIANTS)") && \
 		$(H)/prepare $$kernels && \
-		$(VM_ENTER) $(S)/test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) \
+		$(SUITE) test-stock --variants "$$kernels" --cores $(CORES) --vms $(VMS) \
 			$(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-debug:
 	@$(H)/prepare base debug
 	@$(CRATES)
-	@set -f; $(VM_ENTER) $(S)/test-debug $(TESTS)
+	@set -f; $(SUITE) test-debug $(TESTS)
 
 test-mutants:
 	@$(H)/prepare base
 	@$(CRATES)
-	@set -f; $(VM_ENTER) $(S)/test-mutants $(TESTS)
+	@set -f; $(SUITE) test-mutants $(TESTS)
 
 test-costs:
 	@$(H)/prepare base
-	@set -f; $(VM_ENTER) $(S)/test-costs --cores $(CORES) $(TESTS)
+	@set -f; $(SUITE) test-costs --cores $(CORES) $(TESTS)
 
 test-kernel:
 	@$(H)/prepare base
-	@set -f; $(VM_ENTER) $(S)/test-kernel --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
+	@set -f; $(SUITE) test-kernel --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-guest:
 	@$(H)/prepare base
-	@set -f; $(VM_ENTER) $(S)/test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
+	@set -f; $(SUITE) test-guest --cores $(CORES) --vms $(VMS) --modes $(MODES) $(TESTS)
 
 test-drivers:
 	@$(H)/prepare drivers
-	@set -f; $(VM_ENTER) $(S)/test-drivers --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-drivers --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-dpdk:
 	@$(H)/prepare base
 	@$(H)/dpdk >/dev/null
-	@set -f; $(VM_ENTER) $(S)/test-dpdk --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-dpdk --cores $(CORES) --vms $(VMS) $(TESTS)
 
 test-modprobe:
 	@$(H)/prepare base
-	@set -f; $(VM_ENTER) $(S)/test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-modprobe --cores $(CORES) --vms $(VMS) $(TESTS)
 
 .PHONY: package
 package:
@@ -135,25 +135,25 @@ package:
 	@$(H)/package-root minimal >/dev/null
 	@$(H)/package
 	@$(H)/piuparts
-	@set -f; $(VM_ENTER) $(S)/test-package --checks $(TESTS)
+	@set -f; $(SUITE) test-package --checks $(TESTS)
 
 test-package:
 	@$(H)/prepare stock stock-7.2
 	@$(H)/package-root minimal >/dev/null
 	@$(H)/package
-	@set -f; $(VM_ENTER) $(S)/test-package $(TESTS)
+	@set -f; $(SUITE) test-package $(TESTS)
 
 test-install:
 	@$(H)/prepare stock
 	@$(H)/package-root minimal >/dev/null
 	@$(H)/package
-	@$(VM_ENTER) $(S)/test-install $(TESTS)
+	@$(SUITE) test-install $(TESTS)
 
 test-vfioctl:
 	@$(H)/prepare base stock
 	@$(H)/build-crate vfioctl --fetch
 	@$(H)/build-crate device --fetch
-	@set -f; $(VM_ENTER) $(S)/test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
+	@set -f; $(SUITE) test-vfioctl --cores $(CORES) --vms $(VMS) $(TESTS)
 
 .PHONY: vfioctl
 vfioctl:
@@ -167,17 +167,17 @@ test-all:
 
 shell:
 	@$(H)/prepare $(KERNEL)
-	@$(VM_ENTER) python3 $(S)/vm.py shell --core $(CORE) --kernel $(KERNEL) --machine $(MACHINE)
+	@$(SUITE) vm shell --core $(CORE) --kernel $(KERNEL) --machine $(MACHINE)
 
 bench:
 	@$(H)/prepare base
-	@$(VM_ENTER) $(S)/bench.py --cores $(CORES) $(if $(TABLE),--table $(TABLE))
+	@$(SUITE) bench --cores $(CORES) $(if $(TABLE),--table $(TABLE))
 
 # What check-tables compares.
 .PHONY: tables
 tables:
 	@$(H)/prepare base
-	@$(VM_ENTER) $(S)/tables
+	@$(SUITE) tables
 
 .PHONY: set install uninstall install-set uninstall-set
 set:
@@ -259,7 +259,7 @@ help:
 # help:   make test-install    the commands of Documentation/install.rst, in a Debian root and in the VM
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
-# help:                          MACHINE=amd, virtio, arm64 ... (scripts/machines.py)
+# help:                          MACHINE=amd, virtio, arm64 ... (scripts/suites/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C
 # help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make tables          write the tables of the documents that can be had of the source

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Compares the two declarations of the interface to IOMMU drivers: that of the kernel, in a private
-// header of drivers/vfio/, and that of this project.  scripts/check-layout compiles this file,
+// header of drivers/vfio/, and that of this project.  scripts/checks/check-layout compiles this file,
 // which is not part of the module.
 
 #include <linux/build_bug.h>

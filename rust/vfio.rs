@@ -8,7 +8,8 @@
 //! # The map
 //!
 //! The table lists the layers from the bottom up.  Imports go down only.  Imports within one layer form no
-//! cycle, except between a module and the modules that it declares.  `scripts/check-layers` reads this table.
+//! cycle, except between a module and the modules that it declares.  `scripts/checks/check-layers` reads this
+//! table.
 //!
 //! | layer | contents |
 //! |---|---|

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an operation costs, in instructions: for programs that scripts/bench.py runs.  They print a
+ * What an operation costs, in instructions: for programs that scripts/suites/bench.py runs.  They print a
  * line
  *
  *	OPERATION NUMBER TICKS TICKS ...
  *
  * of time stamps per operation.  Only under QEMU's icount is a tick an instruction, and the marks
- * around each operation tell the counting plugin (scripts/count-plugin.c) where it begins and ends.
+ * around each operation tell the counting plugin (scripts/suites/count-plugin.c) where it begins and ends.
  */
 #ifndef COUNT_H
 #define COUNT_H

@@ -2,7 +2,7 @@
 /*
  * vfio-platform, with the timer that a PC's firmware describes (HPET): a device on no
  * bus of PCI, behind no IOMMU, whose driver leaves it to the core to find a device by its
- * name.  scripts/test-drivers runs it, where there is that driver.
+ * name.  scripts/suite test-drivers runs it, where there is that driver.
  */
 #include <fcntl.h>
 #include <limits.h>

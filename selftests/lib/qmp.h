@@ -25,7 +25,7 @@ int qmp_inject_error(const char *id, const char *error);
 /* device_add of an edu as function @function of slot 0 behind the port @port. */
 int qmp_plug_edu(const char *id, const char *port, int function);
 
-/* Puts a device of the machine back that is served by a process (scripts/servers.py). */
+/* Puts a device of the machine back that is served by a process (scripts/suites/servers.py). */
 int qmp_plug(const char *id);
 
 #endif

@@ -77,7 +77,7 @@ class Device:
 
 
 class PciDevice(Device):
-    """A PCI device of the test VM, by the name of scripts/vm.py."""
+    """A PCI device of the test VM, by the name of scripts/suites/machines.py."""
 
     def __init__(self, name):
         self.address = os.environ[name.upper()]

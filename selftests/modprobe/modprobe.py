@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kmod, and through it the kernel, makes of the installed core.  Runs in the VM of scripts/test-modprobe,
+"""What kmod, and through it the kernel, makes of the installed core.  Runs in the VM of test-modprobe,
 where /lib/modules is as an installation leaves it: the kernel's modules, and under updates/ ours, on our core.
 
     modprobe.py [CASE...]"""

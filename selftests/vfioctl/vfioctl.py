@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vfioctl against the real sysfs, in the VM of scripts/test-vfioctl, on both cores.
+"""vfioctl against the real sysfs, in the VM of scripts/suite test-vfioctl, on both cores.
 
     vfioctl.py MACHINE SCENARIO...
 

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes the tables of the documents that can be had of the source.
+
+    scripts/host/enter scripts/suite tables            writes them between their marks
+    scripts/host/enter scripts/suite tables --check    fails if one is not what would be written
+
+The tables are the list of files, and sizes.  The sizes of the modules are those of the reference kernel, which
+must have been built."""
+
+import argparse
+import glob
+import operator
+import os
+import re
+import subprocess
+import textwrap
+from xml.sax.saxutils import escape
+
+from suites import TOP, Failure, rst, vm
+from suites.bench import sections
+
+OVERVIEW = os.path.join(TOP, "Documentation/overview.rst")
+FIGURE = os.path.join(TOP, "Documentation/layers.svg")
+MEASUREMENTS = os.path.join(TOP, "Documentation/measurements.rst")
+ROOT = os.path.join(TOP, "rust/vfio.rs")
+# Modules with unsafe code, which the picture shows in another colour
+UNSAFE = {"bindings", "kapi", "shared", "abi"}
+LAYER = re.compile(r"^//! \| (\[`.+\]) \| (.*) \|$", re.M)
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def layers():
+    """The modules of each layer and what it is, from the top down; the crate root's map has them."""
+    rows = [(re.findall(r"`(\w+)`", names), words) for names, words in LAYER.findall(text_of(ROOT))]
+    if not rows:
+        raise Failure(f"{ROOT} has no map")
+    return list(reversed(rows))
+
+
+def files_of(module):
+    """The files of a module of the crate root: its own first, then its folder's."""
+    base = os.path.join(TOP, "rust", module)
+    return [base + ".rs", *sorted(glob.glob(f"{base}/**/*.rs", recursive=True))]
+
+
+def head(path):
+    """The first sentence of what a file says of itself."""
+    words = []
+    for line in text_of(path).splitlines():
+        if line.startswith("//!") and line != "//!":
+            words.append(line.removeprefix("//!").strip())
+        elif words:
+            break
+    # Not one of the full stops in "group.c".
+    sentence = re.match(r"(.+?)\.(\s|$)", " ".join(words))
+    if not sentence:
+        raise Failure(f"{path}: no sentence in its head")
+    # Links of rustdoc.
+    return re.sub(r"\[`([^`]+)`\](\([^)]*\))?", r"`\1`", sentence.group(1))
+
+
+def file_list():
+    """Which file does what, by the heads of the files, from the top layer down."""
+    paths = [ROOT, *(path for modules, _ in layers() for module in modules for path in files_of(module))]
+    missing = set(glob.glob(f"{TOP}/rust/**/*.rs", recursive=True)) - set(paths) - \
+        {os.path.join(TOP, "rust/layout_offsets.rs")}
+    if missing:
+        raise Failure(f"no layer has {', '.join(sorted(missing))}")
+    rows = [(f"``{os.path.relpath(path, TOP)}``", head(path).replace("`", "``")) for path in paths]
+    left = max(len(name) for name, _ in rows)
+    rule = rst.line(["=" * left, "=" * (108 - left)], [left, 0])
+    lines = [rule]
+    for name, words in rows:
+        first, *more = textwrap.wrap(words, 108 - left, break_on_hyphens=False, break_long_words=False)
+        lines += [rst.line([name, first], [left, 0]), *(" " * (left + 2) + line for line in more)]
+    return [*lines, rule]
+
+
+def nearly(found, wanted):
+    """Whether the numbers of two tables differ by a hundredth at most: modules hold the paths of their sources."""
+    numbers, others = ([re.findall(r"\d+", line) for line in lines] for lines in (found, wanted))
+    return [len(line) for line in numbers] == [len(line) for line in others] and \
+        all(abs(int(a) - int(b)) * 100 <= int(b) for x, y in zip(numbers, others) for a, b in zip(x, y))
+
+
+def counts():
+    """File -> its lines of Rust, those with unsafe; by scripts/checks/check-unsafe."""
+    listed = subprocess.run([os.path.join(TOP, "scripts/checks/check-unsafe")], capture_output=True, text=True,
+                            check=True)
+    return {name: (int(lines), int(unsafe)) for lines, unsafe, name in
+            re.findall(r"^ *(\d+) +(\d+)  (rust/\S+\.rs)$", listed.stdout, re.M)}
+
+
+def size_of_source():
+    folders = {}
+    for path, (lines, unsafe) in counts().items():
+        parts = path.removesuffix(".rs").split("/")
+        folder = f"``rust/{parts[1]}/``" if os.path.isdir(os.path.join(TOP, "rust", parts[1])) else "other files"
+        total = folders.setdefault(folder, [0, 0])
+        total[0] += lines
+        total[1] += unsafe
+    rows = sorted(folders.items(), key=lambda row: (row[0] == "other files", row[0]))
+    rows.append(("in all", [sum(n) for n in zip(*folders.values())]))
+    c_lines = 0
+    for path in glob.glob(f"{TOP}/rust/**/*.c", recursive=True):
+        bare = re.sub(r"/\*.*?\*/|//[^\n]*", "", text_of(path), flags=re.S)
+        c_lines += len([line for line in bare.splitlines() if line.strip()])
+    rows.append(("C: ``rust/**/*.c``", [c_lines, None]))
+    return rst.simple_table(["folder", "lines", "unsafe", "%"], [
+        [name, str(lines)] + (["", ""] if unsafe is None else [str(unsafe), f"{100 * unsafe / lines:.1f}"])
+        for name, (lines, unsafe) in rows])
+
+
+def size_of_modules():
+    rows = [["Rust", *map(str, sections(vm.rust_module("base"))[1:])],
+            ["C", *map(str, sections(os.path.join(vm.kernel_build("base"), "drivers/vfio/vfio.ko"))[1:])]]
+    return rst.simple_table(["core", "text", "data", "bss"], rows)
+
+
+def figure():
+    """The layers as a picture, the top layer first."""
+    rows = layers()
+    width, height, gap = 860, 52, 6
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{len(rows) * (height + gap)}" '
+             'font-family="sans-serif" font-size="14">', "<!-- SPDX-License-Identifier: GPL-2.0-only -->",
+             "<!-- written by scripts/suite tables, from rust/vfio.rs -->"]
+    for number, (modules, words) in enumerate(rows):
+        y = number * (height + gap)
+        colour = "#f6dfc8" if UNSAFE & set(modules) else "#d5e8d4"
+        lines += [f'<rect x="1" y="{y + 1}" width="{width - 2}" height="{height}" rx="4" fill="{colour}" '
+                  'stroke="#555"/>',
+                  f'<text x="14" y="{y + 22}" font-weight="bold">{", ".join(modules)}</text>',
+                  f'<text x="14" y="{y + 42}">{escape(words.replace("`", ""))}</text>']
+    return [*lines, "</svg>"]
+
+
+# What is written where (without a mark: a file by itself), by which function, and what counts as the same.
+OUTPUTS = [(OVERVIEW, "tables files", file_list, operator.eq),
+           (MEASUREMENTS, "tables source", size_of_source, operator.eq),
+           (MEASUREMENTS, "tables modules", size_of_modules, nearly),
+           (FIGURE, None, figure, operator.eq)]
+
+
+def written(path, mark):
+    if mark:
+        return rst.between(path, mark)[1].strip().splitlines()
+    return text_of(path).splitlines() if os.path.exists(path) else []
+
+
+def write(path, mark, lines):
+    if mark:
+        rst.replace(path, mark, lines)
+        return
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="writes the tables that can be had of the source")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    stale = 0
+    for path, mark, lines, same in OUTPUTS:
+        if not options.check:
+            write(path, mark, lines())
+        elif not same(written(path, mark), lines()):
+            print(f"{os.path.relpath(path, TOP)}{f': {mark!r}' if mark else ''} is stale: make tables")
+            stale += 1
+    return 1 if stale else 0

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables in reStructuredText that suites write into the documents, between two marks."""
+
+import re
+
+from suites import Failure
+
+
+def line(texts, widths):
+    return "  ".join(f"{text:{width}}" for text, width in zip(texts, widths)).rstrip()
+
+
+def column_widths(rows):
+    return [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+
+def simple_table(head, rows):
+    """The lines of a simple table."""
+    widths = column_widths([head, *rows])
+    rule = line(["=" * width for width in widths], widths)
+    return [rule, line(head, widths), rule, *[line(row, widths) for row in rows], rule]
+
+
+def between(path, suite):
+    """A document before the marks that name a suite, between them, and after them."""
+    begin, end = (f".. {mark}: written by scripts/suite {suite}\n" for mark in ("begin", "end"))
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    before, found, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise Failure(f"{path} lacks the lines '{begin.strip()}' and '{end.strip()}'")
+    return before + begin, rest[:-len(end + after)], end + after
+
+
+def replace(path, suite, lines):
+    """Replaces what stands between the marks that name a suite."""
+    before, _, after = between(path, suite)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(before + "\n" + "\n".join(lines) + "\n\n" + after)
+
+
+def table_rows(path, suite):
+    """The rows of the simple table between the marks."""
+    table = between(path, suite)[1].strip().splitlines()
+    if not table:
+        return []
+    starts = [m.start() for m in re.finditer("=+", table[0])]
+    cuts = list(zip(starts, [*starts[1:], None]))
+    return [[row[start:end].strip() for start, end in cuts] for row in table[3:-1]]
