@@ -4,19 +4,23 @@
 //!
 //! C counterpart: `vfio_main.c`, section "Device objects".
 //!
-//! A device has two counts:
+//! A device has two reference counts:
 //!
-//! - The object exists while its class device has references.  The driver holds them.
-//! - The registration exists while there are [`RegistrationRef`](crate::shared::vfio::RegistrationRef)s.
-//!   Each file that has the device open holds references, and unregistration waits for them.
+//! - The count of its class device (`vfio_device::device`) keeps the object.  The driver holds the first
+//!   reference.
+//! - The count of the registration (`vfio_device::refcount`) keeps the device registered
+//!   ([`RegistrationRef`](crate::shared::vfio::RegistrationRef)).  Each file that has access to the device
+//!   holds a reference, and the driver can hold further references.  Unregistration waits until all
+//!   references are dropped.
 //!
-//! A file that is not bound holds neither of them.  It keeps the [`State`], whose link to the device
-//! unregistration revokes.
+//! A file without access holds no reference of either kind.  It keeps the [`State`], which has a link to the
+//! device.  Unregistration revokes the link.
 //!
 //! The minor of a device, the `X` of `vfioX`, stays allocated while files of the device are open, even if the
-//! device is gone, so the `st_rdev` of these files does not name another device.
+//! device is gone.  So the `st_rdev` of these files does not name another device.  The number of minors that
+//! are kept in this way is limited ([`Minor::leave_to_files`]).
 //!
-//! Locks: [`DEVICES`] is a leaf.
+//! Locks: [`DEVICES`], `State::registration`, `State::membership` and `State::container` are leaves.
 
 mod debugfs;
 pub(crate) mod driver_refs;
@@ -56,12 +60,12 @@ use kernel::{
 };
 
 global_lock! {
-    /// The minors of devices, and where devices appear.  None before the module is loaded and after it is
-    /// unloaded.
+    /// The minors of devices, and the places where devices appear.  None before the module is loaded and
+    /// after it is unloaded.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
-/// The minors of devices, and the region and debugfs folder in which devices appear.
+/// The minors of devices, and the device number range and the debugfs folder in which devices appear.
 pub(crate) struct Devices {
     minors: Arc<Minors>,
     debugfs: Option<Arc<Dir>>,
@@ -69,6 +73,8 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
+    /// Returns a value in which all minors are free.
+    ///
     /// `region` is None on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).  `debugfs` is None on
     /// a kernel without `CONFIG_VFIO_DEBUGFS`.
     ///
@@ -87,7 +93,8 @@ impl Devices {
     }
 }
 
-/// The membership of a registered device in its group, which its files reach through their link.
+/// The data in the link to a registered device: the group of the device.  Files read it through the link.  It
+/// does not keep the device in the group; [`Membership`] does.
 pub(crate) struct GroupMembership {
     group: Arc<Group>,
     /// The key of the device in the group's list of devices.
@@ -107,19 +114,19 @@ struct Registration {
     cdev: Option<Cdev<State>>,
 }
 
-/// The core's own state of a device.  The device and each of its files hold a reference.  A file can hold it
-/// after the device is gone.
+/// The core's own state of a device.  The device and each of its files hold a reference on the state.  A file
+/// can keep the state after the device is gone.
 #[pin_data]
 pub(crate) struct State {
     /// The minor of the device, and the `X` of `vfioX`.
     minor: Minor,
     inode: PseudoInode,
-    /// Whether the device is open and holds a VM.  Changed under the set's lock; read without it by code that
-    /// prints the state.
+    /// Whether the device is open and holds a reference on a VM.  Changed under the lock of the device's set.
+    /// Code that prints the state reads it without the lock.
     machine: AtomicFlag,
     #[pin]
     link: DeviceLink<GroupMembership>,
-    /// The data that the set's lock protects: the resources of the current open.
+    /// The data that the set's lock protects, for example the resources of the first open.
     locked: LockedState,
     /// The limit on log lines about refused opens and binds.
     #[pin]
@@ -132,12 +139,12 @@ pub(crate) struct State {
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
-    /// The container's handle for DMA, while the device is open through a container.  Driver calls that hold
-    /// no lock of the core use it.
+    /// The container's handle for DMA, while the device is open through a container.  Functions that the
+    /// driver of the device calls without a lock of the core use it, such as `vfio_pin_pages()`.
     #[pin]
     container: SpinLock<Option<ContainerHandle>>,
-    /// The device's membership in its group.  It exists from before the device can be opened until the last
-    /// open has ended.
+    /// The device's membership in its group.  Registration sets it before the device can be opened.
+    /// Unregistration drops it after the last registration reference is dropped.
     #[pin]
     membership: Mutex<Option<Membership>>,
     #[pin]
@@ -177,7 +184,8 @@ impl State {
         &self.refusals
     }
 
-    /// Calls `f` with the parent of the device, if the registration `generation` still exists.
+    /// Calls `f` with the parent of the device.  Returns None if the link of the registration `generation` is
+    /// revoked.
     pub(crate) fn with_parent<R>(
         &self,
         generation: Generation,
@@ -233,27 +241,30 @@ impl State {
             .is_some_and(|m| core::ptr::eq(&raw const **m.group(), group))
     }
 
-    /// Tells whether the device is open and holds a VM.  Takes no lock: the answer can be stale.
+    /// Tells whether the device is open and holds a reference on a VM.  Takes no lock: the answer can be
+    /// stale.
     pub(crate) fn has_machine(&self) -> bool {
         self.machine.load(Relaxed)
     }
 
-    /// Sets whether the device is open and holds a VM.  The caller holds the set's lock.
+    /// Sets whether the device is open and holds a reference on a VM.  The caller holds the set's lock.
     fn set_machine(&self, machine: bool) {
         self.machine.store(machine, Relaxed);
     }
 }
 
-/// Makes a device from zeroed memory.  May sleep.
+/// Makes a device from zeroed memory.  Takes [`DEVICES`].  May sleep.
 ///
 /// Order: the minor, the inode, the driver's `init`.  The caller then makes the device a reference-counted
 /// object.  C counterpart: `vfio_init_device()`.
 ///
 /// # Errors
 ///
+/// In this order:
+///
+/// - `ENODEV`: the module is not loaded completely.
 /// - `ENOSPC`: no minor is free.
 /// - `ENOMEM`: out of memory.
-/// - `ENODEV`: the module is not loaded completely.
 /// - The errno of the pseudo file system.
 /// - The errno of the driver's `init`.
 pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
@@ -269,9 +280,11 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     })
 }
 
-/// Releases a device whose last reference is dropped.  May sleep.  C counterpart: `vfio_device_release()`.
+/// Releases a device whose last reference is dropped.  Takes the lock of its set, then the lock of the table
+/// of sets.  May sleep.  C counterpart: `vfio_device_release()`.
 ///
-/// Order: the set, the minor, the driver's `release`, the inode, the memory.
+/// Order: the set, the minor, the driver's `release`, the state with the inode, the memory.  Open files keep
+/// the state and the inode, and can keep the minor.
 pub(crate) fn release(mut device: InitialisedDevice) {
     sets::release(device.leave_set());
     let state = device.state();

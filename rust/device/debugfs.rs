@@ -4,8 +4,8 @@
 //!
 //! C counterpart: `debugfs.c`.  The file `holders` exists only in this core.
 //!
-//! Locks: the driver's callback runs under the set's lock.  The lines of files in `holders` are printed under
-//! the lock of the list of files.
+//! Locks: `migration/state` calls the driver under the set's lock.  `holders` prints the lines about files
+//! under the lock of the list of files.
 
 use super::{holders::RefsLine, State};
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 
-/// Makes the folder of a device below `root`, and the migration files if the device supports migration.
-/// Drivers add their own files to the folder.
+/// Makes the folder of a device below `root`, with the file `holders`, and with the folder `migration` if the
+/// device supports migration.  Drivers add their own files to the folder of the device.
 ///
 /// C counterpart: `vfio_device_debugfs_init()`.
 pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
@@ -32,7 +32,8 @@ pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
     }
 }
 
-/// Makes the folder with the file `holders` only, which does not need a registered device.
+/// Makes the folder of a device below `root`, with the file `holders` only.  The device need not be
+/// registered.
 pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
     let dir = DirOf::below(root, device.parent().name(), device.state().into());
     dir.add_file::<Holders>(c"holders");
@@ -57,7 +58,9 @@ struct MigrationState;
 impl Show for MigrationState {
     /// # Errors
     ///
-    /// - `EBUSY`: the set's lock is held, for example for an open, a close or an attachment of a device.
+    /// In this order:
+    ///
+    /// - `EBUSY`: another task holds the set's lock, for example for an open, a close or an attachment.
     /// - `ENOTTY`: the driver does not have the callback.
     /// - The driver's errno.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {

@@ -2,13 +2,18 @@
 
 //! The references on a device's registration that its driver holds, and the processes that caused them.
 //!
-//! Drivers take references with `vfio_device_try_get_registration()`: vfio-pci takes one for each dma-buf
-//! that it exports.  Unregistration waits for these references as it waits for files.  The C core only counts
-//! them.
+//! Drivers take references with `vfio_device_try_get_registration()`: vfio-pci takes one reference for each
+//! dma-buf that it exports.  Unregistration waits for these references as it waits for files.  The C core
+//! only counts the references.
 //!
-//! The driver does not say which reference it puts.  So the makers of the remaining references are known
-//! exactly in two cases only: no reference has been put, or one process made all of them.  In all other cases
-//! there are bounds ([`Tally`]).
+//! The *maker* of a reference is the process that caused the driver to take the reference, together with the
+//! purpose of the reference ([`Maker`]).  The driver does not say which reference it puts.  So the number of
+//! remaining references of each maker is known exactly in two cases only:
+//!
+//! - No reference has been put since the driver last had none.
+//! - All references since then have the same maker.
+//!
+//! In all other cases the number has a lower and an upper bound ([`Tally`]).
 //!
 //! Locks: the lock of the references is a leaf.  Interrupts are off while it is held, because drivers can
 //! take and put references in any context.
@@ -22,7 +27,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The maximum number of threads that are recognised while they export a dma-buf from one device.
+/// The maximum number of threads that are recorded at the same time as exporting a dma-buf from one device.
 const EXPORTS: usize = 8;
 
 /// The purpose of a reference.
@@ -35,7 +40,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Returns the word for the kind in a line of `holders`.
+    /// Returns the word for the kind in a line of the debugfs file `holders`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DmaBuf => "dma-buf",
@@ -110,14 +115,16 @@ impl DriverRefs {
         self.inner.lock().tally.gone();
     }
 
-    /// Until the result is dropped, references that the driver takes in the calling thread count as
-    /// references for dma-bufs.  If too many threads export at once, they count as the driver's own.
+    /// Marks the calling thread as one that exports a dma-buf, until the result is dropped.  References that
+    /// the driver takes in this thread are recorded as [`Kind::DmaBuf`].  If too many threads export at the
+    /// same time, the references of the further threads are recorded as [`Kind::Driver`].
     pub(crate) fn exporting(&self) -> Exporting<'_> {
         let thread = thread_id();
         self.replace(0, thread);
         Exporting { refs: self, thread }
     }
 
+    /// Replaces the first entry `old` of `exporting` by `new`, if there is one.
     fn replace(&self, old: i32, new: i32) {
         let mut inner = self.inner.lock();
         if let Some(place) = inner.exporting.iter_mut().find(|place| **place == old) {

@@ -3,10 +3,10 @@
 //! The holders of a device, for tasks that wait for its release: its open files, and the references of its
 //! driver.
 //!
-//! The C core has no counterpart: its message names only the waiting task.
+//! The C core has no counterpart: its message about a removal that waits names only the waiting task.
 //!
-//! Locks: the lock of the list of files, and the lock of the driver's references.  They are not nested, and
-//! both are leaves.
+//! Locks: the lock of the list of files, and the lock of the driver's references.  The two locks are not
+//! nested, and both are leaves.
 
 use super::{driver_refs::Maker, open::Path, State};
 use crate::{
@@ -19,20 +19,21 @@ use crate::{
 };
 use kernel::{fmt, prelude::*};
 
-/// An open file of the device.
+/// An open file of the device, and the process that holds the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder {
-    /// The process that opened the file or, after a bind, the process that bound it.
+    /// The process that opened the file or, after `VFIO_DEVICE_BIND_IOMMUFD`, the process that bound the
+    /// file.
     task: TaskId,
     path: Path,
-    /// The file has access, and holds the registration of the device.
+    /// Whether the file has access, and holds a reference on the registration.
     bound: bool,
-    /// The number of KVM devices that hold the file, each of another VM.
+    /// The number of KVM devices that hold the file.  Each KVM device belongs to another VM.
     kvm_devices: u32,
     generation: Generation,
 }
 
-/// A file's entry on the list.
+/// The entry of a file in the list of the device's files.
 pub(crate) type HolderEntry = ListEntry<State, Holder>;
 
 impl HasList<Holder> for State {
@@ -61,7 +62,8 @@ impl Holder {
         self.kvm_devices
     }
 
-    /// Returns the line of the file `holders`.  It names the VM of the device only if the file is bound.
+    /// Returns the line for the debugfs file `holders`.  The line tells that the device holds a VM only if
+    /// the file is bound.
     pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
         HolderLine {
             holder: self,
@@ -71,7 +73,7 @@ impl Holder {
 }
 
 impl HolderEntry {
-    /// Records that KVM has added the file to one of its devices, or removed it from one.
+    /// Records that KVM has added the file to a KVM device, or removed the file from a KVM device.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.update(|holder| {
             holder.kvm_devices = match added {
@@ -81,7 +83,8 @@ impl HolderEntry {
         });
     }
 
-    /// Records that the calling process has bound the file.
+    /// Records that the file has access, because the calling process has bound it or opened it through the
+    /// group.
     pub(crate) fn set_bound(&self) {
         let task = TaskId::process();
         self.update(|holder| {
@@ -92,8 +95,8 @@ impl HolderEntry {
 }
 
 impl State {
-    /// Calls `f` with each file that is bound or belongs to the current registration.  A file whose link an
-    /// earlier unregistration revoked is skipped.
+    /// Calls `f` with each file that is bound, and with each unbound file of the current registration.  An
+    /// unbound file whose link is revoked is skipped.  The lock of the list is held during the call.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
         self.holders.for_each(|holder| {
             if holder.bound || self.link().is_connected(holder.generation) {
@@ -102,8 +105,9 @@ impl State {
         });
     }
 
-    /// Returns a copy of the current holders.  The caller formats it into a log message, and formatting runs
-    /// with interrupts off, where no lock may be waited for.
+    /// Returns a copy of the holders that unregistration waits for: the bound files, and the references of
+    /// the driver.  The caller formats the copy into a log message.  A message is formatted with interrupts
+    /// off, where the code cannot wait for a lock.
     pub(crate) fn keepers(&self) -> Keepers {
         let mut files = Names::default();
         self.holders.for_each(|holder| {
@@ -124,7 +128,7 @@ pub(crate) struct HolderLine<'a> {
     machine: bool,
 }
 
-/// Formats the line.  The name comes last, because it can contain any character.
+/// Formats the line.  The name of the process comes last, because it can contain any character.
 impl fmt::Display for HolderLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let yes_or_no = |yes| if yes { "yes" } else { "no" };
@@ -140,21 +144,21 @@ impl fmt::Display for HolderLine<'_> {
     }
 }
 
-/// The line of references of the driver in the debugfs file `holders`.
+/// A line about references of the driver in the debugfs file `holders`.
 pub(crate) struct RefsLine {
     share: Share<Maker>,
     total: u32,
 }
 
 impl RefsLine {
-    /// Returns the lines of all references.
+    /// Returns the lines: one for each maker of references.
     pub(crate) fn all(refs: &Tally<Maker>) -> impl Iterator<Item = Self> + '_ {
         let total = refs.left();
         refs.shares().map(move |share| Self { share, total })
     }
 }
 
-/// Formats the line, which begins as the line of a file does.
+/// Formats the line.  It begins with the same fields as the line of a file.
 impl fmt::Display for RefsLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Share { maker, least, most } = self.share;
@@ -177,11 +181,12 @@ impl fmt::Display for RefsLine {
 /// The maximum number of processes that a message names.
 const NAMED: usize = 8;
 
-/// The processes that have files of a device.
+/// The processes that have bound files of a device.
 #[derive(Default)]
 struct Names {
     /// Each process, and whether KVM holds one of its files.
     named: [Option<(TaskId, bool)>; NAMED],
+    /// The number of files of all other processes.
     more: usize,
 }
 
@@ -218,16 +223,17 @@ impl fmt::Display for Names {
     }
 }
 
-/// The holders of a device at one moment.
+/// The holders that unregistration of a device waits for, at one moment.
 pub(crate) struct Keepers {
     files: Names,
     refs: Tally<Maker>,
 }
 
-/// Formats the processes that have files, then the references of the driver:
+/// Formats the processes that have bound files, then the references of the driver:
 /// `"comm" (pid), a dma-buf of "comm" (pid)`.  If only bounds are known for the references, `one of: ` or
-/// `3 of: ` and the candidates follow instead.  If a reference has just been taken, or is just being put, the
-/// result is `an unknown holder`.
+/// `3 of: ` and the possible makers take the place of the references.  If there are neither bound files nor
+/// references of the driver, the result is `an unknown holder`: a reference has just been taken, or is being
+/// put.
 impl fmt::Display for Keepers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, refs) = (!self.files.is_empty(), self.refs.left());

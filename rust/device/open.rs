@@ -6,10 +6,10 @@
 //! concerns the device.
 //!
 //! A device is open either once through a cdev file, or any number of times through its group.  The first
-//! open chooses the backend and acquires the resources of the open ([`OpenResources`]).  The last close releases
-//! them.
+//! open chooses the backend and acquires [`OpenResources`].  The last close releases these resources.
 //!
-//! Locks: the set's lock.  The group's lock is not held: the caller acquires the group's resources before.
+//! Locks: the set's lock.  The group's lock is not held: the caller acquires the resources that belong to the
+//! group before an open.
 
 use crate::{
     container::ContainerHandle,
@@ -31,9 +31,9 @@ impl OpenBackend {
     ///
     /// # Errors
     ///
-    /// - The errno of the driver's `bind_iommufd`, which includes the errnos of iommufd.
-    /// - The errno with which the use of the container failed.
-    /// - `EPERM`: the container has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
+    /// - Iommufd: the errno of the driver's `bind_iommufd`, which includes the errnos of iommufd.
+    /// - Container, in this order: the errno of the pin of the container; `EPERM` if the group has no IOMMU,
+    ///   and the caller does not have `CAP_SYS_RAWIO`.
     fn bind<'a, 'l>(
         &self,
         opening: Opening<'a, 'l>,
@@ -56,8 +56,8 @@ impl OpenBackend {
         }
     }
 
-    /// Undoes [`bind`](Self::bind), after the device is unbound.  Until then the driver can unpin pages, and
-    /// IOMMU drivers can ask it to.
+    /// Undoes the rest of [`bind`](Self::bind), after the device is unbound.  Until the device is unbound,
+    /// its driver can unpin pages, and the container's IOMMU driver can ask the driver to unpin pages.
     fn unbound(&self, device: &Device) {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}
@@ -65,7 +65,7 @@ impl OpenBackend {
         }
     }
 
-    /// Attaches the IOAS on which the container ioctls of an iommufd operate.
+    /// Attaches the IOAS on which the container ioctls of an iommufd operate.  No effect for other backends.
     ///
     /// # Errors
     ///
@@ -81,18 +81,20 @@ impl OpenBackend {
 
 /// The resources that are held from the first open to the last close.
 ///
-/// They are dropped without the set's lock: the last reference on a VM can destroy the VM, and the pin of a
-/// container and the block of a group are released under the group's lock.
+/// The resources are dropped without the set's lock: the drop of the VM reference can destroy the VM, and the
+/// pin of a container and the block of a group are released under the group's lock.
 pub(crate) struct OpenResources {
     backend: OpenBackend,
+    /// The id of the device in the iommufd, or 0.
     devid: u32,
-    /// The VM, until the device holds the reference: drivers see it while the device is open.
+    /// The reference on the VM.  The first open moves it to the device, where the driver finds the VM while
+    /// the device is open.
     kvm: Option<KvmRef>,
     /// The reference on the driver's module.  It is dropped after the driver's `close_device`.
     module: Option<ModuleRef>,
     /// The number of attachments and detachments.
     attachments: u64,
-    /// The block of the group's own file, for a cdev file.
+    /// The block of the group's own file.  None for an open through the group.
     _block: Option<GroupBlock>,
 }
 
@@ -113,8 +115,8 @@ impl OpenResources {
         }
     }
 
-    /// Counts a change of the attachments of an open device.  Returns the new count, or None if the device is
-    /// not open.
+    /// Counts an attachment or a detachment of an open device.  Returns the new number, or None if the device
+    /// is not open.
     pub(crate) fn count_attach(locked: &mut SetLocked<'_>) -> Option<u64> {
         locked.with_first_open_mut(|first| {
             first.attachments = first.attachments.wrapping_add(1);
@@ -122,7 +124,7 @@ impl OpenResources {
         })
     }
 
-    /// Returns the count of attachment changes, or None if the device is not open.
+    /// Returns the number of attachments and detachments, or None if the device is not open.
     pub(crate) fn attachments(locked: &SetLocked<'_>) -> Option<u64> {
         locked.with_first_open(|first| first.attachments)
     }
@@ -133,11 +135,12 @@ impl OpenResources {
 pub(crate) enum Path {
     /// A cdev file of the device.  It excludes all other opens.
     Cdev,
-    /// A file from the group.  Any number of them can exist.
+    /// A file from the group.  A device can have any number of these files.
     Group,
 }
 
 impl Path {
+    /// Returns the word for the path in fdinfo and in the debugfs file `holders`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cdev => "cdev",
@@ -146,7 +149,8 @@ impl Path {
     }
 }
 
-/// One open of a device.  The drop closes the device and takes the set's lock.
+/// One open of a device.  The drop ends this open, and the drop of the last open closes the device.  The drop
+/// takes the set's lock and releases it.  Then the drop of the last open takes the group's lock.
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
@@ -155,9 +159,11 @@ pub(crate) struct OpenDevice {
 impl OpenDevice {
     /// Opens a device that is not open, for a cdev file.  The caller holds the set's lock.
     ///
-    /// `first` is taken on success.  Otherwise the caller drops it without the lock.
+    /// `first` is taken on success.  On failure the caller drops `first` without the lock.
     ///
     /// # Errors
+    ///
+    /// In this order:
     ///
     /// - `EINVAL`: the device is open.
     /// - Those of [`first`](Self::first).
@@ -172,17 +178,22 @@ impl OpenDevice {
     }
 
     /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
-    /// open with an iommufd attaches the IOAS that the iommufd keeps for containers.
+    /// open with an iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
     ///
-    /// `first` is taken by a first open that succeeds.
+    /// A first open that succeeds takes `first`.  Otherwise the caller drops `first`.
     ///
     /// # Errors
     ///
+    /// A first open, in this order:
+    ///
+    /// - `EPERM`, as for [`OpenBackend::permit`].
+    /// - Those of [`first`](Self::first).
+    ///
+    /// A further open, in this order:
+    ///
     /// - `EINVAL`: the device is open with another backend.  The C core mixes the two backends in this case.
-    /// - `EPERM`, first open only: as for [`OpenBackend::permit`].
-    /// - Those of [`first`](Self::first), first open only.
-    /// - `ENODEV`, further opens only: the device is being unregistered.
-    /// - `EMFILE`, further opens only: the open count would overflow.
+    /// - `ENODEV`: the device is being unregistered.
+    /// - `EMFILE`: the open count would overflow.
     pub(crate) fn by_group(
         device: &Device<Registered>,
         first: &mut Option<OpenResources>,
@@ -209,16 +220,18 @@ impl OpenDevice {
 
     /// Opens the device for the first time.
     ///
-    /// Order: the reference on the driver's module; the driver's `bind_iommufd`, or the container; the
-    /// driver's `open_device`; for an iommufd of a group, the driver's `attach_ioas`.  A failure undoes the
-    /// previous steps in reverse order.
+    /// Order: the reference on the driver's module; the bind to the backend; the driver's `open_device`; for
+    /// an iommufd of a group, the driver's `attach_ioas`.  A failure undoes the previous steps in reverse
+    /// order.
     ///
     /// # Errors
     ///
-    /// - `ENODEV`: the driver's module is unloading, or the device is being unregistered.
-    /// - The driver's errno.
-    /// - Those of the use of the container.
-    /// - `ENODEV`: the iommufd of a group has no IOAS to attach.
+    /// In this order:
+    ///
+    /// - `ENODEV`: the device is being unregistered, or the driver's module is unloading.
+    /// - Those of [`OpenBackend::bind`].
+    /// - The errno of the driver's `open_device`.
+    /// - For an iommufd of a group, those of [`OpenBackend::attach_compat`].
     fn first(
         locked: &mut SetLocked<'_>,
         path: Path,
@@ -292,8 +305,8 @@ impl OpenDevice {
         Ok(Self { opened, devid })
     }
 
-    /// Returns the id of the device in the iommufd.  It is 0 if the device is in no iommufd, as a device
-    /// without an IOMMU.
+    /// Returns the id of the device in the iommufd.  The id is 0 if the device is in no iommufd: it is open
+    /// through a container, or it has no IOMMU and is open through its group.
     pub(crate) fn devid(&self) -> u32 {
         self.devid
     }
@@ -315,18 +328,20 @@ impl Drop for OpenDevice {
         let (apart, mut guard) = lock_apart(device, 1, handle.as_ref());
         let first = close(&mut guard.locked(), closing);
         drop(guard);
-        // The group is still in its container here: `first` holds the pin of the container.
+        // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
+        // the container.
         drop(apart);
-        // A task that waits for the users of the device finds the group unblocked: the registration is dropped
-        // after `first`.
+        // `first` is dropped before the registration reference.  So a task that has waited for the last
+        // reference finds the group unblocked.
         drop(first);
     }
 }
 
-/// Takes the lock of a device's set.  If the device then has `count` opens, the next step resets the device.
-/// In this case all processes of the container are unbound from the device until the first result is dropped.
+/// Takes the lock of a device's set, for an open or a close of the device.
 ///
-/// The bonds end without the lock, because the end of a bond waits for page requests in flight.
+/// If the device is open through a container and has `count` opens, the open or close resets the device.  In
+/// this case all processes of the container are unbound from the device until the first result is dropped.
+/// The lock is released while the bonds end, because the end of a bond waits for page requests in flight.
 fn lock_apart<'a>(
     device: &'a Device<Registered>,
     count: u32,
@@ -341,10 +356,11 @@ fn lock_apart<'a>(
     (apart, device.lock_set())
 }
 
-/// Closes the device.  The last close returns the resources of the first open and the VM reference, which the
-/// caller drops without the lock.
+/// Ends one open of the device.  The last close returns the resources of the first open and the VM reference,
+/// which the caller drops without the lock.
 ///
-/// Order: the driver's `close_device`, its `unbind_iommufd`, its module reference; the open count last.
+/// Order of the last close: the driver's `close_device`, the unbind from the backend, the reference on the
+/// driver's module; the open count last.
 fn close(
     locked: &mut SetLocked<'_>,
     closing: Closing<'_>,

@@ -4,9 +4,17 @@
 //!
 //! C counterpart: `__vfio_register_dev()` and `vfio_unregister_group_dev()`.
 //!
-//! A device can be opened before it is announced, so a program that reacts to its uevent finds it ready.
-//! Unregistration undoes registration in reverse order, and waits in between until all opens have ended.  No
-//! lock is held during this wait or during the driver's `request`.
+//! A device can be opened before its uevent is sent, so a program that reacts to the uevent can open the
+//! device at once.
+//!
+//! Unregistration has these steps:
+//!
+//! 1. It removes the character device, revokes the link, and removes the device from the group's list of
+//!    devices.  Now the device cannot be opened any more.
+//! 2. It removes the debugfs folder and the class device.
+//! 3. It drops the first registration reference, and waits until all other references are dropped.  No lock
+//!    is held during this wait or during the driver's `request`.
+//! 4. It ends the membership of the device in its group.
 
 use super::{debugfs, sets, GroupMembership, Registration, State, DEVICES};
 use crate::{
@@ -27,24 +35,27 @@ use crate::{
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
 
-/// The period in milliseconds in which the driver is asked to make its user release the device.
+/// The time between two calls of the driver's `request`, in milliseconds.
 const REQUEST_PERIOD: u32 = 10_000;
 
-/// Registers a device, which accesses memory as `backing` says about its parent.  May sleep.
+/// Registers a device.  `backing` returns how the device accesses memory; its argument is the parent of the
+/// device.  May sleep.
 ///
 /// C counterpart: `vfio_register_group_dev()` and `vfio_register_emulated_iommu_dev()`.
 ///
 /// # Errors
 ///
-/// - `EINVAL`, one of these:
-///   - the driver lacks callbacks that iommufd needs;
-///   - a physical device has no IOMMU group, and `enable_unsafe_noiommu_mode` is off;
-///   - a physical device is in an IOMMU group without being behind an IOMMU;
-///   - the device is already registered;
-///   - the DMA of a physical device cannot be made coherent.
-/// - `ENOMEM`: out of memory.
+/// In this order:
+///
+/// - `EINVAL`: the driver lacks callbacks that iommufd needs.  This also warns.
+/// - Those of [`sets::assign`], if the driver has not assigned a set.
+/// - Those of `backing`.
 /// - Those of [`Group::join`].
+/// - `EINVAL`: the device is already registered.
+/// - `EINVAL`: the IOMMU of a physical device cannot make DMA coherent (`IOMMU_CAP_CACHE_COHERENCY`).
 /// - Those of `device_add()`.
+///
+/// `ENOMEM` is possible at several of these steps.
 pub(crate) fn register(
     mut owner: Owner<'_>,
     backing: fn(&kernel::device::Device) -> Result<Backing>,
@@ -62,7 +73,7 @@ pub(crate) fn register(
     let noiommu = kind == GroupType::NoIommu;
     let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(owner.parent());
 
-    // This fails for a device that is already registered, and the device is unchanged so far.
+    // The join fails for a device that is already registered.  The device is unchanged so far.
     let membership = Group::join(owner.parent(), backing)?;
     let mut device = owner.ready().ok_or(EINVAL)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
@@ -74,7 +85,7 @@ pub(crate) fn register(
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
-    // The node exists before the device is published; its opens fail until then.
+    // The character device exists before the device is published.  Its opens fail until then.
     let (devt, cdev) = make_node(&device, has_node)?;
     let room = group.room()?;
     if noiommu {
@@ -99,8 +110,10 @@ pub(crate) fn register(
     Ok(())
 }
 
-/// Ends a registration.  Waits until all opens of the device and all other references have ended.  Returns at
-/// once if the device is not registered.
+/// Unregisters a device.  Waits until all opens of the device have ended and all other registration
+/// references are dropped.  Returns at once if the device is not registered.  The caller holds no lock.
+///
+/// C counterpart: `vfio_unregister_group_dev()`.
 pub(crate) fn unregister(owner: Owner<'_>) {
     let Some(registration) = owner.state().registration.lock().take() else {
         return;
@@ -110,24 +123,24 @@ pub(crate) fn unregister(owner: Owner<'_>) {
     end(&owner, started);
 }
 
-/// Waits for all holders of the device, then ends its membership in its group.
+/// Waits until all registration references are dropped, then ends the membership of the device in its group.
 fn end(owner: &Owner<'_>, started: Started) {
     let Some(mut draining) = started.end(owner) else {
         return;
     };
     if !draining.try_wait() {
-        // The debugfs folder was removed with the class device; this makes `holders` visible during the wait.
+        // The debugfs folder was removed before the class device.  Make `holders` again for the wait.
         let root = debugfs_root();
         let _holders = root.map(|root| debugfs::with_holders(owner, root));
         drain(&mut draining);
     }
-    // This comes last and runs without the lock, because it can free the group.
+    // The membership is dropped last, and without the lock of the field, because the drop can free the group.
     let membership = owner.state().membership.lock().take();
     drop(membership);
 }
 
-/// Taints the kernel.  This runs after all checks that can refuse the registration, and before the device can
-/// be used.
+/// Taints the kernel, for a device without an IOMMU.  This runs after all checks that can refuse the
+/// registration, and before the device can be used.
 fn taint(device: &Device, cdev: bool) {
     if cfg!(CONFIG_VFIO_GROUP) {
         panic::taint_user();
@@ -146,7 +159,11 @@ fn taint(device: &Device, cdev: bool) {
 }
 
 /// Makes the character device, if the device gets a node.  The first result is the device number of the node,
-/// or 0.
+/// or 0 without a node.
+///
+/// # Errors
+///
+/// - `ENOMEM`: out of memory.
 fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State>>)> {
     let devices = DEVICES.lock();
     let region = devices.as_ref().and_then(|d| d.region.as_ref());
@@ -158,8 +175,8 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
     Ok((region.devt(minor), Some(region.add(minor, state)?)))
 }
 
-/// Permits references on the registration, connects the files to the device, and adds the device to its
-/// group.
+/// Permits references on the registration, connects the link to the device, and adds the device to the
+/// group's list of devices.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
     let generation = started.connect(GroupMembership {
@@ -172,7 +189,8 @@ fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Star
     (owner, started)
 }
 
-/// Undoes [`make_node`] and [`publish`]: no more opens succeed, and unbound files lose the device.
+/// Undoes [`make_node`] and [`publish`], except that references are still permitted: no more opens succeed,
+/// and unbound files no longer find the device.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
     if let Some(membership) = device.state().link.revoke() {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The table of device sets: devices that are reset or opened together share a set and its lock.
+//! The table of device sets: devices that can be reset or opened only in coordination share a set and its
+//! lock.
 //!
 //! C counterpart: `vfio_assign_device_set()` and `vfio_release_device_set()`.
 //!
-//! Locks: the lock of the table is a leaf.  It is dropped before the lock of a set is taken, because a set's
+//! Locks: the lock of the table is a leaf.  It is released before the lock of a set is taken, because a set's
 //! lock can be held for the duration of a device reset.
 
 use crate::shared::vfio::{
@@ -23,11 +24,12 @@ global_lock! {
 }
 
 /// Adds `device` to the set with the key `id`, and makes the set if it does not exist.  `id` is an address
-/// that serves only as a key.  Takes the lock of the table, then the lock of the set.  May sleep.
+/// that serves only as a key.  Takes the lock of the table, releases it, and takes the lock of the set.  May
+/// sleep.
 ///
 /// # Errors
 ///
-/// - `EINVAL`: the key is 0, or the device is already in a set.
+/// - `EINVAL`: the key is 0, or the device is already in a set.  Both also warn.
 /// - `ENODEV`: the module is not loaded completely.
 /// - `ENOMEM`: out of memory.
 pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
@@ -53,7 +55,8 @@ pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
     Ok(())
 }
 
-/// Ends a membership, if there was one.  Frees the set if it has no other members.
+/// Ends the membership of a device in its set, if the device was in a set.  Frees the set if it has no other
+/// members.  Takes the lock of the table.
 pub(super) fn release(left: Option<Left>) {
     let Some(left) = left else { return };
     let mut table = SETS.lock();
