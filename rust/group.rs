@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Groups: `/dev/vfio/$GROUP`, the legacy interface to devices, which excludes their cdev interface.
+//! Groups: `/dev/vfio/$GROUP`, the legacy interface to devices, which excludes the cdev interface.
 //!
 //! C counterpart: `group.c`.
 //!
 //! The IOMMU cannot isolate the devices of one IOMMU group from each other.  So a group is used either
-//! through its own file or through cdev files of its devices, never both.  [`Users`] is one value for this
+//! through its own file or through cdev files of its devices, never both.  The type [`Users`] represents this
 //! state.
 //!
 //! Locks:
 //!
-//! - [`GROUPS`], the lock of the table, is outside each group's own lock.
-//! - The group's own lock and the lock of a device set are never held together.  If both must be held, the
-//!   group's own lock is the outer one.
-//! - The list of a group's devices has its own lock, which is held during the driver's `match`.  Locks of the
+//! - [`GROUPS`], the lock of the table, is outside each group's own lock (`Group::inner`).
+//! - `Group::change` is outside the group's own lock, the locks of containers and the locks of
+//!   [`BoundProcesses`].
+//! - The group's own lock and the lock of a device set are never held together.
+//! - `Group::devices`, the list of a group's devices, is held during the driver's `match`.  Locks of the
 //!   driver are inside it.
 //! - [`NODES`] is a leaf.
 
@@ -47,26 +48,25 @@ use kernel::{
 };
 pub(crate) use table::{Membership, GROUPS, NODES};
 
-/// The means by which a device accesses memory.
+/// How a device accesses memory.
 pub(crate) enum Backing {
-    /// An IOMMU, which has made the group.
+    /// Through an IOMMU.  The IOMMU core has made the group.
     Iommu(IommuGroup),
-    /// The driver: it emulates the device and does the DMA in software.
+    /// Through its driver, which emulates the device and does the DMA in software.
     Emulated,
-    /// Nothing restricts DMA: user space can make the device overwrite any memory.
+    /// Without an IOMMU.  Nothing restricts DMA: user space can make the device overwrite any memory.
     NoIommu,
 }
 
 impl Backing {
-    /// Returns the value for a physical device.  Reads `enable_unsafe_noiommu_mode`, which can change at any
-    /// time, once.
+    /// Returns the value for a physical device.  Reads `enable_unsafe_noiommu_mode` only once, because the
+    /// parameter can change at any time.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the device has no IOMMU group, and the administrator does not permit the use of devices
-    ///   without an IOMMU.
-    /// - `EINVAL`: the device is in an IOMMU group although it has no IOMMU.  iommufd would treat it as a
-    ///   device without isolation.
+    /// - `EINVAL`: the device has no IOMMU group, and `enable_unsafe_noiommu_mode` is off.
+    /// - `EINVAL`: the device is in an IOMMU group although it has no IOMMU.  iommufd would treat the device
+    ///   as a device without isolation.
     pub(crate) fn of_physical(dev: &kernel::device::Device) -> Result<Self> {
         match IommuGroup::of(dev) {
             Some(group) if has_iommu(dev) => Ok(Self::Iommu(group)),
@@ -95,7 +95,7 @@ impl Backing {
 pub(crate) enum Provider {
     Container {
         membership: ContainerMembership,
-        /// The number of devices that are open through it, or are being opened.
+        /// The number of devices that are open through the container, or are being opened.
         opens: u32,
     },
     Iommufd(ARef<Ctx>),
@@ -136,8 +136,8 @@ impl Provider {
 /// The provider of a group's file.
 enum Provision {
     None,
-    /// The provider is being set or released, without the group's lock.  Both can wait, for example for the
-    /// mappings of a container and for page requests in flight.
+    /// A task sets or releases the provider, without the group's own lock.  This can wait, for example for
+    /// the mappings of a container and for page requests in flight.
     Changing,
     Set(Provider),
 }
@@ -147,7 +147,7 @@ enum Users {
     None,
     /// The group's file, with its provider if one is set.
     GroupFile(Provision),
-    /// The number of cdev files of its devices that are bound or are being bound.
+    /// The number of cdev files of the group's devices that are bound or are being bound.
     Cdevs(NonZeroU32),
 }
 
@@ -163,7 +163,7 @@ impl Users {
 }
 
 struct Inner {
-    /// None after the last device has left.
+    /// None after the last device has left, and on a kernel without groups (`CONFIG_VFIO_GROUP=n`).
     iommu_group: Option<IommuGroup>,
     users: Users,
 }
@@ -188,8 +188,8 @@ struct Listed {
     generation: Generation,
 }
 
-/// The devices of a group.  Keys decrease, so the latest device comes first.  Unregistration removes a device
-/// before it waits for the users of the device.
+/// The devices that can be opened through a group.  Keys decrease, so the latest device comes first.
+/// Unregistration removes a device before it waits for the users of the device.
 struct Devices {
     registrations: RBTree<u64, Listed>,
     /// The key of the next device.
@@ -200,7 +200,7 @@ struct Devices {
 #[pin_data]
 pub(crate) struct Group {
     kind: GroupType,
-    /// The id of the IOMMU group.
+    /// The id of the IOMMU group, or -1 on a kernel without groups.
     id: i32,
     /// The VM that KVM has assigned to the group's file.
     #[pin]
@@ -259,7 +259,7 @@ impl Group {
         self.kind
     }
 
-    /// Tells whether there is no IOMMU.
+    /// Tells whether the group has no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
         self.kind == GroupType::NoIommu
     }
@@ -284,7 +284,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: the group's own file is open.
+    /// - `EBUSY`: the group's own file is open, or the number of device files would overflow.
     pub(crate) fn block(self: &Arc<Self>) -> Result<GroupBlock> {
         let mut inner = self.inner.lock();
         let count = match inner.users {
@@ -324,7 +324,8 @@ impl Group {
         }
     }
 
-    /// Undoes [`open`](Self::open).  Waits for a change of the provider and for the release of the provider.
+    /// Undoes [`open`](Self::open), and releases the provider.  Waits for a change of the provider in
+    /// progress.  Takes the locks of the group.  C counterpart: `vfio_group_fops_release()`.
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
@@ -338,7 +339,8 @@ impl Group {
         inner.users = Users::None;
     }
 
-    /// Returns the status of the group.  Takes the group's lock.
+    /// Returns the status of the group.  Takes the group's lock.  C counterpart:
+    /// `vfio_group_ioctl_get_status()`.
     ///
     /// # Errors
     ///
@@ -354,7 +356,8 @@ impl Group {
             });
         }
         let group = group.clone();
-        // The IOMMU core can hold its lock of the group while it waits for page requests in flight.
+        // The next call takes the IOMMU core's lock of the group.  The IOMMU core can hold that lock while it
+        // waits for page requests in flight.
         drop(inner);
         if !group.dma_owner_claimed() {
             return Ok(Status {
@@ -370,14 +373,16 @@ impl Group {
         })
     }
 
-    /// Sets the container or iommufd of the group's file, which `make` returns for the IOMMU group and its
-    /// type.  Takes the locks of the group; `make` runs without the group's own lock.
+    /// Sets the provider of the group's file: the result of `make`, which gets the IOMMU group and the type
+    /// of the group.  Takes the locks of the group.  The group's own lock is not held while `make` runs.
+    ///
+    /// C counterpart: `vfio_group_ioctl_set_container()`.
     ///
     /// # Errors
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: a provider is already set, or is being changed.
+    /// - `EINVAL`: a provider is already set.
     /// - `ENODEV`: the last device has left the group.
     /// - Those of `make`.
     pub(crate) fn set(
@@ -402,9 +407,14 @@ impl Group {
         result
     }
 
-    /// Releases the provider.  Devices that are open through an iommufd stay open.
+    /// Releases the provider.  Devices that are open through an iommufd stay open.  Takes the locks of the
+    /// group.
+    ///
+    /// C counterpart: `vfio_group_ioctl_unset_container()`.
     ///
     /// # Errors
+    ///
+    /// In this order:
     ///
     /// - `EINVAL`: no provider is set.
     /// - `EBUSY`: a device is open through the container.
@@ -425,7 +435,8 @@ impl Group {
         Ok(())
     }
 
-    /// Returns the processes of the group's container, if the group is in a container.
+    /// Returns the processes of the group's container, if the group is in a container.  Takes the group's own
+    /// lock.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
             Users::GroupFile(Provision::Set(Provider::Container { membership, .. })) => {
@@ -435,9 +446,9 @@ impl Group {
         }
     }
 
-    /// Unbinds the container's processes that are bound to a device, which leaves the group while other
-    /// devices stay.  They were bound before the other devices joined, because a bind requires a group with
-    /// one device.
+    /// Unbinds the container's processes that are bound to `dev`.  The device leaves the group, and other
+    /// devices stay in the group.  The processes were bound before the other devices joined, because a bind
+    /// requires a group with one device.
     fn remove_from_processes(&self, dev: &kernel::device::Device) {
         // A change of the group can take long, so skip the lock unless processes are bound.
         if !sva::is_used() {
@@ -462,41 +473,45 @@ impl Group {
         Ok(Room { key, node })
     }
 
-    /// Adds a device to the list.  It can be opened by its name until [`remove`](Self::remove).
+    /// Adds a device to the list.  The device can be opened by its name until [`remove`](Self::remove).  C
+    /// counterpart: `vfio_device_group_register()`.
     pub(crate) fn add(&self, room: Room, device: RegistrationRef, generation: Generation) {
         let Room { key, node } = room;
         let node = node.into_node(key, Listed { device, generation });
         self.devices.lock().registrations.insert(node);
     }
 
-    /// Undoes [`add`](Self::add).  `key` is the key of the room.
+    /// Undoes [`add`](Self::add).  `key` is the key of the [`Room`].  C counterpart:
+    /// `vfio_device_group_unregister()`.
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.devices.lock().registrations.remove(&key);
         drop(removed);
     }
 
-    /// Tells whether the IOMMU makes all DMA of the group's devices coherent, whatever they request.  Devices
-    /// that are being unregistered are skipped.
+    /// Tells whether the IOMMU makes all DMA of the group's devices coherent, whatever the devices request.
+    /// Devices that are being unregistered are skipped.  C counterpart: `vfio_group_enforced_coherent()`.
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();
         registrations.all(|listed| enforces_coherency(listed.device.parent()))
     }
 
-    /// Returns the device with the given name.  The latest device is asked first.  Holds the lock of the list
-    /// during the driver's `match`.
+    /// Returns the device with the given name.  The name is compared with the latest device first.  Holds the
+    /// lock of the list during the driver's `match`.
+    ///
+    /// C counterpart: `vfio_device_get_from_name()`.
     ///
     /// # Errors
     ///
+    /// - The errno of the first driver whose `match` fails.
     /// - `ENODEV`: the group has no such device.
-    /// - The errno of a driver that checks the name.
     pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Generation)> {
         for Listed { device, generation } in self.devices.lock().registrations.values() {
-            // Most devices have another name.  No reference is taken for them.
+            // Most devices have another name.  No reference on such a device is taken.
             if !device.has_name(name)? {
                 continue;
             }
-            // The list holds a reference, so another one can be taken.
+            // The list holds a reference, so another reference can be taken.
             if let Some(found) = RegistrationRef::try_get(device) {
                 return Ok((found, *generation));
             }
@@ -504,8 +519,9 @@ impl Group {
         Err(ENODEV)
     }
 
-    /// Takes the IOMMU group out of this group, whose last device leaves.  No operation on the group succeeds
-    /// afterwards.  The drop of the result does the remaining steps.
+    /// Takes the IOMMU group out of this group, whose last device leaves.  Afterwards [`open`](Self::open),
+    /// [`status`](Self::status) and [`set`](Self::set) fail with `ENODEV`.  The drop of the result does the
+    /// remaining steps.
     fn revoke(self: &Arc<Self>) -> Revoked {
         Revoked {
             _iommu_group: self.inner.lock().iommu_group.take(),
@@ -537,7 +553,9 @@ impl Drop for Revoked {
     }
 }
 
-/// While this exists, the group's own file cannot be opened.  A bound device file holds it.
+/// While this exists, the group's own file cannot be opened.  A device file holds it while the file is bound
+/// or is being bound.  The drop takes the group's lock.  C counterpart of the drop:
+/// `vfio_device_unblock_group()`.
 pub(crate) struct GroupBlock(Arc<Group>);
 
 impl Drop for GroupBlock {

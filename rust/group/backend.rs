@@ -20,16 +20,15 @@ use kernel::{
 pub(crate) enum OpenBackend {
     /// The device is bound to an iommufd.
     Iommufd(ARef<Ctx>),
-    /// A device without an IOMMU that is opened through its group.  The iommufd replaces the container, and
-    /// does not know the device.
+    /// The iommufd of a group without an IOMMU.  It replaces the container.  The device is not bound to it.
     NoIommu(ARef<Ctx>),
-    /// The group of the device is in a container.  An error of the pin is returned later, at its place in the
-    /// order of a first open.
+    /// The container of the device's group, or the error of the attempt to pin the container.  The error is
+    /// returned later, at its place in the order of the errors of a first open.
     Container(Result<ContainerPin, Refusal>),
 }
 
 impl OpenBackend {
-    /// Tells whether both are the same iommufd or the same container.
+    /// Tells whether both backends are the same iommufd or the same container.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
@@ -44,7 +43,7 @@ impl OpenBackend {
     ///
     /// # Errors
     ///
-    /// - `EPERM`: the backend is an iommufd for a device without an IOMMU, and one of these: the caller does
+    /// - `EPERM`: the backend is the iommufd of a group without an IOMMU, and one of these: the caller does
     ///   not have `CAP_SYS_RAWIO`; the iommufd has an IOAS for container ioctls, which only devices with an
     ///   IOMMU use.
     pub(crate) fn permit(&self) -> Result {
@@ -65,8 +64,8 @@ impl OpenBackend {
 }
 
 impl Group {
-    /// Returns the backend for an open of a device through `file`, the group's file.  None if no provider is
-    /// set.  Takes the group's lock.
+    /// Returns the backend for an open of a device through `file`, the group's file.  Returns None if no
+    /// provider is set, or if the provider is being changed.  Takes the group's lock.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(Provision::Set(provider)) = &mut inner.users else {
@@ -81,7 +80,11 @@ impl Group {
         })
     }
 
+    /// Pins the container.  C counterpart: `vfio_group_use_container()`.
+    ///
     /// # Errors
+    ///
+    /// In this order:
     ///
     /// - `EINVAL`: the container has no IOMMU driver.
     /// - `EBUSY`: the count of opens would overflow.
@@ -103,7 +106,7 @@ impl Group {
 }
 
 /// A pin of a group's container by an open device, from the first open to the last close.  It keeps the
-/// group's file open, and the group in the container.
+/// group's file open, and the group in the container.  The drop takes the group's lock.
 pub(crate) struct ContainerPin {
     handle: ContainerHandle,
     group: Arc<Group>,

@@ -2,11 +2,11 @@
 
 //! The table of groups and of the devices in each group.
 //!
-//! C counterpart: `group.c`, section "Group objects".  A group is found by the id of its IOMMU group, where
-//! the C core walks a list.
+//! C counterpart: `group.c`, section "Group objects".  The key of a group is the id of its IOMMU group.  The
+//! C core walks a list instead.
 //!
-//! Locks: [`GROUPS`] is held while the class device of a group is made and removed, so that a group that is
-//! made again does not collide with its own old name.
+//! Locks: [`GROUPS`] is held while the class device of a group is made and while it is removed.  Otherwise a
+//! new group for the same IOMMU group could find the old name still in use.
 
 use super::{Backing, Group, Revoked};
 use crate::{
@@ -46,6 +46,8 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
+    /// Returns a value in which all minors are free.
+    ///
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
@@ -63,13 +65,15 @@ pub(crate) struct Entry {
     group: Arc<Group>,
     /// The devices in the group, by their addresses.
     members: RBTree<usize, ARef<Device>>,
-    /// Dropped before the class device, so that opens of a remaining node fail.
+    /// Dropped before the class device, so that opens of a node that still exists fail.
     _cdev: Cdev<Group>,
     /// The class device with its node.
     _class_device: ClassDevice,
 }
 
-/// A device's membership in its group.  The drop of the last one removes the group.
+/// A device's membership in its group.  The drop of the last membership removes the group.  The drop takes
+/// [`GROUPS`], and after it has released that lock, the locks of the group.  C counterpart of the drop:
+/// `vfio_device_remove_group()`.
 pub(crate) struct Membership {
     group: Arc<Group>,
     place: Option<Place>,
@@ -94,11 +98,15 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the device is already in the group.
+    /// In this order:
+    ///
+    /// - For a device without an IOMMU group, those of [`IommuGroup::fake`].
     /// - `ENODEV`: the module is not loaded completely.
-    /// - `ENOMEM`: out of memory.
+    /// - `EINVAL`: the device is already in the group.  This also warns.
     /// - `ENOSPC`: no minor is free.
     /// - Those of `device_add()`.
+    ///
+    /// `ENOMEM` is possible at several of these steps.
     pub(crate) fn join(dev: &Device, backing: Backing) -> Result<Membership> {
         if !cfg!(CONFIG_VFIO_GROUP) {
             let group = Group::new(None, backing.kind(), None);
@@ -111,8 +119,8 @@ impl Group {
         match backing {
             Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, None),
             Backing::Emulated | Backing::NoIommu => {
-                // User space identifies devices by IOMMU groups, so such a device gets an IOMMU group of its
-                // own.
+                // User space finds devices by their IOMMU groups, so a device without an IOMMU group gets one
+                // of its own.
                 let (iommu_group, fake) = IommuGroup::fake(c"vfio-noiommu", dev)?;
                 Self::join_iommu(dev, iommu_group, kind, Some(fake))
             }
@@ -173,7 +181,8 @@ impl Entry {
         let group = Group::new(Some(iommu_group), kind, Some(minor));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
-        // The node works before it is announced, so a program that reacts to the uevent can open it.
+        // The node can be opened before its uevent is sent, so a program that reacts to the uevent can open
+        // it at once.
         let (class, devt, cdev) = {
             let guard = NODES.lock();
             let nodes = guard.as_ref().ok_or(ENODEV)?;
