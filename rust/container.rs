@@ -4,20 +4,25 @@
 //!
 //! C counterpart: `container.c`.
 //!
-//! A container has no function until a group is added to it.  Then user space chooses an IOMMU driver, which
-//! maps memory: the driver of another module (`vfio_iommu_type1.ko`), or [`noiommu`], which maps nothing, for
-//! devices without an IOMMU.  When the last group leaves, the driver releases its data with all mappings.
+//! A container has no function until a group is added to it.  Then user space chooses an IOMMU driver:
+//!
+//! - For groups with an IOMMU, the driver of another module, such as `vfio_iommu_type1.ko`.  It maps memory.
+//! - For groups without an IOMMU, [`noiommu`].  It maps nothing.
+//!
+//! When the last group leaves, the driver releases its data with all mappings.
 //!
 //! The data of an IOMMU driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
 //! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
-//! container's lock, for two reasons: a driver can take its own locks, which are held elsewhere during calls
-//! into the core; and an ioctl that maps memory can take long.
+//! container's lock, for two reasons:
+//!
+//! - A driver can take its own locks in these calls, and can hold the same locks when it calls into the core.
+//! - An ioctl that maps memory can take long.
 //!
 //! Locks:
 //!
 //! - `Container::inner` is outside [`DRIVERS`], the table of drivers, and outside the locks of the drivers.
 //!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
-//!   Callers hold neither a group's own lock nor a lock of the processes.
+//!   Callers hold neither a group's own lock nor a lock of [`BoundProcesses`].
 //! - `Container::data` is a leaf, inside `Container::inner` and inside a group's own lock.
 
 pub(crate) mod noiommu;
@@ -49,8 +54,10 @@ global_lock! {
 ///
 /// # Errors
 ///
-/// - `EINVAL`: the driver is already registered.
+/// In this order:
+///
 /// - `ENODEV`: the module is not loaded completely.
+/// - `EINVAL`: the driver is already registered.
 /// - `ENOMEM`: out of memory.
 pub(crate) fn add_driver(driver: RegisteredDriver) -> Result {
     let mut table = DRIVERS.lock();
@@ -65,7 +72,7 @@ pub(crate) fn add_driver(driver: RegisteredDriver) -> Result {
 }
 
 /// Undoes [`add_driver`].  `ops` is the address of the driver's operations.  No effect if the driver is not
-/// registered.
+/// registered.  Takes [`DRIVERS`].  C counterpart: `vfio_unregister_iommu_driver()`.
 pub(crate) fn remove_driver(ops: usize) {
     if let Some(drivers) = DRIVERS.lock().as_mut() {
         drivers.retain(|driver| driver.address() != ops);
@@ -78,8 +85,9 @@ pub(crate) fn remove_driver(ops: usize) {
 /// `Some(true)` limits the result to the driver for groups without an IOMMU, `Some(false)` to the drivers for
 /// groups with an IOMMU.
 ///
-/// Takes [`DRIVERS`] for each driver, and not during the use of the driver.  The index decreases and drivers
-/// are added at the end.  So no driver that stays registered is skipped, whatever happens in between.
+/// Takes [`DRIVERS`] for each driver, and not during the use of the driver, so drivers can be registered and
+/// unregistered meanwhile.  The index decreases, drivers are added at the end, and a removal moves only later
+/// drivers, by one towards the front.  So no driver that stays registered is skipped.
 fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     let mut end = usize::MAX;
     core::iter::from_fn(move || {
@@ -121,13 +129,13 @@ impl ContainerHandle {
         self.group.kind == GroupType::NoIommu
     }
 
-    /// Tells whether both are handles of the same container.
+    /// Tells whether both handles belong to the same container.
     pub(crate) fn is_of_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.container, &other.container)
     }
 
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
-    /// until the result is dropped.  None if no process can be bound to the group.
+    /// until the result is dropped.  Returns None if no process can be bound to the device of the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
         match self.group.kind {
             GroupType::Iommu => self.container.processes.part(&self.group.iommu_group),
@@ -135,7 +143,8 @@ impl ContainerHandle {
         }
     }
 
-    /// Unbinds the container's processes for the duration of a reset.
+    /// Unbinds the container's processes from all devices, for a reset.  No process can be bound until the
+    /// result is dropped.
     pub(crate) fn begin_reset(&self) -> Resetting {
         self.container.processes.begin_reset()
     }
@@ -182,13 +191,13 @@ impl Inner {
     }
 }
 
-/// A container.
+/// A container.  C counterpart: `struct vfio_container`.
 #[pin_data]
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
-    /// Written while `inner` is locked, and read without `inner`: users of the container do not wait for a
-    /// group that joins.
+    /// The data of the chosen IOMMU driver, or None before the choice.  Written while `inner` is locked, and
+    /// read without `inner`, so that users of the container do not wait for a group that joins.
     #[pin]
     data: Mutex<Option<Arc<IommuData>>>,
     /// The processes that are bound to the devices of the groups, while there is an IOMMU driver.
@@ -229,13 +238,18 @@ impl Container {
         core::mem::replace(&mut *self.data.lock(), data)
     }
 
-    /// Handles `VFIO_CHECK_EXTENSION`.  For the extension `VFIO_SVA` this returns 1.  Otherwise it asks the
-    /// chosen IOMMU driver or, before a choice, all drivers that could be chosen.  It returns the first answer above
-    /// 0, or else the last answer.
+    /// Handles `VFIO_CHECK_EXTENSION`.  Returns one of these values:
+    ///
+    /// - For the extension `VFIO_SVA`: 1.
+    /// - If an IOMMU driver is chosen: the answer of this driver.
+    /// - Before the choice: the first answer above 0 of the drivers that can be chosen, or else the last
+    ///   answer, or 0 without drivers.
+    ///
+    /// C counterpart: `vfio_container_ioctl_check_extension()`.
     ///
     /// # Errors
     ///
-    /// The errno of a driver.
+    /// The negative errno of a driver.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
         if arg == sva::EXTENSION {
             return 1;
@@ -254,14 +268,16 @@ impl Container {
         answer
     }
 
-    /// Handles `VFIO_SET_IOMMU`: chooses an IOMMU driver, and attaches the groups to it.
+    /// Handles `VFIO_SET_IOMMU`: chooses an IOMMU driver, and attaches the groups to it.  Takes the lock of
+    /// the container, then [`DRIVERS`].  C counterpart: `vfio_ioctl_set_iommu()`.
     ///
     /// # Errors
     ///
+    /// In this order:
+    ///
     /// - `EINVAL`: the container has no groups, or already has an IOMMU driver.
     /// - `ENODEV`: no driver supports `arg`.
-    /// - `ENOMEM`: out of memory.
-    /// - The errno of the last driver that failed.
+    /// - The errno of the last driver that failed, or `ENOMEM`.
     pub(crate) fn set_iommu(&self, arg: usize) -> Result {
         let mut inner = self.inner.lock();
         let noiommu = inner.noiommu().ok_or(EINVAL)?;
@@ -289,7 +305,7 @@ impl Container {
         result
     }
 
-    /// Passes any other ioctl to the IOMMU driver.
+    /// Passes any other ioctl to the IOMMU driver.  Returns the driver's result, or a negative errno.
     ///
     /// # Errors
     ///
@@ -303,7 +319,8 @@ impl Container {
     }
 }
 
-/// A group's membership in a container.  The group leaves on drop.
+/// A group's membership in a container.  The group leaves on drop.  C counterpart of the drop:
+/// `vfio_group_detach_container()`.
 pub(crate) struct ContainerMembership {
     container: Arc<Container>,
     group: Arc<ContainerGroup>,
@@ -311,7 +328,8 @@ pub(crate) struct ContainerMembership {
 }
 
 impl ContainerMembership {
-    /// Adds a group to the container.  Takes the lock of the container.
+    /// Adds a group to the container.  Takes the lock of the container, releases it, and takes the locks of
+    /// [`BoundProcesses`].  C counterpart: `vfio_container_attach_group()`.
     ///
     /// # Errors
     ///
@@ -319,8 +337,8 @@ impl ContainerMembership {
     ///
     /// - `EPERM`: the group has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
     /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
-    /// - `EPERM`: another owner has claimed the DMA of the group.
-    /// - `EBUSY`: a page table is attached to the group.
+    /// - `EPERM`: a host driver or another owner has the DMA ownership of the group.
+    /// - `EBUSY`: a page table or a PASID is attached to the group.
     /// - The errno of the IOMMU driver, if the container has one.
     /// - Those of [`BoundProcesses::join`].
     ///
@@ -394,8 +412,8 @@ impl Drop for ContainerMembership {
             false => None,
         };
         drop(inner);
-        // The drop runs without the lock.  An ioctl in progress can hold the last reference, and release the
-        // data.
+        // The drop runs without the lock.  If an ioctl in progress holds another reference, the end of the
+        // ioctl releases the data.
         drop(last);
     }
 }

@@ -2,7 +2,7 @@
 
 //! The IOMMU driver for groups without an IOMMU, which maps nothing.
 //!
-//! C counterpart: `vfio_noiommu_ops`, which the core registers itself.
+//! C counterpart: `vfio_noiommu_ops`.  The core itself registers this driver.
 //!
 //! Locks: none.
 

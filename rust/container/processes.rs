@@ -4,15 +4,16 @@
 //!
 //! There is no C counterpart; `include/uapi/linux/vfio_sva.h` is the specification.
 //!
-//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses).  User memory is accessed without them.
-//! The lock of the container, which `VFIO_IOMMU_MAP_DMA` takes, is not taken.
+//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses), and before them `Container::data`.  User
+//! memory is accessed without these locks.  Neither the lock of the container nor the locks of its IOMMU
+//! driver, which `VFIO_IOMMU_MAP_DMA` takes, are taken.
 
 use super::Container;
 use crate::sva::{bind_caller, unbind_caller};
 use kernel::{prelude::*, uaccess::UserPtr};
 
 impl Container {
-    /// Handles `VFIO_BIND_PROCESS`.
+    /// Handles `VFIO_BIND_PROCESS`: binds the address space of the caller.
     ///
     /// # Errors
     ///
@@ -26,7 +27,7 @@ impl Container {
         bind_caller(arg, |mm| self.processes().bind_to_all(mm)).map(|_| ())
     }
 
-    /// Handles `VFIO_UNBIND_PROCESS`.
+    /// Handles `VFIO_UNBIND_PROCESS`: unbinds the address space of the caller.
     ///
     /// # Errors
     ///
