@@ -6,14 +6,16 @@
 //!
 //! A file is made in one of two ways:
 //!
-//! - An open of `/dev/vfio/devices/vfioX`.  The file has no access until it is bound to an iommufd.  After
-//!   that it has access until it is closed; there is no unbind.
-//! - An ioctl of the group's file.  The file has access from the start.
+//! - By an open of `/dev/vfio/devices/vfioX`.  The file has no access until `VFIO_DEVICE_BIND_IOMMUFD` binds
+//!   it to an iommufd.  Then it has access until it is closed; there is no unbind.
+//! - By `VFIO_GROUP_GET_DEVICE_FD` on the group's file.  The file has access from the start.
 //!
-//! A file that is not bound does not hold the device: after unregistration all its operations fail with
-//! `ENODEV`.  A file with access holds the registration, so unregistration waits for its close.
+//! A file without access does not hold the registration of the device: once unregistration has begun, all
+//! operations on the file fail with `ENODEV`.  A file with access holds a reference on the registration, so
+//! unregistration waits for the close of the file.
 //!
-//! Locks: no lock is held at entry.  A bind takes the group's lock, drops it, and takes the set's lock.
+//! Locks: no lock is held at entry.  `VFIO_DEVICE_BIND_IOMMUFD` takes the group's lock, releases it, and
+//! takes the set's lock.
 
 pub(crate) mod attach;
 pub(crate) mod bind;
@@ -67,14 +69,15 @@ pub(crate) struct DeviceFile {
     kind: GroupType,
     /// The registration in which the file was opened.
     generation: Generation,
-    /// The gate of access, which opens once.  The open device is None until a cdev file is bound, and until a
-    /// file from the group is complete.  C counterpart: `vfio_device_file::access_granted`, which C writes
-    /// with release and reads with acquire semantics.
+    /// The access gate: the open device, after the file was granted access.  It is set once.  Like the C
+    /// counterpart `vfio_device_file::access_granted`, it is written with release and read with acquire
+    /// semantics.
     opened: SetOnce<OpenDevice>,
     /// The VM that KVM has assigned to the file.
     #[pin]
     kvm: KvmSlot,
-    /// The entry on the list of files.  It is the last field: the file stays on the list until it is closed.
+    /// The entry on the device's list of files.  It is the last field, so that the file stays on the list
+    /// until the open device is dropped.
     #[pin]
     held: HolderEntry,
 }
@@ -158,14 +161,15 @@ impl DeviceFile {
             }));
         }
         let file = Self::new(state, generation, kind, Path::Cdev)?;
-        // No file stays on the list after the device is released, because its number can be free then.
+        // If the device was released before the file joined the list, its minor can be free already.  So a
+        // file whose device is gone does not stay on the list.
         match file.is_connected() {
             true => Ok(file),
             false => Err(ENODEV),
         }
     }
 
-    /// Makes a file without access.
+    /// Makes a file without access.  The file joins the device's list of files.
     ///
     /// # Errors
     ///
@@ -208,8 +212,8 @@ impl DeviceFile {
         }
     }
 
-    /// Gives the file access until it is closed.  A second open device would be dropped, which closes it.
-    /// There is no second one, because a device is bound at most once at a time.
+    /// Gives the file access until it is closed.  If the file already had access, `opened` would be dropped,
+    /// and so closed.  This does not happen, because a device is bound at most once at a time.
     fn grant(&self, opened: OpenDevice) {
         self.held.set_bound();
         self.opened.populate(opened);
@@ -228,8 +232,9 @@ impl DeviceFile {
         &self.kvm
     }
 
-    /// Records that KVM has added the file to one of its devices, which holds the file, or removed it from
-    /// one.  A VM adds a file at most once, independent of the VM that the slot records.
+    /// Records that KVM has added the file to a KVM device, or removed the file from a KVM device.  A KVM
+    /// device holds the files that were added to it.  Each VM adds a file at most once, even if the slot of
+    /// the file records another VM.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.held.count_kvm(added);
     }
@@ -253,7 +258,8 @@ impl DeviceFile {
         }
     }
 
-    /// Closes the file, a cdev file or a file from a group.  The drop of the fields ends the access.
+    /// Closes the file, a cdev file or a file from a group.  The drop of the fields ends the access.  C
+    /// counterpart: `vfio_device_fops_release()`.
     fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
             let (group, bound) = (self.path == Path::Group, self.opened.as_ref().is_some());
@@ -262,22 +268,24 @@ impl DeviceFile {
     }
 
     /// Tells whether the IOMMU makes all DMA of the device coherent, whatever the device requests.  Returns
-    /// None if the device is gone.
+    /// None if the device is gone.  C counterpart: `vfio_file_enforced_coherent()`.
     pub(crate) fn enforces_coherency(&self) -> Option<bool> {
         self.with_parent(iommu::enforces_coherency)
     }
 
-    /// Tells whether the file has access, or its registration still exists.
+    /// Tells whether the file has access, or can still find its device.
     pub(crate) fn is_valid(&self) -> bool {
         self.opened.as_ref().is_some() || self.is_connected()
     }
 
-    /// Tells whether the registration in which the file was opened still exists.
+    /// Tells whether the link to the device has not been revoked since the file was opened.  Takes no lock:
+    /// the answer can be stale.
     fn is_connected(&self) -> bool {
         self.state().link().is_connected(self.generation)
     }
 
     /// Returns a reference on the registration in which the file was opened, and the group of the device.
+    /// Returns None if the device is no longer registered.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
         link.registration(self.generation, |membership| membership.group().clone())
@@ -287,8 +295,12 @@ impl DeviceFile {
     ///
     /// # Errors
     ///
-    /// - `EINVAL` or `ENODEV`, as for [`access`](Self::access), except for `VFIO_DEVICE_BIND_IOMMUFD`.
-    /// - `ENOTTY`: `VFIO_DEVICE_BIND_IOMMUFD` on a kernel without device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    /// `VFIO_DEVICE_BIND_IOMMUFD`: those of [`bind::bind`], or `ENOTTY` on a kernel without device nodes
+    /// (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    ///
+    /// All other ioctls, in this order:
+    ///
+    /// - Those of [`access`](Self::access).
     /// - `EIO`: the device cannot be resumed.
     /// - Those of the operation.
     fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {

@@ -18,7 +18,8 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// Handles `VFIO_DEVICE_ATTACH_IOMMUFD_PT`: attaches a page table, or replaces the attached page table.
+/// Handles `VFIO_DEVICE_ATTACH_IOMMUFD_PT`: attaches an IOAS or a page table, or replaces the attached page
+/// table.  Takes the set's lock.
 ///
 /// # Errors
 ///
@@ -26,8 +27,9 @@ use kernel::{prelude::*, uaccess::UserPtr};
 ///
 /// - Those of [`Attach::read`].
 /// - The driver's errno, which includes those of iommufd: `ENOENT`, `EINVAL`, `EBUSY`, `ENOMEM`.
-/// - `EFAULT`: the id cannot be written.  A new attachment is then undone, unless the attachments have
-///   changed in the meantime.  A replacement is kept, because the previous page table can be gone.
+/// - `EFAULT`: the id of the attached page table cannot be written.  A new attachment is then undone, unless
+///   another task has attached or detached in the meantime.  A replacement is kept, because the previous page
+///   table can be gone.
 pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
     let arg = Attach::read(arg, device.has_pasid_attach());
     let result = arg
@@ -74,7 +76,8 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
     written.map(|()| pt_id)
 }
 
-/// Handles `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Success if no page table is attached.
+/// Handles `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Succeeds also if no page table is attached.  Takes the set's
+/// lock.
 ///
 /// # Errors
 ///

@@ -4,8 +4,9 @@
 //!
 //! C counterpart: `vfio_df_ioctl_bind_iommufd()` and `vfio_df_unbind_iommufd()`.
 //!
-//! Locks: the group's lock is dropped before the set's lock is taken.  The argument is read and written
-//! without these locks, because a page fault that does not complete would block all devices of the set.
+//! Locks: the group's lock is released before the set's lock is taken.  The argument is read and written
+//! without these locks, because otherwise a page fault that does not complete would block all devices of the
+//! set.
 
 use super::{errno_of, DeviceFile};
 use crate::{
@@ -29,14 +30,16 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `EINVAL`: the file is already bound, or was opened through the group.
 /// - `ENODEV`: the device is gone.
 /// - `EBUSY`: the group's file is open.
+/// - `EINVAL`: another thread has bound the file in the meantime.
 /// - Those of the token (see [`check_token`]).
-/// - `EBADF`, `EBADFD`: the file descriptor is not open, or is not an iommufd.
-/// - `EINVAL`: another file is bound.
-/// - `ENODEV`: the driver's module is unloading.
+/// - `EBADF`: the file descriptor is not open.
+/// - `EBADFD`: the file is not an iommufd.
+/// - `EINVAL`: another file of the device is bound.
+/// - `ENODEV`: the device is being unregistered, or the driver's module is unloading.
 /// - The driver's errno, which includes those of iommufd.
 /// - `EFAULT`: the id of the device cannot be written.
 ///
-/// After any failure the file is unchanged and can be bound later.
+/// A failure does not change the file.  A file that was not bound can be bound later.
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
     let mut iommufd = -1;
     let result = try_bind(file, arg, &mut iommufd);
@@ -68,14 +71,14 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block().because(Reason::GroupFileOpen)?;
 
-    // A VM that KVM assigns after this point counts at the next bind.
+    // A VM that KVM assigns to the file after this point has no effect on this bind.
     let kvm = file.kvm.get();
     // Declared before the guard, so that it is dropped after the lock if the device does not take it.
     let mut first;
 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
-    // Another thread has bound the file in the meantime.
+    // Another thread can have bound the file in the meantime.
     if file.opened.as_ref().is_some() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
@@ -92,13 +95,15 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     Ok(())
 }
 
-/// Checks the token.
+/// Checks the token.  C counterpart: `vfio_df_check_token()`.
 ///
 /// # Errors
 ///
+/// In this order:
+///
 /// - `EINVAL`: a token was given, and the driver does not check tokens.
 /// - `EFAULT`: the token could not be read.
-/// - The driver's errno.
+/// - The driver's errno, also if no token was given.
 fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result<(), Refusal> {
     let uuid = match token {
         Token::None => None,

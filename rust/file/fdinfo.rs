@@ -18,7 +18,7 @@ use crate::{
 use kernel::{seq_file::SeqFile, seq_print};
 
 impl DeviceFile {
-    /// Prints the lines of the file.  Prints nothing if the device is gone, or if memory is short.
+    /// Prints the lines of the file.  Prints nothing if the device is gone, or if no memory can be allocated.
     pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
         let Some(path) = self.with_parent(SysfsPath::of).flatten() else {
             return;
@@ -39,7 +39,8 @@ impl DeviceFile {
         if opened.is_some() && self.state().has_machine() {
             seq_print!(m, "vfio-kvm-machine: held\n");
         }
-        // The id is 0 for a device without an IOMMU that was opened through the group: it is in no iommufd.
+        // The id is 0 if the device is in no iommufd: it is open through a container, or it has no IOMMU and
+        // is open through its group.
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
             show_pasids(opened.device(), m);

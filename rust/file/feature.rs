@@ -3,7 +3,8 @@
 //! The device features, and the dispatch of each feature to the core or to the driver.
 //!
 //! C counterpart: `vfio_ioctl_device_feature()`.  The migration features are in
-//! [`migration`](super::migration), and the DMA logging features are in [`logging`](super::logging).
+//! [`migration`](super::migration), the DMA logging features are in [`logging`](super::logging), and the
+//! feature for shared virtual addressing is in [`processes`](super::processes).
 
 use super::{logging, migration, processes, DeviceFile};
 use crate::{
@@ -12,15 +13,15 @@ use crate::{
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// Handles `VFIO_DEVICE_FEATURE`.
+/// Handles `VFIO_DEVICE_FEATURE`.  Returns 0, or the driver's result if the driver handles the feature.
 ///
 /// # Errors
 ///
 /// In this order:
 ///
 /// - Those of [`Feature::read`].
-/// - Those of the feature.
-/// - `ENOTTY`: neither the core nor the driver has the feature.
+/// - Those of the feature.  For a feature that the core does not have, `ENOTTY` if the driver has no
+///   `device_feature`.
 pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
     let arg = Feature::read(arg)?;
     match arg.id() {

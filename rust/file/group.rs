@@ -4,7 +4,7 @@
 //!
 //! C counterpart: `group.c`, section "VFIO Group fd".
 //!
-//! Locks: the group's lock.  It is not held while a device is opened.
+//! Locks: the group's lock.  This lock is not held while a device is opened.
 
 use super::{errno_of, DeviceFile, Path};
 use crate::{
@@ -56,7 +56,8 @@ impl FileOperations for Group {
         Ok(group.clone())
     }
 
-    /// Undoes [`open`].  Devices that were opened through the file stay open.
+    /// Undoes [`open`].  Devices that were opened through the file and an iommufd stay open.  A device that
+    /// is open through a container keeps the file open.
     fn release(group: Arc<Self>) {
         group.close();
     }
@@ -100,10 +101,12 @@ fn ioctl(group: ArcBorrow<'_, Group>, file: &File, cmd: u32, arg: UserPtr) -> Re
     }
 }
 
-/// Handles `VFIO_GROUP_GET_STATUS`.  A group with a container or an iommufd is reported as viable, although
-/// the open of a device can fail because it is not.
+/// Handles `VFIO_GROUP_GET_STATUS`.  A group with a container or an iommufd is reported as viable.  The open
+/// of a device can still fail because the group is not viable.
 ///
 /// # Errors
+///
+/// In this order:
 ///
 /// - Those of [`GetStatus::read`].
 /// - `ENODEV`: the last device has left the group.
@@ -129,8 +132,8 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
 ///
 /// - `EFAULT`: the argument cannot be read.
 /// - `EBADF`: the file descriptor is not open.
-/// - Those of [`Group::set`], with `EBADFD` for a file of another kind, and those of [`Provider::container`] or
-///   [`Provider::iommufd`].
+/// - Those of [`Group::set`].  The errnos of `make` are those of [`Provider::container`], those of
+///   [`Provider::iommufd`], or `EBADFD` for a file of another kind.
 fn set_container(group: &Group, arg: UserPtr) -> Result {
     let fd = read_fd(arg)?;
     // CAST: A negative number is no open file, before and after the conversion.
@@ -141,18 +144,17 @@ fn set_container(group: &Group, arg: UserPtr) -> Result {
     })
 }
 
-/// Handles `VFIO_GROUP_GET_DEVICE_FD`.
+/// Handles `VFIO_GROUP_GET_DEVICE_FD` on `file`, the group's file.
 ///
 /// # Errors
 ///
 /// In this order:
 ///
 /// - Those of [`read_name`].
-/// - `ENODEV`: the device is not in the group.
-/// - The errno of the driver that checks the name.
+/// - Those of [`Group::find`].
 /// - `EMFILE`: no file descriptor is free.
 /// - `ENOMEM`: out of memory.
-/// - `EINVAL`: the group has no container and no iommufd.
+/// - `EINVAL`: the group has neither a container nor an iommufd.
 /// - Those of [`OpenDevice::by_group`].
 /// - `ENFILE`, `ENOMEM`: no file can be made.
 ///
@@ -217,7 +219,7 @@ fn open_device(
     let file = DeviceFile::new(state.into(), generation, group.kind(), Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
-    // A VM that KVM assigns after this point counts at the next first open.
+    // A VM that KVM assigns to the group after this point has no effect before the next first open.
     let mut first = Some(OpenResources::new(backend, group.kvm().get(), None));
     file.grant(OpenDevice::by_group(registration, &mut first)?);
     Ok(file)

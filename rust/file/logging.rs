@@ -4,11 +4,11 @@
 //!
 //! C counterpart: `vfio_ioctl_device_feature_logging_*()`.
 //!
-//! The core keeps no state of the logging: a driver must accept the calls in any order.
+//! The core does not record whether logging is started: a driver must accept the calls in any order.
 //!
 //! All functions return these errors first:
 //!
-//! - `ENOTTY`: the device does not support logging, for a probe, too.
+//! - `ENOTTY`: the device does not support logging.  A probe also returns this error.
 //! - Those of [`Feature::check`].
 
 use crate::{
@@ -38,6 +38,7 @@ fn check(device: &Device<Open>, arg: &Feature, operation: u32, size: usize) -> R
 /// - `ENOMEM`: out of memory.
 /// - For each range: those of [`LoggingControl::read_range`]; `EOVERFLOW` if an address does not fit into
 ///   `unsigned long`; `EINVAL` if the range overlaps with an earlier range.
+/// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
 /// - `EFAULT`: the page size cannot be written.  The logging is then stopped.
 pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
@@ -64,7 +65,8 @@ pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
 ///
 /// # Errors
 ///
-/// The driver's errno.
+/// - `ENOTTY`: the driver does not have the callback.
+/// - The driver's errno.
 pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
     match check(device, arg, FLAG_SET, 0)? {
         true => device.log_stop(),
@@ -82,9 +84,11 @@ pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
 /// - `EINVAL`: the page size is below 4 KiB or not a power of two.
 /// - `EOVERFLOW`: the range overflows, or a value does not fit into `unsigned long`.
 /// - `ENOMEM`: out of memory.
+/// - `EOPNOTSUPP`: the kernel is built without the IOVA bitmaps.
+/// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
 ///
-/// A failure to write to the bitmap is not reported, as in the C core.
+/// A failed write to the user's bitmap is not reported, as in the C core.
 pub(super) fn report(device: &Device<Open>, arg: &Feature) -> Result {
     if !check(device, arg, FLAG_GET, size_of::<LoggingReport>())? {
         return Ok(());

@@ -2,11 +2,12 @@
 
 //! The device features for migration.
 //!
-//! C counterpart: `vfio_ioctl_device_feature_mig_*()`.
+//! C counterpart: `vfio_ioctl_device_feature_migration*()` and
+//! `vfio_ioctl_device_feature_mig_device_state()`.
 //!
 //! All functions except [`precopy_info_v2`] return these errors first:
 //!
-//! - `ENOTTY`: the device does not support migration, for a probe, too.
+//! - `ENOTTY`: the device does not support migration.  A probe also returns this error.
 //! - Those of [`Feature::check`].
 
 use crate::{
@@ -43,11 +44,18 @@ pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
 
 /// Handles `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`: returns or sets the migration state of the device.
 ///
+/// For SET, `data_fd` returns a file descriptor of the driver's file.  It returns -1 if the new state has no
+/// file, or if the driver fails.
+///
 /// # Errors
 ///
-/// - `EFAULT`: the argument cannot be read or written.
-/// - The driver's errno.  For SET, the `data_fd` that is written is then -1.
-/// - `EMFILE`: no file descriptor is free for the driver's file.  The new state is kept.
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - GET: `ENOTTY` if the driver does not have the callback, or the driver's errno.
+/// - SET: `EMFILE` if no file descriptor is free for the driver's file.  The new state is kept.
+/// - `EFAULT`: the argument cannot be written.  A new state is kept.
+/// - SET: `ENOTTY` if the driver does not have the callback, or the driver's errno.
 pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<MigState>(device, arg, FLAG_GET | FLAG_SET)? {
         return Ok(());
@@ -75,10 +83,13 @@ pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
     }
 }
 
-/// Handles `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`: returns the estimated size of the data to copy.
+/// Handles `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`: returns the estimated size of the data to copy, in bytes.
 ///
 /// # Errors
 ///
+/// In this order:
+///
+/// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
 /// - `EFAULT`: the result cannot be written.
 pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
@@ -90,10 +101,12 @@ pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
     })
 }
 
-/// Handles `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`: user space uses the second format of the precopy
-/// information until the last close.
+/// Handles `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`: selects the second format of the precopy information
+/// until the last close.
 ///
 /// # Errors
+///
+/// In this order:
 ///
 /// - `EINVAL`: the device does not support precopy.  This is ABI; other features return `ENOTTY`.
 /// - Those of [`Feature::check`].

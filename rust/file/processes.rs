@@ -33,7 +33,7 @@ fn check(file: &DeviceFile) -> Result {
     }
 }
 
-/// Handles `VFIO_BIND_PROCESS`.
+/// Handles `VFIO_BIND_PROCESS`: binds the address space of the caller.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
     pasid.map(|_| ())
 }
 
-/// Handles `VFIO_UNBIND_PROCESS`.
+/// Handles `VFIO_UNBIND_PROCESS`: unbinds the address space of the caller.
 ///
 /// # Errors
 ///
@@ -73,14 +73,14 @@ pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
     pasid.map(|_| ())
 }
 
-/// Handles `VFIO_DEVICE_FEATURE_SVA`.
+/// Handles `VFIO_DEVICE_FEATURE_SVA`: returns the number of PASIDs that the device supports.
 ///
 /// # Errors
 ///
 /// In this order:
 ///
 /// - `ENOTTY`: [`check`] fails.
-/// - `EINVAL`: the operation is not GET, or the argument is too small.
+/// - Those of [`Feature::check_get`].
 /// - `EFAULT`: the result cannot be written.
 pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -> Result {
     check(file).map_err(|_| ENOTTY)?;

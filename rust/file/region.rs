@@ -12,7 +12,7 @@ use crate::{
 use kernel::{prelude::*, uaccess::UserPtr};
 
 /// Handles `VFIO_DEVICE_GET_REGION_INFO`.  If the capabilities do not fit into the argument, `argsz` returns
-/// the required size, and no capabilities are written.
+/// the required size in bytes, and no capabilities are written.
 ///
 /// # Errors
 ///

@@ -2,17 +2,19 @@
 
 //! The resets that user space requests.  A reset unbinds the processes of the reset devices, as a close does.
 //!
-//! There is no C counterpart; [`sva`](crate::sva) gives the reason: the driver holds a lock during the reset,
-//! a page request in flight can wait for this lock, and the IOMMU core waits for page requests in a reset.
+//! There is no C counterpart.  The reason is a deadlock: the driver holds a lock during the reset, a page
+//! request in flight can wait for this lock, and the IOMMU core waits for page requests in a reset.
+//! [`sva`](crate::sva) describes the other resets.
 //!
 //! Locks:
 //!
-//! - A reset of a device that has PASIDs: the locks of its processes.
-//! - A reset of any other device: none.
-//! - A hot reset while processes are bound: the set's lock to find the devices, then the locks of each
-//!   device's group and processes, one device after the other.
+//! - A reset of a device that has PASIDs: the locks of its processes, and of the processes of its container.
+//! - A hot reset of a physical device, if the device has PASIDs or any process is bound: the set's lock to
+//!   find the devices of the set, then the locks of the processes and of the group of each device, one device
+//!   after the other.
+//! - Any other reset: none.
 //!
-//! No lock is held during the reset.
+//! The core holds no lock during the reset.
 
 use super::{DeviceFile, Path};
 #[cfg(CONFIG_IOMMUFD)]
@@ -58,7 +60,8 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
 /// - `ENOMEM`: out of memory, only while processes are bound or for a device that has PASIDs.
 /// - The driver's errno.
 pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
-    // An emulated device resets no other devices, and its driver can use the number for another ioctl.
+    // A hot reset of an emulated device affects no other devices, and its driver can use the number of the
+    // ioctl for another ioctl.
     let concerns_bonds =
         file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device));
     let _resets = match concerns_bonds {
@@ -68,11 +71,14 @@ pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) 
     device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
 }
 
-/// Unbinds the processes of all devices in the set, if the driver will accept the reset as far as the core
-/// can tell: the caller owns all devices of the set.  If the driver would refuse the reset, all processes
-/// stay bound.
+/// Unbinds the processes of all devices in the set, if the argument is valid and the caller owns all devices
+/// of the set.  Otherwise the driver refuses the reset, and all processes stay bound.
 ///
-/// The driver reads the argument again, and decides by its own copy.
+/// The driver reads the argument again and decides by its own copy, so its decision can differ.
+///
+/// # Errors
+///
+/// - `ENOMEM`: out of memory.
 fn begin_reset_of_set(
     file: &DeviceFile,
     device: &Device<Open>,
