@@ -3,7 +3,8 @@
 //! The standard iommufd callbacks of VFIO drivers, for physical and for emulated devices.
 //!
 //! A *physical* device does DMA itself.  It is bound to an iommufd, and page tables are attached to it and to
-//! its PASIDs.  The driver of an *emulated* device gets an access to an IOAS.
+//! its PASIDs.  An *emulated* device does no DMA.  Its driver gets an access to an IOAS
+//! ([`Access`](crate::kapi::iommufd::Access)).
 //!
 //! C counterpart: `iommufd.c`.
 //!
@@ -19,7 +20,8 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Binds the device.  Returns its id in the iommufd.  C counterpart: `vfio_iommufd_physical_bind()`.
+/// Binds the device.  Returns the id of the device in the iommufd.  C counterpart:
+/// `vfio_iommufd_physical_bind()`.
 ///
 /// # Errors
 ///
@@ -41,13 +43,14 @@ pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
     locked.unbind_device();
 }
 
-/// Attaches a page table, or replaces the attached one.  Returns the id of the attached page table.
+/// Attaches a page table, or replaces the attached page table.  `pt_id` is the id of a page table or of an
+/// IOAS.  Returns the id of the attached page table.
 ///
 /// C counterpart: `vfio_iommufd_physical_attach_ioas()`.
 ///
 /// # Errors
 ///
-/// - `EINVAL`: the device is not bound.
+/// - `EINVAL`: the device is not bound.  This also warns.
 /// - Those of iommufd.
 pub(crate) fn physical_attach(locked: &mut SetLocked<'_>, pt_id: u32) -> Result<u32> {
     let bound = bound(locked).ok_or(EINVAL)?;
@@ -59,7 +62,8 @@ pub(crate) fn physical_attach(locked: &mut SetLocked<'_>, pt_id: u32) -> Result<
     Ok(pt_id)
 }
 
-/// Detaches the page table, if one is attached.
+/// Detaches the page table, if a page table is attached.  C counterpart:
+/// `vfio_iommufd_physical_detach_ioas()`.
 pub(crate) fn physical_detach(locked: &mut SetLocked<'_>) {
     let Some(bound) = bound(locked) else { return };
     if locked.is_attached() {
@@ -70,9 +74,11 @@ pub(crate) fn physical_detach(locked: &mut SetLocked<'_>) {
 
 /// Does the same as [`physical_attach`], for a PASID.
 ///
+/// C counterpart: `vfio_iommufd_physical_pasid_attach_ioas()`.
+///
 /// # Errors
 ///
-/// - `EINVAL`: the device is not bound.
+/// - `EINVAL`: the device is not bound.  This also warns.
 /// - `ENOMEM`: out of memory.
 /// - `ENOSPC`: the PASID is above `i32::MAX`.
 /// - Those of iommufd.
@@ -92,7 +98,8 @@ pub(crate) fn physical_pasid_attach(
         .inspect_err(|_| pasids.remove(pasid))
 }
 
-/// Detaches the PASID's page table, if one is attached.
+/// Detaches the page table of a PASID, if a page table is attached.  C counterpart:
+/// `vfio_iommufd_physical_pasid_detach_ioas()`.
 pub(crate) fn physical_pasid_detach(locked: &mut SetLocked<'_>, pasid: u32) {
     let Some(bound) = bound(locked) else { return };
     let pasids = locked.pasids();
@@ -109,7 +116,8 @@ fn bound<'a>(locked: &'a SetLocked<'_>) -> Option<&'a BoundDevice> {
     bound
 }
 
-/// Returns the id of the device for the user space of `ctx`, which the list of a hot reset contains.
+/// Returns the id of the device in the iommufd `ctx`.  vfio-pci reports this id in the list of the devices
+/// that a hot reset affects.
 ///
 /// C counterpart: `vfio_iommufd_get_dev_id()`.
 ///
@@ -117,7 +125,8 @@ fn bound<'a>(locked: &'a SetLocked<'_>) -> Option<&'a BoundDevice> {
 ///
 /// - `EINVAL`: the device is not bound, and there is no `ctx`.
 /// - `ENODEV`: `ctx` does not own the device.
-/// - `ENOENT`: `ctx` owns the device through another device of its group.
+/// - `ENOENT`: the device is not bound to `ctx`, and `ctx` owns the group of the device through another
+///   device.
 pub(crate) fn dev_id(
     device: &Device,
     bound: Option<&BoundDevice>,
@@ -133,7 +142,9 @@ pub(crate) fn dev_id(
     }
 }
 
-/// Creates the access of an emulated device.  Returns its id in the iommufd.
+/// Creates the access of an emulated device.  Returns the id of the access in the iommufd.
+///
+/// C counterpart: `vfio_iommufd_emulated_bind()`.
 ///
 /// # Errors
 ///
@@ -142,16 +153,18 @@ pub(crate) fn emulated_bind(locked: &mut SetLocked<'_>, ctx: &Ctx) -> Result<u32
     locked.create_access(ctx)
 }
 
-/// Destroys the access, if there is one.
+/// Destroys the access, if there is one.  C counterpart: `vfio_iommufd_emulated_unbind()`.
 pub(crate) fn emulated_unbind(locked: &mut SetLocked<'_>) {
-    // Detaching makes the driver unpin its pages, and the driver must still find the access for that.
+    // The detach makes the driver unpin its pages.  For that, the driver must still find the access.
     if locked.is_attached() {
         emulated_detach(locked);
     }
     locked.destroy_access();
 }
 
-/// Attaches an IOAS, or replaces the attached one.
+/// Attaches an IOAS, or replaces the attached IOAS.
+///
+/// C counterpart: `vfio_iommufd_emulated_attach_ioas()`.
 ///
 /// # Errors
 ///
@@ -167,7 +180,8 @@ pub(crate) fn emulated_attach(locked: &mut SetLocked<'_>, ioas_id: u32) -> Resul
     Ok(())
 }
 
-/// Detaches the IOAS, if one is attached.
+/// Detaches the IOAS, if an IOAS is attached.  Warns if the device is not bound.  C counterpart:
+/// `vfio_iommufd_emulated_detach_ioas()`.
 pub(crate) fn emulated_detach(locked: &mut SetLocked<'_>) {
     let access = locked.iommufd_access();
     if warn_on!(access.is_none()) {

@@ -4,9 +4,10 @@
 //!
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
-//! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`,
-//! so an access to an iommufd exists during the call, and the locks of iommufd keep it attached.  A call
-//! through a container holds a reference on the data of its IOMMU driver.
+//! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`.
+//! If the device is bound to an iommufd, the access therefore exists during the call, and the locks of
+//! iommufd keep the access attached.  If the device is open through a container, the call holds a reference
+//! on the data of the container's IOMMU driver.
 
 use crate::{
     kapi::{
@@ -35,16 +36,17 @@ struct Range {
 }
 
 impl Range {
-    /// Returns the range of `pages` pages that begins with the page of `iova`.  The caller handles the offset
-    /// in the page.
+    /// Returns the range of `pages` pages that begins with the page of `iova`, an address in bytes.  The
+    /// caller handles the offset in the page.
     ///
     /// # Errors
     ///
     /// In this order:
     ///
-    /// - `E2BIG`: the number of pages is negative.  A container treats it as a large unsigned number.
+    /// - `E2BIG`: the number of pages is negative.  For a container, the C core compares it as unsigned.
     /// - `EINVAL`: the number of pages is 0.
-    /// - `E2BIG`: the number of pages is above [`MAX_PAGES`], 512 with pages of 4 KiB, as for a container.
+    /// - `E2BIG`: the number of pages is above [`MAX_PAGES`], 512 with pages of 4 KiB.  The C core has
+    ///   this limit only for a container.
     /// - `EINVAL`: `iova` does not fit into `unsigned long`.
     fn new(iova: u64, pages: i32) -> Result<Self> {
         let pages = usize::try_from(pages).map_err(|_| E2BIG)?;
@@ -62,8 +64,9 @@ impl Range {
     }
 }
 
-/// Pins pages for a driver.  Returns the number of pinned pages, or the negative errno of a container's IOMMU
-/// driver.
+/// Pins pages for a driver, from the page of `iova` on.  `iova` is an address in bytes, and `prot` is a mask
+/// of `IOMMU_READ` and `IOMMU_WRITE`.  Returns the number of pinned pages, or the negative errno of a
+/// container's IOMMU driver.  May sleep.
 ///
 /// # Errors
 ///
@@ -75,8 +78,8 @@ impl Range {
 ///   - the driver has no `dma_unmap`;
 ///   - the device is open without an iommufd access and without a container.
 /// - Those of [`Range::new`].
-/// - `ENOTTY`: the IOMMU driver of the container has no `pin_pages`.
-/// - Those of iommufd.
+/// - Container: `ENOTTY` if the IOMMU driver has no `pin_pages`.
+/// - Iommufd: the errno of iommufd.
 pub(crate) fn pin(
     device: &Device,
     access: Option<&Access>,
@@ -104,8 +107,8 @@ pub(crate) fn pin(
     }
 }
 
-/// Unpins pages that were pinned with the same arguments.  Warns about arguments that cannot have been
-/// pinned.
+/// Unpins pages that were pinned with the same arguments.  Warns if no pin can have had these arguments.
+/// May sleep.
 pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: i32) {
     if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
         return;
@@ -125,17 +128,20 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
     }
 }
 
-/// Copies between the driver's buffer and the user's memory.
+/// Copies between the driver's buffer and the user's memory at `iova`, an address in bytes.  If `write`, the
+/// user's memory is written.  May sleep.
 ///
 /// # Errors
+///
+/// In this order:
 ///
 /// - `EINVAL`, one of these:
 ///   - the buffer is empty;
 ///   - the device is not open, which also warns once;
 ///   - the device is open without an iommufd access and without a container;
-///   - `iova` does not fit into `unsigned long`.
-/// - `ENOTTY`: the IOMMU driver of the container has no `dma_rw`.
-/// - The errno of the IOMMU driver, or of iommufd.
+///   - the device is bound to an iommufd, and `iova` does not fit into `unsigned long`.
+/// - Container: `ENOTTY` if the IOMMU driver has no `dma_rw`.
+/// - The errno of the container's IOMMU driver, or of iommufd.
 pub(crate) fn rw(
     device: &Device,
     access: Option<&Access>,

@@ -4,9 +4,11 @@
 //!
 //! There is no C counterpart; `include/uapi/linux/vfio_sva.h` specifies the ioctls.
 //!
+//! A *bond* is the association of an address space with one device, by PASID ([`Bond`]).  While a bond
+//! exists, the PASID of its address space is not assigned to another address space.
+//!
 //! A [`BoundProcesses`] belongs to one device or to one container.  A process that is bound to a container
-//! has a bond with the device of each of its groups.  While a bond exists, the PASID of its address space is
-//! not assigned to another address space.
+//! has a bond with the device of each group in the container.
 //!
 //! A process stays bound until one of these events:
 //!
@@ -15,24 +17,27 @@
 //!   space.
 //! - The device file is closed, or the last group leaves the container.  The bonds end before the driver
 //!   stops the device, and before user space loses the DMA ownership.
-//! - `VFIO_DEVICE_RESET` or `VFIO_DEVICE_PCI_HOT_RESET` of a device that it is bound to.
-//! - In a container: a bond cannot be made again after an open or a close, or a device that it is bound to
-//!   leaves a group in which other devices stay.
+//! - User space resets a device to which the process is bound (`VFIO_DEVICE_RESET`,
+//!   `VFIO_DEVICE_PCI_HOT_RESET`).
+//! - In a container: a bond cannot be made again after the first open or the last close of a device.
+//! - In a container: a device to which the process is bound leaves a group in which other devices stay.
 //!
-//! The first open and the last close of a container's device reset the device.  During them the device is
-//! *apart*: its bonds end before, and are made again afterwards.
+//! The driver resets a device in the first open and in the last close.  If the open is through a container,
+//! the bonds with the device end before the open or close, and are made again afterwards.  In between the
+//! device is *apart*.
 //!
 //! # Resets and the IOMMU core
 //!
 //! To reset a device that has ATS, the IOMMU core does three steps: it removes all PASIDs from the device,
 //! waits for the page requests of the device in flight, and restores all bound PASIDs after the reset.  This
 //! module is not told about every reset (configuration space, sysfs, AER).  So there must never be a bond
-//! with an address space whose pages are being freed.  Therefore a bond ends in the MMU notifier for the end
-//! of the address space, and not later.
+//! with an address space whose pages are being freed: a reset would restore its PASID.  Therefore a bond ends
+//! in the MMU notifier for the end of the address space, and not later.
 //!
 //! There is one exception: an address space that ends in a task that may not wait ([`Releaser::Other`]), such
-//! as the handler of a page request.  A work item ends these bonds.  It runs after the IOMMU driver's own
-//! notifier, which removes the PASID from the devices, because the two must not do this at the same time.
+//! as the handler of a page request.  A work item ends these bonds.  The driver of the IOMMU hardware has a
+//! notifier of its own, which removes the PASID from the devices.  The work item runs after this notifier,
+//! because the two must not remove the PASID at the same time.
 //!
 //! # Locks
 //!
@@ -40,14 +45,14 @@
 //!
 //! - [`BoundProcesses::places`] is held while bonds are made, and while bonds end, except at the end of an
 //!   address space.
-//! - [`Process::bonds`] exists once for each process.  It is held while the bonds of the process end, so a
-//!   task that takes it and finds no bonds knows that the IOMMU has none either.  The locks of the IOMMU core
-//!   and the mmap lock of the process are inside it.  (A new process gets its bonds before it is on the
-//!   list.)
+//! - [`Process::bonds`] exists once for each [`Process`].  It is held while the bonds of the process end, so
+//!   if a task takes it and finds no bonds, the IOMMU has no bonds of the process either.  The locks of the
+//!   IOMMU core and the mmap lock of the process are inside it.  The first bonds of a process are made
+//!   without this lock, before the process is on the list.
 //! - [`BoundProcesses::list`] and [`ENDED`] are leaves.  No code waits while it holds them.
 //!
 //! The IOMMU core holds its lock of all bonds while it waits for page requests.  So a task that makes or ends
-//! a bond can wait for the end of any other bond.  No other task waits.
+//! a bond can wait for the end of any other bond.  `Documentation/locking.rst` lists all calls that can wait.
 
 use crate::{
     kapi::{
@@ -86,15 +91,16 @@ global_lock! {
     pub(crate) unsafe(uninit) static ENDED: Mutex<Option<Ended>> = None;
 }
 
-/// Watches, by the serial numbers of their processes.
+/// Watches of address spaces ([`Watch`]), by the serial numbers of their processes.
 type Watches = RBTree<u64, Watch<Process>>;
 type WatchNode = RBTreeNode<u64, Watch<Process>>;
 
 /// Asynchronous work: the end of bonds that could not end with the address space, and the end of watches,
 /// which waits for changes of mappings.
 pub(crate) struct Ended {
-    /// The first field, so that work in progress still finds its watch.
+    /// The first field: its drop waits for the work items, and then the remaining watches are dropped.
     queue: OwnedQueue,
+    /// The watches that a work item has to end.
     watches: Watches,
 }
 
@@ -119,7 +125,7 @@ pub(crate) fn is_used() -> bool {
     BOUND.load(Relaxed) != 0
 }
 
-/// One count of [`BOUND`], which is dropped with this value.
+/// One count of [`BOUND`].  The drop subtracts it.
 struct Counted;
 
 impl Counted {
@@ -135,18 +141,19 @@ impl Drop for Counted {
     }
 }
 
-/// Tells whether the address space is kept from ending while bonds with it end.
+/// Tells whether an address space can end while bonds with it end.
 #[derive(Clone, Copy)]
 enum User<'a> {
-    /// The caller holds a user of the address space.
+    /// The address space cannot end: the caller holds a user of it.
     Held(&'a MmWithUser),
-    /// The address space has no users: it is about to end, or has ended.
+    /// The address space has no users.  It is about to end, or has ended.
     None,
 }
 
-/// A bound process.
+/// A process that is bound to one device or to one container.
 #[pin_data]
 pub(crate) struct Process {
+    /// The processes of the device or container.
     among: Arc<BoundProcesses>,
     /// The key in the list.  It increases in the order in which processes are bound.
     serial: u64,
@@ -156,11 +163,12 @@ pub(crate) struct Process {
     /// One bond for each device, except for devices that are apart.
     #[pin]
     bonds: Mutex<KVec<Bond>>,
-    /// Completed when the address space has ended.  The bonds have ended, too, unless `late` is set.
+    /// Completed when the address space has ended.  Then the bonds have also ended, unless `late` is set.
     #[pin]
     released: Completion,
     /// The address space has ended in a task that may not wait.  Set before `released` completes.
     late: AtomicFlag,
+    /// The work item that ends the watch, or the bonds if `late` is set.
     #[pin]
     work: Work<Process>,
 }
@@ -175,7 +183,8 @@ impl Process {
         self.pasid.load(Relaxed)
     }
 
-    /// Ends all bonds of the process.  When this returns, no bond is left, even if another task ended it.
+    /// Ends all bonds of the process, and removes it from the list.  When this returns, no bond is left, also
+    /// if another task was ending the bonds.
     fn end(self: ArcBorrow<'_, Self>, user: User<'_>) {
         self.lock_bonds(user).clear();
         self.forget();
@@ -205,8 +214,8 @@ impl Process {
     /// Locks the bonds, to end some or all of them.
     ///
     /// If the address space has no users, this first waits for the end of the address space, which ends the
-    /// bonds.  If the address space ended in a task that may not wait, this waits for the IOMMU driver's
-    /// notifier and for the page request that this task may have handled.
+    /// bonds.  If the address space ended in a task that may not wait, this waits for the notifier of the
+    /// IOMMU's hardware driver, and for the page request that this task may have handled.
     fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
         if let User::Held(_) = user {
             return self.bonds.lock();
@@ -313,6 +322,8 @@ struct NewProcess {
 }
 
 impl NewProcess {
+    /// Begins to watch the address space.
+    ///
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
@@ -345,8 +356,8 @@ impl NewProcess {
     /// # Errors
     ///
     /// - Those of [`iommu_sva::bind`].
-    /// - `EINVAL`: `groups` is empty.
     /// - `ENOMEM`: out of memory.
+    /// - `EINVAL`: `groups` is empty.
     fn bind<'a>(
         mut self,
         mm: &MmWithUser,
@@ -374,19 +385,22 @@ impl Drop for NewProcess {
     }
 }
 
-/// The entry of a container's group: its device is one of those that the container's processes are bound to.
+/// A group of a container.  The container's processes are bound to the device of the group.
 struct Place {
+    /// Tells this entry from an earlier entry of the same group, which has left the container and joined
+    /// again.
     id: u64,
     group: IommuGroup,
     kind: GroupType,
-    /// The number of opens and closes of the device in progress.
+    /// The number of first opens and last closes of the device in progress.
     apart: u32,
     /// The bonds have to be made again.
     is_missing: bool,
 }
 
+/// The devices of a [`BoundProcesses`], and the resets in progress.
 struct Places {
-    /// The groups of a container.  Empty for a device, which is the only device then.
+    /// The groups of a container.  Empty if the processes are bound to one device.
     list: KVec<Place>,
     /// The id of the latest entry.
     last: u64,
@@ -419,6 +433,7 @@ impl Places {
 pub(crate) struct BoundProcesses {
     #[pin]
     places: Mutex<Places>,
+    /// The bound processes.
     #[pin]
     list: Mutex<List>,
     /// The work item that makes bonds again.
@@ -458,8 +473,8 @@ impl BoundProcesses {
         Arc::pin_init(processes, flags)
     }
 
-    /// Binds an address space to the device of `group`, for a device file.  Takes the locks of the module
-    /// head; the caller holds none of them.
+    /// Binds an address space to the device of `group`, for a device file.  Takes the locks that the head of
+    /// this module lists.  The caller holds none of these locks.
     ///
     /// # Errors
     ///
@@ -470,7 +485,7 @@ impl BoundProcesses {
     /// - `ENOSPC`: the number of bound processes has reached `max_bound_processes`.
     /// - `ENOMEM`: out of memory.
     /// - Those of [`Watch::begin`].
-    /// - The first three again, because the state can have changed.
+    /// - The first three errors again, because the state can have changed.
     /// - Those of [`iommu_sva::bind`].
     ///
     /// After any failure the address space is not bound.
@@ -486,7 +501,8 @@ impl BoundProcesses {
         new.bind(mm, core::iter::once(group))
     }
 
-    /// Binds an address space to the devices of all groups, for a container.
+    /// Binds an address space to the devices of all groups, for a container.  Locks: as for
+    /// [`bind`](Self::bind).
     ///
     /// # Errors
     ///
@@ -494,7 +510,7 @@ impl BoundProcesses {
     ///
     /// - `EINVAL`: there are no groups.
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
-    /// - `EBUSY`: a device is being opened or closed.
+    /// - `EBUSY`: the first open or the last close of a device is in progress.
     /// - Those of [`bind`](Self::bind).
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         self.check_all(&self.places.lock(), mm)?;
@@ -542,6 +558,8 @@ impl BoundProcesses {
     ///
     /// # Errors
     ///
+    /// In this order:
+    ///
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     /// - `ENOENT`: the address space is not bound.
     pub(crate) fn unbind_from_all(&self, mm: &MmWithUser) -> Result<u32> {
@@ -566,9 +584,11 @@ impl BoundProcesses {
         process.as_arc_borrow().end(User::Held(mm));
     }
 
-    /// Adds the entry of a container's group, and binds all processes to its device.
+    /// Adds the entry of a container's group, and binds all processes to the device of the group.
     ///
     /// # Errors
+    ///
+    /// In this order:
     ///
     /// - `ENOMEM`: out of memory.
     /// - `EOPNOTSUPP`: there are bound processes, and the group has no IOMMU or its devices are emulated.
@@ -594,8 +614,8 @@ impl BoundProcesses {
         Ok(places.list.push(place, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Removes the entry of a container's group, if there is one, and unbinds all processes from its device.
-    /// When the last entry is removed, all processes are unbound completely.
+    /// Removes the entry of a container's group, if there is one, and unbinds all processes from the device
+    /// of the group.  When the last entry is removed, all processes are unbound and leave the list.
     pub(crate) fn leave(&self, group: &IommuGroup) {
         let mut places = self.places.lock();
         places
@@ -607,8 +627,8 @@ impl BoundProcesses {
         }
     }
 
-    /// Ends all bonds of each process that is bound to `dev`, which leaves its group while other devices
-    /// stay.  All bonds end, because a process is bound either to all devices or to none.
+    /// Ends all bonds of each process that is bound to `dev`.  The device leaves its group, and other devices
+    /// stay in the group.  All bonds end, because a process is bound either to all devices or to no device.
     pub(crate) fn remove_device(&self, dev: &Device) {
         let _places = self.places.lock();
         self.for_each(|process, user| {
@@ -620,7 +640,7 @@ impl BoundProcesses {
 
     /// Ends the bonds with the device of a container's group, which is about to be opened or closed.  The
     /// drop of the result makes the bonds again.  A process whose bond cannot be made again is unbound from
-    /// all devices.
+    /// all devices.  Returns None if the group has no entry.
     pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Option<Apart> {
         let mut places = self.places.lock();
         let place = places.find(|place| place.group.as_raw() == group.as_raw())?;
@@ -643,9 +663,9 @@ impl BoundProcesses {
         Resetting(self.clone())
     }
 
-    /// Binds all processes to one more device.  On failure no process is bound to it.  A process whose
-    /// address space has no users is skipped, because its bonds are about to end.  The caller holds the lock
-    /// of the places.
+    /// Binds all processes to one more device.  On failure no process is bound to that device.  A process
+    /// whose address space has no users is skipped, because its bonds are about to end.  The caller holds the
+    /// lock of the places.
     fn add_all(&self, group: &IommuGroup) -> Result {
         let mut result = Ok(());
         self.for_each(|process, user| {
@@ -663,7 +683,7 @@ impl BoundProcesses {
         living
     }
 
-    /// Ends all bonds.
+    /// Ends all bonds, for the close of a device file.
     pub(crate) fn end_all(&self) {
         if !is_used() {
             return;
@@ -682,8 +702,9 @@ impl BoundProcesses {
         }
     }
 
-    /// Returns the next process after a serial number.  If this takes the last user of an address space, the
-    /// drop does not wait for the end of the address space.
+    /// Returns the first process whose serial number is above `after`, and a user of its address space,
+    /// unless the address space has no users.  If the other users are gone meanwhile, the drop of the
+    /// returned user does not wait for the end of the address space.
     fn next(&self, after: u64) -> Option<(Arc<Process>, Option<ARef<MmWithUserAsync>>)> {
         let list = self.list.lock();
         let cursor = list.processes.cursor_lower_bound(&after.wrapping_add(1))?;
@@ -695,7 +716,8 @@ impl BoundProcesses {
         ))
     }
 
-    /// Calls `f` with the PASID of each process, the latest last.
+    /// Calls `f` with the PASID of each process, the latest last.  The lock of the list is held during the
+    /// call.
     pub(crate) fn for_each_pasid(&self, mut f: impl FnMut(u32)) {
         let list = self.list.lock();
         list.processes
@@ -707,8 +729,8 @@ impl BoundProcesses {
 impl WorkItem for BoundProcesses {
     type Pointer = Arc<Self>;
 
-    /// Makes bonds again.  This does not run in the task that has opened or closed the device, because a
-    /// pending signal of that task would make it fail.
+    /// Makes bonds again.  This does not run in the task that has opened or closed the device: a pending
+    /// signal of that task would make the bind fail.
     fn run(this: Arc<Self>) {
         let mut places = this.places.lock();
         for place in places.list.iter_mut() {
@@ -726,7 +748,8 @@ impl WorkItem for BoundProcesses {
     }
 }
 
-/// While this exists, no process has a bond with the device of a container's group.
+/// While this exists, no process has a bond with the device of a container's group.  The drop of the last
+/// value for the device makes the bonds again, and waits for that.
 pub(crate) struct Apart {
     from: Arc<BoundProcesses>,
     /// The id of the group's entry.
@@ -757,7 +780,7 @@ impl Drop for Apart {
     }
 }
 
-/// While this exists, no process is bound, and none can be bound.
+/// While this exists, no process is bound, and no process can be bound.
 pub(crate) struct Resetting(Arc<BoundProcesses>);
 
 impl Drop for Resetting {
@@ -767,8 +790,8 @@ impl Drop for Resetting {
     }
 }
 
-/// Handles `VFIO_BIND_PROCESS` for the caller.  `bind` chooses the object and calls [`BoundProcesses::bind`]
-/// or [`BoundProcesses::bind_to_all`].  Returns the PASID.
+/// Handles `VFIO_BIND_PROCESS` of the calling process.  `bind` chooses the device or container, and calls
+/// [`BoundProcesses::bind`] or [`BoundProcesses::bind_to_all`].  Returns the PASID.
 ///
 /// # Errors
 ///
@@ -791,7 +814,7 @@ pub(crate) fn bind_caller(
     Ok(process.pasid())
 }
 
-/// Handles `VFIO_UNBIND_PROCESS` for the caller.  `unbind` chooses the object and calls
+/// Handles `VFIO_UNBIND_PROCESS` of the calling process.  `unbind` chooses the device or container, and calls
 /// [`BoundProcesses::unbind`] or [`BoundProcesses::unbind_from_all`].  Returns the PASID.
 ///
 /// # Errors

@@ -3,13 +3,15 @@
 //! The VFIO core: user space access to devices whose DMA the IOMMU confines.
 //!
 //! This module is `vfio.ko` and replaces the C module of the kernel.  It has the same symbols, the same
-//! device nodes and the same behaviour.  C counterpart of this file: `vfio_init()` and `vfio_cleanup()`.
+//! device nodes and the same behaviour, except for the differences that
+//! `Documentation/differences-from-c.rst` lists.  C counterpart of this file: `vfio_init()` and
+//! `vfio_cleanup()`.
 //!
-//! # The map
+//! # Layers
 //!
-//! The table lists the layers from the bottom up.  Imports go down only.  Imports within one layer form no
-//! cycle, except between a module and the modules that it declares.  `scripts/checks/check-layers` reads this
-//! table.
+//! The table lists the layers from the bottom up.  A module imports only from its own layer and from lower
+//! layers.  Imports within one layer form no cycle, except between a module and the modules that it declares.
+//! `scripts/checks/check-layers` reads this table.
 //!
 //! | layer | contents |
 //! |---|---|
@@ -210,6 +212,7 @@ fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
 }
 
 /// Registers the device number range of `/dev/vfio/devices/vfioX`, and makes the debugfs folder `vfio`.
+/// Makes each of the two only if the kernel is configured for it.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
         true => Some(CharRegion::register::<file::DeviceFile>(c"vfio-dev")?),

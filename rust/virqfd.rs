@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The virqfds of drivers: an eventfd that user space signals, and the driver callbacks that it calls.
+//! Virqfds: eventfds that call a driver when user space signals them.
 //!
 //! C counterpart: `virqfd.c`.
 //!
@@ -9,7 +9,8 @@
 //! first of the two empties the slot and queues the shutdown.  A virqfd is set up completely before it is
 //! stored in the slot.
 //!
-//! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.
+//! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.  [`CLEANUP`] is a
+//! leaf.
 
 use crate::{
     kapi::{
@@ -38,6 +39,7 @@ global_lock! {
     pub(crate) unsafe(uninit) static CLEANUP: Mutex<Option<Arc<OwnedQueue>>> = None;
 }
 
+// The ids of the work items of a virqfd.
 const SHUTDOWN: u64 = 0;
 const INJECT: u64 = 1;
 const FLUSH_INJECT: u64 = 2;
@@ -47,7 +49,8 @@ const FLUSH_INJECT: u64 = 2;
 pub(crate) struct Virqfd {
     slot: Slot<Virqfd>,
     cleanup: Arc<OwnedQueue>,
-    /// Set when the slot points to this virqfd.  An earlier signal is found by a check after the store.
+    /// Set when the slot points to this virqfd.  A signal before that calls no callback; [`enable`] checks
+    /// for such a signal after it has set this.
     armed: AtomicFlag,
     #[pin]
     subscription: Subscription<Virqfd>,
@@ -132,8 +135,8 @@ impl WorkItem<FLUSH_INJECT> for Virqfd {
     }
 }
 
-/// Calls `callbacks` when `fd` is signalled, until [`disable`] or the close of the eventfd.  If the eventfd
-/// is already signalled, the callbacks are called once, and the eventfd is not read.  May sleep.
+/// Calls `callbacks` when the eventfd `fd` is signalled, until [`disable`] or the close of the eventfd.  If
+/// the eventfd is already signalled, the callbacks are called once, and the eventfd is not read.  May sleep.
 ///
 /// C counterpart: `vfio_virqfd_enable()`.
 ///
@@ -183,8 +186,8 @@ pub(crate) fn enable(callbacks: Callbacks, slot: Slot<Virqfd>, fd: c_int) -> Res
     Ok(())
 }
 
-/// Ends the virqfd of the slot, if there is one.  When this returns, its callbacks do not run and will not
-/// run.  May sleep.  C counterpart: `vfio_virqfd_disable()`.
+/// Ends the virqfd of the slot, if there is one.  When this returns, the callbacks of the virqfd do not run
+/// and will not run.  May sleep.  C counterpart: `vfio_virqfd_disable()`.
 pub(crate) fn disable(slot: Slot<Virqfd>) {
     {
         let mut lock = SLOTS.lock();
