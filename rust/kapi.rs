@@ -2,8 +2,9 @@
 
 //! Safe wrappers that the `kernel` crate lacks, with one file per C header or per gap in the crate.
 //!
-//! Each wrapper is a candidate for upstream.  `unsafe` code is allowed here.  No wrapper knows VFIO: they
-//! offer references, guards and typed results, and state the lock or reference that makes each of them valid.
+//! Each wrapper is a candidate for upstream.  `unsafe` code is allowed here.  No wrapper knows VFIO.  The
+//! wrappers offer references, guards and typed results.  Each of these states the lock or reference that
+//! makes it valid.
 
 pub(crate) mod buffer;
 pub(crate) mod capability;
@@ -50,8 +51,8 @@ pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
     }
 }
 
-/// Converts the errno of a kernel function that any signal interrupts and that then has had no effect:
-/// `EINTR` becomes `ERESTARTSYS`, so the kernel can restart the system call (`SA_RESTART`).
+/// Converts the errno of a kernel function that any signal can interrupt, and that has no effect when it is
+/// interrupted: `EINTR` becomes `ERESTARTSYS`, so the kernel can restart the system call (`SA_RESTART`).
 pub(crate) fn restartable(e: Error) -> Error {
     match e {
         EINTR => ERESTARTSYS,

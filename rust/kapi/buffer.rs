@@ -7,7 +7,7 @@ use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
 
 /// A driver's buffer for a copy from or to user memory.  It is not a slice, because a buffer that is to be
-/// filled need not be initialised, and the driver can share it.
+/// filled need not be initialised, and because other code of the driver can access it at the same time.
 ///
 /// # Invariants
 ///
@@ -20,7 +20,7 @@ pub(crate) struct DriverBuffer<'a> {
 }
 
 impl DriverBuffer<'_> {
-    /// None if `ptr` is NULL.
+    /// Returns the buffer, or None if `ptr` is NULL.
     ///
     /// # Safety
     ///
@@ -48,11 +48,11 @@ impl DriverBuffer<'_> {
     }
 }
 
-/// A driver's array, to which the pages that are pinned for the driver are written.
+/// A driver's array, to which pointers to the pages that are pinned for the driver are written.
 ///
 /// # Invariants
 ///
-/// There is space for `count` pages at `ptr` for `'a`.  A negative count means no space.
+/// There is space for `count` page pointers at `ptr` for `'a`.  A negative count means no space.
 pub(crate) struct PageArray<'a> {
     ptr: NonNull<*mut bindings::page>,
     count: c_int,
@@ -60,7 +60,7 @@ pub(crate) struct PageArray<'a> {
 }
 
 impl PageArray<'_> {
-    /// None if `ptr` is NULL.
+    /// Returns the array, or None if `ptr` is NULL.
     ///
     /// # Safety
     ///
@@ -73,7 +73,7 @@ impl PageArray<'_> {
         })
     }
 
-    /// Returns the number of requested pages.
+    /// Returns the number of requested pages, as the driver passed it: it can be negative.
     pub(crate) fn count(&self) -> c_int {
         self.count
     }

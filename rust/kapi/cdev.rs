@@ -2,8 +2,10 @@
 
 //! Character devices (`include/linux/cdev.h`).
 //!
-//! A `struct cdev` outlives its removal: inodes that were opened through it point to it until the last of
-//! their files is closed.  A [`Cdev`] therefore owns a reference on its object, and no resource of a driver.
+//! Each character device has an object: the value that an open of its node finds.  A `struct cdev` outlives
+//! its removal: inodes that were opened through it point to it until the last of their files is closed, and
+//! an open of such an inode finds the object.  So a [`Cdev`] owns a reference on its object, and no resource
+//! of a driver.
 
 use super::file::{FileOperations, Node};
 use crate::bindings;
@@ -17,15 +19,15 @@ const MINORBITS: u32 = 20;
 /// A device number, or 0 for no device number.
 pub(crate) type DevT = bindings::dev_t;
 
-/// The kind of character devices whose objects are `T`s.
+/// The [`Node`] of character devices whose object is a `T`.
 pub(crate) struct CharNode<T>(PhantomData<T>);
 
 impl<T: 'static> Node for CharNode<T> {
     type Object<'a> = &'a Arc<T>;
 
     unsafe fn opened<'a>(inode: *const bindings::inode) -> &'a Arc<T> {
-        // SAFETY: By the caller's promise the device was added to a `CharRegion<T>`; the VFS holds a reference
-        // on the cdev.
+        // SAFETY: By the caller's promise the device was added by a `CharRegion<T>`, so its cdev is part of a
+        // `Shared<T>`.  The VFS holds a reference on the cdev, which keeps the `Shared<T>`.
         unsafe {
             let cdev = bindings::vfio_helper_inode_cdev(inode);
             let shared: *mut Shared<T> = kernel::container_of!(cdev, Shared<T>, cdev);
@@ -34,12 +36,12 @@ impl<T: 'static> Node for CharNode<T> {
     }
 }
 
-/// A range of device numbers: all minors of one major, for devices with the same operations, whose objects
-/// are `T`s.  The range is released on drop.
+/// A range of device numbers: all minors of one major.  The devices of the range have the same file
+/// operations, and their objects are `T`s.  The range is released on drop.
 ///
 /// # Invariants
 ///
-/// The operations are static, and those of a [`FileOperations`] for [`CharNode<T>`].
+/// `fops` is the static table of a [`FileOperations`] whose `Node` is [`CharNode<T>`].
 pub(crate) struct CharRegion<T> {
     first: DevT,
     fops: NonNull<bindings::file_operations>,
@@ -74,12 +76,12 @@ impl<T: Send + Sync + 'static> CharRegion<T> {
         })
     }
 
-    /// Returns the device number of a minor.
+    /// Returns the device number of a minor, which is below [`MINORS`].
     pub(crate) fn devt(&self, minor: u32) -> DevT {
         self.first | minor
     }
 
-    /// Adds a device with the object `object`.  It can be opened from now on.
+    /// Adds a device with the given minor and object.  From now on, the device can be opened.  May sleep.
     ///
     /// # Errors
     ///
@@ -112,8 +114,10 @@ unsafe impl<T: Send + Sync> Send for Cdev<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Cdev<T> {}
 
-/// The data that lives as long as the cdev has references.  It is the parent of the cdev, because a cdev has
-/// no release function for its user.
+/// A cdev and its object.  They are freed when the cdev has no references any more.
+///
+/// A cdev has no release function for its user, but holds a reference on its parent.  So `parent` is the
+/// parent of the cdev, and the release function of `parent` frees this structure.
 #[repr(C)]
 struct Shared<T> {
     cdev: bindings::cdev,
@@ -124,7 +128,7 @@ struct Shared<T> {
 impl<T: Send + Sync + 'static> Cdev<T> {
     /// # Safety
     ///
-    /// `fops` are static, and those of a [`FileOperations`] for [`CharNode<T>`].
+    /// `fops` is the static table of a [`FileOperations`] whose `Node` is [`CharNode<T>`].
     unsafe fn add(
         fops: NonNull<bindings::file_operations>,
         devt: DevT,
@@ -140,7 +144,8 @@ impl<T: Send + Sync + 'static> Cdev<T> {
         )?;
         let raw = KBox::into_raw(shared);
         // SAFETY: This function owns `raw`, which only the release of `parent` frees.  The cdev is new;
-        // `fops` are static.  An added cdev has a reference on its parent.
+        // `fops` are static.  A cdev that was added holds a reference on its parent.  If `cdev_add()` failed,
+        // `kobject_put()` drops the last reference, and `raw` is not used any more.
         unsafe {
             let (cdev, parent) = (&raw mut (*raw).cdev, &raw mut (*raw).parent);
             bindings::kobject_init(parent, Shared::<T>::KTYPE);

@@ -10,8 +10,8 @@ use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
 pub(crate) type Devnode =
     unsafe extern "C" fn(*const bindings::device, *mut bindings::umode_t) -> *mut c_char;
 
-/// Returns an allocated string with the name of the node of `dev`, for a [`Devnode`].  The `%s` in `format`
-/// becomes the device's name.
+/// Returns an allocated string with the name of the node of `dev`, for a [`Devnode`], or NULL if memory is
+/// short.  The `%s` in `format` becomes the device's name.  May sleep.
 ///
 /// # Safety
 ///
@@ -73,8 +73,7 @@ impl Drop for ClassRegistration {
     }
 }
 
-/// A device of a class that has no parent and no driver, with its node in `/dev`.  It is unregistered on
-/// drop.
+/// A class device without parent and driver, and its node in `/dev`.  The device is unregistered on drop.
 pub(crate) struct ClassDevice(NonNull<bindings::device>);
 
 // SAFETY: The driver core does its own locking.
@@ -83,7 +82,7 @@ unsafe impl Send for ClassDevice {}
 unsafe impl Sync for ClassDevice {}
 
 impl ClassDevice {
-    /// Makes the device `{prefix}{id}`.
+    /// Makes the device `{prefix}{id}` of a class, with the device number `devt`.  May sleep.
     ///
     /// # Errors
     ///
@@ -95,8 +94,8 @@ impl ClassDevice {
         prefix: &CStr,
         id: i32,
     ) -> Result<Self> {
-        // SAFETY: The class is static, and is registered while groups exist; the format matches its
-        // arguments.
+        // SAFETY: The class is static, and its user keeps it registered while the device exists.  The format
+        // matches its arguments, which are copied.
         let dev = unsafe {
             bindings::device_create(
                 class.as_raw(),

@@ -28,7 +28,7 @@ impl Completion {
         unsafe { &*ptr.cast() }
     }
 
-    /// Completes once: wakes one waiter, or the next one that waits.
+    /// Completes once: wakes one waiter.  If no task waits, the next wait returns at once.
     pub(crate) fn complete(&self) {
         // SAFETY: `self` is initialised.
         unsafe { bindings::complete(self.0.get()) }

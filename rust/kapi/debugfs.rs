@@ -2,7 +2,8 @@
 
 //! Debugfs folders, and the files in them (`include/linux/debugfs.h`).
 //!
-//! The kernel crate's `debugfs::Dir` gives no access to its dentry, which C code finds in a structure.
+//! The kernel crate's `debugfs::Dir` does not give access to its dentry.  C code needs the dentry to add
+//! files to the folder.
 
 use super::series::this_module;
 use crate::bindings;
@@ -69,7 +70,7 @@ unsafe fn create_dir(name: &CStr, parent: *mut bindings::dentry) -> *mut binding
     unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) }
 }
 
-/// A folder that another value removes on drop.  The lifetime ends before that.
+/// A folder that exists for `'a`.  Another value removes the folder on drop.
 #[derive(Clone, Copy)]
 pub(crate) struct Folder<'a> {
     dentry: *mut bindings::dentry,
@@ -80,7 +81,7 @@ impl<'a> Folder<'a> {
     /// Makes a subfolder, which is removed with this folder.
     pub(crate) fn subdir(self, name: &CStr) -> Folder<'a> {
         Folder {
-            // SAFETY: The folder exists for `'a`.
+            // SAFETY: The folder exists for `'a`, or `dentry` is the `ERR_PTR` of a failure to make it.
             dentry: unsafe { create_dir(name, self.dentry) },
             _root: PhantomData,
         }
@@ -100,8 +101,8 @@ pub(crate) trait Show<T> {
     fn show(about: &T, m: &SeqFile);
 }
 
-/// A folder with files that describe a `T`.  It keeps the `T` alive.  The drop waits for readers of the
-/// files.
+/// A folder with files that describe a `T`.  This value keeps the `T` alive.  The drop waits for readers of
+/// the files.
 pub(crate) struct DirOf<T> {
     /// The first field, so that the files are removed before the `T` is dropped.
     dir: Dir,
@@ -128,7 +129,7 @@ impl<T: Send + Sync> DirOf<T> {
     /// Adds a file.  A failure is ignored.
     pub(crate) fn add_file<S: Show<T>>(&self, name: &CStr) {
         // SAFETY: The name is copied.  The removal of the file waits for tasks that open or read it, and
-        // comes before the drop of `about`; the file is opened for reading only.
+        // comes before the drop of `about`.  The file has no write operation, so the `T` is only read.
         unsafe {
             bindings::vfio_helper_debugfs_create_file(
                 name.as_char_ptr(),

@@ -6,7 +6,7 @@
 use crate::bindings;
 use kernel::{device::Device, prelude::*};
 
-/// Returns the C device of a reference.
+/// Returns the C structure of a device.
 pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
     // CAST: `Device` is a transparent wrapper of `struct device`.
     core::ptr::from_ref(dev)

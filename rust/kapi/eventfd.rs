@@ -19,10 +19,10 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-/// A type that receives the callbacks.  Both callbacks run in the context of the task that signals or closes
-/// the eventfd: in atomic context, with interrupts off.
+/// A type that receives the callbacks.  The code that signals or closes the eventfd calls them, in atomic
+/// context and with interrupts off.  This code can be an interrupt handler.
 pub(crate) trait Listener: Send + Sync + Sized + 'static {
-    /// The data that the subscription keeps, for as long as the listener.
+    /// The data of the subscription, which is dropped together with the listener.
     type Data: Send + Sync;
 
     /// The eventfd was signalled.
@@ -37,7 +37,8 @@ pub(crate) trait Listener: Send + Sync + Sized + 'static {
 pub(crate) struct Signal<'a, D>(&'a Calls<D>);
 
 impl<D> Signal<'_, D> {
-    /// Reads the eventfd, so that its count is 0.
+    /// Reads the eventfd: its count becomes 0, or is decremented if the eventfd is a semaphore
+    /// (`EFD_SEMAPHORE`).
     pub(crate) fn take(&self) {
         let mut count = 0;
         // SAFETY: The eventfd is held.  A signal is made only under the lock of the eventfd's queue, and its
@@ -74,11 +75,12 @@ struct Calls<D> {
     data: D,
 }
 
-/// An eventfd, and the subscription of a listener that contains this value.
+/// The subscription of a listener to the signals of an eventfd.  The listener contains this value.
 ///
 /// # Invariants
 ///
-/// While `active`, the entry is on the eventfd's queue, and `wait.private` owns a reference on the listener.
+/// From [`begin`](Self::begin) on, while `active` is set, the entry `wait` is on the eventfd's queue, and
+/// `wait.private` owns a reference on the listener.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls<T::Data>,
@@ -116,7 +118,7 @@ impl Eventfd {
         Ok(Self { file, ctx })
     }
 
-    /// Tells whether the eventfd was signalled and has not been read since.
+    /// Tells whether the count of the eventfd is above 0: signals have not been read.
     pub(crate) fn is_signalled(&self) -> bool {
         self.poll(core::ptr::null_mut())
     }
@@ -155,8 +157,8 @@ struct Table {
     queue: *mut bindings::wait_queue_head,
 }
 
-/// A subscription that has just begun, and that can still be cancelled without an effect on the eventfd.  The
-/// end of the subscription waits until this is dropped.
+/// A subscription that has just begun, and that can still be cancelled without an effect on the eventfd.
+/// [`Subscription::end`] waits until this value is dropped.
 pub(crate) struct Fresh<T: Listener> {
     listener: Arc<T>,
     queue: *mut bindings::wait_queue_head,
@@ -169,8 +171,8 @@ impl<T: Listener> Fresh<T> {
         Live(&self.listener.subscription().calls.data)
     }
 
-    /// Ends the callbacks without a read of the eventfd; [`Subscription::end`] reads it, so that its count is
-    /// 0.  `_eventfd`, with which the subscription was made, holds the eventfd open.
+    /// Ends the callbacks.  Unlike [`Subscription::end`], this does not read the eventfd.  `_eventfd` is the
+    /// eventfd with which the subscription was made, and holds its file open.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
         let this = self.listener.subscription();
         if !this.active.xchg(false, Full) {
@@ -218,8 +220,8 @@ impl<T: Listener> Subscription<T> {
         } ? Error)
     }
 
-    /// Begins the callbacks.  They can run before this returns.  None if the subscription has begun before,
-    /// or if `eventfd` is not the eventfd of [`new`](Self::new).
+    /// Begins the callbacks.  They can run before this returns.  Returns None if the subscription has begun
+    /// before, or if `eventfd` is not the eventfd of [`new`](Self::new).
     pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<Fresh<T>> {
         let this = listener.subscription();
         if eventfd.ctx != this.calls.ctx || this.has_begun.xchg(true, Full) {
@@ -243,15 +245,19 @@ impl<T: Listener> Subscription<T> {
         })
     }
 
-    /// Ends the callbacks.  When this returns, no callback runs and none will run, and the eventfd has been
-    /// read, so that its count is 0.  May sleep.
+    /// Ends the callbacks, and reads the eventfd as [`Signal::take`].  When this returns, no callback runs
+    /// and none will run.  May sleep.
+    ///
+    /// Has no effect, and does not wait, if the subscription has not begun, or if it has ended, was cancelled
+    /// or is being ended by another task.
     pub(crate) fn end(&self) {
         if !self.active.xchg(false, Full) {
             return;
         }
         self.begun.wait_for_completion();
         let mut count = 0;
-        // SAFETY: By the type's invariants; the lock of the queue waits for running callbacks.
+        // SAFETY: By the type's invariants, until this task, which has cleared `active`, removes the entry.
+        // Callbacks run under the lock of the queue, which the function takes, so it waits for them.
         unsafe {
             bindings::eventfd_ctx_remove_wait_queue(
                 self.calls.ctx.as_ptr(),
@@ -288,8 +294,8 @@ impl<T: Listener> Subscription<T> {
         _flags: c_int,
         key: *mut c_void,
     ) -> c_int {
-        // SAFETY: The entry is on the queue, so the subscription is active: `private` is a reference, which
-        // `take_listener()` takes back after the entry has left the queue.
+        // SAFETY: The entry is on the queue, and the lock of the queue is held.  `private` is the reference
+        // that `begin()` stored: `take_listener()` takes it only after the entry has left the queue.
         let listener = unsafe { Arc::<T>::borrow((*wait).private) };
         // CAST: The key of a wake-up is a mask of poll events.
         let events = key.addr() as c_uint;

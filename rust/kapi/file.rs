@@ -2,8 +2,9 @@
 
 //! File operations (`struct file_operations`, `include/linux/fs.h`) as safe functions of a type.
 //!
-//! The private data of a file is a value that the file owns.  The type of the value decides the operations, so
-//! a file whose operations are those of a type has private data of this type.
+//! The private data of a file is a value that the file owns.  An implementation of [`FileOperations`] decides
+//! the operations and the type of the private data.  So a file that has the operations of a type `T` has
+//! private data of the type [`T::Owner`](FileOperations::Owner).
 
 use super::series::this_module;
 use crate::bindings;
@@ -23,39 +24,39 @@ use kernel::{
     ModuleMetadata,
 };
 
-/// The kind of device whose nodes lead to files.
+/// A kind of device with nodes.
 pub(crate) trait Node {
-    /// The object of the device that is being opened.
+    /// The object of a device: the value that an open of the node of the device gets.
     type Object<'a>;
 
     /// Returns the object of the device that is being opened.
     ///
     /// # Safety
     ///
-    /// The `open` of a file calls this with its inode, which belongs to a device of this kind.  `'a` ends before
-    /// `open` returns.
+    /// The `open` of a file calls this with its inode, which belongs to a device of this kind.  `'a` ends
+    /// before `open` returns.
     unsafe fn opened<'a>(inode: *const bindings::inode) -> Self::Object<'a>;
 }
 
 /// The private data of files, borrowed.
 type Data<'a, T> = <<T as FileOperations>::Owner as ForeignOwnable>::Borrowed<'a>;
 
-/// The operations of files whose private data is an [`Owner`](Self::Owner).  The VFS lets any number of threads
-/// call the operations of one file at the same time.
+/// The operations of files whose private data is an [`Owner`](Self::Owner).  The VFS lets any number of
+/// threads call the operations of one file at the same time.
 #[vtable]
 pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// The private data of a file.
     type Owner: ForeignOwnable + 'static;
-    /// The kind of device whose nodes lead to the files.
+    /// The kind of device.  An open of its node makes a file with these operations.
     type Node: Node;
 
     /// Returns the table of operations, a static.  Its address identifies the files.
     fn table() -> &'static FileTable<Self>;
 
-    /// Opens a node.
+    /// Handles open(2) of a node.  Returns the private data of the new file.
     fn open(object: <Self::Node as Node>::Object<'_>) -> Result<Self::Owner>;
 
-    /// Returns the mapping that the file uses instead of its inode's.
+    /// Returns the mapping that the file uses instead of the mapping of its inode; None for the latter.
     fn mapping<'a>(data: Data<'a, Self>) -> Option<Mapping<'a>>
     where
         Self: 'a,
@@ -113,7 +114,8 @@ impl Mapping<'_> {
 ///
 /// # Invariants
 ///
-/// The functions are the operations of `T`.  Only the functions of this file make files with this table.
+/// The functions are the operations of `T`.  Only the functions of this module (`kapi::file`) make files with
+/// this table, and each of these files has private data from [`install`](Self::install).
 #[repr(transparent)]
 pub(crate) struct FileTable<T>(bindings::file_operations, PhantomData<fn(T)>);
 
@@ -121,7 +123,7 @@ pub(crate) struct FileTable<T>(bindings::file_operations, PhantomData<fn(T)>);
 unsafe impl<T> Sync for FileTable<T> {}
 
 impl<T: FileOperations> FileTable<T> {
-    /// Returns the table of this module, of which `M` is the metadata.
+    /// Returns a table whose files keep this kernel module loaded.  `M` is the metadata of the kernel module.
     pub(crate) const fn new<M: ModuleMetadata>() -> Self {
         Self(
             bindings::file_operations {
@@ -169,8 +171,8 @@ impl<T: FileOperations> FileTable<T> {
     ///
     /// No other code uses the file yet, and its operations are those of `T`.
     unsafe fn install(file: *mut bindings::file, data: *mut c_void) {
-        // SAFETY: By the caller's promise; the private data, which the file keeps until its release, keeps the
-        // mapping.
+        // SAFETY: By the caller's promise; the private data, which the file keeps until its release, keeps
+        // the mapping.
         unsafe {
             if let Some(mapping) = T::mapping(T::Owner::borrow(data)) {
                 (*file).f_mapping = mapping.0.as_ptr();
@@ -275,17 +277,18 @@ fn to_isize(result: Result<isize>) -> isize {
 #[inline]
 pub(crate) fn data_of<T: FileOperations>(file: &LocalFile) -> Option<Data<'_, T>> {
     let file = file.as_ptr();
-    // SAFETY: The caller holds the file.
+    // SAFETY: The caller holds the file.  If its operations are the table of `T`, the private data belongs to
+    // `T` by the invariants of `FileTable`.
     unsafe { core::ptr::eq((*file).f_op, T::table().as_raw()).then(|| FileTable::<T>::data(file)) }
 }
 
-/// Makes a file without a node, for reads and writes at any position.
+/// Makes a file without a node, for reads and writes at any position.  The file owns `owner` as its private
+/// data.  After a failure the private data is dropped.  May sleep.
 ///
 /// # Errors
 ///
-/// - `ENFILE`, `ENOMEM`.
-///
-/// After a failure the private data is dropped.
+/// - `ENFILE`: the limit of open files in the system is reached.
+/// - `ENOMEM`: out of memory.
 pub(crate) fn new_file<T: FileOperations>(name: &CStr, owner: T::Owner) -> Result<ARef<File>> {
     let data = owner.into_foreign();
     // SAFETY: The table is static, and treats `data` as the private data of a `T`.

@@ -39,7 +39,7 @@ impl Ida {
         unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
     }
 
-    /// Removes `id`, which must be a member.
+    /// Removes `id`, which must be a member: otherwise the kernel warns.
     pub(crate) fn remove(&self, id: u32) {
         // SAFETY: `self` is initialised.
         unsafe { bindings::ida_free(self.0.get(), id) }
@@ -53,9 +53,9 @@ impl Ida {
     /// Returns the smallest member in the range `min..=max`.
     pub(crate) fn next(&self, min: u32, max: u32) -> Option<u32> {
         self.find(min, max).or_else(|| {
-            // The C function finds the next bitmap that has members, which can be the bitmap of `min`, and
-            // does not search further bitmaps.  A search from the start of the following bitmap finds a
-            // member.
+            // The C function searches only one bitmap: the first one from that of `min` on that has members.
+            // If this is the bitmap of `min`, its members can all be below `min`.  The second search begins
+            // at the start of the following bitmap, so no member that it meets is below its minimum.
             let next = (min / BITMAP_BITS)
                 .checked_add(1)?
                 .checked_mul(BITMAP_BITS)?;
@@ -63,8 +63,8 @@ impl Ida {
         })
     }
 
-    /// Returns the smallest member in the range `min..=max`, unless the bitmap of `min` has smaller members
-    /// only.
+    /// Returns the smallest member in the range `min..=max`.  Also returns None if the bitmap of `min` has
+    /// members, and all of them are smaller than `min`.
     fn find(&self, min: u32, max: u32) -> Option<u32> {
         // SAFETY: `self` is initialised.
         let id = unsafe { bindings::ida_find_first_range(self.0.get(), min, max) };

@@ -38,7 +38,7 @@ impl RangeTree {
     ///
     /// - `EINVAL`: the range overlaps with another range, or the tree is full.
     pub(crate) fn insert(&mut self, start: usize, last: usize) -> Result {
-        // SAFETY: The tree is consistent.
+        // SAFETY: `self` owns the tree, and its nodes exist and do not move.
         if !unsafe { bindings::interval_tree_iter_first(&mut self.root, start, last) }.is_null() {
             return Err(EINVAL);
         }
@@ -70,7 +70,8 @@ impl RangeTree {
 }
 
 /// Merges neighbours in a driver's tree until `wanted` of `count` ranges are left.  The neighbours with the
-/// smallest gap are merged first.  Nodes that leave the tree are not freed.  Warns about an empty tree.
+/// smallest gap are merged first.  Nodes that leave the tree are not freed.  Warns once if the tree is empty,
+/// or if a merge is required and there is only one range.
 ///
 /// C counterpart: `vfio_combine_iova_ranges()`.
 ///

@@ -25,12 +25,13 @@ impl IommuGroup {
         NonNull::new(unsafe { bindings::iommu_group_get(as_raw(dev)) }).map(Self)
     }
 
-    /// Makes a new group that has no IOMMU driver, with the single member `dev`.  `dev` is in no group.
+    /// Makes a new group without an IOMMU, with the single member `dev`.  `dev` is in no other group.  May
+    /// sleep.
     ///
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    /// - The errno of making the group's sysfs folder, or the sysfs links of the member.
+    /// - The errno with which the group's sysfs folder, or a sysfs link of the member, could not be made.
     pub(crate) fn fake(name: &CStr, dev: &Device) -> Result<(Self, FakeMember)> {
         // SAFETY: No requirements.
         let raw = kernel::error::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;
@@ -48,13 +49,14 @@ impl IommuGroup {
         unsafe { bindings::iommu_group_id(self.0.as_ptr()) }
     }
 
-    /// Tells whether an owner other than the kernel's drivers has claimed the DMA of the group.
+    /// Tells whether the DMA of the group is in use: by a host driver, or by another owner that has claimed
+    /// it.
     pub(crate) fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }
     }
 
-    /// Returns the device of a group that has exactly one device.
+    /// Returns the device of a group that has exactly one device.  Returns None for any other group.
     pub(crate) fn sole_device(&self) -> Option<ARef<Device>> {
         let mut members = Members {
             count: 0,
@@ -129,7 +131,7 @@ impl DmaOwner {
     /// # Errors
     ///
     /// - `EPERM`: a host driver or another owner has the ownership.
-    /// - `EBUSY`: a page table or a PASID is attached.
+    /// - `EBUSY`: a page table that is not the default one, or a page table of a PASID, is attached.
     /// - `ENOMEM`: out of memory.
     pub(crate) fn claim(group: &IommuGroup) -> Result<Self> {
         let raw = group.0.as_ptr();

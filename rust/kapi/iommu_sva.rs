@@ -12,16 +12,17 @@ use kernel::{
     sync::{aref::ARef, rcu},
 };
 
-/// A bond: the device uses an address space with the PASID of the address space.
+/// A bond of a device with an address space: the device accesses the address space with a PASID, which
+/// belongs to the address space.
 ///
-/// The bond keeps the `mm_struct`, but not its mappings, and the PASID.  It also keeps the device powered,
-/// because changes of mappings are reported to the device.  The bond ends on drop, which may sleep.
+/// The bond keeps the `mm_struct` and the PASID, but not the mappings.  The bond also keeps the device
+/// powered, because changes of mappings are reported to the device.  The bond ends on drop, which may sleep.
 pub(crate) struct Bond {
     handle: NonNull<bindings::iommu_sva>,
     group: IommuGroup,
     /// Dropped after the IOMMU core has removed the bond.
     _power: Powered<ARef<Device>>,
-    /// The bond of the IOMMU core holds no reference on the device.
+    /// A reference on the device, because the IOMMU core takes none for the bond.
     dev: ARef<Device>,
 }
 
@@ -48,7 +49,7 @@ impl Bond {
         group: &IommuGroup,
         mm: &MmWithUser,
     ) -> Result<Self> {
-        // SAFETY: Both are valid, and the address space has users.
+        // SAFETY: `dev` and `mm` are valid, and the address space has users.
         let raw = unsafe { bindings::vfio_helper_iommu_sva_bind_device(as_raw(&dev), mm.as_raw()) };
         let handle =
             NonNull::new(kernel::error::from_err_ptr(raw).map_err(restartable)?).ok_or(ENODEV)?;
@@ -66,22 +67,24 @@ impl Bond {
         unsafe { bindings::vfio_helper_iommu_sva_get_pasid(self.handle.as_ptr()) }
     }
 
-    /// Waits for the page requests that are being handled, for all devices behind the same IOMMU.
+    /// Waits for the page requests that are being handled, for all devices behind the same IOMMU.  May sleep.
     ///
-    /// The end of a bond waits, too, unless the address space has ended before: VT-d's driver (7.3) has then
-    /// cleared the PASID's entry, and concludes from this that no page request is in flight.  It would free a
-    /// page request that is being handled.
+    /// The end of a bond waits for these page requests, too, unless the address space has ended before.  In
+    /// this case VT-d's driver (7.3) has cleared the entry of the PASID, and concludes from the cleared entry
+    /// that no page request is in flight.  Without this function, the end of the bond would free a page
+    /// request that is being handled.
     ///
-    /// This does not wait for requests that are still in the IOMMU's own queue.  VT-d's driver leaves them to
-    /// the device, which must have stopped.
+    /// This function does not wait for page requests that are still in the queue of the IOMMU itself.  VT-d's
+    /// driver does not wait for these either: the device must have stopped before.
     pub(crate) fn wait_for_page_requests(&self) {
         // SAFETY: By the promise that `new()` requires.
         let dev = unsafe { self.dev.as_bound() };
         let queue = {
             let _guard = rcu::read_lock();
             with_iommu(dev, |iommu| {
-                // SAFETY: The pointer is read once.  Its target is freed after an RCU grace period.  The
-                // queue belongs to the IOMMU, and the device stays behind the IOMMU while it is bound.
+                // SAFETY: The pointer is read once, and its target is freed only after an RCU grace period.
+                // The queue belongs to the IOMMU, and the device stays behind the IOMMU while a driver is
+                // bound to it.
                 unsafe {
                     let param = (&raw const iommu.fault_param).read_volatile();
                     param.as_ref().map(|param| (*param.queue).wq)
@@ -113,19 +116,20 @@ impl Drop for Bond {
     }
 }
 
-/// Calls `f` with the IOMMU core's data of a device.  A device that is bound to a driver stays behind its
-/// IOMMU.
+/// Calls `f` with the IOMMU core's data of a device.  Returns None if the device is not behind an IOMMU.  A
+/// device that is bound to a driver stays behind its IOMMU.
 fn with_iommu<R>(dev: &Device<Bound>, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
     // SAFETY: `dev` is valid; `iommu`, if set, does not change while a driver is bound.
     unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)
 }
 
-/// Returns the number of PASIDs of the device: all its PASIDs are smaller.  0 if it has no PASIDs.
+/// Returns the number of PASIDs of the device.  Each PASID of the device is smaller than this number.
+/// Returns 0 if the device has no PASIDs.
 pub(crate) fn max_pasids(dev: &Device<Bound>) -> u32 {
     with_iommu(dev, |iommu| iommu.max_pasids).unwrap_or(0)
 }
 
-/// Returns the name of the IOMMU of the device.
+/// Returns the name of the IOMMU of the device, as in `/sys/class/iommu`.
 pub(crate) fn iommu_name(dev: &Device<Bound>) -> Option<&CStr> {
     with_iommu(dev, |iommu| {
         // SAFETY: The IOMMU exists for as long as the device is behind it, and keeps its name.

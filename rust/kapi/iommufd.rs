@@ -128,19 +128,21 @@ impl Ctx {
 
 /// A device that is bound to an iommufd: `struct iommufd_device`.  The iommufd owns the DMA of its group.
 ///
-/// References exist only under the lock of the device's set, or while a driver keeps the device from being
-/// unbound.
+/// A Rust reference (`&BoundDevice`) exists only while its user keeps the device from being unbound: with a
+/// lock that the unbinding task takes, or as the driver that has bound the device.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 
 impl BoundDevice {
-    /// Binds `dev`.  Also returns its id.  May sleep.
+    /// Binds `dev` to `ctx`.  Returns the object and its id in the iommufd.  May sleep.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: the DMA of the device cannot be made coherent.
+    /// - `ENODEV`: the device is in no group.
     /// - `EPERM`: the group has another owner, or interrupts are not isolated.
-    /// - `EBUSY`, `ENODEV`, `ENOMEM`.
+    /// - `EBUSY`: a page table that is not the default one is attached to the group.
+    /// - `ENOMEM`: out of memory.
     ///
     /// # Safety
     ///
@@ -179,7 +181,8 @@ impl BoundDevice {
         self.0.get()
     }
 
-    /// Attaches a page table or an IOAS.  Returns the id of the attached page table.
+    /// Attaches a page table or an IOAS to the device itself ([`NO_PASID`]) or to one of its PASIDs.  Returns
+    /// the id of the attached page table.  May sleep.
     ///
     /// # Errors
     ///
@@ -230,7 +233,7 @@ impl BoundDevice {
 pub(crate) struct Access(Opaque<bindings::iommufd_access>);
 
 impl Access {
-    /// Creates an access.  Also returns its id.  May sleep.
+    /// Creates an access.  Returns the access and its id in the iommufd.  May sleep.
     ///
     /// # Errors
     ///
@@ -253,7 +256,7 @@ impl Access {
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
 
-    /// Undoes [`create`](Self::create), and ends all its pins.
+    /// Undoes [`create`](Self::create), and ends all pins of the access.
     ///
     /// # Safety
     ///
@@ -302,12 +305,17 @@ impl Access {
         unsafe { bindings::iommufd_access_detach(self.as_raw()) }
     }
 
-    /// Pins the pages of an array from `iova` on, which is a multiple of the page size.
+    /// Pins the memory from `iova` on, and stores its pages in the array.  `iova` is a multiple of the page
+    /// size, and the count of the array is the number of pages.  `write` tells whether the pages will be
+    /// written.  May sleep.
     ///
     /// # Errors
     ///
+    /// - `EINVAL`: the array has no space, or the memory is not mapped by whole pages or is being unmapped.
+    /// - `EOVERFLOW`: the range overflows.
     /// - `ENOENT`: no IOAS is attached, or the range is not mapped.
-    /// - `EPERM`, `EINVAL`, `ENOMEM`.
+    /// - `EPERM`: the memory is mapped without the required permission.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn pin(&self, iova: usize, pages: PageArray<'_>, write: bool) -> Result {
         let length = usize::try_from(pages.count())
             .ok()
@@ -325,17 +333,22 @@ impl Access {
         })
     }
 
-    /// Undoes a [`pin`](Self::pin) of the same range.
+    /// Undoes a [`pin`](Self::pin) of the same range, of `length` bytes.
     pub(crate) fn unpin(&self, iova: usize, length: usize) {
         // SAFETY: `self` is valid; iommufd warns about a range that is not pinned.
         unsafe { bindings::iommufd_access_unpin_pages(self.as_raw(), iova, length) }
     }
 
-    /// Copies between `data` and the memory at `iova`.  If `write`, the memory at `iova` is written.
+    /// Copies between `data` and the memory at `iova`.  If `write` is true, the memory at `iova` is written;
+    /// otherwise `data` is.  May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOENT`, `EPERM`, `EINVAL`, `EFAULT`, `ENOMEM`.
+    /// - `EINVAL`: `data` is empty, or the memory is being unmapped.
+    /// - `EOVERFLOW`: the range overflows.
+    /// - `ENOENT`: no IOAS is attached, or the range is not mapped.
+    /// - `EPERM`: the memory is mapped without the required permission.
+    /// - `EFAULT`, `ENOMEM`: the memory cannot be accessed.
     pub(crate) fn rw(&self, iova: usize, data: DriverBuffer<'_>, write: bool) -> Result {
         let mut flags = if write { WRITE } else { 0 };
         if !super::sched::has_mm() {

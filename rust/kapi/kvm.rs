@@ -27,7 +27,7 @@ impl KvmSlot {
         pin_init!(Self { kvm <- new_spinlock!(None, "KvmSlot::kvm") })
     }
 
-    /// Records a VM, or with NULL that there is none.
+    /// Records the VM `kvm`.  NULL empties the slot.  Takes the lock of the slot.
     ///
     /// # Safety
     ///
@@ -36,7 +36,8 @@ impl KvmSlot {
         *self.kvm.lock() = NonNull::new(kvm).map(KvmPtr);
     }
 
-    /// Takes a reference on the VM.  None if there is no VM, or if it is being destroyed.
+    /// Takes a reference on the VM.  Returns None if there is no VM, or if the VM is being destroyed.  Takes
+    /// the lock of the slot.
     pub(crate) fn get(&self) -> Option<KvmRef> {
         let kvm = self.kvm.lock();
         // SAFETY: By the promise of `set()`, under the lock that `set()` takes.
@@ -44,7 +45,7 @@ impl KvmSlot {
     }
 }
 
-/// A reference on a VM, and on the module that can destroy the VM.
+/// A reference on a VM, and on the KVM module, whose code drops the reference on the VM.
 pub(crate) struct KvmRef {
     kvm: NonNull<bindings::kvm>,
     put: Symbol<unsafe extern "C" fn(*mut bindings::kvm)>,
@@ -89,14 +90,15 @@ impl Drop for KvmRef {
     }
 }
 
-/// A function of another module, with a reference on that module.  This module does not depend on it.
+/// A function of another module, with a reference on the other module.  This module does not depend on the
+/// other module.
 struct Symbol<F> {
     name: &'static CStr,
     function: F,
 }
 
 impl<F: Copy> Symbol<F> {
-    /// None if no module exports the symbol.
+    /// Looks up the symbol `name`.  Returns None if no module exports it.
     ///
     /// # Safety
     ///

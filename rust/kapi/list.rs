@@ -2,8 +2,8 @@
 
 //! Lists whose entries contain their own links, so that joining a list needs no allocation.
 //!
-//! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its entries.  Here an entry
-//! owns itself, and leaves the list on drop.
+//! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its entries.  A list of
+//! this file does not: the code that made an entry owns the entry, which leaves the list on drop.
 
 use core::{marker::PhantomData, pin::Pin, ptr::NonNull};
 use kernel::{
@@ -15,8 +15,8 @@ use kernel::{
 
 /// A list of values, in the order in which they joined.
 ///
-/// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`ListEntry::update`] call must take
-/// no other lock.
+/// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`ListEntry::update`] call must
+/// take no other lock.
 ///
 /// # Invariants
 ///
@@ -81,8 +81,8 @@ pub(crate) trait HasList<T: Copy> {
 ///
 /// # Invariants
 ///
-/// `list` is valid while `owner` is held, because `O` lent it for the lifetime of the shared `O`.  The node
-/// is on the list, and is read and written only under the lock of the list.
+/// `list` is valid while `owner` is held: it was borrowed from the `O`, and `owner` prevents exclusive access
+/// to the `O`.  The node is on the list, and is read and written only under the lock of the list.
 #[pin_data(PinnedDrop)]
 pub(crate) struct ListEntry<O, T: Copy> {
     owner: Arc<O>,

@@ -24,7 +24,7 @@ impl LoadPhase {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: it has begun before.
+    /// - `EBUSY`: the load phase has begun before.
     pub(crate) fn begin() -> Result<Self> {
         match BEGUN.xchg(true, Relaxed) {
             false => Ok(Self { done: KVec::new() }),
@@ -46,7 +46,9 @@ impl LoadPhase {
         Ok(())
     }
 
-    /// Not generic, so that there is one copy for all types of locks.
+    /// Records the address of a lock that is initialised now.  Fails with `EBUSY` if it is recorded already.
+    ///
+    /// This function is not generic, so that there is one copy for all types of locks.
     #[inline(never)]
     fn first_time(&mut self, address: usize) -> Result {
         if self.done.contains(&address) {

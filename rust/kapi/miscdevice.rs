@@ -8,7 +8,7 @@ use super::file::{FileOperations, Node};
 use crate::bindings;
 use kernel::{error::to_result, prelude::*};
 
-/// The kind of misc devices, which have no object.
+/// The [`Node`] of misc devices, which have no object.
 pub(crate) struct MiscNode;
 
 impl Node for MiscNode {
@@ -48,7 +48,7 @@ impl MiscDevice {
     ///
     /// - `EBUSY`: the minor is in use.
     /// - `ENOMEM`: out of memory.
-    /// - Those of making the device.
+    /// - The errno with which the class device could not be made.
     pub(crate) fn register<F: FileOperations<Node = MiscNode>>(
         template: &Template,
     ) -> Result<Self> {

@@ -19,22 +19,23 @@ use kernel::{
 pub(crate) enum Releaser {
     /// A task that may wait for page requests and for locks of the IOMMU core.
     Task,
-    /// A task that may not: it can be the handler of a page request, or hold such a lock.
+    /// A task that may not wait for these: it can be the handler of a page request, or hold such a lock.
     Other,
 }
 
 impl Releaser {
     /// Classifies the calling task.
     ///
-    /// These tasks hold no such lock:
+    /// These tasks do not handle page requests, and hold no lock of the IOMMU core:
     ///
-    /// - a task that exits or executes a program;
+    /// - a user space task that exits or executes a program;
+    /// - on x86-64, any other user space task, which drops the last reference after it has accessed the
+    ///   memory of another task;
     /// - the worker of the address space's own `mmput_async()`.
     ///
-    /// Among the other tasks that drop the last reference, a kernel thread can be the handler of a page
-    /// request.  A user space task can drop the last reference after it has accessed the memory of another
-    /// task.  The driver of arm64's SMMUv3 drops a reference with the lock of the device's group held, at the
-    /// end of a reset (`arm_smmu_sva_set_dev_pasid()`).
+    /// Any other kernel thread can be the handler of a page request.  On other architectures, any other user
+    /// space task can hold a lock: the driver of arm64's SMMUv3 drops a reference with the lock of the
+    /// device's group held, at the end of a reset (`arm_smmu_sva_set_dev_pasid()`).
     ///
     /// # Safety
     ///
@@ -69,19 +70,22 @@ impl Releaser {
     }
 }
 
-/// A type that is notified, in two steps.
+/// A type that is notified of the end of an address space, in two steps.
 pub(crate) trait Listener: Send + Sync + 'static {
     /// Called when the address space has no users any more, at most once.  May sleep.  Must not drop the
     /// [`Watch`].
     ///
     /// The pages are freed after this has returned, and after the notifiers of the older kind
-    /// (`struct mmu_notifier`), which IOMMU drivers use, have returned.  The kernel holds no lock of its
-    /// notifiers during this call, and not their SRCU, for which other address spaces wait when they end.
+    /// (`struct mmu_notifier`), which drivers of IOMMUs use, have returned.  During this call, the kernel
+    /// holds no lock of its notifiers, and is in no read-side section of their SRCU.  Other address spaces
+    /// wait for this SRCU when they end.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Called after [`mm_released`](Self::mm_released), together with notifiers of the older kind: when
+    /// Called after [`mm_released`](Self::mm_released), together with the notifiers of the older kind: when
     /// [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
-    /// This can also be called when nothing has happened: once more, or at the end of the watch.
+    ///
+    /// The kernel can call this a second time.  It also calls this when the watch ends before the address
+    /// space.
     fn mm_releasing(this: ArcBorrow<'_, Self>);
 }
 
@@ -142,7 +146,7 @@ impl<T: Listener> Registered<T> {
         _mm: *mut bindings::mm_struct,
     ) {
         let notifier: *mut Opaque<bindings::mmu_notifier> = notifier.cast();
-        // SAFETY: `notifier` is that field; the watch does not end before this returns.
+        // SAFETY: `notifier` is the field of this name; the watch does not end before this returns.
         let this = unsafe { &*kernel::container_of!(notifier, Self, notifier) };
         T::mm_releasing(this.listener.as_arc_borrow());
     }
@@ -156,10 +160,11 @@ impl<T: Listener> Registered<T> {
 pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
-    /// The last page of all addresses.  It is never mapped, so the listener is not notified of changes.
+    /// The address of the last page of all addresses.  This page is never mapped, so the listener is not
+    /// notified of changes of mappings.
     const START: usize = usize::MAX & !(PAGE_SIZE - 1);
 
-    /// Begins to watch an address space.  Waits for changes of its mappings in progress.
+    /// Begins to watch an address space.  Waits for changes of its mappings that are in progress.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the same
-//! interface: its types have no values, and their constructors return an errno.
+//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the functions that
+//! code for such a kernel calls: the types have no values, and their constructors fail.
 
 use super::{
     buffer::{DriverBuffer, PageArray},
@@ -18,7 +18,7 @@ use kernel::{
 /// An iommufd, which cannot exist.
 pub(crate) enum Ctx {}
 
-// SAFETY: No value exists that could be counted.
+// SAFETY: No value exists, so there are no references to count.
 unsafe impl AlwaysRefCounted for Ctx {
     fn inc_ref(&self) {
         match *self {}

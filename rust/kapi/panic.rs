@@ -15,7 +15,7 @@ pub(crate) fn taint_user() {
 /// complete kernel build folder has.
 #[cold]
 pub(crate) fn warn(file: &'static str, line: u32) {
-    // For a name that is too long, the beginning suffices.
+    // If the name is too long, only its beginning is printed.
     let len = file.len().try_into().unwrap_or(c_int::MAX);
     // SAFETY: `file` has `len` bytes; the helper may be called from any context.
     unsafe { bindings::vfio_helper_warn(file.as_ptr().cast(), len, line) }

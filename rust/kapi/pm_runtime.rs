@@ -19,7 +19,7 @@ impl<D: Deref<Target = Device>> Powered<D> {
     #[inline]
     pub(crate) fn resume_and_get(dev: D) -> Result<Self> {
         let raw = super::device::as_raw(&dev);
-        // SAFETY: `dev` is valid; it is bound to the driver that has registered it.
+        // SAFETY: `dev` is valid, and the callers keep it bound to its driver: the pointer does not change.
         let managed = unsafe { (*raw).driver.as_ref() }.is_some_and(|driver| !driver.pm.is_null());
         if !managed {
             return Ok(Self(None));

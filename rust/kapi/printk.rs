@@ -7,7 +7,7 @@
 use crate::bindings;
 use kernel::prelude::*;
 
-/// Prints an informational line.
+/// Prints an informational line: `prefix`, followed by `rest`.
 pub(crate) fn print_info(prefix: &CStr, rest: &str) {
     // SAFETY: The format matches its arguments; the length limits the second string.
     unsafe {

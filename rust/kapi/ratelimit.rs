@@ -31,7 +31,7 @@ impl RateLimit {
         })
     }
 
-    /// Tells whether a line may be logged now, and counts it.
+    /// Tells whether a line may be logged now, and counts the line.
     pub(crate) fn permits(&self) -> bool {
         // SAFETY: The state is initialised, the name a static string.
         unsafe { bindings::___ratelimit(self.state.get(), self.what.as_char_ptr()) != 0 }

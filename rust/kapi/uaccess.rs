@@ -3,7 +3,7 @@
 //! Copies from and to user memory (`include/linux/uaccess.h`), of whole values that are read once.
 //!
 //! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for
-//! each copy.  This is much for ioctls that take 500 instructions in all (see `make bench`).
+//! each copy.  This is much for an ioctl that takes 500 instructions in all (see `make bench`).
 
 use super::device::as_raw;
 use crate::bindings;
@@ -103,14 +103,14 @@ impl UserString {
         Ok(Self(NonNull::new(copy).ok_or(ENOMEM)?))
     }
 
-    /// Tells whether this is the name of the device.  Does not compute the length of the strings, because it
-    /// is called for many devices.
+    /// Tells whether the string is the name of the device.  The comparison does not compute the length of the
+    /// strings, because a search compares the names of many devices.
     pub(crate) fn is_name_of(&self, dev: &Device) -> bool {
         // SAFETY: By the type's invariants; the name of a registered device is a string.
         unsafe { bindings::strcmp(bindings::dev_name(as_raw(dev)), self.0.as_ptr()) == 0 }
     }
 
-    /// Returns the string for drivers that parse options in place.
+    /// Returns the string, for drivers that parse its options in place.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut c_char {
         self.0.as_ptr()
     }

@@ -9,7 +9,8 @@ use kernel::{
     workqueue::{HasWork, Queue},
 };
 
-/// A work queue that the module owns.  The drop drains and destroys it, so its own work must not drop it.
+/// A work queue that the module owns.  The drop drains and destroys the queue, so work on the queue must not
+/// drop this value.
 pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: Work queues do their own locking.
@@ -47,7 +48,7 @@ impl OwnedQueue {
         unsafe { Queue::from_raw(self.0.as_ptr()) }
     }
 
-    /// Waits for all work that is on the queue now.
+    /// Waits for all work that is on the queue now.  May sleep.
     pub(crate) fn flush(&self) {
         // SAFETY: `self` owns the queue.
         unsafe { bindings::__flush_workqueue(self.0.as_ptr()) }
