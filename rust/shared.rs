@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, IOMMU drivers, the pseudo file
+//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, the pseudo file
 //! system, trace events.
 //!
 //! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this layer knows VFIO.
@@ -20,15 +20,15 @@ use vfio::{set::LockedState, Device, DeviceLink};
 
 /// The types of the upper layers of the core that are attached to each device.
 ///
-/// The crate root implements this trait once, for [`Device`].  So the driver data of every device has the
-/// same type, and this layer does not name that type.
+/// The crate root implements this trait once, for [`Device`].  So the `driver_data` of every class device of
+/// VFIO has the same type, and this layer does not name the type.
 pub(crate) trait Core {
-    /// The module that owns files and file systems.
+    /// The metadata of this kernel module, which owns files and the pseudo file system.
     type OwnerModule: ModuleMetadata;
     /// The core's own state of a device.  The files of the device share it, and can keep it after the device
     /// is gone.
     type State: Send + Sync + 'static;
-    /// The data that a file reaches through the link to its device.
+    /// The membership of a registered device in its group.  A file finds it through the link of its device.
     type GroupMembership: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
     type OpenResources: Send;

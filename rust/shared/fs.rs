@@ -38,7 +38,7 @@ static COUNT: Global<c_int> = Global(UnsafeCell::new(0));
 ///
 /// The VFS calls this with a context that is being set up.
 unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
-    // SAFETY: By the VFS's promise.
+    // SAFETY: By the caller's promise.
     match unsafe { bindings::vfio_helper_init_pseudo(fc, VFIO_MAGIC) }.is_null() {
         true => ENOMEM.to_errno(),
         false => 0,
@@ -87,7 +87,7 @@ impl PseudoInode {
     /// - The errno of mounting the file system.
     pub(crate) fn new() -> Result<Self> {
         let pin = Pin::new()?;
-        // SAFETY: The pin keeps the mount, which `simple_pin_fs()` has set.
+        // SAFETY: `simple_pin_fs()` has set the mount, which does not change while `pin` keeps it.
         let raw = unsafe { bindings::alloc_anon_inode((**MOUNT.0.get()).mnt_sb) };
         Ok(Self {
             inode: NonNull::new(kernel::error::from_err_ptr(raw)?).ok_or(ENOMEM)?,

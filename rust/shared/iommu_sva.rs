@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The binds of process address spaces to devices, and the IOMMU drivers that do not support them.
+//! The conditions for a bond of a device with a process address space, and the drivers of IOMMUs that do not
+//! support bonds.
 
 use crate::{
     kapi::{
@@ -47,11 +48,11 @@ pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     unsafe { Bond::new(dev, power, group, mm) }
 }
 
-/// Tells whether the IOMMU driver frees the PASID table of a device together with the page table that serves
-/// requests without a PASID.
+/// Tells whether the driver of the IOMMU frees the PASID table of a device together with the page table that
+/// serves requests without a PASID.
 ///
-/// The AMD driver does so: it frees the PASID table when that page table is detached, and a reset detaches it
-/// temporarily.  The removal of the PASID then writes to address 0 (`destroy_gcr3_table()`,
+/// AMD's driver does so: it frees the PASID table when this page table is detached, and a reset detaches this
+/// page table temporarily.  The removal of a PASID then writes to address 0 (`destroy_gcr3_table()`,
 /// `amd_iommu_clear_gcr3()`).
 fn loses_pasids(dev: &Device<Bound>) -> bool {
     iommu_name(dev).is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))

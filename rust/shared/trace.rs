@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The trace events of the module (`include/vfio_trace.h`): the test whether an event is enabled, and its
-//! record.
+//! The trace events of the module (`include/vfio_trace.h`): for each event, a test whether it is enabled, and
+//! a function that records it.
 //!
 //! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
 
@@ -26,11 +26,11 @@ macro_rules! events {
                         key
                     )
                 }
-                // The macro includes a file that the headers package of a kernel may lack (Kbuild).  The key
-                // is read directly then, as on a kernel without jump labels.
+                // The macro above includes a file that the headers package of a kernel may lack (see Kbuild).
+                // Without this file, the key is read directly, as on a kernel without jump labels.
                 #[cfg(all(CONFIG_TRACEPOINTS, not(vfio_static_branch)))]
-                // SAFETY: C defines the tracepoint (trace.c), which exists as long as the module; its count
-                // is changed atomically, and is read with one load.
+                // SAFETY: C defines the tracepoint (trace.c), which exists as long as the module.  The count
+                // of its key is changed atomically, and is read with one load.
                 unsafe {
                     (&raw const crate::bindings::$tracepoint.key.key.enabled.counter)
                         .read_volatile()

@@ -4,16 +4,16 @@
 //!
 //! Drivers embed the structure and share it with the core.  So the structure is never borrowed mutably, and
 //! its fields are accessed one by one.  The operations on a device depend on the facts that are proved about
-//! it.  The context, which is a type parameter, is the proof:
+//! the device.  The context, which is a type parameter, is the proof:
 //!
-//! - [`Normal`]: the object exists.  A pointer from C code proves this only.
+//! - [`Normal`]: the object exists.  A pointer from C code proves no more than this.
 //! - [`Registered`]: a reference on the registration is held ([`RegistrationRef`]), so the driver stays bound
 //!   to the parent.
 //! - [`Open`]: the device is open, and the caller reached it through a file that has access.  Only a passed
 //!   access gate gives this context.
 //!
-//! A device in a stronger context dereferences to the weaker context.  The stronger contexts have no counted
-//! reference, so a proof cannot outlive the fact that it proves.
+//! A device in a stronger context dereferences to the weaker context.  A device in a stronger context can
+//! only be borrowed, so a proof cannot outlive the fact that it proves.
 //!
 //! [`set`] has the fields that the device-set lock protects, and [`ops`] has the driver callbacks.
 
@@ -60,8 +60,8 @@ pub(crate) struct Open;
 ///
 /// # Invariants
 ///
-/// Allocated by [`DeviceMemory`], initialised, and not yet released; the driver data of its class device is
-/// an `Arc<State>`.
+/// Allocated by [`DeviceMemory`], initialised, and not yet released.  The `driver_data` of its class device
+/// is an `Arc<State>`.
 #[repr(transparent)]
 pub(crate) struct Device<Ctx = Normal>(Opaque<bindings::vfio_device>, PhantomData<Ctx>);
 
@@ -115,8 +115,8 @@ impl<Ctx> Device<Ctx> {
     /// Returns the core's own state of the device.
     #[inline]
     pub(crate) fn state(&self) -> ArcBorrow<'_, State> {
-        // SAFETY: By the type's invariants; `device_initialize()` does not change the driver data, and only
-        // `into_device()` sets the driver data of VFIO's class device.
+        // SAFETY: By the type's invariants; `device_initialize()` does not change `driver_data`, and only
+        // `into_device()` sets the `driver_data` of VFIO's class device.
         unsafe { Arc::<State>::borrow((*self.as_raw()).device.driver_data) }
     }
 
@@ -196,8 +196,8 @@ impl Deref for RegistrationRef {
 
 impl Drop for RegistrationRef {
     fn drop(&mut self) {
-        // SAFETY: The count that is dropped here keeps the device valid until the completion, which is the
-        // last access.
+        // SAFETY: `self` owns a count, which keeps the device valid.  After the drop of the last count,
+        // unregistration waits for the completion below, which is the last access.
         let device = unsafe { self.0.as_ref() };
         // SAFETY: `self` owns the count.
         if unsafe { bindings::refcount_dec_and_test(device.refcount()) } {
@@ -245,7 +245,7 @@ impl DeviceMemory {
         Ok(device)
     }
 
-    /// Gives the device its index and its state.
+    /// Stores the minor (`index`) and the state of the device.
     pub(crate) fn into_device(self, index: u32, state: Arc<State>) -> NewDevice {
         let raw = self.0.as_ptr();
         // SAFETY: This function owns the device.  The state keeps the inode, and the device keeps the state.
@@ -265,8 +265,8 @@ impl Drop for DeviceMemory {
     }
 }
 
-/// A device that its driver does not know yet, or does not know any more.  The device and its state are freed
-/// on drop.
+/// A device before the driver's `init`, or after the driver's `release`.  On drop, the device is freed, and
+/// its reference on its state is dropped.
 ///
 /// # Invariants
 ///
@@ -278,7 +278,7 @@ impl NewDevice {
     ///
     /// # Errors
     ///
-    /// The driver's errno.  The device is returned with it.
+    /// The driver's errno; `EINVAL` if it returns a positive number.  The device is returned with the errno.
     pub(crate) fn driver_init(self) -> Result<InitialisedDevice, (Self, Error)> {
         let raw = self.0 .0.as_ptr();
         // SAFETY: `ops` is valid; the device is in the state that the contract of the callback requires.
@@ -306,8 +306,8 @@ impl NewDevice {
 pub(crate) struct InitialisedDevice(NewDevice);
 
 impl InitialisedDevice {
-    /// Initialises the class device, whose last reference calls `release`, and transfers its one reference to
-    /// the caller.
+    /// Initialises the class device, and transfers the only reference on it to the caller.  `release` runs
+    /// when the last reference is dropped.
     ///
     /// # Safety
     ///
@@ -369,12 +369,12 @@ impl Drop for InitialisedDevice {
 
 impl Drop for NewDevice {
     fn drop(&mut self) {
-        // The set cannot be freed any more if the device is still a member here: the caller has to call
-        // `leave_set()` before the drop.
+        // The caller has to call `leave_set()` before the drop, and to remove the device from the count of
+        // the set.  A device that is still a member here stays counted, so its set is never freed.
         let _ = self.leave_set();
-        // SAFETY: By the type's invariants the driver data is a state that the device owns.
+        // SAFETY: By the type's invariants `driver_data` is a reference on the state that the device owns.
         let state = unsafe { Arc::<State>::from_foreign((*self.0 .0.as_ptr()).device.driver_data) };
-        // Files can keep the state after the device is freed: revoke their link to the device.
+        // Files can keep the state after the device is freed, so the link of the state is revoked.
         drop(<Device as Core>::link(&state).revoke());
     }
 }

@@ -105,18 +105,18 @@ impl<T: Send + Sync + 'static> Slot<T> {
     ///
     /// One of these holds:
     ///
-    /// - `ptr` is valid until `vfio_virqfd_disable()` of it returns;
-    /// - `ptr` is used only before the function that it was passed to returns.
+    /// - `ptr` is valid until `vfio_virqfd_disable(ptr)` returns;
+    /// - `ptr` was passed to an exported function, and is used only before that function returns.
     ///
     /// The pointer at `ptr` is NULL or was stored by [`fill`](Self::fill).
     pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
         Some(Self(NonNull::new(ptr)?, PhantomData))
     }
 
-    /// Returns the object that the slot points to, which its subscription keeps alive.
+    /// Returns the object that the slot points to.  The subscription of the object keeps the object alive.
     pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
-        // SAFETY: By the promise of `from_raw()`; the task that ends the subscription first empties the slot,
-        // under the lock that `_lock` proves.
+        // SAFETY: By the promise of `from_raw()`.  The slot is emptied before the subscription of the object
+        // ends, under the lock that `_lock` proves, so the object exists for `'a`.
         unsafe {
             let ptr = NonNull::new(*self.0.as_ptr())?;
             Some(ArcBorrow::from_raw(ptr.as_ptr().cast()))
@@ -129,7 +129,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
         unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
     }
 
-    /// Makes the slot point to `item`.  The subscription of `item` keeps it alive.
+    /// Makes the slot point to `item`.  The subscription of `item` keeps `item` alive.
     pub(crate) fn fill(&self, item: &Arc<T>, _lock: &mut SlotsGuard) {
         let ptr = Arc::as_ptr(item);
         // SAFETY: By the promise of `from_raw()`.

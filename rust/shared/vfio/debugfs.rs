@@ -25,7 +25,7 @@ pub(crate) trait Show {
 ///
 /// # Invariants
 ///
-/// Part of the [`Added`] of `device`, whose class device is removed later.
+/// Part of the [`Added`] of `device`.  The class device of `device` is removed after the folder.
 pub(crate) struct DebugRoot {
     device: NonNull<Device>,
     dir: DirOf<State>,
@@ -63,7 +63,7 @@ impl DebugRoot {
 
 impl Drop for DebugRoot {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariants the device is valid, and the caller of the drop owns `Added`.
+        // SAFETY: By the type's invariants the device is valid, and the task that drops this owns `Added`.
         unsafe { (*self.device.as_ref().as_raw()).debug_root = core::ptr::null_mut() }
     }
 }
@@ -104,7 +104,7 @@ impl DebugFolder<'_> {
 /// debugfs calls this for a file that [`DebugFolder::add_file`] added.
 unsafe extern "C" fn read<T: Show>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
     // SAFETY: `private` is the class device.  The removal of the folder removes the file, and waits for
-    // readers.  The `Added` of the folder holds the registration until then.
+    // readers.  Until the folder is removed, the `Added` that owns it holds the registration.
     let (device, m) = unsafe {
         let dev = (*m).private.cast::<bindings::device>();
         (

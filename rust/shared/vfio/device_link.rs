@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The link from a file to its device, which unregistration revokes while the file stays open.
+//! The link from the state of a device to the device, which unregistration revokes while files stay open.
 //!
-//! A file that is not bound holds no reference on the device, only this link.  Unregistration revokes the
-//! link.  So an unbound file does not block the removal of the driver, and cannot reach the device after it.
+//! A file that is not bound holds a reference on the state, but none on the device: it finds the device
+//! through the link.  Unregistration revokes the link.  So an unbound file does not block the removal of the
+//! driver, and cannot reach the device after the removal.
 
 use super::{Device, RegistrationRef};
 use core::ptr::NonNull;
@@ -19,11 +20,12 @@ use kernel::{
     },
 };
 
-/// The number of a connection of a link.  A device can be registered again; a file of the earlier
-/// registration does not belong to the later one.
+/// The number of a registration of a device, which connects the link once.  A device can be registered again.
+/// A file of the earlier registration does not belong to the later registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
+/// The device to which a link is connected, with the data of the registration.
 struct Target<T> {
     generation: Generation,
     device: NonNull<Device>,
@@ -34,7 +36,7 @@ struct Target<T> {
 unsafe impl<T: Send> Send for Target<T> {}
 
 impl<T> Target<T> {
-    /// Takes a reference on the registration.  None if the device is no longer registered.
+    /// Takes a reference on the registration.  Returns None if the device is no longer registered.
     fn registration(&self) -> Option<RegistrationRef> {
         // SAFETY: By the invariants of `DeviceLink`: the caller borrows the target under the lock that
         // revocation takes.
@@ -67,7 +69,7 @@ impl<T: Unpin> DeviceLink<T> {
         })
     }
 
-    /// Connects the link to `device`.  Takes the lock of the link.
+    /// Connects the link to `device`, as a new generation.  Takes the lock of the link.
     ///
     /// # Safety
     ///
@@ -87,28 +89,31 @@ impl<T: Unpin> DeviceLink<T> {
         generation
     }
 
-    /// Revokes the link and returns its data.  Existing registration references stay valid.
+    /// Revokes the link and returns its data, if it is connected.  Existing registration references stay
+    /// valid.  Takes the lock of the link.
     pub(crate) fn revoke(&self) -> Option<T> {
         let mut target = self.target.lock();
         self.current.store(0, Release);
         target.take().map(|target| target.data)
     }
 
-    /// Tells whether the connection `generation` still exists.  Takes no lock: the answer can be stale.
+    /// Tells whether the link is still connected by the registration `generation`.  Takes no lock: the answer
+    /// can be stale.
     #[inline]
     pub(crate) fn is_connected(&self, generation: Generation) -> bool {
         self.current.load(Acquire) == generation.0
     }
 
-    /// Calls `f` with the data of the current connection, under the lock of the link.
+    /// Calls `f` with the data of the current registration, under the lock of the link.  Returns None if the
+    /// link is not connected.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Generation, R)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;
         Some((target.generation, f(&target.data)))
     }
 
-    /// Takes a reference on the registration, and calls `f` with the data, if the connection `generation` still
-    /// exists.
+    /// Takes a reference on the registration, and calls `f` with its data, under the lock of the link.
+    /// Returns None if `generation` is not the current registration, or if the last reference is dropped.
     pub(crate) fn registration<R>(
         &self,
         generation: Generation,
@@ -121,7 +126,8 @@ impl<T: Unpin> DeviceLink<T> {
         Some((target.registration()?, f(&target.data)))
     }
 
-    /// Takes a reference on the current registration.
+    /// Takes a reference on the current registration.  Takes the lock of the link.  Returns None if the link
+    /// is not connected, or if the last reference is dropped.
     pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Generation)> {
         let guard = self.target.lock();
         let target = guard.as_ref()?;

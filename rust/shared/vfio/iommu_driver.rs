@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! IOMMU drivers: the modules that map memory for containers (`struct vfio_iommu_driver_ops`), such as
+//! Container drivers: the modules that map memory for containers (`struct vfio_iommu_driver_ops`), such as
 //! `vfio_iommu_type1.ko`.
+//!
+//! The C core calls them IOMMU drivers.
 
 use super::Device;
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 use core::ptr::NonNull;
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// The type of a group for IOMMU drivers (`enum vfio_group_type`).
+/// The type of a group, as container drivers know it (`enum vfio_group_type`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum GroupType {
@@ -26,7 +28,7 @@ pub(crate) enum GroupType {
 }
 
 impl GroupType {
-    /// Returns the word for the type that user space sees.
+    /// Returns the name of the type that user space sees.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Iommu => "physical",
@@ -36,7 +38,7 @@ impl GroupType {
     }
 }
 
-/// A registered IOMMU driver.
+/// A registered container driver (C: `struct vfio_iommu_driver`).
 ///
 /// # Invariants
 ///
@@ -51,7 +53,8 @@ pub(crate) struct RegisteredDriver {
 unsafe impl Send for RegisteredDriver {}
 
 impl RegisteredDriver {
-    /// Checks the operations of a driver.  C counterpart: the checks in `vfio_register_iommu_driver()`.
+    /// Checks the operations of a driver, and warns about invalid operations.  C counterpart: the checks in
+    /// `vfio_register_iommu_driver()`.
     ///
     /// # Errors
     ///
@@ -81,7 +84,7 @@ impl RegisteredDriver {
         }
     }
 
-    /// Makes the driver the driver for groups without an IOMMU.
+    /// Marks the driver as the driver for groups without an IOMMU.
     pub(crate) fn for_noiommu(self) -> Self {
         Self {
             noiommu: true,
@@ -102,8 +105,8 @@ impl RegisteredDriver {
     /// Takes a reference on the driver's module, which keeps the operations valid.  None if the module is
     /// unloading.
     pub(crate) fn hold(&self) -> Option<IommuDriver> {
-        // SAFETY: By the type's invariants; the module is not freed, because its exit function unregisters
-        // the driver at the latest.
+        // SAFETY: By the type's invariants.  The module is not freed, because it unregisters the driver, at
+        // the latest in its exit function.
         let module = unsafe { ModuleRef::try_get(self.ops.as_ref().owner) }?;
         Some(IommuDriver {
             ops: self.ops,
@@ -112,12 +115,12 @@ impl RegisteredDriver {
     }
 }
 
-/// An IOMMU driver with a reference on its module.
+/// A container driver with a reference on its module.
 ///
 /// # Invariants
 ///
-/// `ops` is valid while the module reference is held, and the callbacks that [`RegisteredDriver::new`] requires
-/// are set.
+/// `ops` is valid while the module reference is held, and the callbacks that [`RegisteredDriver::new`]
+/// requires are set.
 pub(crate) struct IommuDriver {
     ops: NonNull<bindings::vfio_iommu_driver_ops>,
     _module: ModuleRef,
@@ -134,13 +137,14 @@ impl IommuDriver {
         unsafe { self.ops.as_ref() }
     }
 
-    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION` for no particular container.
+    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION`, without the driver data of a container.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
-        // SAFETY: The contract allows this ioctl with NULL as data.
+        // SAFETY: The contract of the callback permits this ioctl with NULL instead of driver data.
         unsafe { raw_ioctl(self.ops(), core::ptr::null_mut(), CHECK_EXTENSION, arg) }
     }
 
-    /// Calls the driver's `open`, which makes the driver's data of a container.
+    /// Calls the driver's `open`, which makes the driver data of a container.  `arg` is the extension that
+    /// user space chose.
     ///
     /// # Errors
     ///
@@ -157,7 +161,7 @@ const CHECK_EXTENSION: u32 = bindings::CHECK_EXTENSION;
 
 /// # Safety
 ///
-/// `data` is the driver's data, or NULL for an ioctl that the driver accepts without data.
+/// `data` is driver data of the driver, or NULL for an ioctl that the driver accepts without driver data.
 unsafe fn raw_ioctl(
     ops: &bindings::vfio_iommu_driver_ops,
     data: *mut c_void,
@@ -171,7 +175,7 @@ unsafe fn raw_ioctl(
     }
 }
 
-/// The driver's data of a container (C: `iommu_data`).  The driver's `release` runs on drop.
+/// The driver data of a container (C: `iommu_data`).  The driver's `release` runs on drop.
 ///
 /// # Invariants
 ///
@@ -245,13 +249,13 @@ impl IommuData {
         }
     }
 
-    /// Pins pages for the driver of an emulated device.  Returns the number of pinned pages, or a negative
-    /// errno.
+    /// Pins pages from `iova` on, for the VFIO driver of an emulated device.  Returns the number of pinned
+    /// pages, or a negative errno.
     ///
     /// # Errors
     ///
-    /// - `ENOTTY`: the IOMMU driver has no `pin_pages`.
-    /// - The errno of the IOMMU driver.
+    /// - `ENOTTY`: the container driver has no `pin_pages`.
+    /// - The errno of the container driver.
     pub(crate) fn pin_pages(
         &self,
         group: &IommuGroup,
@@ -270,17 +274,18 @@ impl IommuData {
     /// Undoes a [`pin_pages`](Self::pin_pages) of the same range.
     pub(crate) fn unpin_pages(&self, iova: u64, npage: c_int) {
         if let Some(unpin) = self.driver.ops().unpin_pages {
-            // SAFETY: By the type's invariants; the driver itself looks up the pages.
+            // SAFETY: By the type's invariants; the container driver itself looks up the pages.
             unsafe { unpin(self.data, iova, npage) }
         }
     }
 
-    /// Copies between `data` and the memory at `iova`.  If `write`, the memory at `iova` is written.
+    /// Copies between `data` and the memory at `iova`.  If `write` is true, the memory at `iova` is written;
+    /// otherwise `data` is.
     ///
     /// # Errors
     ///
-    /// - `ENOTTY`: the IOMMU driver has no `dma_rw`.
-    /// - The errno of the IOMMU driver; `EINVAL` if it returns a positive number.
+    /// - `ENOTTY`: the container driver has no `dma_rw`.
+    /// - The errno of the container driver; `EINVAL` if it returns a positive number.
     pub(crate) fn dma_rw(&self, iova: u64, data: DriverBuffer<'_>, write: bool) -> Result {
         let rw = self.driver.ops().dma_rw.ok_or(ENOTTY)?;
         // SAFETY: By the invariants of the types.

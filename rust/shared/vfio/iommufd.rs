@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The iommufd objects of a device, which fields of the device point to.
+//! The iommufd objects of a device, to which fields of `struct vfio_device` point.
 
 use super::{set::SetLocked, Device, Normal, Registered};
 use crate::{
@@ -11,22 +11,22 @@ use core::ptr::NonNull;
 use kernel::prelude::*;
 
 impl SetLocked<'_> {
-    /// Returns the object of the device in the iommufd that it is bound to.
+    /// Returns the object of the device in its iommufd, if the device is bound to an iommufd.
     pub(crate) fn iommufd_device(&self) -> Option<&iommufd::BoundDevice> {
         // SAFETY: The set's lock is held; the object that the field points to exists until `unbind_device()`,
         // which requires exclusive access (`&mut self`).
         unsafe { iommufd::BoundDevice::from_raw((*self.device().as_raw()).iommufd_device) }
     }
 
-    /// Binds the device's parent to an iommufd, and unbinds it from the previous one.  Returns the id of the
-    /// object in the iommufd.
+    /// Binds the device's parent to an iommufd, and then unbinds the parent from the previous iommufd, if
+    /// there is one.  Returns the id of the object in the iommufd.
     ///
     /// # Errors
     ///
     /// Those of [`BoundDevice::bind`](iommufd::BoundDevice::bind).
     pub(crate) fn bind_device(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core makes the driver unbind before the registration ends, and the driver stays bound
-        // to its parent until then.
+        // SAFETY: The core calls the driver's `unbind_iommufd` before the registration ends.  Until then, the
+        // driver stays bound to the parent, which therefore exists.
         let (bound, id) = unsafe { iommufd::BoundDevice::bind(ctx, self.device().parent()) }?;
         self.unbind_device();
         // SAFETY: The set's lock is held; the field owns the object that is stored in it.
@@ -46,20 +46,21 @@ impl SetLocked<'_> {
         }
     }
 
-    /// Returns the access that the driver of an emulated device has to the iommufd.
+    /// Returns the access that the driver of an emulated device has to the iommufd, if there is one.
     pub(crate) fn iommufd_access(&self) -> Option<&iommufd::Access> {
         // SAFETY: As for `iommufd_device()`.
         unsafe { iommufd::Access::from_raw((*self.device().as_raw()).iommufd_access) }
     }
 
-    /// Creates the access, and destroys the previous one.  Returns the id of the access in the iommufd.
+    /// Creates the access, and then destroys the previous access, if there is one.  Returns the id of the
+    /// access in the iommufd.
     ///
     /// # Errors
     ///
     /// Those of [`Access::create`](iommufd::Access::create).
     pub(crate) fn create_access(&mut self, ctx: &iommufd::Ctx) -> Result<u32> {
-        // SAFETY: The core makes the driver unbind before the registration ends, and the driver keeps the
-        // device until then.  C defines the operations, which are constant; they take a device.
+        // SAFETY: The core calls the driver's `unbind_iommufd` before the registration ends, and the driver
+        // keeps the device until then.  C defines the operations, which are constant and take a device.
         let (access, id) = unsafe {
             let data = self.device().as_raw().cast();
             iommufd::Access::create(ctx, &bindings::vfio_access_ops, data)
@@ -88,6 +89,7 @@ impl SetLocked<'_> {
         unsafe { bindings::vfio_device::iommufd_attached_raw(self.device().as_raw()) != 0 }
     }
 
+    /// Records whether a page table is attached to the device itself.
     pub(crate) fn set_attached(&mut self, attached: bool) {
         // SAFETY: The set's lock is held.
         unsafe {
@@ -126,8 +128,8 @@ impl Device<Registered> {
 unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
     // CAST: The conversions widen, or change nothing.
     let (iova, length) = (iova as u64, length as u64);
-    // SAFETY: By the promise of `Access::create()` the device is valid until the access is destroyed, which
-    // waits for this call.
+    // SAFETY: By the promise of `Access::create()` the device is valid until the access is destroyed, and the
+    // destruction waits for this call.
     unsafe { Device::<Normal>::from_raw(data.cast()).dma_unmap(iova, length) }
 }
 

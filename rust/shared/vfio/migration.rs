@@ -38,10 +38,12 @@ impl<Ctx> Device<Ctx> {
         self.log_ops().is_some()
     }
 
+    /// Returns the migration state of the device.
+    ///
     /// # Errors
     ///
     /// - `ENOTTY`: the driver does not have the callback.
-    /// - The driver's errno.
+    /// - The driver's errno; `EINVAL` if it returns a positive number.
     fn read_migration_state(&self) -> Result<u32> {
         let get = self.migration_ops().and_then(|ops| ops.migration_get_state);
         get.ok_or(ENOTTY)?;
@@ -59,7 +61,7 @@ impl SetLocked<'_> {
     ///
     /// # Errors
     ///
-    /// As for the method of an open device.
+    /// As for [`Device::migration_state`].
     pub(crate) fn migration_state(&self) -> Result<u32> {
         self.device().read_migration_state()
     }
@@ -113,12 +115,13 @@ impl Device<Open> {
     /// Records that user space uses the second format of the precopy information.  The last close resets
     /// this.
     pub(crate) fn set_precopy_info_v2(&self) {
-        // SAFETY: Drivers read this byte; only the last close resets it, and the device is open.
+        // SAFETY: The byte is written with one store.  Drivers read it, and only the last close resets it,
+        // which cannot run while the device is open.
         unsafe { (&raw mut (*self.as_raw()).precopy_info_v2).write_volatile(1) }
     }
 
-    /// Starts DMA logging of the given ranges.  Returns the page size of the log, which can differ from the
-    /// requested size.
+    /// Starts DMA logging of the given ranges.  Returns the page size of the log in bytes, which can differ
+    /// from the requested page size.
     ///
     /// # Errors
     ///
@@ -152,7 +155,7 @@ impl Device<Open> {
     ///
     /// - `ENOMEM`, `EFAULT`: those of `iova_bitmap_alloc()` and `iova_bitmap_for_each()`.
     /// - `ENOTTY`: the driver does not have the callback.
-    /// - `EOPNOTSUPP`: the kernel is built without the IOVA bitmaps.
+    /// - `EOPNOTSUPP`: the kernel is built without IOVA bitmaps.
     /// - The driver's errno.
     pub(crate) fn log_report(
         &self,

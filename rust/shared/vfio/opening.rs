@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A result that is dropped, instead of passed to the next step, leaves the device registered for ever,
-//! because its driver must not free it.
+//! because the driver must not free a device whose open or close is incomplete.
 
 use super::{
     iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources, Registered,
@@ -52,9 +52,11 @@ impl<'l> SetLocked<'l> {
         Ok(Opened::new(ManuallyDrop::new(registration)))
     }
 
-    /// Ends one open.  If it is the last, this calls the driver's `close_device` and returns the remaining
-    /// steps; the driver sees the open counted until these steps are done.  Otherwise this decrements the
-    /// count and returns None.
+    /// Ends one open.  If it is the last open, this calls the driver's `close_device` and returns the
+    /// remaining steps.  The open count stays 1 until these steps are done.  Otherwise this decrements the
+    /// open count and returns None.
+    ///
+    /// Returns None without an effect if `closing` belongs to another device or has ended before.
     pub(crate) fn driver_close<'a>(
         &'a mut self,
         closing: Closing<'a>,
@@ -144,8 +146,8 @@ impl<'a, 'l> Opening<'a, 'l> {
         }
     }
 
-    /// Tells the IOMMU driver of a container about the device, which is opened next.  Without data the
-    /// device is bound to nothing.
+    /// Tells the container driver about the device, which is opened next.  `data` is the driver data of the
+    /// container.  Without driver data, the device is bound to nothing.
     pub(crate) fn bind_container(self, data: Option<&Arc<IommuData>>) -> Bound<'a, 'l> {
         let Some(data) = data else {
             return self.bound(BoundTo::Nothing);
@@ -173,7 +175,7 @@ pub(crate) struct Bound<'a, 'l> {
 }
 
 impl<'a, 'l> Bound<'a, 'l> {
-    /// Calls the driver's `open_device`.  The proof of the lock is returned, too.
+    /// Calls the driver's `open_device`.  Also returns the proof that the set's lock is held.
     ///
     /// # Errors
     ///
@@ -202,10 +204,11 @@ impl<'a, 'l> Bound<'a, 'l> {
     }
 }
 
-/// Proof that the driver's `open_device` has run and its `close_device` has not.  It holds the registration.
+/// Proof that the driver's `open_device` has run and its `close_device` has not.  This value holds the
+/// registration.
 ///
 /// Each value is one of the counted opens, which [`SetLocked::driver_close`] ends.  A value that is dropped
-/// before that leaves the device registered for ever.
+/// before its open has ended leaves the device registered for ever.
 pub(crate) struct Opened {
     registration: ManuallyDrop<RegistrationRef>,
     /// False after the open has ended, so that each open is closed once.
@@ -260,7 +263,7 @@ pub(crate) struct LastClose<'a, 'l> {
 }
 
 impl<'a, 'l> LastClose<'a, 'l> {
-    /// Undoes the bind.  Also resets the choice of the second precopy format by user space.
+    /// Undoes the bind.  Also resets user space's choice of the second precopy format.
     pub(crate) fn unbind(self) -> Unbound<'a, 'l> {
         let Self {
             locked,

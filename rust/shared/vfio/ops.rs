@@ -3,7 +3,8 @@
 //! The driver callbacks (`struct vfio_device_ops`): each method requires the proof that the contract of its
 //! callback needs.
 //!
-//! A result that is not a negative errno is passed on unchanged, unless the method says otherwise.
+//! Most callbacks return 0 or a negative errno.  A positive number from such a callback becomes `EINVAL`.
+//! The methods `read`, `write`, `ioctl` and `device_feature` return the driver's result unchanged.
 
 use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
@@ -66,8 +67,9 @@ impl<Ctx> Device<Ctx> {
         }
     }
 
-    /// Tells whether the device is open, without a lock.  For a driver that asks within its callbacks, an
-    /// open device stays open.
+    /// Tells whether the device is open.  Takes no lock, so the answer can be stale.  It is not stale for a
+    /// driver that asks during a callback of an open device, because the device stays open during the
+    /// callback.
     pub(crate) fn is_open_unlocked(&self) -> bool {
         // SAFETY: The count is read with one load.
         unsafe { (&raw const (*self.as_raw()).open_count).read_volatile() != 0 }

@@ -90,7 +90,7 @@ impl<'a> Ready<'a> {
         let _ = noiommu;
     }
 
-    /// Sets the name of the class device.
+    /// Sets the name of the class device: `{prefix}vfio{index}`.
     ///
     /// # Errors
     ///
@@ -131,7 +131,8 @@ impl Deref for Started {
 }
 
 impl Started {
-    /// Connects the link of the device's files to the device.
+    /// Connects the link of the device's state to the device, so that files find the device.  Takes the lock
+    /// of the link.
     pub(crate) fn connect(&self, membership: GroupMembership) -> Generation {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
@@ -159,8 +160,8 @@ impl Started {
         }
     }
 
-    /// Drops the first reference.  Returns None if the reference belongs to another device than the owner's;
-    /// that device stays registered then.
+    /// Drops the first reference.  Returns None if this is not a reference on the device of `owner`.  In this
+    /// case the device of the reference stays registered for ever.
     pub(crate) fn end<'a>(self, owner: &'a Owner<'_>) -> Option<Draining<'a>> {
         if self.as_raw() != owner.as_raw() {
             return None;
@@ -285,7 +286,7 @@ impl Draining<'_> {
 
 impl Drop for Draining<'_> {
     fn drop(&mut self) {
-        // The driver frees the device after unregistration.
+        // The driver frees the device after unregistration, so this waits without a limit.
         while !self.done {
             self.wait_timeout(Jiffies::MAX >> 1);
         }

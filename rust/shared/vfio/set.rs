@@ -65,7 +65,8 @@ impl DevSet {
         Joined(device.0)
     }
 
-    /// Removes one member from the count.  Returns true if it was the last.
+    /// Removes one member from the count.  Returns true if it was the last member.  Has no effect, and
+    /// returns false, if `left` belongs to another set.
     pub(crate) fn part(&mut self, left: Left) -> bool {
         let set = self.0.as_ptr();
         if left.0 != self.0 {
@@ -107,14 +108,14 @@ impl Owner<'_> {
 pub(crate) struct Joined<'a>(&'a Device);
 
 impl Joined<'_> {
-    /// Appends the device to the list.  Takes the set's lock.  The caller does not hold the lock of the
-    /// table.
+    /// Appends the device to the list of its set.  Takes the set's lock.  The caller does not hold the lock
+    /// of the table of sets.
     pub(crate) fn enter(self) {
         let raw = self.0.as_raw();
         // SAFETY: `join()` counted the device, which keeps the set.
         let _guard = unsafe { lock((*raw).dev_set) }.lock();
-        // SAFETY: The list is initialised and locked.  `join()` initialised the entry, which is in no list,
-        // because this consumes `self`.
+        // SAFETY: The list is initialised and locked.  `join()` initialised the entry, and only this
+        // function, which consumes `self`, adds it to a list.
         unsafe {
             bindings::list_add_tail(
                 &raw mut (*raw).dev_set_list,
@@ -188,9 +189,9 @@ impl Device<Registered> {
         })
     }
 
-    /// Returns the core's states of all devices in the device's set, if `f` returns true for each of them;
+    /// Returns the core's states of all devices in the device's set, if `f` returns true for each member;
     /// otherwise None.  The first argument of `f` is this device, the second is the member.  Takes the set's
-    /// lock and calls `f` under it.
+    /// lock, and calls `f` under the lock.  May sleep.
     ///
     /// # Errors
     ///
@@ -242,8 +243,8 @@ pub(crate) struct SetLocked<'a> {
 }
 
 impl<'a> SetLocked<'a> {
-    /// Makes the proof for a call from a driver: driver callbacks run under the lock, and call back into the
-    /// core.  Lockdep checks that the lock is held.
+    /// Makes the proof for a call from a driver callback: some callbacks run under the set's lock, and call
+    /// the core.  Lockdep checks that the lock is held.
     ///
     /// # Safety
     ///
@@ -300,7 +301,8 @@ impl<'a> SetLocked<'a> {
         }
     }
 
-    /// Returns what the device is bound to; None unless the driver has it open.
+    /// Returns the object that the device is bound to.  None until the driver's `open_device` has succeeded,
+    /// and again after the driver's `close_device`.
     pub(super) fn open_by(&mut self) -> &mut Option<BoundTo> {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) for the lifetime of the result.
         unsafe { &mut *self.state().open_by.get() }
@@ -313,7 +315,7 @@ impl<'a> SetLocked<'a> {
         unsafe { &*locked }
     }
 
-    /// Resets the choice of the second precopy format by user space, which ends with the last close.
+    /// Resets user space's choice of the second precopy format, which ends with the last close.
     pub(super) fn reset_precopy_info(&mut self) {
         // SAFETY: The set's lock is held.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
