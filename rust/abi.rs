@@ -2,11 +2,12 @@
 
 //! The C interface of the module: classes, and the functions that `exports.c` exports.
 //!
-//! There is one file per C source file of the in-tree core.
+//! There is one file per C source file of the in-tree core, and `layout.rs` for the structures of the uAPI.
 //!
-//! A function here converts its arguments, calls the safe code, and converts the result.  Some functions also
-//! check pointers for NULL, or write results through pointers of the driver.  The compiler compares each
-//! exported function with its prototype in the kernel's headers.
+//! A function here converts its arguments, calls the safe code, and converts the result.  The safe function
+//! that it calls documents the errors and the locks.  Some functions also check pointers for NULL, or write
+//! results through pointers of the driver.  The compiler compares each exported function with its prototype
+//! in the kernel's headers.
 
 pub(crate) mod container;
 pub(crate) mod group;

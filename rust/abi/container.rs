@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The C interface of `container.c`: `/dev/vfio/vfio`, and the registration of IOMMU drivers.
+//! The C interface of `container.c`: `/dev/vfio/vfio`, and the registration of container drivers.
 
 use crate::{
     bindings,
@@ -21,13 +21,14 @@ pub(crate) static NODE: Template = Template {
     mode: 0o666,
 };
 
-/// The operations of an IOMMU driver.
+/// The operations of a container driver.
 struct DriverOps(bindings::vfio_iommu_driver_ops);
 
 // SAFETY: The operations are constant, and any task may call them.
 unsafe impl Sync for DriverOps {}
 
-/// The operations of the driver for groups without an IOMMU, which has no data.
+/// The operations of the container driver for groups without an IOMMU.  Its `open` makes no driver data, and
+/// returns NULL.
 static NOIOMMU: DriverOps = DriverOps(bindings::vfio_iommu_driver_ops {
     name: as_char_ptr_in_const_context(c"vfio-noiommu").cast_mut(),
     owner: this_module::<OwnerModule>().as_ptr(),
@@ -44,7 +45,7 @@ static NOIOMMU: DriverOps = DriverOps(bindings::vfio_iommu_driver_ops {
     group_iommu_domain: None,
 });
 
-/// Registers the driver for groups without an IOMMU.
+/// Registers the container driver for groups without an IOMMU.
 ///
 /// # Errors
 ///
@@ -96,8 +97,8 @@ unsafe extern "C" fn noiommu_detach_group(_data: *mut c_void, _group: *mut bindi
 
 /// # Safety
 ///
-/// IOMMU drivers call this.  `ops` is valid until the driver is unregistered, and after that while a
-/// reference on its module is held.
+/// Container drivers call this.  `ops` is valid until the driver is unregistered, and after that while a
+/// reference on the driver's module is held.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_iommu_driver(
     ops: *const bindings::vfio_iommu_driver_ops,

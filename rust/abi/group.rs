@@ -35,6 +35,8 @@ unsafe extern "C" fn devnode(
     unsafe { node_name(c"vfio/%s", dev) }
 }
 
+/// Tells whether the file is a group file.
+///
 /// # Safety
 ///
 /// The caller holds the file.
@@ -44,6 +46,8 @@ unsafe extern "C" fn vfio_file_is_group(file: *mut bindings::file) -> bool {
     unsafe { data_of::<Group>(file) }.is_some()
 }
 
+/// Tells whether the file is the group file of the device's group.
+///
 /// # Safety
 ///
 /// Drivers call this.  The caller holds the file, and `device` is valid.

@@ -32,7 +32,8 @@ check_prototypes!(
 ///
 /// # Safety
 ///
-/// Drivers call the function in or as their callbacks: the core holds the lock of the device's set.
+/// A driver called the exported function from one of its callbacks, or uses it as a callback, so the core
+/// holds the lock of the device's set.
 unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
     // SAFETY: By the caller's promise.
     unsafe { SetLocked::assume(Device::from_raw(vdev)) }
@@ -48,6 +49,8 @@ unsafe fn bound<'a>(vdev: *mut bindings::vfio_device) -> Option<&'a BoundDevice>
     unsafe { BoundDevice::from_raw((*vdev).iommufd_device) }
 }
 
+/// Returns the iommufd of the device, or NULL if the device is not bound.  Takes no reference.
+///
 /// # Safety
 ///
 /// Drivers call this, and keep the device from being unbound.
@@ -81,7 +84,7 @@ unsafe extern "C" fn vfio_iommufd_get_dev_id(
 
 /// # Safety
 ///
-/// See [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
+/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_bind(
     vdev: *mut bindings::vfio_device,
@@ -98,7 +101,7 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 
 /// # Safety
 ///
-/// See [`locked`].
+/// As for [`locked`].
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -107,7 +110,7 @@ unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_devi
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` may be read and written.
+/// As for [`locked`]; `pt_id` may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -123,7 +126,7 @@ unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
 
 /// # Safety
 ///
-/// See [`locked`].
+/// As for [`locked`].
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -132,7 +135,7 @@ unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` may be read and written.
+/// As for [`locked`]; `pt_id` may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -151,7 +154,7 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
 
 /// # Safety
 ///
-/// See [`locked`].
+/// As for [`locked`].
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -163,7 +166,7 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
 
 /// # Safety
 ///
-/// See [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
+/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_bind(
     vdev: *mut bindings::vfio_device,
@@ -180,7 +183,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 
 /// # Safety
 ///
-/// See [`locked`].
+/// As for [`locked`].
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -189,7 +192,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_devi
 
 /// # Safety
 ///
-/// See [`locked`]; `pt_id` may be read.
+/// As for [`locked`]; `pt_id` may be read.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -202,7 +205,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
 
 /// # Safety
 ///
-/// See [`locked`].
+/// As for [`locked`].
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_detach_ioas(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.

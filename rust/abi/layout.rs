@@ -10,6 +10,7 @@ use crate::{
 };
 use core::mem::{offset_of, size_of};
 
+/// Fails to compile unless the structures have the same size and the fields have the same offsets.
 macro_rules! same_layout {
     ($rust:path, $c:path: $($field:ident),+) => {
         const _: () = {

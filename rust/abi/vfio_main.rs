@@ -200,7 +200,8 @@ unsafe extern "C" fn vfio_info_cap_add(
     }
 }
 
-/// Adds a capability of `size` bytes, which include the header.  Returns a pointer to its bytes.
+/// Adds a capability of `size` bytes, which include the header.  Returns a pointer to the capability.  May
+/// sleep.
 ///
 /// # Errors
 ///
@@ -214,6 +215,8 @@ fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*m
     caps.room(at).ok_or(EINVAL)
 }
 
+/// Adds a copy of the capability `cap`.  The errors are those of [`cap_add`].
+///
 /// # Safety
 ///
 /// Drivers call this with a capability chain that they own, and a capability of `size` bytes.
@@ -249,6 +252,13 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
     }
 }
 
+/// Validates the user's structure, and writes the size in bytes of the data that follows it.
+///
+/// # Errors
+///
+/// - `EINVAL`: [`irqs::data_size`] refuses the structure, or there is data and `data_size` is NULL.  For
+///   [`irqs::Refused::Body`], the written size is 0; for [`irqs::Refused::Head`], no size is written.
+///
 /// # Safety
 ///
 /// Drivers call this with their copy of the user's structure.  `data_size` is NULL or may be written.
@@ -284,7 +294,7 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
     }
 }
 
-/// Returns the access of an emulated device.
+/// Returns the access of an emulated device to its iommufd, if there is one.
 ///
 /// # Safety
 ///
@@ -348,6 +358,9 @@ unsafe extern "C" fn vfio_dma_rw(
     to_int(pages::rw(vdev, access, iova, data, write))
 }
 
+/// Tells whether the file is a group file, or a device file that has access or whose registration still
+/// exists.
+///
 /// # Safety
 ///
 /// The caller holds the file.
@@ -358,7 +371,8 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
     group.is_some() || device.is_some_and(|file| file.is_valid())
 }
 
-/// Returns true for files that are not VFIO files, too.
+/// Tells whether the IOMMU makes all DMA of the file's devices coherent.  Also returns true for a device file
+/// whose device is gone, and for a file that is not a VFIO file.
 ///
 /// # Safety
 ///
@@ -375,7 +389,8 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
     }
 }
 
-/// Ignores files that are not VFIO files.
+/// Records the VM of a file, or with NULL that the file has no VM any more.  Ignores files that are not VFIO
+/// files.  Takes the lock of the file's slot.
 ///
 /// # Safety
 ///
@@ -415,7 +430,7 @@ unsafe extern "C" fn vfio_mig_get_next_state(
         Err(refused) => {
             warn_on!(refused == migration::Refused::Current);
             if refused == migration::Refused::NoWay {
-                // The C core leaves this value; SAFETY: By the caller's promise.
+                // The C core, too, stores the error state here.  SAFETY: By the caller's promise.
                 unsafe { *next_fsm = migration::State::Error as u32 };
             }
             EINVAL.to_errno()
