@@ -7,6 +7,8 @@
 //! compares their sizes and offsets with the C structures (`abi/layout.rs`).  The checks have the order of
 //! the C core, because the first failed check determines the errno.
 //!
+//! The driver handles `VFIO_DEVICE_PCI_HOT_RESET`, but the core reads its argument, too ([`reset`]).
+//!
 //! Locks: none.  These functions access user memory and can sleep.
 
 pub(crate) mod attach;
@@ -19,7 +21,8 @@ pub(crate) mod sva;
 
 use kernel::{ioctl::_IO, uaccess::UserPtr};
 
-/// `VFIO_TYPE` and `VFIO_BASE`.
+/// Returns the number of an ioctl of type `VFIO_TYPE`, whose number within the type is `nr` above
+/// `VFIO_BASE`.
 const fn io(nr: u32) -> u32 {
     _IO(b';' as u32, 100 + nr)
 }

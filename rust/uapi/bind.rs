@@ -41,7 +41,8 @@ const MIN_SIZE: usize = offset_of!(Layout, token_uuid_ptr);
 /// The token of a bind.
 pub(crate) enum Token {
     None,
-    /// The UUID, or the errno of reading it, which is returned at its place in the order of errors.
+    /// The UUID, or the errno of a failed read of the UUID.  The caller returns this errno at its place in
+    /// the order of errors.
     Given(Result<Uuid>),
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct BindIommufd {
 }
 
 impl BindIommufd {
-    /// Reads and validates the argument.  Also reads the token, so that no lock is held during either.
+    /// Reads and validates the argument, and reads the token.  The caller holds no lock during these reads.
     ///
     /// # Errors
     ///
@@ -71,7 +72,8 @@ impl BindIommufd {
         if size < MIN_SIZE {
             return Err(EINVAL);
         }
-        // No structure of that size is foreseeable, and all bytes behind the known structure must be checked.
+        // All bytes behind the known structure must be checked, and no version of the structure is expected
+        // to be larger than a page.
         if size > PAGE_SIZE {
             return Err(E2BIG);
         }

@@ -38,12 +38,15 @@ pub(crate) struct Layout {
 /// A valid argument.
 pub(crate) struct Feature {
     flags: u32,
-    /// The address of the data, and its size in bytes.
+    /// The address of the data.
     pub(crate) data: UserPtr,
+    /// The size of the data in bytes.
     pub(crate) size: usize,
 }
 
 impl Feature {
+    /// Reads and validates the header.
+    ///
     /// # Errors
     ///
     /// In this order:
@@ -73,12 +76,12 @@ impl Feature {
         self.flags & MASK
     }
 
-    /// Returns the number and the operations, in the form that drivers get.
+    /// Returns the flags, as drivers get them: the number of the feature and the operations.
     pub(crate) fn flags(&self) -> u32 {
         self.flags
     }
 
-    /// Tells whether the feature is read.
+    /// Tells whether the GET operation is set.
     pub(crate) fn is_get(&self) -> bool {
         self.flags & FLAG_GET != 0
     }

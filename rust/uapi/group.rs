@@ -5,7 +5,8 @@
 use crate::kapi::uaccess::{self, UserString};
 use kernel::{page::PAGE_SIZE, prelude::*, uaccess::UserPtr};
 
-/// `VFIO_GROUP_FLAGS_VIABLE`: no device of the group has a host driver that does DMA.
+/// `VFIO_GROUP_FLAGS_VIABLE`: the group can be used.  No device of the group has a host driver that does DMA,
+/// and no other user owns the DMA of the group.
 pub(crate) const FLAG_VIABLE: u32 = 1 << 0;
 /// `VFIO_GROUP_FLAGS_CONTAINER_SET`: the group has a container, or an iommufd that replaces it.
 pub(crate) const FLAG_CONTAINER_SET: u32 = 1 << 1;
@@ -24,6 +25,8 @@ pub(crate) struct GetStatus {
 }
 
 impl GetStatus {
+    /// Reads and validates the argument.
+    ///
     /// # Errors
     ///
     /// In this order:
@@ -38,7 +41,7 @@ impl GetStatus {
         Ok(Self { arg, argsz })
     }
 
-    /// Writes the structure.
+    /// Writes the structure with the given flags.
     ///
     /// # Errors
     ///

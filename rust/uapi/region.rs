@@ -13,7 +13,7 @@ pub(crate) const FLAG_CAPS: u32 = 1 << 3;
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, zerocopy_derive::Immutable)]
 pub(crate) struct Layout {
-    /// The size of the user's buffer.  On return, the required size if the capabilities do not fit.
+    /// The size of the user's buffer in bytes.  On return, the required size if the capabilities do not fit.
     pub(crate) argsz: u32,
     pub(crate) flags: u32,
     pub(crate) index: u32,
@@ -31,6 +31,8 @@ pub(crate) struct GetRegionInfo {
 }
 
 impl GetRegionInfo {
+    /// Reads and validates the structure.
+    ///
     /// # Errors
     ///
     /// In this order:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`, from which the core learns only which devices the caller
-//! owns.
+//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`, as far as the core needs it: the files that show which
+//! devices the caller owns.
 //!
-//! The driver reads the argument again, for itself.
+//! The driver handles the ioctl, and reads the argument again.
 
 use super::field;
 use crate::kapi::uaccess;
@@ -17,8 +17,8 @@ pub(crate) struct Layout {
     pub(crate) count: u32,
 }
 
-/// A limit above the number of functions on a bus.  The driver accepts no more file descriptors than there
-/// are functions.
+/// The maximum number of functions on a bus.  The driver does not accept more file descriptors than there are
+/// functions to be reset.
 const MOST: u32 = 256;
 
 /// An argument that a driver can accept.
@@ -28,14 +28,15 @@ pub(crate) struct HotReset {
 }
 
 impl HotReset {
-    /// Reads the argument.  None if a driver refuses it in any case.
+    /// Reads and checks the argument.  Returns None if the argument cannot be read, or if its values are such
+    /// that a driver refuses it.
     pub(crate) fn read(arg: UserPtr) -> Option<Self> {
         let [argsz, flags, count]: [u32; 3] = uaccess::read(arg).ok()?;
         let valid = argsz as usize >= size_of::<Layout>() && flags == 0 && count <= MOST;
         valid.then_some(Self { arg, count })
     }
 
-    /// Returns the number of file descriptors that follow.
+    /// Returns the number of file descriptors that follow the structure.
     pub(crate) fn count(&self) -> u32 {
         self.count
     }

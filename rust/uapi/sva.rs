@@ -42,6 +42,8 @@ pub(crate) struct Feature {
 pub(crate) struct BindProcess(UserPtr);
 
 impl BindProcess {
+    /// Reads and validates the argument.
+    ///
     /// # Errors
     ///
     /// In this order:
@@ -71,7 +73,7 @@ impl BindProcess {
     }
 }
 
-/// Checks the argument of `VFIO_UNBIND_PROCESS`.
+/// Reads and validates the argument of `VFIO_UNBIND_PROCESS`.
 ///
 /// # Errors
 ///
