@@ -29,9 +29,10 @@ fn write(chain: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Appends a capability to the chain.  Its zeroed bytes begin at `at`.
+/// Appends a capability to the chain: writes its header at `at`, where its zeroed bytes begin, and links the
+/// last capability to it.
 ///
-/// None if there is no space for a header at `at`, or if the chain is broken.
+/// Returns None if there is no space for a header at `at`, or if the chain is broken.
 pub(crate) fn link(chain: &mut [u8], at: usize, id: u16, version: u16) -> Option<()> {
     chain.get(at..at.checked_add(HEADER_SIZE)?)?;
     write(chain, at, &id.to_ne_bytes())?;

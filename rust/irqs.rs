@@ -28,16 +28,18 @@ pub(crate) struct IrqSet {
     pub(crate) count: u32,
 }
 
-/// The stage at which a set was refused.
+/// The checks that refused a set.  Between the first and the later checks, the C core sets the caller's
+/// variable for the size of the data to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Refused before the size of the data was computed: the caller's variable must not be written.
+    /// The first checks: the caller's variable for the size must not be written.
     Head,
-    /// Refused after that.
+    /// The later checks: the caller's variable for the size is set to 0.
     Body,
 }
 
-/// Returns the size in bytes of the data that follows the header.  None for a set without data.
+/// Validates a set.  Returns the size in bytes of the data that follows the header, or None for a set without
+/// data.
 ///
 /// `interrupts` is the number of interrupts of the index, and `indices` is the number of indices.  A negative
 /// number from a driver permits no interrupt.

@@ -47,7 +47,7 @@ impl State {
         Some(state)
     }
 
-    /// Returns the capabilities that a device needs to support the state.
+    /// Returns the capabilities that a device needs to support the state.  None for the error state.
     fn needs(self) -> Option<u32> {
         match self {
             Self::Error => None,
@@ -84,7 +84,8 @@ pub(crate) enum Refused {
     NoWay,
 }
 
-/// Returns the first arc of the path from one state to another, for a device that supports all states.
+/// Returns the state to which the first arc of the path leads, for a device that supports all states.
+/// Returns the error state if there is no path.
 fn step(from: State, to: State) -> State {
     use State::*;
     match (from, to) {
@@ -117,8 +118,8 @@ fn step(from: State, to: State) -> State {
     }
 }
 
-/// Returns the next state on the path from `current` to `new` for a device with the given capabilities.  The
-/// arguments are state numbers.
+/// Returns the next state on the path from `current` to `new`, for a device with the given capabilities
+/// (`VFIO_MIGRATION_*`).  `current` and `new` are the numbers of states.
 pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<State, Refused> {
     let current = State::of_device(current, capabilities).ok_or(Refused::Current)?;
     let new = State::of_device(new, capabilities).ok_or(Refused::New)?;

@@ -99,9 +99,9 @@ impl Minor {
         self.number
     }
 
-    /// Handles the end of the device.  Its open files keep the minor until the drop, unless there are no files
-    /// or too many minors are kept already; then the minor is released.  Takes the lock of the range.  Called
-    /// at most once.
+    /// Handles the end of the device.  If the device has open files, they keep the minor until this value is
+    /// dropped.  If there are no files, or if too many minors are kept already, the minor is released now.
+    /// Takes the lock of the range.  Called at most once.
     pub(crate) fn leave_to_files(&self, has_files: bool) {
         let mut pool = self.range.pool.lock();
         if has_files && pool.kept < MAX_KEPT {

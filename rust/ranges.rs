@@ -12,12 +12,12 @@ const MIN_REPORT_PAGE: u64 = 4096;
 pub(crate) struct PageSize(u64);
 
 impl PageSize {
-    /// None if `size` is not a power of two.
+    /// Returns the page size of `size` bytes, or None if `size` is not a power of two.
     pub(crate) fn new(size: u64) -> Option<Self> {
         size.is_power_of_two().then_some(Self(size))
     }
 
-    /// Does the same as [`new`](Self::new), for a report: the size must be at least 4 KiB.
+    /// Does the same as [`new`](Self::new), for a report.  Also returns None if `size` is below 4 KiB.
     pub(crate) fn for_report(size: u64) -> Option<Self> {
         Self::new(size).filter(|s| s.0 >= MIN_REPORT_PAGE)
     }
@@ -45,7 +45,7 @@ pub(crate) struct IovaRange {
 }
 
 impl IovaRange {
-    /// Returns the range of `length` bytes from `start` on.
+    /// Returns the range of `length` bytes from `start` on.  Both must be multiples of the page size.
     pub(crate) fn new(start: u64, length: u64, page: PageSize) -> Result<Self, Refused> {
         let mask = page.0 - 1;
         if length == 0 || start & mask != 0 || length & mask != 0 {

@@ -25,7 +25,7 @@ pub(crate) enum Reason {
     NotIommufd(c_int),
     /// A token was given to a driver that does not check tokens.
     TokenUnwanted,
-    /// The driver refuses the token, or requires one.
+    /// The driver refuses the token, or requires a token and none was given.
     Token,
     /// The driver's module is unloading.
     DriverLeaves,
@@ -35,12 +35,12 @@ pub(crate) enum Reason {
     OpenDevice,
     /// The group has neither a container nor an iommufd.
     NoContainer,
-    /// The container has no IOMMU driver.
+    /// No container driver was chosen for the container.  The log calls it an IOMMU driver.
     NoIommuDriver,
     /// The device is open with another container or iommufd.
     OtherBackend,
-    /// There is no IOMMU, and one of these: the caller does not have the required capability; the iommufd
-    /// serves devices that have an IOMMU.
+    /// There is no IOMMU, and one of these holds: the caller does not have the required capability; the
+    /// iommufd serves devices that have an IOMMU.
     NoIommu,
     /// The IOAS for the container ioctls of the iommufd cannot be attached.
     Attach,
@@ -109,14 +109,15 @@ impl<T> Because<T> for Result<T> {
 }
 
 impl Refusal {
-    /// Returns the errno.  The caller holds no lock.
+    /// Returns the errno.
     pub(crate) fn errno(&self) -> Error {
         self.errno
     }
 
-    /// Logs the reason why `what` was refused to the calling process, and returns the errno.  Nothing is
-    /// logged if there is no reason, or if `limit` is exceeded.  `with_dev` finds the device, and is called
-    /// only for a line in the log.  The caller holds no locks, because the console can be slow.
+    /// Logs the reason why the operation `what` of the calling process was refused, and returns the errno.
+    /// Nothing is logged if there is no reason, or if `limit` is exceeded.  `with_dev` calls its argument
+    /// with the device, and is called only if a line is logged.  The caller holds no locks, because the
+    /// console can be slow.
     pub(crate) fn told(
         self,
         what: &str,

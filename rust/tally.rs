@@ -2,9 +2,9 @@
 
 //! Counts of objects by maker, for objects that do not name their maker when they are released: pure logic.
 //!
-//! The number of remaining objects is exact.  Each maker has a lower and an upper bound.  The bounds are
-//! equal until an object is released while several makers have some, and are equal again when no object
-//! remains.
+//! The number of remaining objects is exact.  The number of objects of each maker has a lower and an upper
+//! bound.  The two bounds of a maker are equal until an object is released while several makers have objects.
+//! They are equal again when no object remains.
 
 /// The maximum number of makers that are distinguished.
 const MAKERS: usize = 8;
@@ -13,10 +13,11 @@ const MAKERS: usize = 8;
 ///
 /// # Invariants
 ///
-/// No maker has more objects than its bound, and no bound is above `left`.  The sum of the bounds is at least
-/// `left`.
+/// No maker has more objects than its upper bound.  The makers without an entry share the bound `others`.  No
+/// upper bound is above `left`, and the sum of the upper bounds is at least `left`.
 #[derive(Clone, Copy)]
 pub(crate) struct Tally<T> {
+    /// The number of remaining objects.
     left: u32,
     /// The makers with their upper bounds; each maker occurs once.
     makers: [Option<(T, u32)>; MAKERS],
@@ -46,7 +47,7 @@ impl<T: Copy + PartialEq> Tally<T> {
 
     /// Records that an object has been made.
     pub(crate) fn made(&mut self, by: T) {
-        // INVARIANT: The bound of the maker grows with `left`.
+        // INVARIANT: The upper bound of the maker grows with `left`.
         self.left = self.left.saturating_add(1);
         let bound = self.bound_of(by);
         *bound = bound.saturating_add(1);
@@ -70,7 +71,7 @@ impl<T: Copy + PartialEq> Tally<T> {
             *self = Self::new();
             return;
         }
-        // INVARIANT: Any maker can be the one that has one object less.
+        // INVARIANT: The maker of the object is unknown, so each upper bound is only limited by `left`.
         self.left = left;
         for (_, bound) in self.makers.iter_mut().flatten() {
             *bound = left.min(*bound);
@@ -83,7 +84,7 @@ impl<T: Copy + PartialEq> Tally<T> {
         self.left
     }
 
-    /// Tells whether the bounds of each maker are equal.
+    /// Tells whether the lower and the upper bound are equal for each maker.
     pub(crate) fn is_exact(&self) -> bool {
         self.bounds() == u64::from(self.left)
     }
@@ -101,7 +102,7 @@ impl<T: Copy + PartialEq> Tally<T> {
     pub(crate) fn shares(&self) -> impl Iterator<Item = Share<T>> + '_ {
         let bounds = self.bounds();
         let share = move |maker, most: u32| {
-            // The number of objects that the other makers cannot have.
+            // The number of objects that exceeds the upper bounds of all other makers.
             let least = u64::from(self.left).saturating_sub(bounds.saturating_sub(u64::from(most)));
             Share {
                 maker,
