@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The input of bindgen.  Types and functions that the bindings of the kernel crate have are taken
- * from there (see rust/bindings.rs).  This file adds those of VFIO, those of iommufd and the
- * helpers of the module.
+ * The input of bindgen.  Types and functions that the kernel crate's bindings have are taken from
+ * those bindings (see rust/bindings.rs).  This file adds the types and functions of VFIO and of
+ * iommufd, and the helpers of the module.
  */
 #include <linux/hrtimer_types.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interface between the core and IOMMU drivers, the modules that map memory for containers
- * (vfio_iommu_type1.ko).  The kernel declares the interface in a private header of drivers/vfio/,
- * so this file declares it again.  scripts/checks/check-layout compares the two declarations.
+ * The interface between the core and container drivers: the modules that map memory for containers,
+ * such as vfio_iommu_type1.ko.  The C core calls them IOMMU drivers.  The kernel declares the
+ * interface in a private header of drivers/vfio/, so this file declares it again.
+ * scripts/checks/check-layout compares the two declarations.
  */
 #ifndef VFIO_CONTAINER_H
 #define VFIO_CONTAINER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Functions for the inline functions, macros and callbacks of the kernel that Rust cannot call.
- * Each one only does what its name says after the prefix.
+ * Functions that call the inline functions, macros and callbacks that Rust cannot call.  The name of
+ * a helper, without the prefix, says what the helper does.
  */
 #ifndef VFIO_HELPERS_H
 #define VFIO_HELPERS_H
@@ -50,7 +50,7 @@ struct workqueue_struct *vfio_helper_alloc_unbound_workqueue(const char *name);
 void vfio_helper_ida_init(struct ida *ida);
 struct cdev *vfio_helper_inode_cdev(const struct inode *inode);
 void vfio_helper_ratelimit_init(struct ratelimit_state *rs);
-/* The kernel has functions or inline stubs for these, depending on its configuration. */
+/* Depending on its configuration, the kernel has functions or inline stubs for the next helpers. */
 struct iova_bitmap *vfio_helper_iova_bitmap_alloc(unsigned long iova, size_t length,
 						  unsigned long page_size, u64 __user *data);
 void vfio_helper_iova_bitmap_free(struct iova_bitmap *bitmap);

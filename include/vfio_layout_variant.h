@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes of the kernel configuration, with which check-layout compares the layouts of other
- * configurations without other kernels.  Included after the kernel configuration, before all other
- * headers.
+ * Changes to the kernel configuration.  With these, scripts/check-layout compares the layouts for
+ * other configurations, and needs no other kernel.  The compiler includes this file after the kernel
+ * configuration and before all other headers.
  */
 #ifdef VFIO_WITHOUT_GROUP
 #undef CONFIG_VFIO_GROUP

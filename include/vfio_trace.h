@@ -13,8 +13,8 @@
 #include <linux/tracepoint.h>
 
 /*
- * @minor: the X of vfioX, or -1 without a device.  @dev: the parent's name, or "" without a
- * device.
+ * @minor: the X of vfioX, or -1 if there is no device.  @dev: the parent's name, or "" if there is no
+ * device.  @group: the open came through the group of the device.
  */
 TRACE_EVENT(vfio_open,
 	TP_PROTO(int minor, const char *dev, bool group, int err),
@@ -84,6 +84,10 @@ TRACE_EVENT(vfio_attach,
 		  __get_str(dev), __entry->pasid, __entry->pt_id, __entry->used, __entry->err)
 );
 
+/*
+ * @pasid: for vfio_detach, the PASID, or 0 for the device itself.  For the other events, the PASID of
+ * the process, or 0 after a failure.
+ */
 DECLARE_EVENT_CLASS(vfio_pasid,
 	TP_PROTO(int minor, const char *dev, u32 pasid, int err),
 	TP_ARGS(minor, dev, pasid, err),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Compares the two declarations of the interface to IOMMU drivers: that of the kernel, in a private
-// header of drivers/vfio/, and that of this project.  scripts/checks/check-layout compiles this file,
-// which is not part of the module.
+// Compares the two declarations of the interface to container drivers: the declaration of the
+// kernel, in a private header of drivers/vfio/, and the declaration of this project.
+// scripts/checks/check-layout compiles this file, which is not part of the module.
 
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/stddef.h>
 
-/* The declaration of the kernel.  The one of this project follows, under other names. */
+/* The declaration of the kernel.  The declaration of this project follows, under other names. */
 #include "vfio.h"
 
 #define vfio_group_type			our_group_type

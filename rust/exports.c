@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The exports of the module.  exports/ lists the symbols with their prototypes, with one header for
-// each C file of the in-tree core that defines them.  rust/abi/ has the functions.
+// each C file of the in-tree core that exports symbols.  rust/abi/ defines the functions.
 //
-// If the kernel checks symbol versions, the versions of exports/ are used for these symbols (see
-// Kbuild).
+// If the kernel checks symbol versions, the C files in exports/ give the versions of these symbols
+// (see Kbuild and exports/version.h).
 
 #include <linux/export.h>
 #include <linux/vfio.h>

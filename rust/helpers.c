@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Functions for the inline functions, macros and callbacks of the kernel that Rust cannot call.
+// Functions that call the inline functions, macros and callbacks that Rust cannot call.
 
 #include <linux/bug.h>
 #include <linux/completion.h>
@@ -160,8 +160,9 @@ void vfio_helper_debugfs_remove(struct dentry *dentry)
 }
 
 /*
- * Callbacks that take an enum.  CONFIG_CFI compares the type of the pointer with the type of the
- * function, and bindgen makes an integer of a C enum, so the types would differ in Rust.
+ * Callbacks that take an enum.  CONFIG_CFI compares the type of the function pointer with the type of
+ * the function.  bindgen makes an integer of a C enum, so the types would differ if Rust made the
+ * call.
  */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type)

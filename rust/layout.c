@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Compares the layout of shared structures in rustc with the layout in the C compiler.
+// Compares the layout of shared structures in Rust with the layout in C.
 
 #include <linux/build_bug.h>
 #include <linux/stddef.h>

@@ -9,8 +9,8 @@
 #include "vfio_helpers.h"
 
 /*
- * Each registration, and each check for VFIO_NOIOMMU_IOMMU in a container, reads the current value
- * once.  A plain bool, as in the C core.
+ * Each registration of a device without an IOMMU group, and each VFIO_CHECK_EXTENSION for
+ * VFIO_NOIOMMU_IOMMU, reads the current value once.  A plain bool, as in the C core.
  */
 bool vfio_noiommu __read_mostly;
 #ifdef CONFIG_VFIO_NOIOMMU
@@ -38,7 +38,7 @@ MODULE_IMPORT_NS("IOMMUFD");
 MODULE_IMPORT_NS("IOMMUFD_VFIO");
 #endif
 
-/* The version of the C core, for tools that look for it, and that of this project (Kbuild). */
+/* The version of the C core, for tools that look for it, and the version of this project (Kbuild). */
 MODULE_VERSION("0.3");
 MODULE_INFO(rust_vfio_version, RUST_VFIO_VERSION);
 MODULE_SOFTDEP("post: vfio_iommu_type1 vfio_iommu_spapr_tce");
