@@ -4,14 +4,14 @@
 //!
 //! C counterpart: `container.c`.
 //!
-//! A container has no function until a group is added to it.  Then user space chooses an IOMMU driver:
+//! A container has no function until a group is added to it.  Then user space chooses a container driver:
 //!
 //! - For groups with an IOMMU, the driver of another module, such as `vfio_iommu_type1.ko`.  It maps memory.
 //! - For groups without an IOMMU, [`noiommu`].  It maps nothing.
 //!
 //! When the last group leaves, the driver releases its data with all mappings.
 //!
-//! The data of an IOMMU driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
+//! The data of a container driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
 //! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
 //! container's lock, for two reasons:
 //!
@@ -45,12 +45,12 @@ use kernel::{
 };
 
 global_lock! {
-    /// The registered IOMMU drivers, the latest last.  None before the module is loaded and after it is
+    /// The registered container drivers, the latest last.  None before the module is loaded and after it is
     /// unloaded.
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<RegisteredDriver>>> = None;
 }
 
-/// Registers an IOMMU driver.  Takes [`DRIVERS`].  C counterpart: `vfio_register_iommu_driver()`.
+/// Registers a container driver.  Takes [`DRIVERS`].  C counterpart: `vfio_register_iommu_driver()`.
 ///
 /// # Errors
 ///
@@ -79,8 +79,8 @@ pub(crate) fn remove_driver(ops: usize) {
     }
 }
 
-/// Returns the IOMMU drivers that can be chosen, the latest first.  Each is returned with a reference on its
-/// module.  Drivers whose module is unloading are skipped.
+/// Returns the container drivers that can be chosen, the latest first.  Each is returned with a reference on
+/// its module.  Drivers whose module is unloading are skipped.
 ///
 /// `Some(true)` limits the result to the driver for groups without an IOMMU, `Some(false)` to the drivers for
 /// groups with an IOMMU.
@@ -108,18 +108,18 @@ fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
     container: Arc<Container>,
-    /// The data of the container's IOMMU driver.
+    /// The data of the container driver.
     data: Arc<IommuData>,
     group: Arc<ContainerGroup>,
 }
 
 impl ContainerHandle {
-    /// Returns the data of the IOMMU driver.
+    /// Returns the data of the container driver.
     pub(crate) fn data(&self) -> &Arc<IommuData> {
         &self.data
     }
 
-    /// Returns the IOMMU group for which the IOMMU driver pins memory.
+    /// Returns the IOMMU group for which the container driver pins memory.
     pub(crate) fn iommu_group(&self) -> &IommuGroup {
         &self.group.iommu_group
     }
@@ -196,11 +196,11 @@ impl Inner {
 pub(crate) struct Container {
     #[pin]
     inner: Mutex<Inner>,
-    /// The data of the chosen IOMMU driver, or None before the choice.  Written while `inner` is locked, and
-    /// read without `inner`, so that users of the container do not wait for a group that joins.
+    /// The data of the chosen container driver, or None before the choice.  Written while `inner` is locked,
+    /// and read without `inner`, so that users of the container do not wait for a group that joins.
     #[pin]
     data: Mutex<Option<Arc<IommuData>>>,
-    /// The processes that are bound to the devices of the groups, while there is an IOMMU driver.
+    /// The processes that are bound to the devices of the groups, while there is a container driver.
     processes: Arc<BoundProcesses>,
 }
 
@@ -228,12 +228,13 @@ impl Container {
         &self.processes
     }
 
-    /// Returns the data of the chosen IOMMU driver.
+    /// Returns the data of the chosen container driver.
     fn data(&self) -> Option<Arc<IommuData>> {
         self.data.lock().clone()
     }
 
-    /// Sets or clears the data of the IOMMU driver, and returns the previous data.  The caller holds `inner`.
+    /// Sets or clears the data of the container driver, and returns the previous data.  The caller holds
+    /// `inner`.
     fn set_data(&self, _inner: &mut Inner, data: Option<Arc<IommuData>>) -> Option<Arc<IommuData>> {
         core::mem::replace(&mut *self.data.lock(), data)
     }
@@ -241,7 +242,7 @@ impl Container {
     /// Handles `VFIO_CHECK_EXTENSION`.  Returns one of these values:
     ///
     /// - For the extension `VFIO_SVA`: 1.
-    /// - If an IOMMU driver is chosen: the answer of this driver.
+    /// - If a container driver is chosen: the answer of this driver.
     /// - Before the choice: the first answer above 0 of the drivers that can be chosen, or else the last
     ///   answer, or 0 without drivers.
     ///
@@ -268,14 +269,14 @@ impl Container {
         answer
     }
 
-    /// Handles `VFIO_SET_IOMMU`: chooses an IOMMU driver, and attaches the groups to it.  Takes the lock of
-    /// the container, then [`DRIVERS`].  C counterpart: `vfio_ioctl_set_iommu()`.
+    /// Handles `VFIO_SET_IOMMU`: chooses a container driver, and attaches the groups to it.  Takes the lock
+    /// of the container, then [`DRIVERS`].  C counterpart: `vfio_ioctl_set_iommu()`.
     ///
     /// # Errors
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no groups, or already has an IOMMU driver.
+    /// - `EINVAL`: the container has no groups, or already has a container driver.
     /// - `ENODEV`: no driver supports `arg`.
     /// - The errno of the last driver that failed, or `ENOMEM`.
     pub(crate) fn set_iommu(&self, arg: usize) -> Result {
@@ -305,11 +306,11 @@ impl Container {
         result
     }
 
-    /// Passes any other ioctl to the IOMMU driver.  Returns the driver's result, or a negative errno.
+    /// Passes any other ioctl to the container driver.  Returns the driver's result, or a negative errno.
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - `EINVAL`: the container has no container driver.
     /// - The errno of the driver.
     pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> isize {
         match self.data() {
@@ -339,7 +340,7 @@ impl ContainerMembership {
     /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
     /// - `EPERM`: a host driver or another owner has the DMA ownership of the group.
     /// - `EBUSY`: a page table or a PASID is attached to the group.
-    /// - The errno of the IOMMU driver, if the container has one.
+    /// - The errno of the container driver, if the container has one.
     /// - Those of [`BoundProcesses::join`].
     ///
     /// `ENOMEM` is possible at several of these steps.
@@ -380,7 +381,7 @@ impl ContainerMembership {
         Ok(membership)
     }
 
-    /// Returns the handle for DMA, if the container has an IOMMU driver.
+    /// Returns the handle for DMA, if the container has a container driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         Some(ContainerHandle {
             container: self.container.clone(),

@@ -7,7 +7,7 @@
 //! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`.
 //! If the device is bound to an iommufd, the access therefore exists during the call, and the locks of
 //! iommufd keep the access attached.  If the device is open through a container, the call holds a reference
-//! on the data of the container's IOMMU driver.
+//! on the data of the container driver.
 
 use crate::{
     kapi::{
@@ -66,7 +66,7 @@ impl Range {
 
 /// Pins pages for a driver, from the page of `iova` on.  `iova` is an address in bytes, and `prot` is a mask
 /// of `IOMMU_READ` and `IOMMU_WRITE`.  Returns the number of pinned pages, or the negative errno of a
-/// container's IOMMU driver.  May sleep.
+/// container driver.  May sleep.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ impl Range {
 ///   - the driver has no `dma_unmap`;
 ///   - the device is open without an iommufd access and without a container.
 /// - Those of [`Range::new`].
-/// - Container: `ENOTTY` if the IOMMU driver has no `pin_pages`.
+/// - Container: `ENOTTY` if the container driver has no `pin_pages`.
 /// - Iommufd: the errno of iommufd.
 pub(crate) fn pin(
     device: &Device,
@@ -140,8 +140,8 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
 ///   - the device is not open, which also warns once;
 ///   - the device is open without an iommufd access and without a container;
 ///   - the device is bound to an iommufd, and `iova` does not fit into `unsigned long`.
-/// - Container: `ENOTTY` if the IOMMU driver has no `dma_rw`.
-/// - The errno of the container's IOMMU driver, or of iommufd.
+/// - Container: `ENOTTY` if the container driver has no `dma_rw`.
+/// - The errno of the container driver, or of iommufd.
 pub(crate) fn rw(
     device: &Device,
     access: Option<&Access>,

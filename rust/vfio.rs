@@ -21,7 +21,7 @@
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; pure logic |
 //! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`] | the objects of the core, and their locks |
 //! | [`file`] | operations of user space on these objects |
-//! | [`abi`] | the C interface: file operations and exported functions |
+//! | [`abi`] | the C interface: classes and exported functions |
 //!
 //! `unsafe` code is in `bindings`, `kapi`, `shared` and `abi`.  The other modules deny it.
 

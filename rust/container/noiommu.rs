@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The IOMMU driver for groups without an IOMMU, which maps nothing.
+//! The container driver for groups without an IOMMU, which maps nothing.
 //!
 //! C counterpart: `vfio_noiommu_ops`.  The core itself registers this driver.
 //!

@@ -19,7 +19,7 @@ impl Container {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - `EINVAL`: the container has no container driver.
     /// - Those of [`bind_caller`], with those of
     ///   [`BoundProcesses::bind_to_all`](crate::sva::BoundProcesses::bind_to_all).
     pub(crate) fn bind_process(&self, arg: UserPtr) -> Result {
@@ -33,7 +33,7 @@ impl Container {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - `EINVAL`: the container has no container driver.
     /// - Those of [`unbind_caller`], with those of
     ///   [`BoundProcesses::unbind_from_all`](crate::sva::BoundProcesses::unbind_from_all).
     pub(crate) fn unbind_process(&self, arg: UserPtr) -> Result {

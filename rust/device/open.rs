@@ -57,7 +57,7 @@ impl OpenBackend {
     }
 
     /// Undoes the rest of [`bind`](Self::bind), after the device is unbound.  Until the device is unbound,
-    /// its driver can unpin pages, and the container's IOMMU driver can ask the driver to unpin pages.
+    /// its driver can unpin pages, and the container driver can ask the driver to unpin pages.
     fn unbound(&self, device: &Device) {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}

@@ -92,7 +92,7 @@ fn begin_reset_of_set(
         (Path::Cdev, 0) => device.states_of_set(is_owned_as)?,
         (Path::Group, 1..) => {
             let mut groups = KVec::new();
-            for fd in arg.fds()? {
+            for fd in arg.fds() {
                 // CAST: A negative number is no open file, before and after the conversion.
                 let Ok(file) = LocalFile::fget(fd as u32) else {
                     return Ok(resets);

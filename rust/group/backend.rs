@@ -54,7 +54,7 @@ impl OpenBackend {
         }
     }
 
-    /// Returns the container's handle for DMA, if the backend is a container that has an IOMMU driver.
+    /// Returns the container's handle for DMA, if the backend is a container that has a container driver.
     pub(crate) fn container_handle(&self) -> Option<&ContainerHandle> {
         match self {
             Self::Container(pin) => Some(pin.as_ref().ok()?.handle()),
@@ -86,7 +86,7 @@ impl Group {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: the container has no IOMMU driver.
+    /// - `EINVAL`: the container has no container driver.
     /// - `EBUSY`: the count of opens would overflow.
     fn pin_container(
         self: ArcBorrow<'_, Self>,

@@ -18,7 +18,9 @@ pub(crate) struct Layout {
 }
 
 /// The maximum number of functions on a bus.  The driver does not accept more file descriptors than there are
-/// functions to be reset.
+/// functions to be reset.  A reset of a bus with bridges can affect more functions.  The core treats an argument
+/// with so many file descriptors as one that the driver refuses, because the core compares each group with each
+/// device of the set under the lock of the set.
 const MOST: u32 = 256;
 
 /// An argument that a driver can accept.
@@ -42,17 +44,10 @@ impl HotReset {
     }
 
     /// Returns the file descriptors.  A file descriptor that cannot be read is replaced by -1.
-    ///
-    /// # Errors
-    ///
-    /// - `ENOMEM`: out of memory.
-    pub(crate) fn fds(&self) -> Result<KVec<i32>> {
-        let mut fds = KVec::with_capacity(self.count as usize, GFP_KERNEL)?;
-        for index in 0..self.count as usize {
+    pub(crate) fn fds(&self) -> impl Iterator<Item = i32> + '_ {
+        (0..self.count as usize).map(|index| {
             let offset = size_of::<Layout>().saturating_add(index.saturating_mul(size_of::<i32>()));
-            let fd = uaccess::read(field(self.arg, offset)).unwrap_or(-1);
-            fds.push(fd, GFP_KERNEL)?;
-        }
-        Ok(fds)
+            uaccess::read(field(self.arg, offset)).unwrap_or(-1)
+        })
     }
 }
