@@ -147,7 +147,7 @@ TEST_F(attach_detach, attach_pasid_errors)
 	EXPECT_EQ(-ENOENT, attach_read_only(fd, PASID, BAD_ID, 5));
 	arg.pt_id = self->s.devid;
 	EXPECT_EQ(-EINVAL, attach_edge(fd, arg, 16));
-	/* The failures took no PASID: nothing is in the way of its page table. */
+	/* The failures took no PASID: it can have a page table. */
 	EXPECT_EQ(0, iommufd_destroy(self->s.iommufd, hwpt[1]));
 	pt = hwpt[0];
 	EXPECT_EQ(0, cdev_attach_pasid(fd, 5, &pt));

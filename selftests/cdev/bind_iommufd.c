@@ -348,7 +348,7 @@ TEST_F(bind_iommufd, group_with_a_host_driver)
 	ASSERT_EQ(0, pci_unbind(&host));
 	EXPECT_EQ(0, bind_raw(fd, &self->good));
 	close(fd);
-	/* And the other way round: the host gets it back. */
+	/* And in the other direction: the host gets it back. */
 	pci_attr_set(&host, "driver_override", "\n");
 	EXPECT_EQ(0, sysfs_write("/sys/bus/pci/drivers_probe", host.bdf));
 	pci_driver(&host, driver, sizeof(driver));

@@ -444,8 +444,8 @@ TEST_F(device_fields, opened_by_container)
 }
 
 /*
- * semantics: 17, 54, 95, 107, 109.  Of an open by one way nothing is there at the next one's, by
- * another and without a machine.
+ * semantics: 17, 54, 95, 107, 109.  Nothing of an open by one open path is there at the next
+ * open, by another open path and without a machine.
  */
 TEST_F(device_fields, one_way_after_another)
 {

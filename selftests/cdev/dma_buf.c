@@ -16,12 +16,12 @@
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/open_path.h"
 #include "lib/power.h"
 #include "lib/removal.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
-#include "lib/way.h"
 
 #define PAGE 4096ULL
 #define IOVA 0x10000000ULL
@@ -44,12 +44,12 @@ FIXTURE(dma_buf) {
 };
 
 FIXTURE_VARIANT(dma_buf) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(dma_buf, cdev) { .way = WAY_CDEV };
-FIXTURE_VARIANT_ADD(dma_buf, group) { .way = WAY_GROUP };
-FIXTURE_VARIANT_ADD(dma_buf, container) { .way = WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(dma_buf, cdev) { .open_path = OPEN_CDEV };
+FIXTURE_VARIANT_ADD(dma_buf, group) { .open_path = OPEN_GROUP };
+FIXTURE_VARIANT_ADD(dma_buf, container) { .open_path = OPEN_CONTAINER };
 
 static int export_ranges(int fd, uint32_t index, uint32_t open_flags, uint32_t n,
 			 const struct vfio_region_dma_range *ranges)
@@ -98,7 +98,7 @@ FIXTURE_SETUP(dma_buf)
 
 	if (pci_find(IVSHMEM, 0, &self->pci) || pci_find(TESTDEV, 0, &self->writer_pci))
 		SKIP(return, "no ivshmem, or no iommu-testdev");
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(0, memory_on(self->u.fd, true));
 	self->p.memory = cdev_map_bar(self->u.fd, BAR, NULL);
 	ASSERT_NE(NULL, self->p.memory);
@@ -118,7 +118,7 @@ FIXTURE_TEARDOWN(dma_buf)
 {
 	if (self->p.memory)
 		munmap((void *)self->p.memory, BAR_SIZE);
-	way_close(&self->u);
+	open_path_close(&self->u);
 	session_close(&self->p.writer);
 }
 
@@ -282,7 +282,7 @@ static int to_reset(struct opened *u)
 
 static int to_hot_reset(struct opened *u)
 {
-	return u->way == WAY_CDEV ? hot_reset_owned(u->fd) : hot_reset(u->fd, 1, &u->group);
+	return u->open_path == OPEN_CDEV ? hot_reset_owned(u->fd) : hot_reset(u->fd, 1, &u->group);
 }
 
 static int to_off(struct opened *u)
@@ -377,12 +377,12 @@ TEST_F(dma_buf, closed)
 	EXPECT_TRUE(arrives(&self->p, IOVA, 0));
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	way_close(&self->u);
+	open_path_close(&self->u);
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
 	EXPECT_EQ(PAGE, lseek(buf, 0, SEEK_END));
 
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(0, memory_on(self->u.fd, true));
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
@@ -390,7 +390,7 @@ TEST_F(dma_buf, closed)
 	unused = export(self->u.fd, 0, PAGE);
 	ASSERT_EQ(0, map(&self->p.writer, unused, 0, PAGE, 2 * IOVA));
 	EXPECT_TRUE(faults(&self->p, IOVA));
-	way_close(&self->u);
+	open_path_close(&self->u);
 
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	EXPECT_TRUE(faults(&self->p, 2 * IOVA));
@@ -422,7 +422,7 @@ TEST_F(dma_buf, many)
 	}
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	way_close(&self->u);
+	open_path_close(&self->u);
 	for (int i = 0; i < 64; i++)
 		EXPECT_TRUE(faults(&self->p, IOVA + i * PAGE));
 	for (int i = 1; i < 64; i += 2)
@@ -451,7 +451,7 @@ TEST_F(dma_buf, driver_waits)
 		EXPECT_EQ(TESTDEV_OK, testdev_dma_to(self->p.bar, i * IOVA,
 						     self->p.phys, 16));
 	EXPECT_FALSE(task_ended(&task, 0));
-	way_close(&self->u);
+	open_path_close(&self->u);
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_TRUE(faults(&self->p, IOVA));
 	EXPECT_TRUE(faults(&self->p, 2 * IOVA));
@@ -479,7 +479,7 @@ TEST_F(dma_buf, kept_by_a_handle)
 	close(buf);
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	way_close(&self->u);
+	open_path_close(&self->u);
 	ASSERT_EQ(0, unbind_start(&task, &self->pci));
 	ASSERT_TRUE(kmsg_wait(kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	if (has_debugfs()) {
@@ -500,7 +500,7 @@ TEST_F(dma_buf, kept_by_a_handle)
 /* D12.  Those that are open are listed, a process's together; the last close ends them all. */
 TEST_F(dma_buf, holders)
 {
-	const bool cdev = variant->way == WAY_CDEV;
+	const bool cdev = variant->open_path == OPEN_CDEV;
 	int bufs[3];
 	char want[256];
 
@@ -519,7 +519,7 @@ TEST_F(dma_buf, holders)
 	EXPECT_STREQ(BY_CORE("none", want), holders(&self->pci));
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	way_close(&self->u);
+	open_path_close(&self->u);
 	EXPECT_STREQ(BY_CORE("none", ""), holders(&self->pci));
 	close(bufs[0]);
 	close(bufs[1]);
@@ -533,15 +533,15 @@ TEST_F(dma_buf, killed)
 
 	munmap((void *)self->p.memory, BAR_SIZE);
 	self->p.memory = NULL;
-	way_close(&self->u);
+	open_path_close(&self->u);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 	pid = fork();
 	if (!pid) {
 		struct opened u;
 
 		close(ends[0]);
-		if (way_open_vfio(variant->way, &self->pci, &u) || memory_on(u.fd, true) ||
-		    fd_send(ends[1], export(u.fd, 0, PAGE)))
+		if (open_path_open_vfio(variant->open_path, &self->pci, &u) ||
+		    memory_on(u.fd, true) || fd_send(ends[1], export(u.fd, 0, PAGE)))
 			_exit(1);
 		pause();
 	}
@@ -556,7 +556,7 @@ TEST_F(dma_buf, killed)
 	EXPECT_EQ(-ENODEV, map(&self->p.writer, buf, 0, PAGE, 2 * IOVA));
 	close(buf);
 	close(ends[0]);
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How long a binding lasts: as long as somebody holds the file that was bound,
- * by whatever way the file came to him, and not a moment longer.
+ * wherever he has the file from, and not a moment longer.
  */
 #include <fcntl.h>
 #include <signal.h>

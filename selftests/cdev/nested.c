@@ -163,7 +163,7 @@ TEST_F(nested, invalidate)
 }
 
 /*
- * semantics: 64, 65, 114.  Nested by way of a vIOMMU: the table is for devices that the
+ * semantics: 64, 65, 114.  Nested, through a vIOMMU: the table is for devices that the
  * vIOMMU has a number for, which is that of VFIO's device, as long as that is bound.
  */
 TEST_F(nested, viommu)
@@ -303,7 +303,7 @@ TEST_F(nested, not_for_pasids)
 	ASSERT_EQ(0, cdev_detach(a->fd));
 	EXPECT_EQ(-EINVAL, attach(a, table));
 	EXPECT_TRUE(HAS(a, 0, n0));
-	/* ... and the other way round. */
+	/* ... and in the other order. */
 	ASSERT_EQ(0, cdev_detach_pasid(a->fd, 1));
 	ASSERT_EQ(0, attach(a, table));
 	EXPECT_EQ(-EINVAL, attach_pasid(a, 1, n0));

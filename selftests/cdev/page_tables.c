@@ -268,7 +268,7 @@ static int nested_alloc(int ifd, struct iommu_hwpt_alloc arg)
 }
 
 /*
- * A page table of the user's in one of the kernel's: of an SMMUv3 by way of a virtual
+ * A page table of the user's in one of the kernel's: of an SMMUv3 through a virtual
  * IOMMU alone, of VT-d in a parent, which the one that is emulated does not have.
  */
 TEST_F(page_tables, nested)

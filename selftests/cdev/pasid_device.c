@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device with PASIDs, ATS and PRI, by way of VFIO: that the SVA test module's (device/) is a
+ * A device with PASIDs, ATS and PRI, through VFIO: that the SVA test module's (device/) is a
  * device like others, and that page tables attached by PASID get to where the IOMMU looks
  * for them, of any such device.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What differs from IOMMU to IOMMU, on a device by way of the core: interrupts that
+ * What differs from IOMMU to IOMMU, on a device through the core: interrupts that
  * are not confined, the range of addresses, page tables for PASIDs and for nesting.
  * Each test says what it expects of the IOMMU that is there.
  */

@@ -158,7 +158,7 @@ TEST_F(container, check_extension)
 		EXPECT_EQ(0, container_check(self->container, NO_EXTENSION));
 		EXPECT_EQ(0, container_check(self->container, 0));
 		EXPECT_EQ(0, container_check(self->container, ~0UL));
-		/* No bit of it is lost on the way. */
+		/* No bit of it is lost in between. */
 		EXPECT_EQ(0, container_check(self->container,
 					     1UL << 32 | VFIO_TYPE1_IOMMU));
 		if (i == 0)

@@ -253,7 +253,7 @@ TEST_F(container_close, passed_container)
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, fd_send(sock[0], b.container));
 	close_fd(&b.container);
-	/* On its way, it is open. */
+	/* In flight, it is open. */
 	EXPECT_TRUE(confined(bar, self->page));
 	ASSERT_EQ(0, task_start(&task, receive_and_ask, &sock[1]));
 	EXPECT_EQ(-ENOTTY, task_join(&task));

@@ -335,7 +335,7 @@ TEST_F(container_emulated, beside_a_physical_device)
 
 /*
  * semantics: 149, 151; defect: B2 (D2).  An open device stays with the iommufd that it
- * was opened with: in a container there is no way to it.  The core in C miscounts.
+ * was opened with: a container does not lead to it.  The core in C miscounts.
  */
 TEST_F(container_emulated, opened_by_an_iommufd)
 {

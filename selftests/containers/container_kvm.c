@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM and a device that is opened by way of a container: its driver sees the machine of
+ * KVM and a device that is opened through a container: its driver sees the machine of
  * the group's file from the first opening to the last close, whatever else is closed
  * meanwhile.
  */

@@ -215,7 +215,7 @@ TEST_F(container_type1, nothing_is_left)
 	EXPECT_TRUE(testdev_reaches(self->bar, IOVA, self->page[1]));
 }
 
-/* semantics: 97, 125, 148.  Edu does both ways by the mapping of both of its files. */
+/* semantics: 97, 125, 148.  Edu reads and writes by the mapping of both of its files. */
 TEST_F(container_type1, edu)
 {
 	char *pages = pages_alloc(2 * PAGE);
@@ -244,7 +244,7 @@ TEST_F(container_type1, edu)
 
 /* ---- who owns the group ---- */
 
-/* semantics: 146, 148.  A driver of the host in the group: not viable, and no way in. */
+/* semantics: 146, 148.  A driver of the host in the group: not viable, and no open. */
 TEST(host_driver)
 {
 	int container = container_open(), group;

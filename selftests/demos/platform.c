@@ -33,7 +33,7 @@ FIXTURE(platform) {
 };
 
 FIXTURE_VARIANT(platform) {
-	enum { CDEV, GROUP, CONTAINED } way;
+	enum { CDEV, GROUP, CONTAINED } open_path;
 };
 
 FIXTURE_VARIANT_ADD(platform, cdev) { CDEV };
@@ -77,14 +77,14 @@ static int group_node(void)
 }
 
 /* Opens the device; the file, or an error of the last call. */
-static int open_device(int way, int *space, int *group)
+static int open_device(int open_path, int *space, int *group)
 {
 	int fd, ret;
 
-	*space = way == CONTAINED ? container_open() : iommufd_open();
+	*space = open_path == CONTAINED ? container_open() : iommufd_open();
 	if (*space < 0)
 		return *space;
-	if (way == CDEV) {
+	if (open_path == CDEV) {
 		fd = cdev_open_below(DEVICE);
 		if (fd < 0)
 			return fd;
@@ -97,7 +97,7 @@ static int open_device(int way, int *space, int *group)
 	if (*group < 0)
 		return *group;
 	ret = group_set(*group, *space);
-	if (!ret && way == CONTAINED)
+	if (!ret && open_path == CONTAINED)
 		ret = container_set_iommu(*space, VFIO_NOIOMMU_IOMMU);
 	return ret ?: group_device(*group, NAME);
 }
@@ -122,7 +122,7 @@ TEST_F(platform, use)
 	uint32_t value = 0;
 	int fd;
 
-	self->fd = open_device(variant->way, &self->space, &self->group);
+	self->fd = open_device(variant->open_path, &self->space, &self->group);
 	fd = self->fd;
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, xioctl(fd, VFIO_DEVICE_GET_INFO, &info));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""DPDK drives NICs by way of the core under test: by their groups, with a container of type1 or without an
+"""DPDK drives NICs through the core under test: by their groups, with a container of type1 or without an
 IOMMU.
 
     scenarios.py type1|noiommu SCENARIO...
@@ -117,13 +117,13 @@ async def secondary():
             await first.forward(PACKETS)
             said = await proc_info(devices)
             check(len(said) == 2 and min(said) >= PACKETS, f"dpdk-proc-info says that the ports got {said} packets")
-            for way in "quit", "kill":
+            for end in "quit", "kill":
                 async with Testpmd(*devices, secondary=True) as second:
                     for group in (device.group for device in devices):
                         # A group can be opened once: it is the first one's file.
                         check(group in second.files(), f"the second process does not have {group}")
                     check(await second.links() == [True, True], "the second process sees no links")
-                    await getattr(second, way)()
+                    await getattr(second, end)()
                 await first.forward(PACKETS)
             await first.stop()
             await first.quit()

@@ -155,7 +155,7 @@ class Testpmd:
         await in_time(wait(), COMMAND, "a device detached")
 
     async def stop(self):
-        """Ends the forwarding, which must not have lost a packet: with so few under way, no ring overflows."""
+        """Ends the forwarding, which must not have lost a packet: with so few in flight, no ring overflows."""
         await self.ask("stop")
         said = await self.ask("show port stats all")
         counts = [dict((name, int(value)) for name, value in re.findall(r"([RT]X-\w+): +(\d+)", port))
@@ -164,8 +164,8 @@ class Testpmd:
         for this, other in (counts, counts[::-1]):
             lost = {name: this[name] for name in ("RX-missed", "RX-errors", "RX-nombuf", "TX-errors") if this[name]}
             check(not lost, f"the ports lost packets: {lost}")
-            under_way = this["TX-packets"] - other["RX-packets"]
-            check(0 <= under_way <= 2 * BURST, f"{under_way} packets more were sent than received")
+            in_flight = this["TX-packets"] - other["RX-packets"]
+            check(0 <= in_flight <= 2 * BURST, f"{in_flight} packets more were sent than received")
         dropped = re.findall(r"[RT]X-dropped: (\d+)", self.said)
         check(dropped and not any(map(int, dropped)), "testpmd dropped packets")
 

@@ -16,7 +16,7 @@
  * - All requests are those of a user: a page of the supervisor's is out of reach, whatever
  *   SRE says, and WPE, which is about the supervisor's writes, is without meaning.
  * - A missing page is asked for by a page request (PRI), if the device has these and they are
- *   on.  A device that handles faults in a way of its own has none here: the page stays missing.
+ *   on.  A device that handles faults by itself has none here: the page stays missing.
  * - Faults are the result of the transfer.  VT-d's fault registers do not have them.
  */
 #include <linux/bitfield.h>

@@ -31,7 +31,7 @@ struct device_domain_info *sva_test_vtd_of(struct device *dev)
 	return dev_iommu_priv_get(dev);
 }
 
-/* Nothing else than SMPWC is in the way of Linux. */
+/* Nothing else than SMPWC stops Linux. */
 static bool can_be_made_capable(const struct device_domain_info *info)
 {
 	const struct intel_iommu *iommu = info->iommu;

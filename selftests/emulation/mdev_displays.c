@@ -159,7 +159,7 @@ TEST_F(mdpy, framebuffer)
 	/* It stays through a close, and a reset paints it anew. */
 	munmap(fb, info.size);
 	munmap(again, info.size);
-	way_close(&self->d);
+	open_path_close(&self->d);
 	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	fb = region_map(d.fd, &info, info.size);
 	ASSERT_NE(MAP_FAILED, fb);
@@ -305,7 +305,7 @@ TEST_F(mbochs, memory)
 	EXPECT_TRUE(region_write(self->d.fd, 0, 5 * PAGE - 128, data, sizeof(data)));
 	EXPECT_TRUE(region_read(self->d.fd, 0, 5 * PAGE - 128, seen, sizeof(seen)));
 	EXPECT_EQ(0, memcmp(data, seen, sizeof(data)));
-	way_close(&self->d);
+	open_path_close(&self->d);
 
 	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	EXPECT_TRUE(region_read(d.fd, 0, 5 * PAGE - 128, seen, sizeof(seen)));
@@ -445,7 +445,7 @@ TEST_F(mbochs, close_in_any_order)
 
 	if (leaks_are_looked_for())
 		SKIP(return, "mbochs leaks memory");
-	way_close(&self->d);
+	open_path_close(&self->d);
 	for (int n = 0; n < 24; n++) {
 		bool open[HANDLES] = { true, true, true, true };
 		volatile uint32_t *memory;

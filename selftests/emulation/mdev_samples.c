@@ -128,7 +128,7 @@ TEST_F(sample, names)
 	}
 	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &o));
 	EXPECT_TRUE(says_path(o.fd, variant->module));
-	way_close(&o);
+	open_path_close(&o);
 
 	/* All of it goes, and comes again. */
 	for (int i = 0; i < 3; i++) {
@@ -202,7 +202,7 @@ TEST_F(sample, device)
 		EXPECT_EQ(variant->id, id);
 		EXPECT_EQ(0, xioctl(o.fd, VFIO_DEVICE_RESET, NULL));
 		EXPECT_EQ(-ENOTTY, xioctl(o.fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
-		way_close(&o);
+		open_path_close(&o);
 	}
 }
 
@@ -248,7 +248,7 @@ TEST_F(sample, mmap)
 		EXPECT_EQ(0x12345678 + i, b[words - 1]);
 		munmap(b, info.size);
 	}
-	way_close(&d);
+	open_path_close(&d);
 }
 
 static int do_remove(void *uuid)
@@ -290,7 +290,7 @@ TEST_F(sample, remove_in_use)
 		EXPECT_EQ(0, cdev_detach(d.fd));
 		EXPECT_EQ(0, cdev_attach(d.fd, &d.ioas));
 	}
-	way_close(&d);
+	open_path_close(&d);
 	EXPECT_EQ(4, config_read(copy, 0, &id, 4));
 	EXPECT_FALSE(worker_ended(&worker));
 	close(copy);
@@ -344,7 +344,7 @@ TEST_F(sample, unload)
 	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &d));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload(variant->module));
 	EXPECT_TRUE(mdev_exists(mdev_uuids[1]));
-	way_close(&d);
+	open_path_close(&d);
 	EXPECT_EQ(0, module_unload(variant->module));
 	EXPECT_FALSE(mdev_exists(mdev_uuids[0]));
 	EXPECT_FALSE(mdev_exists(mdev_uuids[1]));
@@ -386,7 +386,7 @@ TEST_F(sample, many)
 	if (variant->instances > 4)
 		EXPECT_EQ(0, mdev_remove(mdev_uuids[4]));
 	for (int i = 0; i < 4; i++) {
-		way_close(&o[order[i]]);
+		open_path_close(&o[order[i]]);
 		EXPECT_EQ(0, mdev_remove(mdev_uuids[order[i]]));
 		for (int j = i + 1; j < 4; j++) {
 			EXPECT_EQ(4, config_read(o[order[j]].fd, 0, &id, 4));
@@ -543,7 +543,7 @@ TEST_F(mtty, interrupts)
 	EXPECT_TRUE(quiet(self->event));
 
 	/* The close takes the eventfd off the device. */
-	way_close(&self->d);
+	open_path_close(&self->d);
 	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	EXPECT_TRUE(quiet(other));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Migration: the states of a device, the way from one to another, the features by
+ * Migration: the states of a device, the arcs from one to another, the features by
  * which user space asks for them, and a device (mtty) that is really saved and resumed.
  */
 #include <fcntl.h>
@@ -72,7 +72,7 @@ static int distance(int from, int to, int start, int depth)
 		return 0;
 	if (depth == 8)
 		return best;
-	/* The states of saving are where a way begins or ends, not what it leads through. */
+	/* The states of saving are where a path begins or ends, not what it leads through. */
 	if (from != start && saving(from) && !(saving(start) && saving(to)))
 		return best;
 	for (size_t i = 0; i < sizeof(arcs) / sizeof(*arcs); i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory runs out, at every place where it can, on the way to a device through a
+ * Memory runs out, at every place where it can, when a device is opened through a
  * container: the call says so, nothing is left of it, and it can be made again.
  */
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that was opened by way of its group, with an iommufd set, or in a container where
+ * A device that was opened through its group, with an iommufd set, or in a container where
  * there is none: what its file is, what it can do, where its DMA goes, and how long it stays.
  */
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 #include "lib/edu.h"
 #include "lib/group.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdev.h"
-#include "lib/way.h"
 
 #define PAGE 4096u
 #define IOVA 0x10000000ULL
@@ -42,8 +42,8 @@ FIXTURE_TEARDOWN(group_device)
 	struct opened o;
 
 	legacy_close(&self->l);
-	EXPECT_EQ(0, way_open_vfio(way_usual(), &self->pci, &o));
-	way_close(&o);
+	EXPECT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &o));
+	open_path_close(&o);
 }
 
 /* semantics: 101, 124, 125.  The descriptor. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Emulated devices by way of their groups, with an iommufd: how the core calls a driver,
+ * Emulated devices through their groups, with an iommufd: how the core calls a driver,
  * in which order and how often, and whose memory the driver reaches.  The driver is
  * testdrv/, and says what it saw.
  */

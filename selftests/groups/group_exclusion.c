@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The group's node, by itself and as far as the device's own node needs it: one way in at a
+ * The group's node, by itself and as far as the device's own node needs it: one open path at a
  * time, whole group by group.
  */
 #include <fcntl.h>

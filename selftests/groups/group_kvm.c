@@ -178,7 +178,7 @@ TEST_F(group_kvm, group_opened_again)
 	EXPECT_EQ(1, module_users("kvm"));
 }
 
-/* semantics: 156, 172.  By both ways in turn, each with what it was told. */
+/* semantics: 156, 172.  By both open paths in turn, each with what it was told. */
 TEST_F(group_kvm, both_ways)
 {
 	uint64_t machine;

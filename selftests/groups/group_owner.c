@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who owns a group and its devices, when some are opened by way of the group, with an
- * iommufd, and some by their own nodes; and when all are opened by way of the group.
+ * Who owns a group and its devices, when some are opened through the group, with an
+ * iommufd, and some by their own nodes; and when all are opened through the group.
  */
 #include <fcntl.h>
 
@@ -129,7 +129,7 @@ TEST_F(group_owner, sibling_of_another)
 
 /*
  * semantics: 149, 151; defect: B2 (D2).  An open device stays with the iommufd that it
- * was opened with: through another one there is no way to it on ours.  The core in C
+ * was opened with: another one does not lead to it on ours.  The core in C
  * gives a file, whose iommufd is not the device's.
  */
 TEST_F(group_owner, another_iommufd)
@@ -175,7 +175,7 @@ TEST_F(group_owner, bound_device_shuts_the_group)
 	EXPECT_EQ(0, device_info(self->l.fd));
 }
 
-/* semantics: 106.  The owner of a group may be found in both ways. */
+/* semantics: 106.  The owner of a group may be found by both open paths. */
 TEST_F(group_owner, same_iommufd_in_both_ways)
 {
 	uint32_t ioas, pt;
@@ -195,7 +195,7 @@ TEST_F(group_owner, same_iommufd_in_both_ways)
 	EXPECT_EQ(0, cdev_attach(self->s.fd, &pt));
 }
 
-/* semantics: 97, 144, 150.  Both devices by way of the group. */
+/* semantics: 97, 144, 150.  Both devices through the group. */
 TEST(both_by_group)
 {
 	char *page = pages_alloc(2 * PAGE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver that gives up a device which is open by way of its group: the core waits for
+ * A driver that gives up a device which is open through its group: the core waits for
  * the device's files, and for no group's.
  */
 #include <fcntl.h>
@@ -67,7 +67,7 @@ TEST_F(group_removal, open_device)
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &request));
 	ASSERT_TRUE(unbind_waits(&self->task, &self->pci, self->kmsg, RELAYED));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
-	/* No way in any more, not by the name that it had ... */
+	/* It cannot be opened any more, not by the name that it had ... */
 	EXPECT_EQ(-ENODEV, group_device(self->l.group, self->pci.bdf));
 	/* ... but for who is in all is as before, and so is the group. */
 	EXPECT_EQ(0, device_info(self->l.fd));

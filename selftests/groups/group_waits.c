@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * D17.  A device is opened by way of its group, or closed, and that takes long: which calls on the
+ * D17.  A device is opened through its group, or closed, and that takes long: which calls on the
  * group wait.  In C those that take the group's lock; on ours those alone that open a device of the
  * same set.  What the calls say is the same.
  */

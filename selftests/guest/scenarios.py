@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests inside of the test VM: QEMU gives them devices by way of the core under test, and what the
+"""Guests inside of the test VM: QEMU gives them devices through the core under test, and what the
 guests do with those is the verdict.
 
     scenarios.py iommufd|compat|legacy kvm|tcg SCENARIO...

@@ -6,7 +6,7 @@
  *   serial stream REGISTERS    without them and without end, by the file of a BAR in
  *                              sysfs; some bytes are always in the device, unread
  *
- * Both print how far they are.  mtty forgets an interrupt that is on its way when it
+ * Both print how far they are.  mtty forgets an interrupt that is in flight when it
  * migrates, so that only the second is for then.
  */
 #include <errno.h>

@@ -242,7 +242,7 @@ TEST_F(introspect, holders_of_a_device_that_goes)
 	EXPECT_STREQ("none", holders(&self->pci));
 }
 
-/* ---- by way of the group ---- */
+/* ---- through the group ---- */
 
 /* The group open and given a space; the device's own file open, if it can have one. */
 FIXTURE(introspect_group) {
@@ -281,7 +281,7 @@ FIXTURE_TEARDOWN(introspect_group)
 
 #define BY_GROUP "vfio-type: physical\nvfio-access: group\nvfio-bound: yes"
 
-/* The lines of a file by way of the group, on ours; those that it has, if they are none of it. */
+/* The lines of a file through the group, on ours; those that it has, if they are none of it. */
 static const char *lines_by_group(int fd)
 {
 	static char lines[512];
@@ -339,7 +339,7 @@ TEST_F(introspect_group, fdinfo_of_a_device_that_goes)
 	EXPECT_EQ(0, task_join(&task));
 }
 
-/* Files by way of the group are listed, beside the device's own. */
+/* Files through the group are listed, beside the device's own. */
 TEST_F(introspect_group, holders)
 {
 	struct other other;

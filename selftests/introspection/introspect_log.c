@@ -134,7 +134,7 @@ static int refused_device(struct refused *r)
 	return fd;
 }
 
-/* semantics: 144.  So has a refused open of a group, and of a device by way of it. */
+/* semantics: 144.  So has a refused open of a group, and of a device through it. */
 TEST_F(introspect_log, open)
 {
 	char name[32];

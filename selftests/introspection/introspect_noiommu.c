@@ -64,7 +64,7 @@ TEST_F(introspect_noiommu, fdinfo)
 	close(fd);
 }
 
-/* By way of the group it is in no iommufd. */
+/* Through the group it is in no iommufd. */
 TEST_F(introspect_noiommu, fdinfo_by_group)
 {
 	struct by_group by = { open_node(self->group), self->pci.bdf };

@@ -197,7 +197,7 @@ TEST_F(introspect_trace, device)
 	EXPECT_STREQ(BY_CORE("", self->wanted.text), trace_end());
 }
 
-/* By way of the group: it is opened, and needs no bind. */
+/* Through the group: it is opened, and needs no bind. */
 TEST_F(introspect_trace, group)
 {
 	struct by_group by = { group_open(&self->pci), self->pci.bdf };

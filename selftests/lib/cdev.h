@@ -65,7 +65,7 @@ struct session {
 #define SESSION_NONE ((struct session){ .fd = -1, .iommufd = -1 })
 
 /*
- * The three ways to open return 0 or -errno, and leave in @s what is open so far.
+ * The three functions that open return 0 or -errno, and leave in @s what is open so far.
  * session_close() closes it, whatever they returned, and may be called again.
  */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Containers, /dev/vfio/vfio, and devices that are opened by way of one. */
+/* Containers, /dev/vfio/vfio, and devices that are opened through one. */
 #ifndef LIB_CONTAINER_H
 #define LIB_CONTAINER_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The group's node, the legacy way to a device, with an iommufd in the place of a
+ * The group's node, the legacy open path of a device, with an iommufd in the place of a
  * container where there is one.
  */
 #ifndef LIB_GROUP_H
@@ -38,7 +38,7 @@ int compat_ioas_clear(int iommufd);
 int compat_map(int iommufd, void *va, size_t size, uint64_t iova);
 int compat_unmap(int iommufd, uint64_t iova, uint64_t size);
 
-/* A device by way of its group: group opened and given a space (space.h), device opened. */
+/* A device through its group: group opened and given a space (space.h), device opened. */
 struct legacy {
 	int group, fd, space;
 };

@@ -13,7 +13,7 @@
 /* What the driver's own file says to the device: 0 and it is bound, or -errno. */
 int host_bind(const struct pci *pci, const char *driver);
 /*
- * May that driver have the device, which has none, right now?  Asks in both of the ways
+ * May that driver have the device, which has none, right now?  Asks by both of the files
  * that sysfs has.  0: yes, and it has let it go again; -EBUSY: no, its DMA is somebody
  * else's; -EPROTO: they do not agree with one another, or with what came of it.
  */

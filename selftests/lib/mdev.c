@@ -97,7 +97,7 @@ int mdev_use(const char *uuid, const struct opened *with, struct opened *o)
 	char path[256];
 
 	mdev_path(uuid, "", path, sizeof(path));
-	return way_open_below(way_usual(), path, uuid, with, o);
+	return open_path_open_below(open_path_usual(), path, uuid, with, o);
 }
 
 int mdev_device(const char *uuid, int space)

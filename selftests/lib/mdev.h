@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "cdev.h"
-#include "way.h"
+#include "open_path.h"
 
 /* Names for devices. */
 #define MDEV_UUIDS 5
@@ -38,8 +38,8 @@ int mdev_group(const char *uuid);
 /* Its device node. */
 int mdev_open(const char *uuid);
 /*
- * Opens it by the usual way (way.h), in the address space of @with, or in a new one if that is
- * NULL.
+ * Opens it by the usual open path (open_path.h), in the address space of @with, or in a new
+ * one if that is NULL.
  */
 int mdev_use(const char *uuid, const struct opened *with, struct opened *o);
 

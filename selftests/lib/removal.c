@@ -6,8 +6,8 @@
 #include "cdev.h"
 #include "core.h"
 #include "kmsg.h"
+#include "open_path.h"
 #include "removal.h"
-#include "way.h"
 
 static void nothing(int sig)
 {
@@ -49,7 +49,7 @@ int holder_start(const struct pci *pci, pid_t *pid)
 	if (!*pid) {
 		struct opened o;
 
-		ret = way_open_vfio(way_usual(), pci, &o);
+		ret = open_path_open_vfio(open_path_usual(), pci, &o);
 		(void)!write(ends[1], &ret, sizeof(ret));
 		pause();
 	}

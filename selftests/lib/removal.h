@@ -15,7 +15,7 @@ int unbind_start(struct task *t, const struct pci *pci);
 /* Sends that signal; the line that comes of it. */
 bool unbind_says_who(const struct task *t, int kmsg, char *line, size_t size);
 
-/* Opens the device in a child, by the usual way, which keeps it until it is killed; 0 or -errno. */
+/* Opens the device in a child by the usual open path.  The child keeps it until it is killed; 0 or -errno. */
 int holder_start(const struct pci *pci, pid_t *pid);
 
 #endif

@@ -164,7 +164,7 @@ static int by_cdev(void *arg)
 	return 0;
 }
 
-/* semantics: 97, 110, 144, 155.  Both ways to the device at once. */
+/* semantics: 97, 110, 144, 155.  Both open paths of the device at once. */
 TEST_F(group_stress, both_ways)
 {
 	struct worker worker[4];

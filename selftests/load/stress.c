@@ -117,7 +117,7 @@ static int use_device(void *arg)
 			if (ret)
 				unexpected("a call on the bound device", ret);
 		} else if (ret == -EINVAL || ret == -ENODEV) {
-			/* Bound by another thread, or on its way out. */
+			/* Bound by another thread, or the device goes. */
 			ret = 0;
 		} else {
 			unexpected("BIND", ret);
@@ -283,7 +283,7 @@ TEST_F(stress, two_binds)
 
 /*
  * semantics: 110, 144, 182.  The group's file or the device's, never both.  On the debug
- * kernel lockdep sees in which order the locks of both ways are taken.
+ * kernel lockdep sees in which order the locks of both open paths are taken.
  */
 TEST_F(stress, bind_and_group)
 {
@@ -516,7 +516,7 @@ TEST_F(stress, fork_and_close)
 		EXPECT_EQ(0, worker_join(&worker[i]));
 }
 
-/* Opens, closes, opens: never bound, so never in the way. */
+/* Opens, closes, opens: never bound, so nobody waits for it. */
 static int open_always(void *arg)
 {
 	struct client *c = arg;

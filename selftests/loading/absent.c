@@ -64,7 +64,7 @@ TEST(containers)
 
 /*
  * semantics: 22, 73, 118.  Without iommufd a device has no file of its own.  Who has one
- * by way of a group is not asked for the arguments of BIND; ATTACH and DETACH are
+ * through a group is not asked for the arguments of BIND; ATTACH and DETACH are
  * ioctls of the driver.
  */
 TEST(device_files)

@@ -104,7 +104,7 @@ TEST_F(noiommu, taint)
 		TH_LOG("no fault injection in this kernel");
 		hit = false;
 	}
-	/* B5: the core in C warns of its own way out. */
+	/* B5: the core in C warns on its own error path. */
 	kmsg_expect_warning(true, "c");
 	for (unsigned int n = 1; hit; n++) {
 		bool before = user_taint(), line;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices without an IOMMU by way of their groups, with an iommufd: a mode of its own of
+ * Devices without an IOMMU through their groups, with an iommufd: a mode of its own of
  * the iommufd, nothing to bind and nothing to attach to, and for the privileged alone.
  */
 #include <fcntl.h>
@@ -236,7 +236,7 @@ static int open_device(void *arg)
 	return fd < 0 ? fd : device_info(fd);
 }
 
-/* semantics: 154.  Said of each opening by way of the group, with who it was. */
+/* semantics: 154.  Said of each opening through the group, with who it was. */
 TEST_F(noiommu_group, message)
 {
 	struct opening o = { self->group, self->pci.bdf };

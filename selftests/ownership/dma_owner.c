@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who owns the DMA of a group: user space, from the call that claims it to the one that
- * gives it up, or drivers of the host, and never both.  All of it by each of the three ways
- * to a device, which differ in what that call is.  One device of the group is user space's,
+ * gives it up, or drivers of the host, and never both.  All of it by each of the three open paths
+ * of a device, which differ in what that call is.  One device of the group is user space's,
  * the other has a driver of the host that does DMA.
  */
 #include <fcntl.h>
@@ -13,9 +13,9 @@
 #include "lib/container.h"
 #include "lib/host.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define PAGE 4096u
 #define RNG_DRIVER "virtio-pci"
@@ -24,7 +24,7 @@
 /* Is one of those files open that keep the group in user space's hands? */
 static bool owned_by(const struct opened *o)
 {
-	return o->fd >= 0 || (o->way == WAY_CONTAINER && o->group >= 0);
+	return o->fd >= 0 || (o->open_path == OPEN_CONTAINER && o->group >= 0);
 }
 
 static int do_unbind(void *pci)
@@ -66,16 +66,16 @@ FIXTURE(dma_owner) {
 };
 
 FIXTURE_VARIANT(dma_owner) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(dma_owner, cdev) { WAY_CDEV };
-FIXTURE_VARIANT_ADD(dma_owner, group) { WAY_GROUP };
-FIXTURE_VARIANT_ADD(dma_owner, container) { WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(dma_owner, cdev) { OPEN_CDEV };
+FIXTURE_VARIANT_ADD(dma_owner, group) { OPEN_GROUP };
+FIXTURE_VARIANT_ADD(dma_owner, container) { OPEN_CONTAINER };
 
 FIXTURE_SETUP(dma_owner)
 {
-	const char *lacks = way_lacks(variant->way);
+	const char *lacks = open_path_lacks(variant->open_path);
 
 	self->o = OPENED_NONE;
 	if (lacks)
@@ -91,7 +91,7 @@ FIXTURE_SETUP(dma_owner)
 /* Whatever the test was: nobody owns the group, and the host works as before. */
 FIXTURE_TEARDOWN(dma_owner)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
 	EXPECT_EQ(0, pci_to_driver(&self->host, RNG_DRIVER));
 	EXPECT_TRUE(host_works());
@@ -112,21 +112,23 @@ FIXTURE_TEARDOWN(dma_owner)
  */
 TEST_F(dma_owner, host_first)
 {
-	enum way way = variant->way;
+	enum open_path open_path = variant->open_path;
 
-	ASSERT_EQ(0, way_begin(way, &self->pci, NULL, &self->o));
+	ASSERT_EQ(0, open_path_begin(open_path, &self->pci, NULL, &self->o));
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(-EPERM, way_claim(&self->pci, NULL, &self->o));
+		EXPECT_EQ(-EPERM, open_path_claim(&self->pci, NULL, &self->o));
 		EXPECT_TRUE(host_works());
-		if (way == WAY_CDEV) {
+		if (open_path == OPEN_CDEV) {
 			EXPECT_EQ(-EINVAL, device_info(self->o.fd));
 			EXPECT_TRUE(group_is_free(&self->pci));
 		} else {
 			/* In no container; an iommufd stays where it was. */
-			EXPECT_EQ(way == WAY_GROUP ? GROUP_SET : 0, group_flags(self->o.group));
-			EXPECT_EQ(way == WAY_GROUP ? 0 : -EINVAL, group_unset(self->o.group));
+			EXPECT_EQ(open_path == OPEN_GROUP ? GROUP_SET : 0,
+				  group_flags(self->o.group));
+			EXPECT_EQ(open_path == OPEN_GROUP ? 0 : -EINVAL,
+				  group_unset(self->o.group));
 		}
-		if (way == WAY_GROUP)
+		if (open_path == OPEN_GROUP)
 			ASSERT_EQ(0, group_set(self->o.group, self->o.space));
 		/* The driver goes and comes as it likes. */
 		ASSERT_EQ(0, pci_unbind(&self->host));
@@ -136,9 +138,9 @@ TEST_F(dma_owner, host_first)
 	EXPECT_TRUE(host_works());
 	/* Without it, the same call on the same files. */
 	ASSERT_EQ(0, pci_unbind(&self->host));
-	ASSERT_EQ(0, way_claim(&self->pci, NULL, &self->o));
-	ASSERT_EQ(0, way_finish(&self->pci, NULL, NULL, &self->o));
-	EXPECT_TRUE(way_edu_works(&self->o));
+	ASSERT_EQ(0, open_path_claim(&self->pci, NULL, &self->o));
+	ASSERT_EQ(0, open_path_finish(&self->pci, NULL, NULL, &self->o));
+	EXPECT_TRUE(open_path_edu_works(&self->o));
 }
 
 /*
@@ -147,20 +149,20 @@ TEST_F(dma_owner, host_first)
  */
 TEST_F(dma_owner, claim_to_release)
 {
-	enum way way = variant->way;
+	enum open_path open_path = variant->open_path;
 	struct opened *o = &self->o;
 
 	ASSERT_EQ(0, pci_unbind(&self->host));
 	EXPECT_EQ(0, host_may());
-	ASSERT_EQ(0, way_begin(way, &self->pci, NULL, o));
+	ASSERT_EQ(0, open_path_begin(open_path, &self->pci, NULL, o));
 	EXPECT_EQ(0, host_may());
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, way_claim(&self->pci, NULL, o));
+		ASSERT_EQ(0, open_path_claim(&self->pci, NULL, o));
 		EXPECT_EQ(-EBUSY, host_may());
-		ASSERT_EQ(0, way_finish(&self->pci, NULL, NULL, o));
+		ASSERT_EQ(0, open_path_finish(&self->pci, NULL, NULL, o));
 		EXPECT_EQ(-EBUSY, host_may());
-		EXPECT_TRUE(way_edu_works(o));
-		if (way == WAY_CDEV) {
+		EXPECT_TRUE(open_path_edu_works(o));
+		if (open_path == OPEN_CDEV) {
 			/* A page table is not what it is about. */
 			EXPECT_EQ(0, cdev_detach(o->fd));
 			EXPECT_EQ(-EBUSY, host_may());
@@ -168,7 +170,7 @@ TEST_F(dma_owner, claim_to_release)
 			EXPECT_EQ(0, host_may());
 			o->fd = cdev_open(&self->pci);
 			ASSERT_GE(o->fd, 0);
-		} else if (way == WAY_GROUP) {
+		} else if (open_path == OPEN_GROUP) {
 			/* Nor is the iommufd that the group's file knows. */
 			EXPECT_EQ(0, group_unset(o->group));
 			EXPECT_EQ(-EBUSY, host_may());
@@ -198,11 +200,11 @@ TEST_F(dma_owner, every_order_of_closing)
 	for (int i = 0; i < 12; i++) {
 		int *files[] = { &o->space, &o->group, &o->fd };
 
-		ASSERT_EQ(0, way_begin(variant->way, &self->pci, NULL, o));
-		ASSERT_EQ(0, way_claim(&self->pci, NULL, o));
+		ASSERT_EQ(0, open_path_begin(variant->open_path, &self->pci, NULL, o));
+		ASSERT_EQ(0, open_path_claim(&self->pci, NULL, o));
 		/* In the middle of opening it all, or when that is done. */
 		if (i & 1)
-			ASSERT_EQ(0, way_finish(&self->pci, NULL, NULL, o));
+			ASSERT_EQ(0, open_path_finish(&self->pci, NULL, NULL, o));
 		for (int j = 0; j < 3; j++) {
 			close_fd(files[orders[i / 2][j]]);
 			EXPECT_EQ(owned_by(o) ? -EBUSY : 0, host_may())
@@ -250,20 +252,20 @@ TEST_F(dma_owner, claim_undone)
 	uint32_t ioas;
 
 	ASSERT_EQ(0, pci_unbind(&self->host));
-	ASSERT_EQ(0, way_begin(variant->way, &self->pci, NULL, o));
-	switch (variant->way) {
-	case WAY_CDEV:
+	ASSERT_EQ(0, open_path_begin(variant->open_path, &self->pci, NULL, o));
+	switch (variant->open_path) {
+	case OPEN_CDEV:
 		/* The device's number cannot be told. */
 		bind->argsz = sizeof(*bind);
 		bind->iommufd = o->space;
 		ASSERT_EQ(0, mprotect(bind, PAGE, PROT_READ));
 		EXPECT_EQ(-EFAULT, xioctl(o->fd, VFIO_DEVICE_BIND_IOMMUFD, bind));
 		break;
-	case WAY_GROUP:
+	case OPEN_GROUP:
 		/* There is nothing to attach the device to. */
 		ASSERT_EQ(0, compat_ioas_get(o->space, &ioas));
 		ASSERT_EQ(0, compat_ioas_clear(o->space));
-		EXPECT_EQ(-ENODEV, way_claim(&self->pci, NULL, o));
+		EXPECT_EQ(-ENODEV, open_path_claim(&self->pci, NULL, o));
 		ASSERT_EQ(0, compat_ioas_set(o->space, ioas));
 		break;
 	default:
@@ -275,12 +277,12 @@ TEST_F(dma_owner, claim_undone)
 		EXPECT_EQ(0, module_unload(TESTIOMMU));
 	}
 	EXPECT_EQ(0, host_may());
-	EXPECT_EQ(0, way_claim(&self->pci, NULL, o));
+	EXPECT_EQ(0, open_path_claim(&self->pci, NULL, o));
 	EXPECT_EQ(-EBUSY, host_may());
 }
 
 struct sender {
-	enum way way;
+	enum open_path open_path;
 	const struct pci *pci;
 	int sock, file;
 };
@@ -290,7 +292,7 @@ static int open_and_send(void *arg)
 {
 	const struct sender *s = arg;
 	struct opened o;
-	int ret = way_open(s->way, s->pci, NULL, NULL, &o);
+	int ret = open_path_open(s->open_path, s->pci, NULL, NULL, &o);
 
 	if (!ret)
 		ret = fd_send(s->sock, s->file == 0 ? o.space : s->file == 1 ? o.group : o.fd);
@@ -302,7 +304,7 @@ static int open_and_send(void *arg)
 /* semantics: 152, 194, 197.  Ownership is a file's: it goes where the file goes. */
 TEST_F(dma_owner, passed_on)
 {
-	struct sender sender = { variant->way, &self->pci };
+	struct sender sender = { variant->open_path, &self->pci };
 	struct opened *o = &self->o;
 	struct task task;
 	int sock[2];
@@ -311,9 +313,9 @@ TEST_F(dma_owner, passed_on)
 	for (sender.file = 0; sender.file < 3; sender.file++) {
 		int *files[] = { &o->space, &o->group, &o->fd };
 
-		if (variant->way == WAY_CDEV && sender.file == 1)
+		if (variant->open_path == OPEN_CDEV && sender.file == 1)
 			continue;
-		o->way = variant->way;
+		o->open_path = variant->open_path;
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
 		sender.sock = sock[0];
 		ASSERT_EQ(0, task_start(&task, open_and_send, &sender));
@@ -326,7 +328,7 @@ TEST_F(dma_owner, passed_on)
 		EXPECT_EQ(owned_by(o) ? -EBUSY : 0, host_may()) TH_LOG("file %d", sender.file);
 		if (o->fd >= 0)
 			EXPECT_EQ(0, device_info(o->fd));
-		way_close(o);
+		open_path_close(o);
 		EXPECT_EQ(0, host_may());
 		close(sock[1]);
 	}
@@ -342,12 +344,12 @@ TEST_F(dma_owner, device_goes)
 	struct task task;
 
 	ASSERT_EQ(0, pci_unbind(&self->host));
-	ASSERT_EQ(0, way_open(variant->way, &self->pci, NULL, NULL, o));
+	ASSERT_EQ(0, open_path_open(variant->open_path, &self->pci, NULL, NULL, o));
 	ASSERT_EQ(0, task_start_alone(&task, do_unbind, &self->pci));
 	ASSERT_TRUE(task_waits_for_users(&task));
 	EXPECT_EQ(-EBUSY, host_may());
 	EXPECT_EQ(0, device_info(o->fd));
-	EXPECT_TRUE(way_edu_works(o));
+	EXPECT_TRUE(open_path_edu_works(o));
 	EXPECT_FALSE(task_ended(&task, 0));
 	close_fd(&o->fd);
 	EXPECT_EQ(0, task_join(&task));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that race for the DMA of one group: user space by its ways to one device, a
+ * Threads that race for the DMA of one group: user space by the open paths of one device, a
  * driver of the host on the other.  Each keeps what it got for a while and says so, and
  * never do two have it.  So many rounds, however long they take.
  */
@@ -9,9 +9,9 @@
 
 #include "lib/cdev.h"
 #include "lib/host.h"
+#include "lib/open_path.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define ROUNDS 24
 #define RACERS 3
@@ -27,7 +27,7 @@ struct race {
 struct racer {
 	struct race *race;
 	int nth;
-	enum way way;
+	enum open_path open_path;
 };
 
 FIXTURE(dma_owner_race) {
@@ -36,24 +36,24 @@ FIXTURE(dma_owner_race) {
 
 FIXTURE_VARIANT(dma_owner_race) {
 	int users;
-	enum way ways[RACERS - 1];
+	enum open_path open_paths[RACERS - 1];
 };
 
-FIXTURE_VARIANT_ADD(dma_owner_race, cdev) { 1, { WAY_CDEV } };
-FIXTURE_VARIANT_ADD(dma_owner_race, group) { 1, { WAY_GROUP } };
-FIXTURE_VARIANT_ADD(dma_owner_race, container) { 1, { WAY_CONTAINER } };
-FIXTURE_VARIANT_ADD(dma_owner_race, cdev_cdev) { 2, { WAY_CDEV, WAY_CDEV } };
-FIXTURE_VARIANT_ADD(dma_owner_race, cdev_group) { 2, { WAY_CDEV, WAY_GROUP } };
-FIXTURE_VARIANT_ADD(dma_owner_race, group_container) { 2, { WAY_GROUP, WAY_CONTAINER } };
-FIXTURE_VARIANT_ADD(dma_owner_race, container_cdev) { 2, { WAY_CONTAINER, WAY_CDEV } };
+FIXTURE_VARIANT_ADD(dma_owner_race, cdev) { 1, { OPEN_CDEV } };
+FIXTURE_VARIANT_ADD(dma_owner_race, group) { 1, { OPEN_GROUP } };
+FIXTURE_VARIANT_ADD(dma_owner_race, container) { 1, { OPEN_CONTAINER } };
+FIXTURE_VARIANT_ADD(dma_owner_race, cdev_cdev) { 2, { OPEN_CDEV, OPEN_CDEV } };
+FIXTURE_VARIANT_ADD(dma_owner_race, cdev_group) { 2, { OPEN_CDEV, OPEN_GROUP } };
+FIXTURE_VARIANT_ADD(dma_owner_race, group_container) { 2, { OPEN_GROUP, OPEN_CONTAINER } };
+FIXTURE_VARIANT_ADD(dma_owner_race, container_cdev) { 2, { OPEN_CONTAINER, OPEN_CDEV } };
 
 FIXTURE_SETUP(dma_owner_race)
 {
 	struct race *race = &self->race;
 
 	for (int i = 0; i < variant->users; i++)
-		if (way_lacks(variant->ways[i]))
-			SKIP(return, "%s", way_lacks(variant->ways[i]));
+		if (open_path_lacks(variant->open_paths[i]))
+			SKIP(return, "%s", open_path_lacks(variant->open_paths[i]));
 	if (pci_find_pair(EDU, &race->pci, &race->sibling))
 		SKIP(return, "no two edu devices in one group");
 	if (module_load(HOST_MODULE))
@@ -69,8 +69,8 @@ FIXTURE_TEARDOWN(dma_owner_race)
 	struct opened o;
 
 	EXPECT_EQ(0, host_may_have(&race->sibling, HOST_PLAIN));
-	EXPECT_EQ(0, way_open(variant->ways[0], &race->pci, NULL, NULL, &o));
-	way_close(&o);
+	EXPECT_EQ(0, open_path_open(variant->open_paths[0], &race->pci, NULL, NULL, &o));
+	open_path_close(&o);
 	EXPECT_EQ(0, pci_unbind(&race->pci));
 	EXPECT_EQ(0, host_may_have(&race->pci, HOST_PLAIN));
 	EXPECT_EQ(0, module_unload(HOST_MODULE));
@@ -170,7 +170,7 @@ static int use(const struct racer *r, struct opened *o)
 		ret = unexpected(race, "the sibling has a driver", r->nth);
 	/* Now and then more of it is opened. */
 	if (!ret && atomic_load(&race->took[r->nth]) & 1) {
-		ret = way_finish(&race->pci, NULL, NULL, o);
+		ret = open_path_finish(&race->pci, NULL, NULL, o);
 		ret = ret ?: device_info(o->fd);
 		if (ret)
 			return unexpected(race, "use of the device", ret);
@@ -186,28 +186,28 @@ static int user(void *arg)
 	int ret;
 
 	while (goes_on(r)) {
-		ret = way_begin(r->way, &race->pci, NULL, &o);
+		ret = open_path_begin(r->open_path, &race->pci, NULL, &o);
 		if (!ret) {
-			ret = way_claim(&race->pci, NULL, &o);
+			ret = open_path_claim(&race->pci, NULL, &o);
 		} else if (ret != -EBUSY || race->racers == 2) {
-			way_close(&o);
+			open_path_close(&o);
 			return unexpected(race, "open", ret);
 		}
 		if (!ret) {
 			ret = use(r, &o);
 			atomic_store(&race->has[r->nth], 0);
-			way_close(&o);
+			open_path_close(&o);
 			if (ret)
 				return ret;
 			continue;
 		}
-		/* A driver of the host; by another way, the device or the group is open. */
+		/* A driver of the host; by another open path, the device or the group is open. */
 		if (ret != -EPERM && (race->racers == 2 || (ret != -EBUSY && ret != -EINVAL))) {
-			way_close(&o);
+			open_path_close(&o);
 			return unexpected(race, "claim", ret);
 		}
 		atomic_fetch_add(&race->refused[r->nth], 1);
-		way_close(&o);
+		open_path_close(&o);
 	}
 	return 0;
 }
@@ -221,7 +221,7 @@ TEST_F_TIMEOUT(dma_owner_race, one_at_a_time, 900)
 
 	race->racers = variant->users + 1;
 	for (int i = 0; i < race->racers; i++) {
-		racer[i] = (struct racer){ race, i, i ? variant->ways[i - 1] : 0 };
+		racer[i] = (struct racer){ race, i, i ? variant->open_paths[i - 1] : 0 };
 		ASSERT_EQ(0, worker_start(&worker[i], i ? user : host, &racer[i]));
 	}
 	for (int i = 0; i < race->racers; i++) {

@@ -12,9 +12,9 @@
 #include "lib/cdev.h"
 #include "lib/group.h"
 #include "lib/kmsg.h"
+#include "lib/open_path.h"
 #include "lib/qmp.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define ERR VFIO_PCI_ERR_IRQ_INDEX
 #define NONE (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
@@ -36,12 +36,12 @@ FIXTURE(aer) {
 };
 
 FIXTURE_VARIANT(aer) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(aer, cdev) { .way = WAY_CDEV };
-FIXTURE_VARIANT_ADD(aer, group) { .way = WAY_GROUP };
-FIXTURE_VARIANT_ADD(aer, container) { .way = WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(aer, cdev) { .open_path = OPEN_CDEV };
+FIXTURE_VARIANT_ADD(aer, group) { .open_path = OPEN_GROUP };
+FIXTURE_VARIANT_ADD(aer, container) { .open_path = OPEN_CONTAINER };
 
 /* How many errors of that severity the kernel has seen: the total, in the last line. */
 static long errors(const struct pci *pci, const char *severity)
@@ -90,13 +90,13 @@ static bool works(const struct pci *pci, int fd)
 
 FIXTURE_SETUP(aer)
 {
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (pci_find_at(VIRTIO_RNG, true, &self->pci) || errors(&self->pci, "fatal") < 0)
 		SKIP(return, "no virtio-rng device that reports errors");
 	if (qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))
 		SKIP(return, "the monitor's name of the device is unknown");
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->event, 0);
 	self->kmsg = kmsg_open();
@@ -105,7 +105,7 @@ FIXTURE_SETUP(aer)
 
 FIXTURE_TEARDOWN(aer)
 {
-	way_close(&self->u);
+	open_path_close(&self->u);
 	close(self->event);
 	close(self->kmsg);
 }
@@ -145,8 +145,8 @@ TEST_F(aer, fatal)
 {
 	char before[PCI_STD_HEADER_SIZEOF + 1], after[PCI_STD_HEADER_SIZEOF + 1];
 
-	way_close(&self->u);
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	open_path_close(&self->u);
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(PCI_STD_HEADER_SIZEOF,
 		  pci_attr(&self->pci, "config", before, sizeof(before)));
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
@@ -155,9 +155,9 @@ TEST_F(aer, fatal)
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
 	EXPECT_EQ(1, take(self->event));
 	EXPECT_EQ(0, device_info(self->u.fd));
-	way_close(&self->u);
+	open_path_close(&self->u);
 
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(PCI_STD_HEADER_SIZEOF,
 		  pci_attr(&self->pci, "config", after, sizeof(after)));
 	EXPECT_EQ(0, memcmp(before, after, PCI_STD_HEADER_SIZEOF));
@@ -176,7 +176,7 @@ TEST_F(aer, unasked)
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
 	EXPECT_EQ(0, take(self->event));
-	/* Asked, and taken back, in both ways. */
+	/* Asked, and taken back, by both calls. */
 	ASSERT_EQ(0, set_event(self->u.fd, -1));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
@@ -210,14 +210,14 @@ TEST_F(aer, eventfd_closed)
 TEST_F(aer, device_closed)
 {
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
-	way_close(&self->u);
+	open_path_close(&self->u);
 	/* Awake, or it would not be there to report. */
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "on"));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
 	EXPECT_EQ(0, take(self->event));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "auto"));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
 }
 
@@ -228,7 +228,7 @@ TEST_F(aer, device_closed)
 TEST_F(aer, two_files)
 {
 	int event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), second, group;
-	bool by_cdev = variant->way == WAY_CDEV;
+	bool by_cdev = variant->open_path == OPEN_CDEV;
 
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
 	if (by_cdev) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The reset of a bus with devices of two groups: it takes a user who has both, by whatever
- * way, and both devices forget what was written to them.
+ * open path, and both devices forget what was written to them.
  */
 #include <sys/eventfd.h>
 
@@ -10,11 +10,11 @@
 #include "lib/group.h"
 #include "lib/hot_reset.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/scratch.h"
 #include "lib/space.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define PAIR 2
 
@@ -32,13 +32,13 @@ FIXTURE_SETUP(bus_reset)
 		SKIP(return, "no two igb devices of two groups on one bus");
 	self->ub.fd = -1;
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CDEV, &self->a, &self->ua));
 	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(bus_reset)
 {
-	way_close(&self->ua);
+	open_path_close(&self->ua);
 	pci_attr_set(&self->a, "reset_method", "default");
 	pci_attr_set(&self->b, "reset_method", "default");
 }
@@ -80,12 +80,12 @@ TEST_F(bus_reset, other_in_container)
 {
 	struct opened ub;
 
-	ASSERT_EQ(0, way_open_vfio(WAY_CONTAINER, &self->b, &ub));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CONTAINER, &self->b, &ub));
 	ASSERT_EQ(0, scratch_set(ub.fd, IGB));
 	EXPECT_TRUE(is_refused(&self->a, &self->b, &self->ua));
 	EXPECT_EQ(-EINVAL, hot_reset(ub.fd, 1, (int32_t[]){ ub.group }));
 	EXPECT_EQ(1, scratch_there(ub.fd, IGB));
-	way_close(&ub);
+	open_path_close(&ub);
 }
 
 /* Both are the user's: the numbers, and the reset by the file of each. */
@@ -174,29 +174,29 @@ TEST_F(bus_reset, last_close)
 {
 	struct opened ub;
 
-	way_close(&self->ua);
+	open_path_close(&self->ua);
 	ASSERT_EQ(0, pci_attr_set(&self->a, "reset_method", "\n"));
 	ASSERT_EQ(0, pci_attr_set(&self->b, "reset_method", "\n"));
-	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
-	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CDEV, &self->a, &self->ua));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CDEV, &self->b, &ub));
 	ASSERT_EQ(0, scratch_set(self->ua.fd, IGB));
 	ASSERT_EQ(0, scratch_set(ub.fd, IGB));
-	way_close(&self->ua);
+	open_path_close(&self->ua);
 	EXPECT_EQ(1, scratch_there(ub.fd, IGB));
-	ASSERT_EQ(0, way_open_vfio(WAY_GROUP, &self->a, &self->ua));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_GROUP, &self->a, &self->ua));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
 	EXPECT_EQ(1, scratch_there(self->ua.fd, IGB));
-	way_close(&ub);
+	open_path_close(&ub);
 	EXPECT_EQ(1, scratch_there(self->ua.fd, IGB));
-	way_close(&self->ua);
+	open_path_close(&self->ua);
 
-	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->a, &self->ua));
-	ASSERT_EQ(0, way_open_vfio(WAY_CDEV, &self->b, &ub));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CDEV, &self->a, &self->ua));
+	ASSERT_EQ(0, open_path_open_vfio(OPEN_CDEV, &self->b, &ub));
 	ASSERT_EQ(0, cdev_enable_dma(self->ua.fd));
 	ASSERT_EQ(0, cdev_enable_dma(ub.fd));
 	EXPECT_EQ(0, scratch_there(self->ua.fd, IGB));
 	EXPECT_EQ(0, scratch_there(ub.fd, IGB));
-	way_close(&ub);
+	open_path_close(&ub);
 }
 
 struct racer {
@@ -270,20 +270,20 @@ FIXTURE(bus_reset_groups) {
 };
 
 FIXTURE_VARIANT(bus_reset_groups) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(bus_reset_groups, group) { .way = WAY_GROUP };
-FIXTURE_VARIANT_ADD(bus_reset_groups, container) { .way = WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(bus_reset_groups, group) { .open_path = OPEN_GROUP };
+FIXTURE_VARIANT_ADD(bus_reset_groups, container) { .open_path = OPEN_CONTAINER };
 
 FIXTURE_SETUP(bus_reset_groups)
 {
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (pci_find_siblings(IGB, &self->a, &self->b) || self->a.group == self->b.group)
 		SKIP(return, "no two igb devices of two groups on one bus");
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->a, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->a, &self->u));
 	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 	self->group = group_open(&self->b);
 	ASSERT_GE(self->group, 0);
@@ -291,7 +291,7 @@ FIXTURE_SETUP(bus_reset_groups)
 
 FIXTURE_TEARDOWN(bus_reset_groups)
 {
-	way_close(&self->u);
+	open_path_close(&self->u);
 	close(self->group);
 }
 
@@ -388,12 +388,12 @@ TEST(bus_reset_root)
 
 	if (pci_find_at(EDU, false, &pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &pci, &o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &pci, &o));
 	EXPECT_EQ(-ENODEV, reset_info(o.fd, &info));
 	/* It depends on how the device was opened which of them can be meant. */
 	EXPECT_EQ(BY_SPACE(-ENODEV, -EINVAL), hot_reset_owned(o.fd));
 	EXPECT_EQ(BY_SPACE(-EINVAL, -ENODEV), hot_reset(o.fd, 1, &o.group));
-	way_close(&o);
+	open_path_close(&o);
 }
 
 TEST_HARNESS_MAIN

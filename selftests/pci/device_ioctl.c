@@ -13,8 +13,8 @@
 #include "lib/edu.h"
 #include "lib/feature.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 FIXTURE(device_ioctl) {
 	struct pci pci;
@@ -25,12 +25,12 @@ FIXTURE_SETUP(device_ioctl)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 }
 
 FIXTURE_TEARDOWN(device_ioctl)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 }
 
 static int feature_sized(int fd, uint32_t flags, uint32_t argsz)
@@ -133,7 +133,7 @@ TEST_F(device_ioctl, feature_payload)
 
 	if (pci_find(IGB, 0, &igb))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &igb, &o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &igb, &o));
 	EXPECT_EQ(0, feature_sized(o.fd, PROBE | SET | token, HEAD));
 	EXPECT_EQ(-EINVAL, feature(o.fd, PROBE | GET | token));
 	EXPECT_EQ(-EINVAL, feature(o.fd, GET | token));
@@ -143,7 +143,7 @@ TEST_F(device_ioctl, feature_payload)
 	arg->argsz = HEAD + 16;
 	arg->flags = SET | token;
 	EXPECT_EQ(-EFAULT, xioctl(o.fd, VFIO_DEVICE_FEATURE, arg));
-	way_close(&o);
+	open_path_close(&o);
 }
 
 static int dma_buf(int fd, uint32_t flags, uint32_t region, uint64_t length)
@@ -180,11 +180,11 @@ TEST_F(device_ioctl, feature_dma_buf)
 	buf = dma_buf(fd, GET, 0, 4096);
 	ASSERT_GE(buf, 0);
 	EXPECT_NE(fd, buf);
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_EQ(0, pci_unbind(&self->pci));
 	close(buf);
 	EXPECT_EQ(0, pci_to_vfio(&self->pci));
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 }
 
 /* semantics: 120.  Unknown ones are the driver's to refuse. */
@@ -253,7 +253,7 @@ TEST_F(device_ioctl, read_write_mmap)
 	ASSERT_NE(NULL, bar);
 	EXPECT_EQ(1 << 20, size);
 	EXPECT_TRUE(edu_alive(bar));
-	/* A write by one way is read by the other. */
+	/* A write by one access is read by the other. */
 	ASSERT_EQ(0, cdev_region(fd, 0, &region));
 	value = 0x12340000;
 	ASSERT_EQ(4, pwrite(fd, &value, 4, region.offset + EDU_LIVE));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO_DEVICE_RESET: by whatever way the user came, the device forgets what was written to
+ * VFIO_DEVICE_RESET: by whatever open path the user came, the device forgets what was written to
  * it, and what the driver set up for the user is there again.
  */
 #include <sys/eventfd.h>
@@ -10,10 +10,10 @@
 #include "lib/cdev.h"
 #include "lib/edu.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/scratch.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define IGB_GPIE 0x1514
 #define IGB_EICS 0x1520
@@ -46,27 +46,27 @@ FIXTURE(device_reset) {
 };
 
 FIXTURE_VARIANT(device_reset) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(device_reset, cdev) { .way = WAY_CDEV };
-FIXTURE_VARIANT_ADD(device_reset, group) { .way = WAY_GROUP };
-FIXTURE_VARIANT_ADD(device_reset, container) { .way = WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(device_reset, cdev) { .open_path = OPEN_CDEV };
+FIXTURE_VARIANT_ADD(device_reset, group) { .open_path = OPEN_GROUP };
+FIXTURE_VARIANT_ADD(device_reset, container) { .open_path = OPEN_CONTAINER };
 
 FIXTURE_SETUP(device_reset)
 {
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (pci_find(IGB, 0, &self->pci) || set_method(&self->pci, "bus"))
 		SKIP(return, "no igb on a bus that can be reset");
 	ASSERT_EQ(0, set_method(&self->pci, "default"));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 }
 
 FIXTURE_TEARDOWN(device_reset)
 {
-	way_close(&self->u);
+	open_path_close(&self->u);
 	set_method(&self->pci, "default");
 }
 
@@ -147,8 +147,8 @@ TEST_F(device_reset, interrupts)
 TEST_F(device_reset, closing)
 {
 	ASSERT_EQ(1, scratch_there(self->u.fd, IGB));
-	way_close(&self->u);
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	open_path_close(&self->u);
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(0, cdev_enable_dma(self->u.fd));
 	EXPECT_EQ(0, scratch_there(self->u.fd, IGB));
 }
@@ -161,9 +161,9 @@ TEST_F(device_reset, forbidden)
 	EXPECT_EQ(1, says_reset(self->u.fd));
 	EXPECT_EQ(-ENOTTY, device_reset(self->u.fd));
 	EXPECT_EQ(1, scratch_there(self->u.fd, IGB));
-	way_close(&self->u);
+	open_path_close(&self->u);
 
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	ASSERT_EQ(0, scratch_set(self->u.fd, IGB));
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
@@ -171,9 +171,9 @@ TEST_F(device_reset, forbidden)
 	EXPECT_EQ(0, says_reset(self->u.fd));
 	EXPECT_EQ(-EINVAL, device_reset(self->u.fd));
 	EXPECT_EQ(1, scratch_there(self->u.fd, IGB));
-	way_close(&self->u);
+	open_path_close(&self->u);
 
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	EXPECT_EQ(1, says_reset(self->u.fd));
 	EXPECT_EQ(0, device_reset(self->u.fd));
 }
@@ -283,7 +283,7 @@ TEST(device_reset_kinds)
 
 		if (pci_find_at(kinds[i].id, kinds[i].behind_port, &pci))
 			SKIP(return, "no %s", kinds[i].name);
-		ASSERT_EQ(0, way_open_vfio(way_usual(), &pci, &o));
+		ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &pci, &o));
 		EXPECT_EQ(kinds[i].has, says_reset(o.fd)) TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
 			ASSERT_EQ(0, scratch_set(o.fd, NVME));
@@ -291,7 +291,7 @@ TEST(device_reset_kinds)
 			TH_LOG("%s", kinds[i].name);
 		if (kinds[i].id == NVME)
 			EXPECT_EQ(0, scratch_there(o.fd, NVME));
-		way_close(&o);
+		open_path_close(&o);
 		EXPECT_EQ(0, pci_unbind(&pci));
 	}
 }

@@ -12,11 +12,11 @@
 #include "lib/edu.h"
 #include "lib/group.h"
 #include "lib/kmsg.h"
+#include "lib/open_path.h"
 #include "lib/qmp.h"
 #include "lib/removal.h"
 #include "lib/space.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 
 FIXTURE(hotplug) {
@@ -47,7 +47,7 @@ FIXTURE_SETUP(hotplug)
 
 FIXTURE_TEARDOWN(hotplug)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 	close(self->kmsg);
 }
 
@@ -57,7 +57,7 @@ static int open_when_plugged(const struct pci *pci, struct opened *o)
 	int ret = -EAGAIN;
 
 	for (int ms = 0; ret == -EAGAIN && ms < EVENT_MS; ms += 20) {
-		ret = way_open_vfio(way_usual(), pci, o);
+		ret = open_path_open_vfio(open_path_usual(), pci, o);
 		if (ret == -EAGAIN)
 			poll(NULL, 0, 20);
 	}
@@ -78,7 +78,7 @@ static int plug_again(const struct pci *pci, const char *id, const char *port)
 	ret = open_when_plugged(pci, &o);
 	if (!ret)
 		ret = device_info(o.fd);
-	way_close(&o);
+	open_path_close(&o);
 	return ret;
 }
 
@@ -136,7 +136,7 @@ TEST_F(hotplug, bound)
 	volatile void *bar;
 	size_t size;
 
-	ASSERT_EQ(0, way_open(way_usual(), &self->pci, NULL, NULL, &self->o));
+	ASSERT_EQ(0, open_path_open(open_path_usual(), &self->pci, NULL, NULL, &self->o));
 	ASSERT_EQ(0, cdev_set_irqs(self->o.fd, VFIO_PCI_REQ_IRQ_INDEX,
 				   VFIO_IRQ_SET_DATA_EVENTFD |
 				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
@@ -148,12 +148,12 @@ TEST_F(hotplug, bound)
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_EQ(0, device_info(self->o.fd));
-	/* No way in any more. */
+	/* It cannot be opened any more. */
 	EXPECT_EQ(BY_SPACE(-ENOENT, -EBUSY), open_node(self->node));
 	if (!has_iommufd())
 		EXPECT_EQ(-ENODEV, group_device(self->o.group, self->pci.bdf));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	ASSERT_EQ(0, munmap((void *)bar, size));
@@ -181,15 +181,15 @@ TEST_F(hotplug, killed)
 /* semantics: 86, 87.  Taken off the bus by hand, and found again. */
 TEST_F(hotplug, removed_by_sysfs)
 {
-	ASSERT_EQ(0, way_open(way_usual(), &self->pci, NULL, NULL, &self->o));
-	way_close(&self->o);
+	ASSERT_EQ(0, open_path_open(open_path_usual(), &self->pci, NULL, NULL, &self->o));
+	open_path_close(&self->o);
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(0, pci_attr_set(&self->pci, "remove", "1"));
 		EXPECT_EQ(-1, access(self->node, F_OK));
 		ASSERT_EQ(0, sysfs_write("/sys/bus/pci/rescan", "1"));
 		ASSERT_EQ(0, pci_await_vfio(&self->pci));
-		ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
-		way_close(&self->o);
+		ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
+		open_path_close(&self->o);
 	}
 }
 

@@ -9,8 +9,8 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/open_path.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define INTX VFIO_PCI_INTX_IRQ_INDEX
 #define MSI VFIO_PCI_MSI_IRQ_INDEX
@@ -36,7 +36,7 @@ FIXTURE_SETUP(irq_edu)
 {
 	if (pci_find_at(EDU, false, &self->pci))
 		SKIP(return, "no edu device on the root bus");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	ASSERT_EQ(0, cdev_enable_dma(self->o.fd));
 	self->bar = cdev_map_bar(self->o.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
@@ -48,7 +48,7 @@ FIXTURE_SETUP(irq_edu)
 
 FIXTURE_TEARDOWN(irq_edu)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 	close(self->event);
 	close(self->act);
 }
@@ -219,7 +219,7 @@ TEST_F(irq_edu, virqfd_closed)
 	edu_ack(self->bar);
 	/* Closing the device with the slot in use cleans up too. */
 	ASSERT_EQ(0, munmap((void *)self->bar, 1 << 20));
-	way_close(&self->o);
+	open_path_close(&self->o);
 	give(self->act);
 	EXPECT_EQ(1, take(self->act));
 }
@@ -349,7 +349,7 @@ FIXTURE_SETUP(irq_igb)
 {
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	ASSERT_EQ(0, cdev_enable_dma(self->o.fd));
 	self->bar = cdev_map_bar(self->o.fd, 0, NULL);
 	ASSERT_NE(NULL, self->bar);
@@ -359,7 +359,7 @@ FIXTURE_SETUP(irq_igb)
 
 FIXTURE_TEARDOWN(irq_igb)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 	for (int i = 0; i < 10; i++)
 		close(self->events[i]);
 }

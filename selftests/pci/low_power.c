@@ -9,9 +9,9 @@
 
 #include "lib/group.h"
 #include "lib/iommufd.h"
+#include "lib/open_path.h"
 #include "lib/power.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define ENTRY VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
 #define WAKEUP VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
@@ -25,27 +25,27 @@ FIXTURE(low_power) {
 };
 
 FIXTURE_VARIANT(low_power) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(low_power, cdev) { .way = WAY_CDEV };
-FIXTURE_VARIANT_ADD(low_power, group) { .way = WAY_GROUP };
-FIXTURE_VARIANT_ADD(low_power, container) { .way = WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(low_power, cdev) { .open_path = OPEN_CDEV };
+FIXTURE_VARIANT_ADD(low_power, group) { .open_path = OPEN_GROUP };
+FIXTURE_VARIANT_ADD(low_power, container) { .open_path = OPEN_CONTAINER };
 
 FIXTURE_SETUP(low_power)
 {
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (pci_find(IGB, 0, &self->pci) || pci_find_at(EDU, false, &self->other))
 		SKIP(return, "no igb, or no edu device on the root bus");
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->event, 0);
 }
 
 FIXTURE_TEARDOWN(low_power)
 {
-	way_close(&self->u);
+	open_path_close(&self->u);
 	close(self->event);
 	pci_attr_set(&self->pci, "power/control", "auto");
 }
@@ -67,9 +67,9 @@ static bool stays_awake(const struct pci *pci, const struct pci *other)
 	struct opened o;
 	bool awake;
 
-	awake = !way_open_vfio(way_usual(), other, &o) && !low_power(o.fd, ENTRY, 0) &&
+	awake = !open_path_open_vfio(open_path_usual(), other, &o) && !low_power(o.fd, ENTRY, 0) &&
 		power_becomes(other, "suspended") && power_is(pci, "active");
-	way_close(&o);
+	open_path_close(&o);
 	return awake;
 }
 
@@ -177,7 +177,7 @@ TEST_F(low_power, access)
 	ASSERT_EQ(0, cdev_region(fd, 0, &region));
 	bar = cdev_map_bar(fd, 0, &size);
 	ASSERT_NE(NULL, bar);
-	if (variant->way != WAY_CDEV) {
+	if (variant->open_path != OPEN_CDEV) {
 		group = self->u.group;
 		second = group_device(group, self->pci.bdf);
 		ASSERT_GE(second, 0);
@@ -278,10 +278,10 @@ TEST_F(low_power, closed)
 		ASSERT_EQ(0, i ? low_power(self->u.fd, WAKEUP, self->event) :
 				 low_power(self->u.fd, ENTRY, 0));
 		ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-		way_close(&self->u);
+		open_path_close(&self->u);
 		EXPECT_EQ(0, take(self->event));
 		EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-		ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+		ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 		EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	}
 }
@@ -303,14 +303,14 @@ TEST_F(low_power, disable_idle_d3)
 {
 	int fd;
 
-	way_close(&self->u);
+	open_path_close(&self->u);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_load_with("vfio_pci", "disable_idle_d3=1"));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
-	way_close(&self->u);
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
+	open_path_close(&self->u);
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	fd = self->u.fd;
 	EXPECT_EQ(0, device_info(fd));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
@@ -321,11 +321,11 @@ TEST_F(low_power, disable_idle_d3)
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	EXPECT_EQ(0, low_power(fd, ENTRY, 0));
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	way_close(&self->u);
+	open_path_close(&self->u);
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	ASSERT_EQ(0, module_unload("vfio_pci"));
 	ASSERT_EQ(0, module_load("vfio_pci"));
-	ASSERT_EQ(0, way_open_vfio(variant->way, &self->pci, &self->u));
+	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 }
 
 TEST_HARNESS_MAIN

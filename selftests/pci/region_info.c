@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* VFIO_DEVICE_GET_REGION_INFO: sizes, the capability chain, errors in their order. */
 #include "lib/cdev.h"
+#include "lib/open_path.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define REGION_SIZE sizeof(struct vfio_region_info)
 /* Of igb: the BAR that holds the MSI-X table, hence a capability. */
@@ -25,12 +25,12 @@ FIXTURE_SETUP(region_info)
 {
 	if (pci_find(variant->id, 0, &self->pci))
 		SKIP(return, "no device %08x", variant->id);
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 }
 
 FIXTURE_TEARDOWN(region_info)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 }
 
 static int info_raw(int fd, const void *arg)
@@ -136,7 +136,7 @@ FIXTURE_SETUP(region_caps)
 
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	ASSERT_EQ(0, cdev_region(self->o.fd, MSIX_BAR, &info));
 	self->need = info.argsz;
 	ASSERT_GT(self->need, REGION_SIZE);
@@ -144,7 +144,7 @@ FIXTURE_SETUP(region_caps)
 
 FIXTURE_TEARDOWN(region_caps)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 }
 
 /* semantics: 127.  Too small an argument learns the size that it needs. */

@@ -7,10 +7,10 @@
 
 #include "lib/cdev.h"
 #include "lib/group.h"
+#include "lib/open_path.h"
 #include "lib/power.h"
 #include "lib/space.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 /* igb has the PCI power management capability. */
 FIXTURE(runtime_pm) {
@@ -23,14 +23,14 @@ FIXTURE_SETUP(runtime_pm)
 {
 	if (pci_find(IGB, 0, &self->pci))
 		SKIP(return, "no igb");
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	self->wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ASSERT_GE(self->wakeup, 0);
 }
 
 FIXTURE_TEARDOWN(runtime_pm)
 {
-	way_close(&self->o);
+	open_path_close(&self->o);
 	close(self->wakeup);
 }
 
@@ -41,7 +41,7 @@ TEST_F(runtime_pm, bound_is_active)
 	int fd;
 
 	EXPECT_TRUE(power_is(&self->pci, "active"));
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	/* Neither open nor a call before BIND wakes it, nor its group's file. */
 	fd = BY_SPACE(cdev_open(&self->pci), group_open(&self->pci));
@@ -50,7 +50,7 @@ TEST_F(runtime_pm, bound_is_active)
 	EXPECT_EQ(BY_SPACE(-EBADF, -ENOTTY), cdev_bind(fd, 1000, NULL));
 	EXPECT_TRUE(power_is(&self->pci, "suspended"));
 	close(fd);
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 
@@ -123,9 +123,9 @@ TEST_F(runtime_pm, closed_asleep)
 	ASSERT_EQ(0, low_power(self->o.fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
 			       0));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	ASSERT_EQ(0, way_open_vfio(way_usual(), &self->pci, &self->o));
+	ASSERT_EQ(0, open_path_open_vfio(open_path_usual(), &self->pci, &self->o));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 }
 

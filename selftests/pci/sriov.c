@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Virtual functions: the token that their users need if user space has the physical
- * function as well, what they can do, and how they go, in each way to open a device.
+ * function as well, what they can do, and how they go, by each open path.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -13,9 +13,9 @@
 #include "lib/edu.h"
 #include "lib/kmsg.h"
 #include "lib/nvme.h"
+#include "lib/open_path.h"
 #include "lib/task.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define REQUEST VFIO_PCI_REQ_IRQ_INDEX
@@ -34,19 +34,19 @@ FIXTURE(sriov) {
 
 FIXTURE_VARIANT(sriov) {
 	uint32_t id;
-	enum way way;
+	enum open_path open_path;
 	/* The host's driver, after those that it needs on one kernel or another. */
 	const char *modules[5];
 };
 
 #define IGB_MODULES { "i2c_core", "i2c_algo_bit", "dca", "igb" }
 #define NVME_MODULES { "nvme_keyring", "nvme_auth", "nvme_core", "nvme" }
-FIXTURE_VARIANT_ADD(sriov, igb_cdev) { IGB, WAY_CDEV, IGB_MODULES };
-FIXTURE_VARIANT_ADD(sriov, igb_group) { IGB, WAY_GROUP, IGB_MODULES };
-FIXTURE_VARIANT_ADD(sriov, igb_container) { IGB, WAY_CONTAINER, IGB_MODULES };
-FIXTURE_VARIANT_ADD(sriov, nvme_cdev) { NVME, WAY_CDEV, NVME_MODULES };
-FIXTURE_VARIANT_ADD(sriov, nvme_group) { NVME, WAY_GROUP, NVME_MODULES };
-FIXTURE_VARIANT_ADD(sriov, nvme_container) { NVME, WAY_CONTAINER, NVME_MODULES };
+FIXTURE_VARIANT_ADD(sriov, igb_cdev) { IGB, OPEN_CDEV, IGB_MODULES };
+FIXTURE_VARIANT_ADD(sriov, igb_group) { IGB, OPEN_GROUP, IGB_MODULES };
+FIXTURE_VARIANT_ADD(sriov, igb_container) { IGB, OPEN_CONTAINER, IGB_MODULES };
+FIXTURE_VARIANT_ADD(sriov, nvme_cdev) { NVME, OPEN_CDEV, NVME_MODULES };
+FIXTURE_VARIANT_ADD(sriov, nvme_group) { NVME, OPEN_GROUP, NVME_MODULES };
+FIXTURE_VARIANT_ADD(sriov, nvme_container) { NVME, OPEN_CONTAINER, NVME_MODULES };
 
 /* Virtual functions of the physical one, which vfio-pci catches if it has that one. */
 static int make_virtual(const struct pci *physical, const char *count, struct pci *virtual)
@@ -68,8 +68,8 @@ static int make_virtual(const struct pci *physical, const char *count, struct pc
 FIXTURE_SETUP(sriov)
 {
 	self->pf = self->vf = OPENED_NONE;
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (pci_find(variant->id, 0, &self->physical) ||
 	    access("/sys/module/vfio_iommu_type1", F_OK))
 		SKIP(return, "no device with virtual functions, or no type1");
@@ -79,22 +79,22 @@ FIXTURE_SETUP(sriov)
 
 FIXTURE_TEARDOWN(sriov)
 {
-	way_close(&self->vf);
-	way_close(&self->pf);
+	open_path_close(&self->vf);
+	open_path_close(&self->pf);
 	EXPECT_EQ(0, pci_attr_set(&self->physical, "sriov_numvfs", "0"));
 	EXPECT_EQ(0, sysfs_write(ENABLE, "0"));
 }
 
 /* Opens a function; what comes of it.  It stays open in @o if that is not NULL. */
-static int try(enum way way, const struct pci *pci, const char *token, struct opened *o)
+static int try(enum open_path open_path, const struct pci *pci, const char *token, struct opened *o)
 {
 	struct opened here;
-	int ret = way_open(way, pci, token, NULL, &here);
+	int ret = open_path_open(open_path, pci, token, NULL, &here);
 
 	if (o)
 		*o = here;
 	else
-		way_close(&here);
+		open_path_close(&here);
 	return ret;
 }
 
@@ -105,63 +105,63 @@ static int try(enum way way, const struct pci *pci, const char *token, struct op
 TEST_F(sriov, token)
 {
 	const struct pci *physical = &self->physical, *virtual = &self->virtual;
-	enum way way = variant->way;
+	enum open_path open_path = variant->open_path;
 	struct pci sibling;
 
-	ASSERT_EQ(0, try(way, physical, one, &self->pf));
+	ASSERT_EQ(0, try(open_path, physical, one, &self->pf));
 	ASSERT_EQ(0, make_virtual(physical, "2", &self->virtual));
 	ASSERT_EQ(0, pci_virtual(physical, 1, &sibling));
 	ASSERT_EQ(0, pci_to_vfio(&sibling));
 	for (int i = 0; i < 2; i++) {
 		const struct pci *pci = i ? &sibling : virtual;
 
-		EXPECT_EQ(-EACCES, try(way, pci, NULL, NULL));
-		EXPECT_EQ(-EACCES, try(way, pci, two, NULL));
-		EXPECT_EQ(0, try(way, pci, one, NULL));
+		EXPECT_EQ(-EACCES, try(open_path, pci, NULL, NULL));
+		EXPECT_EQ(-EACCES, try(open_path, pci, two, NULL));
+		EXPECT_EQ(0, try(open_path, pci, one, NULL));
 	}
 
 	/* With a user of a virtual function the physical one is not for others. */
-	ASSERT_EQ(0, try(way, virtual, one, &self->vf));
-	way_close(&self->pf);
-	EXPECT_EQ(-EACCES, try(way, physical, NULL, NULL));
-	EXPECT_EQ(-EACCES, try(way, physical, two, NULL));
-	EXPECT_EQ(0, try(way, physical, one, NULL));
+	ASSERT_EQ(0, try(open_path, virtual, one, &self->vf));
+	open_path_close(&self->pf);
+	EXPECT_EQ(-EACCES, try(open_path, physical, NULL, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, physical, two, NULL));
+	EXPECT_EQ(0, try(open_path, physical, one, NULL));
 	/* It is nobody's now: the virtual ones need the token still. */
 	EXPECT_EQ(0, device_info(self->vf.fd));
-	EXPECT_EQ(-EACCES, try(way, &sibling, NULL, NULL));
-	EXPECT_EQ(-EACCES, try(way, &sibling, two, NULL));
-	EXPECT_EQ(0, try(way, &sibling, one, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, &sibling, NULL, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, &sibling, two, NULL));
+	EXPECT_EQ(0, try(open_path, &sibling, one, NULL));
 
 	/* Without any, the next user may change it, or leave it as it is. */
-	way_close(&self->vf);
-	EXPECT_EQ(0, try(way, physical, NULL, NULL));
-	EXPECT_EQ(0, try(way, virtual, one, NULL));
-	EXPECT_EQ(0, try(way, physical, two, NULL));
-	EXPECT_EQ(-EACCES, try(way, virtual, one, NULL));
-	EXPECT_EQ(0, try(way, virtual, two, NULL));
+	open_path_close(&self->vf);
+	EXPECT_EQ(0, try(open_path, physical, NULL, NULL));
+	EXPECT_EQ(0, try(open_path, virtual, one, NULL));
+	EXPECT_EQ(0, try(open_path, physical, two, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, virtual, one, NULL));
+	EXPECT_EQ(0, try(open_path, virtual, two, NULL));
 }
 
 /* semantics: 104, 130, 143, 150.  The physical function's user may change it at any time. */
 TEST_F(sriov, token_by_feature)
 {
 	const struct pci *virtual = &self->virtual;
-	enum way way = variant->way;
+	enum open_path open_path = variant->open_path;
 
-	ASSERT_EQ(0, try(way, &self->physical, NULL, &self->pf));
+	ASSERT_EQ(0, try(open_path, &self->physical, NULL, &self->pf));
 	ASSERT_EQ(0, make_virtual(&self->physical, "1", &self->virtual));
 	/* As long as nobody has said one, nobody knows it. */
-	EXPECT_EQ(-EACCES, try(way, virtual, NULL, NULL));
-	EXPECT_EQ(-EACCES, try(way, virtual, one, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, virtual, NULL, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, virtual, one, NULL));
 	ASSERT_EQ(0, cdev_set_token(self->pf.fd, one));
-	ASSERT_EQ(0, try(way, virtual, one, &self->vf));
+	ASSERT_EQ(0, try(open_path, virtual, one, &self->vf));
 	/* It is asked for when a device is opened, and not again. */
 	ASSERT_EQ(0, cdev_set_token(self->pf.fd, two));
 	EXPECT_EQ(0, device_info(self->vf.fd));
 	EXPECT_EQ(-ENOTTY, cdev_set_token(self->vf.fd, one));
-	way_close(&self->vf);
-	EXPECT_EQ(-EACCES, try(way, virtual, one, NULL));
-	EXPECT_EQ(-EACCES, try(way, virtual, NULL, NULL));
-	EXPECT_EQ(0, try(way, virtual, two, NULL));
+	open_path_close(&self->vf);
+	EXPECT_EQ(-EACCES, try(open_path, virtual, one, NULL));
+	EXPECT_EQ(-EACCES, try(open_path, virtual, NULL, NULL));
+	EXPECT_EQ(0, try(open_path, virtual, two, NULL));
 }
 
 /* semantics: 104, 150.  With the physical function on the host's driver there is none. */
@@ -180,21 +180,21 @@ TEST_F(sriov, token_for_nothing)
 	/* The virtual function is for nobody but vfio-pci. */
 	ASSERT_EQ(0, pci_attr_set(&self->physical, "sriov_drivers_autoprobe", "0"));
 	EXPECT_EQ(0, make_virtual(&self->physical, "1", &self->virtual));
-	EXPECT_EQ(-EINVAL, try(variant->way, &self->virtual, one, NULL));
-	EXPECT_EQ(0, try(variant->way, &self->virtual, NULL, NULL));
+	EXPECT_EQ(-EINVAL, try(variant->open_path, &self->virtual, one, NULL));
+	EXPECT_EQ(0, try(variant->open_path, &self->virtual, NULL, NULL));
 	EXPECT_EQ(0, pci_attr_set(&self->physical, "sriov_numvfs", "0"));
 	EXPECT_EQ(0, pci_attr_set(&self->physical, "sriov_drivers_autoprobe", "1"));
 	EXPECT_EQ(0, pci_to_vfio(&self->physical));
 }
 
 /* Both functions open, in one address space, their interrupts as events. */
-static int open_both(enum way way, const struct pci *physical, struct pci *virtual,
+static int open_both(enum open_path open_path, const struct pci *physical, struct pci *virtual,
 		     struct opened *pf, struct opened *vf)
 {
-	int ret = try(way, physical, one, pf);
+	int ret = try(open_path, physical, one, pf);
 
 	ret = ret ?: make_virtual(physical, "2", virtual);
-	ret = ret ?: way_open(way, virtual, one, pf, vf);
+	ret = ret ?: open_path_open(open_path, virtual, one, pf, vf);
 	return ret ?: cdev_enable_dma(pf->fd) ?: cdev_enable_dma(vf->fd);
 }
 
@@ -255,7 +255,7 @@ enum {
 /* The interrupts of igb's virtual function, by its registers. */
 static void use_igb(struct __test_metadata *_metadata, struct opened *pf, struct opened *vf)
 {
-	volatile void *physical = way_bar(pf), *virtual = way_bar(vf);
+	volatile void *physical = open_path_bar(pf), *virtual = open_path_bar(vf);
 	int event[3];
 
 	ASSERT_NE(NULL, physical);
@@ -287,7 +287,7 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 {
 	const uint64_t data = IOVA + sizeof(struct nvme_memory) + offsetof(struct nvme_memory, data);
 	struct nvme_memory *memory = pages_alloc(2 * sizeof(*memory));
-	volatile void *physical = way_bar(pf), *virtual = way_bar(vf);
+	volatile void *physical = open_path_bar(pf), *virtual = open_path_bar(vf);
 	struct nvme first, second;
 	uint32_t controller;
 	uint8_t *list;
@@ -296,7 +296,7 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 	ASSERT_NE(NULL, physical);
 	ASSERT_NE(NULL, virtual);
 	for (size_t i = 0; i < 2 * sizeof(*memory); i += 4096)
-		ASSERT_EQ(0, way_map(pf, (char *)memory + i, 4096, IOVA + i));
+		ASSERT_EQ(0, open_path_map(pf, (char *)memory + i, 4096, IOVA + i));
 
 	/* The physical function lends the virtual one queues and interrupts, and turns it on. */
 	ASSERT_EQ(0, nvme_start(&first, physical, memory, IOVA));
@@ -324,11 +324,11 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 		check_identity(_metadata, &first, 0);
 		EXPECT_FALSE(wait_readable(event, 0));
 		/* Not mapped, no data.  The device does not notice. */
-		ASSERT_EQ(0, way_unmap(vf, data, 4096));
+		ASSERT_EQ(0, open_path_unmap(vf, data, 4096));
 		memset(second.memory->data, 0x33, 4096);
 		EXPECT_LE(0, nvme_command(&second, NVME_IDENTIFY, NVME_CONTROLLER, 0));
 		EXPECT_EQ(0x33, second.memory->data[0]);
-		ASSERT_EQ(0, way_map(vf, second.memory->data, 4096, data));
+		ASSERT_EQ(0, open_path_map(vf, second.memory->data, 4096, data));
 		EXPECT_EQ(1, take(event));
 		/* A reset ends it all, and it can begin again. */
 		EXPECT_TRUE(nvme_ready(virtual));
@@ -343,7 +343,7 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 /* semantics: 49, 65, 101, 114, 120, 122.  Its interrupts and its DMA are its own. */
 TEST_F(sriov, use)
 {
-	ASSERT_EQ(0, open_both(variant->way, &self->physical, &self->virtual, &self->pf,
+	ASSERT_EQ(0, open_both(variant->open_path, &self->physical, &self->virtual, &self->pf,
 			       &self->vf));
 	look_at(_metadata, &self->virtual, self->vf.fd);
 	if (variant->id == IGB)
@@ -371,7 +371,7 @@ TEST_F(sriov, removal)
 	struct worker worker;
 	int request, last;
 
-	ASSERT_EQ(0, open_both(variant->way, &self->physical, &self->virtual, &self->pf,
+	ASSERT_EQ(0, open_both(variant->open_path, &self->physical, &self->virtual, &self->pf,
 			       &self->vf));
 	request = event_of(self->vf.fd, REQUEST, 0);
 	ASSERT_GE(request, 0);
@@ -381,7 +381,7 @@ TEST_F(sriov, removal)
 	EXPECT_EQ(0, device_info(self->vf.fd));
 	EXPECT_EQ(0, device_info(self->pf.fd));
 	EXPECT_EQ(0, cdev_set_token(self->pf.fd, two));
-	way_close(&self->vf);
+	open_path_close(&self->vf);
 	EXPECT_EQ(0, worker_join(&worker));
 	EXPECT_EQ(-ENOENT, pci_virtual(&self->physical, 0, &self->virtual));
 	EXPECT_EQ(0, device_info(self->pf.fd));
@@ -389,7 +389,7 @@ TEST_F(sriov, removal)
 
 	/* They can come again. */
 	ASSERT_EQ(0, make_virtual(&self->physical, "2", &self->virtual));
-	ASSERT_EQ(0, try(variant->way, &self->virtual, two, &self->vf));
+	ASSERT_EQ(0, try(variant->open_path, &self->virtual, two, &self->vf));
 	request = event_of(self->vf.fd, REQUEST, 0);
 	last = event_of(self->pf.fd, REQUEST, 0);
 	ASSERT_GE(request, 0);
@@ -399,10 +399,10 @@ TEST_F(sriov, removal)
 	ASSERT_EQ(0, worker_start(&worker, unbind, &self->physical));
 	EXPECT_LE(1, take(request));
 	EXPECT_FALSE(worker_ended(&worker));
-	way_close(&self->vf);
+	open_path_close(&self->vf);
 	EXPECT_LE(1, take(last));
 	EXPECT_FALSE(worker_ended(&worker));
-	way_close(&self->pf);
+	open_path_close(&self->pf);
 	EXPECT_EQ(0, worker_join(&worker));
 	kmsg_expect_warning(false, NULL);
 	EXPECT_EQ(-ENOENT, pci_virtual(&self->physical, 0, &self->virtual));

@@ -2,7 +2,7 @@
 /*
  * virtio-vfio-pci, the VFIO driver for virtual functions of virtio: network cards whose
  * physical function the host drives.  They cannot migrate, for QEMU's has none of the
- * commands that this takes; all else they can, in each way to open a device.
+ * commands that this takes; all else they can, by each open path.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -10,9 +10,9 @@
 #include <linux/pci_regs.h>
 
 #include "lib/cdev.h"
+#include "lib/open_path.h"
 #include "lib/test.h"
 #include "lib/virtio.h"
-#include "lib/way.h"
 
 #define DRIVER "virtio_vfio_pci"
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
@@ -38,12 +38,12 @@ FIXTURE(virtio_vfio) {
 };
 
 FIXTURE_VARIANT(virtio_vfio) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(virtio_vfio, cdev) { WAY_CDEV };
-FIXTURE_VARIANT_ADD(virtio_vfio, group) { WAY_GROUP };
-FIXTURE_VARIANT_ADD(virtio_vfio, container) { WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(virtio_vfio, cdev) { OPEN_CDEV };
+FIXTURE_VARIANT_ADD(virtio_vfio, group) { OPEN_GROUP };
+FIXTURE_VARIANT_ADD(virtio_vfio, container) { OPEN_CONTAINER };
 
 FIXTURE_SETUP(virtio_vfio)
 {
@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(virtio_vfio)
 {
 	for (int i = 0; i < 2; i++) {
 		virtio_unmap(&self->cards[i].virtio);
-		way_close(&self->vf[i]);
+		open_path_close(&self->vf[i]);
 	}
 	EXPECT_EQ(0, pci_attr_set(&self->physical, "sriov_numvfs", "0"));
 }
@@ -129,7 +129,8 @@ static void look_at(struct __test_metadata *_metadata, const struct pci *pci, in
 /* semantics: 101, 120, 122, 127, 130.  What there is of a device, and no migration. */
 TEST_F(virtio_vfio, a_device)
 {
-	ASSERT_EQ(0, way_open(variant->way, &self->virtual[0], NULL, NULL, &self->vf[0]));
+	ASSERT_EQ(0, open_path_open(variant->open_path, &self->virtual[0], NULL, NULL,
+				    &self->vf[0]));
 	look_at(_metadata, &self->virtual[0], self->vf[0].fd);
 }
 
@@ -138,9 +139,9 @@ TEST_F(virtio_vfio, physical)
 {
 	ASSERT_EQ(0, pci_attr_set(&self->physical, "sriov_numvfs", "0"));
 	ASSERT_EQ(0, pci_to_driver(&self->physical, DRIVER));
-	ASSERT_EQ(0, way_open(variant->way, &self->physical, NULL, NULL, &self->vf[0]));
+	ASSERT_EQ(0, open_path_open(variant->open_path, &self->physical, NULL, NULL, &self->vf[0]));
 	look_at(_metadata, &self->physical, self->vf[0].fd);
-	way_close(&self->vf[0]);
+	open_path_close(&self->vf[0]);
 	EXPECT_EQ(0, pci_to_driver(&self->physical, "virtio-pci"));
 }
 
@@ -149,8 +150,10 @@ TEST_F(virtio_vfio, token)
 {
 	static const char token[17] = "for nothing.....";
 
-	EXPECT_EQ(-EINVAL, way_open(variant->way, &self->virtual[0], token, NULL, &self->vf[0]));
-	EXPECT_EQ(0, way_open(variant->way, &self->virtual[0], NULL, NULL, &self->vf[0]));
+	EXPECT_EQ(-EINVAL, open_path_open(variant->open_path, &self->virtual[0], token, NULL,
+					  &self->vf[0]));
+	EXPECT_EQ(0, open_path_open(variant->open_path, &self->virtual[0], NULL, NULL,
+				    &self->vf[0]));
 }
 
 static void start(struct __test_metadata *_metadata, const struct opened *o, struct card *card,
@@ -189,10 +192,10 @@ TEST_F(virtio_vfio, frames)
 	for (int i = 0; i < 2; i++) {
 		struct card *card = &cards[i];
 
-		ASSERT_EQ(0, way_open(variant->way, &self->virtual[i], NULL,
-				      i ? &self->vf[0] : NULL, &self->vf[i]));
+		ASSERT_EQ(0, open_path_open(variant->open_path, &self->virtual[i], NULL,
+					    i ? &self->vf[0] : NULL, &self->vf[i]));
 		card->memory = pages_alloc(size);
-		ASSERT_EQ(0, way_map(&self->vf[0], card->memory, size, IOVA + i * size));
+		ASSERT_EQ(0, open_path_map(&self->vf[0], card->memory, size, IOVA + i * size));
 		for (int j = 0; j < 2; j++) {
 			card->event[j] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 			ASSERT_GE(card->event[j], 0);

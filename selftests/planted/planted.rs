@@ -95,7 +95,7 @@ fn planted_inversion(locks: &Locks) {
     pr_info!("locked {} {}\n", *second, *first);
 }
 
-/// A function that nobody may call by way of a pointer to a function of another type.
+/// A function that nobody may call through a pointer to a function of another type.
 extern "C" fn planted_callee(number: u64) -> c_int {
     pr_info!("called with {:#x}\n", number);
     0

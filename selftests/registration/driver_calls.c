@@ -208,7 +208,7 @@ static uint32_t digit(uint32_t *number, uint32_t base)
 
 /*
  * semantics: 49.  All combinations of values at the limits: accepted or not, and how
- * far a refusal got.  Actions exclude each other in no way.
+ * far a refusal got.  Actions do not exclude each other.
  */
 TEST_F(driver_calls, interrupts)
 {

@@ -115,7 +115,7 @@ TEST_F(unregister, bound_file)
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, "Relaying device request to user",
 			      EVENT_MS, NULL, 0));
-	/* No way in any more ... */
+	/* It cannot be opened any more ... */
 	EXPECT_EQ(-1, open(self->node, O_RDWR));
 	EXPECT_EQ(ENOENT, errno);
 	/* ... but for who is in all is as before. */
@@ -183,8 +183,8 @@ TEST_F(unregister, bound_and_unbound)
 }
 
 /*
- * semantics: 98, 200; D10.  A node that was kept by hand leads to a device on its way
- * out in C, and makes it stay longer; on ours it leads nowhere.
+ * semantics: 98, 200; D10.  A node that was kept by hand leads to a device that is
+ * unregistered in C, and makes it stay longer; on ours it leads nowhere.
  */
 TEST_F(unregister, kept_node)
 {

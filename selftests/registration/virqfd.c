@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Eventfds that a driver listens to, by way of the core: when its functions are called,
+ * Eventfds that a driver listens to, through the core: when its functions are called,
  * and when they are not any more.  The driver is testdrv/.
  */
 #include <pthread.h>

@@ -7,12 +7,12 @@
 #include "lib/bound.h"
 #include "lib/group.h"
 #include "lib/host.h"
+#include "lib/open_path.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
-#include "lib/way.h"
 
 FIXTURE(dma_owner_sva) {
 	struct pci pci, other;	/* in groups of their own */
@@ -22,19 +22,19 @@ FIXTURE(dma_owner_sva) {
 };
 
 FIXTURE_VARIANT(dma_owner_sva) {
-	enum way way;
+	enum open_path open_path;
 };
 
-FIXTURE_VARIANT_ADD(dma_owner_sva, cdev) { WAY_CDEV };
-FIXTURE_VARIANT_ADD(dma_owner_sva, group) { WAY_GROUP };
-FIXTURE_VARIANT_ADD(dma_owner_sva, container) { WAY_CONTAINER };
+FIXTURE_VARIANT_ADD(dma_owner_sva, cdev) { OPEN_CDEV };
+FIXTURE_VARIANT_ADD(dma_owner_sva, group) { OPEN_GROUP };
+FIXTURE_VARIANT_ADD(dma_owner_sva, container) { OPEN_CONTAINER };
 
 FIXTURE_SETUP(dma_owner_sva)
 {
 	self->o = OPENED_NONE;
 	self->ctl = -1;
-	if (way_lacks(variant->way))
-		SKIP(return, "%s", way_lacks(variant->way));
+	if (open_path_lacks(variant->open_path))
+		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (module_load(HOST_MODULE))
 		SKIP(return, "no module " HOST_MODULE);
 	self->ctl = sva_devices(&self->pci, &self->other);
@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(dma_owner_sva)
 {
 	const struct pci *devices[] = { &self->pci, &self->a, &self->b };
 
-	way_close(&self->o);
+	open_path_close(&self->o);
 	sva_test_close(self->ctl);
 	for (int i = 0; i < ARRAY_SIZE(devices); i++) {
 		EXPECT_EQ(0, pasid_entries(devices[i]));
@@ -73,16 +73,16 @@ TEST_F(dma_owner_sva, bond_first)
 	for (int i = 0; i < 4; i++) {
 		const struct pci *bound = devices[i & 1], *wanted = devices[i >> 1];
 
-		ASSERT_EQ(0, way_begin(variant->way, wanted, NULL, &self->o));
+		ASSERT_EQ(0, open_path_begin(variant->open_path, wanted, NULL, &self->o));
 		ASSERT_GT(sva_test_bind(self->ctl, bound), 0);
-		EXPECT_EQ(-EBUSY, way_claim(wanted, NULL, &self->o));
-		EXPECT_EQ(-EBUSY, way_claim(wanted, NULL, &self->o));
+		EXPECT_EQ(-EBUSY, open_path_claim(wanted, NULL, &self->o));
+		EXPECT_EQ(-EBUSY, open_path_claim(wanted, NULL, &self->o));
 		EXPECT_EQ(1, pasid_entries(&self->a));
 		EXPECT_EQ(1, pasid_entries(&self->b));
 		ASSERT_EQ(0, sva_test_unbind(self->ctl, bound));
-		EXPECT_EQ(0, way_claim(wanted, NULL, &self->o));
-		EXPECT_EQ(0, way_finish(wanted, NULL, NULL, &self->o));
-		way_close(&self->o);
+		EXPECT_EQ(0, open_path_claim(wanted, NULL, &self->o));
+		EXPECT_EQ(0, open_path_finish(wanted, NULL, NULL, &self->o));
+		open_path_close(&self->o);
 	}
 }
 
@@ -92,22 +92,22 @@ TEST_F(dma_owner_sva, bond_first)
  */
 TEST_F(dma_owner_sva, bond_of_the_host)
 {
-	ASSERT_EQ(0, way_begin(variant->way, &self->a, NULL, &self->o));
+	ASSERT_EQ(0, open_path_begin(variant->open_path, &self->a, NULL, &self->o));
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	ASSERT_EQ(0, host_bind(&self->b, HOST_PLAIN));
 	ASSERT_GT(sva_test_bind(self->ctl, &self->b), 0);
-	EXPECT_EQ(-EPERM, way_claim(&self->a, NULL, &self->o));
-	way_close(&self->o);
+	EXPECT_EQ(-EPERM, open_path_claim(&self->a, NULL, &self->o));
+	open_path_close(&self->o);
 	ASSERT_EQ(0, pci_unbind(&self->a));
 	EXPECT_EQ(-EBUSY, host_may_have(&self->a, HOST_PLAIN));
 	EXPECT_EQ(0, host_may_have(&self->a, HOST_MANAGED));
 	ASSERT_EQ(0, sva_test_unbind(self->ctl, &self->b));
 	EXPECT_EQ(0, host_may_have(&self->a, HOST_PLAIN));
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	EXPECT_EQ(-EPERM, way_open(variant->way, &self->a, NULL, NULL, &self->o));
-	way_close(&self->o);
+	EXPECT_EQ(-EPERM, open_path_open(variant->open_path, &self->a, NULL, NULL, &self->o));
+	open_path_close(&self->o);
 	ASSERT_EQ(0, pci_unbind(&self->b));
-	EXPECT_EQ(0, way_open(variant->way, &self->a, NULL, NULL, &self->o));
+	EXPECT_EQ(0, open_path_open(variant->open_path, &self->a, NULL, NULL, &self->o));
 }
 
 /* semantics: 106, 109, 148, 155.  A bond of the owner changes nothing for the others. */
@@ -116,7 +116,7 @@ TEST_F(dma_owner_sva, bond_of_the_owner)
 	int ret;
 
 	ASSERT_EQ(0, pci_unbind(&self->b));
-	ASSERT_EQ(0, way_open(variant->way, &self->a, NULL, NULL, &self->o));
+	ASSERT_EQ(0, open_path_open(variant->open_path, &self->a, NULL, NULL, &self->o));
 	for (int bound = 1; bound >= 0; bound--) {
 		ret = bound ? sva_test_bind(self->ctl, &self->a) :
 			      sva_test_unbind(self->ctl, &self->a);
@@ -127,7 +127,7 @@ TEST_F(dma_owner_sva, bond_of_the_owner)
 		EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->b));
 		EXPECT_EQ(0, host_may_have(&self->b, HOST_MANAGED));
 	}
-	way_close(&self->o);
+	open_path_close(&self->o);
 	EXPECT_EQ(0, host_may_have(&self->b, HOST_PLAIN));
 }
 
@@ -138,19 +138,19 @@ TEST_F(dma_owner_sva, bond_of_the_owner)
  */
 TEST_F(dma_owner_sva, bond_ends_with_the_owner)
 {
-	/* By way of the group, the device's file leaves it to the container. */
-	const bool binds = core_is_rust() && variant->way != WAY_GROUP;
+	/* Through the group, the device's file leaves it to the container. */
+	const bool binds = core_is_rust() && variant->open_path != OPEN_GROUP;
 	int fd;
 
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, pci_to_vfio(&self->pci));
-		ASSERT_EQ(0, way_open(variant->way, &self->pci, NULL, NULL, &self->o));
-		fd = variant->way == WAY_CONTAINER ? self->o.space : self->o.fd;
+		ASSERT_EQ(0, open_path_open(variant->open_path, &self->pci, NULL, NULL, &self->o));
+		fd = variant->open_path == OPEN_CONTAINER ? self->o.space : self->o.fd;
 		ASSERT_EQ(binds ? 0 : -ENOTTY, process_bind(fd, NULL));
 		EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->pci));
 		EXPECT_EQ(binds, pasid_entries(&self->pci));
 		close_fd(&self->o.fd);
-		if (variant->way == WAY_CONTAINER) {
+		if (variant->open_path == OPEN_CONTAINER) {
 			EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->pci));
 			EXPECT_EQ(binds, pasid_entries(&self->pci));
 			if (i)
@@ -163,7 +163,7 @@ TEST_F(dma_owner_sva, bond_ends_with_the_owner)
 		EXPECT_EQ(0, sva_test_release(self->ctl, &self->pci));
 		ASSERT_EQ(0, pci_unbind(&self->pci));
 		EXPECT_EQ(0, host_may_have(&self->pci, HOST_PLAIN));
-		way_close(&self->o);
+		open_path_close(&self->o);
 	}
 }
 

@@ -160,7 +160,7 @@ TEST_F(sva_memory, outlives_one)
 	EXPECT_EQ(0, process_unbind(self->s.fd));
 }
 
-/* The pair of which one ends: who it is that lives on, and its ways to the test. */
+/* The pair of which one ends: who it is that lives on, and its pipes to the test. */
 struct survivor {
 	int fd, said, told, ctl;
 	const struct pci *pci;

@@ -155,7 +155,7 @@ TEST_F(sva_errors, feature)
 	EXPECT_EQ(NOTTY_OR(-EINVAL), xioctl(fd, VFIO_DEVICE_FEATURE, &head));
 }
 
-/* Files by way of a group leave it to the container. */
+/* Files through a group leave it to the container. */
 TEST(sva_of_a_group)
 {
 	struct boxed box = BOXED_NONE;

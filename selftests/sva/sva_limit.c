@@ -123,7 +123,7 @@ TEST_F(sva_limit, many)
 		ASSERT_GT(bound_call(&children[i], BOUND_BIND), 0);
 	}
 	EXPECT_EQ(MANY, pasid_entries(&self->a));
-	/* The reset is the shortest way to the end of all: the children have the file, too. */
+	/* The reset is the shortest end of all: the children have the file, too. */
 	EXPECT_EQ(0, xioctl(s.fd, VFIO_DEVICE_RESET, NULL));
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	for (int i = 0; i < MANY; i++) {

@@ -44,7 +44,7 @@ TEST_F(sva_refused, no_pasids)
 	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &sibling));
 }
 
-/* What was refused is in nobody's way: it can have an owner. */
+/* What was refused excludes nobody: it can have an owner. */
 TEST_F(sva_refused, leaves_nothing)
 {
 	struct pci pci;

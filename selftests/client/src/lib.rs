@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the client's programs share: results as TAP, devices by way of sysfs, the devices of the test VM, and
+//! What the client's programs share: results as TAP, devices by sysfs, the devices of the test VM, and
 //! tests.
 
 pub mod cases;

@@ -73,7 +73,7 @@ const COMMAND: usize = 0x04;
 const COMMAND_MASTER: u16 = 1 << 2;
 const DEVCTL_FLR: u16 = 1 << 15;
 const PRI_ENABLE: u16 = 1;
-/// Answers with PASIDs; and no request is under way, which is so while none are allowed.
+/// Answers with PASIDs; and no request is in flight, which is so while none are allowed.
 const PRI_PASID: u16 = 1 << 15;
 const PRI_STOPPED: u16 = 1 << 8;
 
@@ -408,7 +408,7 @@ fn extended(config: &mut Config, features: &Features) -> Option<usize> {
     }
     if features.acs {
         let at = config.add_ext_cap(0x0d, 8);
-        // Requests and completions take the way by the root, and so do translated requests.
+        // Requests and completions go through the root, and so do translated requests.
         config.set_u16(at + 0x04, 0x004c, 0);
         config.set_u16(at + 0x06, 0, 0x004c);
     }

@@ -64,7 +64,7 @@ pub fn regions<S: Space>() -> Result<()> {
     Ok(())
 }
 
-/// semantics: 122.  The same registers, mapped; by both ways the same.
+/// semantics: 122.  The same registers, mapped: both accesses find the same.
 pub fn mapped_bar<S: Space>() -> Result<()> {
     let (_space, device) = open::<S>("EDU0")?;
     let edu = Edu::new(&device)?;

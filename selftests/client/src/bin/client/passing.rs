@@ -54,7 +54,7 @@ fn receive<const N: usize>(path: &Path, how: &str) -> Result<[File; N]> {
         .context("no file came")
 }
 
-/// semantics: 194.  A device by way of a file that another process opened.
+/// semantics: 194.  A device through a file that another process opened.
 pub fn passed_file() -> Result<()> {
     let path = vfio_pci("TESTDEV0")?;
     let [file] = receive(&path, "send")?;
