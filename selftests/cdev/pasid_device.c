@@ -224,14 +224,14 @@ TEST_F(pasid_device, page_tables_by_pasid)
 TEST_F(pasid_device, dma_by_pasid)
 {
 	const uint32_t pasid = self->pasids - 1;
-	struct dma dma = { .ctl = sva_test_open(), .pci = &self->pci, .pasid = pasid };
+	struct dma dma = { .control = sva_test_open(), .pci = &self->pci, .pasid = pasid };
 	char *page = pages_alloc(PAGE), *fixed = pages_alloc(PAGE), *large = pages_reserve(HUGE, HUGE);
 	void *iova = (void *)IOVA, *high = (void *)(IOVA + HUGE);
 	int fd = self->s.fd, ifd = self->s.iommufd;
 	uint32_t hwpt, ioas, other, pt;
 
-	if (dma.ctl < 0 || !has_dma(dma.ctl, &self->pci)) {
-		sva_test_close(dma.ctl);
+	if (dma.control < 0 || !has_dma(dma.control, &self->pci)) {
+		sva_test_close(dma.control);
 		SKIP(return, NO_DMA);
 	}
 	madvise(large, HUGE, MADV_HUGEPAGE);
@@ -277,23 +277,23 @@ TEST_F(pasid_device, dma_by_pasid)
 	EXPECT_EQ(SVA_TEST_DMA_FAULT_WRITE, dma_write(&dma, iova, "x", 1));
 	ASSERT_EQ(0, cdev_detach_pasid(fd, pasid));
 	EXPECT_EQ(SVA_TEST_DMA_NO_ENTRY, dma_write(&dma, iova, "x", 1));
-	sva_test_close(dma.ctl);
+	sva_test_close(dma.control);
 }
 
 /* An IOMMU without first-stage tables cannot use a process's. */
 TEST_F(pasid_device, no_first_stage)
 {
-	int ctl;
+	int control;
 
 	if (self->pci.id != SVADEV || is_first_stage(&self->pci))
 		SKIP(return, "no SVA test device, or one that has first-stage tables");
-	ctl = sva_test_open();
-	ASSERT_GE(ctl, 0);
-	EXPECT_EQ(-ENODEV, sva_test_bind(ctl, &self->pci));
+	control = sva_test_open();
+	ASSERT_GE(control, 0);
+	EXPECT_EQ(-ENODEV, sva_test_bind(control, &self->pci));
 	ASSERT_EQ(0, sva_test_capable(true));
-	EXPECT_EQ(-EINVAL, sva_test_bind(ctl, &self->pci));
+	EXPECT_EQ(-EINVAL, sva_test_bind(control, &self->pci));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
-	sva_test_close(ctl);
+	sva_test_close(control);
 }
 
 TEST_HARNESS_MAIN

@@ -19,7 +19,7 @@ typedef FIXTURE_DATA(container_waits) container_waits_t;
 FIXTURE(container_waits) {
 	struct pci first, a, b;		/* the latter in one group */
 	struct boxed box;
-	int group, ctl;
+	int group, control;
 	struct task mapper;
 	struct worker joiner;
 };
@@ -27,7 +27,7 @@ FIXTURE(container_waits) {
 static int map(void *arg)
 {
 	container_waits_t *self = arg;
-	void *page = sva_test_slow_page(self->ctl);
+	void *page = sva_test_slow_page(self->control);
 
 	/* Pages of a device can be mapped, or not: it is all the same here. */
 	compat_map(self->box.container, page, getpagesize(), IOVA);
@@ -45,10 +45,10 @@ FIXTURE_SETUP(container_waits)
 {
 	self->box = BOXED_NONE;
 	self->group = -1;
-	self->ctl = sva_test_open();
-	if (self->ctl == -ENOENT)
+	self->control = sva_test_open();
+	if (self->control == -ENOENT)
 		SKIP(return, "no module sva_test");
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
 	if (pci_find_at(EDU, false, &self->first) || pci_find_pair(EDU, &self->a, &self->b))
@@ -70,14 +70,14 @@ FIXTURE_TEARDOWN(container_waits)
 	close_fd(&self->group);
 	boxed_close(&self->box);
 	pci_to_vfio(&self->b);
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 /* The memory comes, and the group has joined. */
 static bool goes_on(container_waits_t *self)
 {
 	if (task_ended(&self->mapper, 0) || worker_ended(&self->joiner) ||
-	    sva_test_let_go(self->ctl))
+	    sva_test_let_go(self->control))
 		return false;
 	if (task_join(&self->mapper) || worker_join(&self->joiner))
 		return false;

@@ -37,14 +37,14 @@ static bool bring_up(void)
 	step(!ret, "find a device that can", "%s", ret ? sva.why : sva.pci[0].bdf);
 	if (ret)
 		return false;
-	step(has_dma(sva.ctl, &sva.pci[0]), "insert sva_test: an engine for its DMA", "%s",
-	     has_dma(sva.ctl, &sva.pci[0]) ? "success" : NO_DMA);
+	step(has_dma(sva.control, &sva.pci[0]), "insert sva_test: an engine for its DMA", "%s",
+	     has_dma(sva.control, &sva.pci[0]) ? "success" : NO_DMA);
 	ret = session_open(&sva.pci[0], &session);
 	expect(0, ret, "open the device, bind it to an iommufd");
 	if (ret)
 		return false;
 	expect(0, cdev_enable_dma(session.fd), "set bus master by the config region");
-	dma.ctl = sva.ctl;
+	dma.control = sva.control;
 	dma.pci = &sva.pci[0];
 	return true;
 }

@@ -23,7 +23,7 @@ struct bond {
 	struct iommu_sva *handle;	/* NULL: DMA ownership */
 };
 
-struct ctl {
+struct sva_test_ctx {
 	struct mutex lock;		/* of bonds, the last first */
 	struct list_head bonds;
 	struct completion let_go;
@@ -31,7 +31,7 @@ struct ctl {
 
 /* ---- bonds ---- */
 
-static int make_bond(struct ctl *ctl, struct sva_test_args *args, bool sva)
+static int make_bond(struct sva_test_ctx *ctx, struct sva_test_args *args, bool sva)
 {
 	struct bond *bond __free(kfree) = kzalloc_obj(*bond);
 	struct pci_dev *pdev __free(pci_dev_put) =
@@ -48,14 +48,14 @@ static int make_bond(struct ctl *ctl, struct sva_test_args *args, bool sva)
 			return PTR_ERR(bond->handle);
 		args->pasid = iommu_sva_get_pasid(bond->handle);
 	} else {
-		int ret = iommu_device_claim_dma_owner(&pdev->dev, ctl);
+		int ret = iommu_device_claim_dma_owner(&pdev->dev, ctx);
 
 		if (ret)
 			return ret;
 	}
 	bond->pdev = no_free_ptr(pdev);
-	guard(mutex)(&ctl->lock);
-	list_add(&no_free_ptr(bond)->list, &ctl->bonds);
+	guard(mutex)(&ctx->lock);
+	list_add(&no_free_ptr(bond)->list, &ctx->bonds);
 	return 0;
 }
 
@@ -70,12 +70,12 @@ static void end_bond(struct bond *bond)
 	kfree(bond);
 }
 
-static int end_bond_of(struct ctl *ctl, const struct sva_test_args *args, bool sva)
+static int end_bond_of(struct sva_test_ctx *ctx, const struct sva_test_args *args, bool sva)
 {
 	struct bond *bond;
 
-	guard(mutex)(&ctl->lock);
-	list_for_each_entry(bond, &ctl->bonds, list) {
+	guard(mutex)(&ctx->lock);
+	list_for_each_entry(bond, &ctx->bonds, list) {
 		if (!!bond->handle == sva &&
 		    pci_domain_nr(bond->pdev->bus) == args->device >> 16 &&
 		    pci_dev_id(bond->pdev) == (args->device & 0xffff)) {
@@ -88,12 +88,12 @@ static int end_bond_of(struct ctl *ctl, const struct sva_test_args *args, bool s
 
 /* ---- the lock of a group ---- */
 
-static int wait_in_group(struct device *dev, void *ctl)
+static int wait_in_group(struct device *dev, void *ctx)
 {
-	return wait_for_completion_killable(&((struct ctl *)ctl)->let_go);
+	return wait_for_completion_killable(&((struct sva_test_ctx *)ctx)->let_go);
 }
 
-static int hold_group(struct ctl *ctl, const struct sva_test_args *args)
+static int hold_group(struct sva_test_ctx *ctx, const struct sva_test_args *args)
 {
 	struct pci_dev *pdev __free(pci_dev_put) =
 		pci_get_domain_bus_and_slot(args->device >> 16, args->device >> 8 & 0xff,
@@ -105,7 +105,7 @@ static int hold_group(struct ctl *ctl, const struct sva_test_args *args)
 	if (!group)
 		return -ENXIO;
 	/* It calls with the lock held, for each device. */
-	ret = iommu_group_for_each_dev(group, ctl, wait_in_group);
+	ret = iommu_group_for_each_dev(group, ctx, wait_in_group);
 	iommu_group_put(group);
 	return ret;
 }
@@ -115,9 +115,9 @@ static int hold_group(struct ctl *ctl, const struct sva_test_args *args)
 /* Whoever faults on it waits, as for a file system that does not answer, and cannot be killed. */
 static vm_fault_t slow_fault(struct vm_fault *vmf)
 {
-	struct ctl *ctl = vmf->vma->vm_file->private_data;
+	struct sva_test_ctx *ctx = vmf->vma->vm_file->private_data;
 
-	wait_for_completion(&ctl->let_go);
+	wait_for_completion(&ctx->let_go);
 	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	return vmf->page ? 0 : VM_FAULT_OOM;
 }
@@ -149,7 +149,7 @@ static int transfer(struct sva_test_dma __user *arg)
 
 static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct ctl *ctl = file->private_data;
+	struct sva_test_ctx *ctx = file->private_data;
 	struct sva_test_args args;
 	int ret;
 
@@ -159,16 +159,16 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EFAULT;
 	switch (cmd) {
 	case SVA_TEST_BIND:
-		ret = make_bond(ctl, &args, true);
+		ret = make_bond(ctx, &args, true);
 		break;
 	case SVA_TEST_UNBIND:
-		ret = end_bond_of(ctl, &args, true);
+		ret = end_bond_of(ctx, &args, true);
 		break;
 	case SVA_TEST_CLAIM:
-		ret = make_bond(ctl, &args, false);
+		ret = make_bond(ctx, &args, false);
 		break;
 	case SVA_TEST_RELEASE:
-		ret = end_bond_of(ctl, &args, false);
+		ret = end_bond_of(ctx, &args, false);
 		break;
 	case SVA_TEST_ROOT:
 		ret = sva_test_root(&args.root);
@@ -177,10 +177,10 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		ret = sva_test_walk(args.root, &args.address);
 		break;
 	case SVA_TEST_HOLD:
-		ret = hold_group(ctl, &args);
+		ret = hold_group(ctx, &args);
 		break;
 	case SVA_TEST_LET_GO:
-		complete(&ctl->let_go);
+		complete(&ctx->let_go);
 		ret = 0;
 		break;
 	default:
@@ -193,26 +193,26 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int lab_open(struct inode *inode, struct file *file)
 {
-	struct ctl *ctl = kzalloc_obj(*ctl);
+	struct sva_test_ctx *ctx = kzalloc_obj(*ctx);
 
-	if (!ctl)
+	if (!ctx)
 		return -ENOMEM;
-	mutex_init(&ctl->lock);
-	INIT_LIST_HEAD(&ctl->bonds);
-	init_completion(&ctl->let_go);
-	file->private_data = ctl;
+	mutex_init(&ctx->lock);
+	INIT_LIST_HEAD(&ctx->bonds);
+	init_completion(&ctx->let_go);
+	file->private_data = ctx;
 	return 0;
 }
 
 static int lab_release(struct inode *inode, struct file *file)
 {
-	struct ctl *ctl = file->private_data;
+	struct sva_test_ctx *ctx = file->private_data;
 	struct bond *bond, *next;
 
-	list_for_each_entry_safe(bond, next, &ctl->bonds, list)
+	list_for_each_entry_safe(bond, next, &ctx->bonds, list)
 		end_bond(bond);
-	mutex_destroy(&ctl->lock);
-	kfree(ctl);
+	mutex_destroy(&ctx->lock);
+	kfree(ctx);
 	return 0;
 }
 

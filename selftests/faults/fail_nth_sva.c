@@ -187,7 +187,7 @@ TEST_F(fail_nth_sva, container)
 	/* Which PASID is the caller's, so that it can be looked for. */
 	ASSERT_EQ(0, process_bind(container, &pasid));
 	ASSERT_EQ(0, process_unbind(container));
-	its = bound_start(&child, container, self->sva.ctl, self->pci);
+	its = bound_start(&child, container, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	do {
 		ret = sweep_call(&self->sweep, op_bind, &container);
@@ -196,7 +196,7 @@ TEST_F(fail_nth_sva, container)
 			EXPECT_TRUE(entries_are(&self->sva.pci[i], ret ? 1 : 2));
 			EXPECT_TRUE(is_there(&self->sva.pci[i], its));
 			if (!ret)
-				EXPECT_TRUE(is_mine(self->sva.ctl, &self->sva.pci[i], pasid));
+				EXPECT_TRUE(is_mine(self->sva.control, &self->sva.pci[i], pasid));
 		}
 		EXPECT_EQ(ret ? -ENOENT : 0, process_unbind(container));
 		EXPECT_TRUE(all_have(&self->sva, 1, 1, 1));
@@ -229,7 +229,7 @@ TEST_F(fail_nth_sva, join)
 
 	ASSERT_GE(container, 0);
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	its = bound_start(&child, container, self->sva.ctl, self->pci);
+	its = bound_start(&child, container, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	join = (struct join){ group_open(&self->sva.pci[GROUPS - 1]), container };
 	ASSERT_GE(join.group, 0);
@@ -238,7 +238,7 @@ TEST_F(fail_nth_sva, join)
 		EXPECT_TRUE(bind_fine(&self->sweep, ret)) TH_LOG("n=%u: %d", self->sweep.n, ret);
 		EXPECT_TRUE(all_have(&self->sva, 2, 2, ret ? 0 : 2)) TH_LOG("n=%u: %d", self->sweep.n, ret);
 		for (int i = 0; i < (ret ? GROUPS - 1 : GROUPS); i++) {
-			EXPECT_TRUE(is_mine(self->sva.ctl, &self->sva.pci[i], pasid));
+			EXPECT_TRUE(is_mine(self->sva.control, &self->sva.pci[i], pasid));
 			EXPECT_TRUE(is_there(&self->sva.pci[i], its));
 		}
 		EXPECT_EQ(ret ? -EINVAL : 0, group_unset(join.group));
@@ -256,7 +256,7 @@ TEST_F(fail_nth_sva, container_unbind)
 	struct bound_child child;
 
 	ASSERT_GE(container, 0);
-	ASSERT_GT(bound_start(&child, container, self->sva.ctl, self->pci), 0);
+	ASSERT_GT(bound_start(&child, container, self->sva.control, self->pci), 0);
 	do {
 		ASSERT_EQ(0, process_bind(container, NULL));
 		EXPECT_TRUE(all_have(&self->sva, 2, 2, 2));

@@ -179,20 +179,20 @@ TEST_F(group_waits, second_open)
 
 FIXTURE(group_waits_closing) {
 	struct pci a, b;
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(group_waits_closing)
 {
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 }
 
 FIXTURE_TEARDOWN(group_waits_closing)
 {
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 static int close_it(void *arg)
@@ -205,7 +205,7 @@ static int close_it(void *arg)
  */
 TEST_F(group_waits_closing, closing)
 {
-	struct hold_op device = { self->ctl, &self->a };
+	struct hold_op device = { self->control, &self->a };
 	struct worker holder, closer, w[ARRAY_SIZE(calls)];
 	struct user u = { .pci = &self->a };
 	struct legacy l;
@@ -224,7 +224,7 @@ TEST_F(group_waits_closing, closing)
 		EXPECT_EQ(!core_is_rust(), waits(&w[i])) TH_LOG("%s", calls[i].name);
 	}
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_test_let_go(self->ctl));
+	EXPECT_EQ(0, sva_test_let_go(self->control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	l.fd = -1;

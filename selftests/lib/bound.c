@@ -16,13 +16,13 @@
 
 #define EXEC_PIPES "BOUND_CHILD_PIPES"
 
-static int bind_itself(int fd, int ctl, const struct pci *pci)
+static int bind_itself(int fd, int control, const struct pci *pci)
 {
 	uint32_t pasid;
 	int ret;
 
 	if (fd < 0)
-		return sva_test_bind(ctl, pci);
+		return sva_test_bind(control, pci);
 	ret = process_bind(fd, &pasid);
 	return ret ? ret : (int)pasid;
 }
@@ -34,7 +34,7 @@ static void answer(int to, int what)
 }
 
 /* The life of the child, or of the program that it became: the file's number in @fd. */
-static _Noreturn void obey(int from, int to, int fd, int ctl, const struct pci *pci)
+static _Noreturn void obey(int from, int to, int fd, int control, const struct pci *pci)
 {
 	char what, text[64];
 	int ret;
@@ -42,17 +42,17 @@ static _Noreturn void obey(int from, int to, int fd, int ctl, const struct pci *
 	while (read(from, &what, 1) == 1 && what != BOUND_END) {
 		switch (what) {
 		case BOUND_BIND:
-			ret = bind_itself(fd, ctl, pci);
+			ret = bind_itself(fd, control, pci);
 			/* What only it can know: the table is its own. */
-			if (ret > 0 && ctl >= 0 && pci && !is_mine(ctl, pci, ret))
+			if (ret > 0 && control >= 0 && pci && !is_mine(control, pci, ret))
 				ret = -EBADMSG;
 			answer(to, ret);
 			break;
 		case BOUND_UNBIND:
-			answer(to, fd < 0 ? sva_test_unbind(ctl, pci) : process_unbind(fd));
+			answer(to, fd < 0 ? sva_test_unbind(control, pci) : process_unbind(fd));
 			break;
 		case BOUND_ROOT:
-			answer(to, sva_test_root(ctl) >> 12);
+			answer(to, sva_test_root(control) >> 12);
 			break;
 		case BOUND_CLOSE:
 			answer(to, close(fd) ? -errno : 0);
@@ -92,7 +92,7 @@ int bound_call(struct bound_child *child, char what)
 	return ret;
 }
 
-int bound_fork(struct bound_child *child, int fd, int ctl, const struct pci *pci, bool share)
+int bound_fork(struct bound_child *child, int fd, int control, const struct pci *pci, bool share)
 {
 	int to[2], from[2];
 
@@ -110,7 +110,7 @@ int bound_fork(struct bound_child *child, int fd, int ctl, const struct pci *pci
 			close(to[1]);
 			close(from[0]);
 		}
-		obey(to[0], from[1], fd, ctl, pci);
+		obey(to[0], from[1], fd, control, pci);
 	}
 	if (share) {
 		child->ends[0] = to[0];
@@ -122,9 +122,9 @@ int bound_fork(struct bound_child *child, int fd, int ctl, const struct pci *pci
 	return child->pid < 0 ? -ECHILD : 0;
 }
 
-int bound_start(struct bound_child *child, int fd, int ctl, const struct pci *pci)
+int bound_start(struct bound_child *child, int fd, int control, const struct pci *pci)
 {
-	int ret = bound_fork(child, fd, ctl, pci, false);
+	int ret = bound_fork(child, fd, control, pci, false);
 
 	return ret ? ret : bound_call(child, BOUND_BIND);
 }

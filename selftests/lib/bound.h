@@ -9,7 +9,7 @@
 #include "pasid_probe.h"
 
 /*
- * Another process, bound to a device by @fd, or past VFIO by @ctl if @fd is -1, until it is
+ * Another process, bound to a device by @fd, or past VFIO by @control if @fd is -1, until it is
  * told to end.
  */
 struct bound_child {
@@ -23,12 +23,12 @@ struct bound_child {
  * One that shares the caller's descriptors has whatever file is @fd at the moment, and
  * keeps none open that the caller closes.
  */
-int bound_fork(struct bound_child *child, int fd, int ctl, const struct pci *pci, bool share);
+int bound_fork(struct bound_child *child, int fd, int control, const struct pci *pci, bool share);
 /*
  * The same with files of its own, and bound: its PASID, or what it was told instead;
  * -EBADMSG if that is not its page table on @pci.
  */
-int bound_start(struct bound_child *child, int fd, int ctl, const struct pci *pci);
+int bound_start(struct bound_child *child, int fd, int control, const struct pci *pci);
 /* It makes a call and says what came of it. */
 int bound_call(struct bound_child *child, char what);
 #define BOUND_BIND	'b'	/* its PASID, or -errno */

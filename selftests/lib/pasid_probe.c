@@ -12,14 +12,14 @@
 
 static const char *absent = "no device was looked at";
 
-void pasid_probe_call(const struct pci *pci, int ctl)
+void pasid_probe_call(const struct pci *pci, int control)
 {
 	absent = NULL;
 	if (viommu_of(pci) != VIOMMU_VTD)
 		absent = "only VT-d's driver shows its tables of PASIDs";
 	else if (pasid_entries(pci) < 0)
 		absent = "no tables of PASIDs: debugfs, or CONFIG_INTEL_IOMMU_DEBUGFS";
-	else if (!sva_test_root(ctl))
+	else if (!sva_test_root(control))
 		absent = "sva_test cannot tell whose page table an entry has";
 	if (absent)
 		printf("# entries are not looked at: %s\n", absent);
@@ -56,22 +56,22 @@ bool is_gone(const struct pci *pci, uint32_t pasid)
 	return absent || entry_of(pci, pasid) == -ENOENT;
 }
 
-static bool has_table_of_caller(int ctl, const struct pci *pci, uint32_t pasid)
+static bool has_table_of_caller(int control, const struct pci *pci, uint32_t pasid)
 {
 	struct pasid_entry entry;
 
 	return !pasid_entry(pci, pasid, &entry) && pasid_kind(&entry) == PASID_FIRST_STAGE &&
-	       sva_test_root(ctl) && pasid_root(&entry) == sva_test_root(ctl);
+	       sva_test_root(control) && pasid_root(&entry) == sva_test_root(control);
 }
 
-bool is_mine(int ctl, const struct pci *pci, uint32_t pasid)
+bool is_mine(int control, const struct pci *pci, uint32_t pasid)
 {
-	return absent || has_table_of_caller(ctl, pci, pasid);
+	return absent || has_table_of_caller(control, pci, pasid);
 }
 
-bool is_not_mine(int ctl, const struct pci *pci, uint32_t pasid)
+bool is_not_mine(int control, const struct pci *pci, uint32_t pasid)
 {
-	return absent || !has_table_of_caller(ctl, pci, pasid);
+	return absent || !has_table_of_caller(control, pci, pasid);
 }
 
 /* Asks until the answer is yes, or it takes too long. */

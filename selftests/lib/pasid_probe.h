@@ -17,8 +17,8 @@
 
 #include "sysfs.h"
 
-/* From now on: the table of the IOMMU that @pci is behind, and the SVA test module @ctl. */
-void pasid_probe_call(const struct pci *pci, int ctl);
+/* From now on: the table of the IOMMU that @pci is behind, and the SVA test module @control. */
+void pasid_probe_call(const struct pci *pci, int control);
 /* NULL if there is a PASID probe; else why there is none. */
 const char *pasid_probe_absent(void);
 
@@ -31,8 +31,8 @@ int entry_of(const struct pci *pci, uint32_t pasid);
 /* Is there one, and is it, or is it not, the caller's page table? */
 bool is_there(const struct pci *pci, uint32_t pasid);
 bool is_gone(const struct pci *pci, uint32_t pasid);
-bool is_mine(int ctl, const struct pci *pci, uint32_t pasid);
-bool is_not_mine(int ctl, const struct pci *pci, uint32_t pasid);
+bool is_mine(int control, const struct pci *pci, uint32_t pasid);
+bool is_not_mine(int control, const struct pci *pci, uint32_t pasid);
 
 /* Waits until fdinfo of a bound file says @pasids ("" for none).  Any IOMMU will do. */
 bool processes_become(int fd, const char *pasids);

@@ -17,7 +17,7 @@ static int transfer(struct dma *dma, uint32_t kind, void *to, const void *from, 
 		.to = (uintptr_t)to,
 		.size = size,
 	};
-	int ret = xioctl(dma->ctl, SVA_TEST_DMA, &args);
+	int ret = xioctl(dma->control, SVA_TEST_DMA, &args);
 
 	dma->moved = args.moved;
 	dma->address = args.address;
@@ -65,9 +65,9 @@ const char *dma_result(int result)
 	return result < 0 ? strerror(-result) : "?";
 }
 
-bool has_dma(int ctl, const struct pci *pci)
+bool has_dma(int control, const struct pci *pci)
 {
-	struct dma dma = { .ctl = ctl, .pci = pci };
+	struct dma dma = { .control = control, .pci = pci };
 
 	return dma_read(&dma, NULL, NULL, 0) != -ENODEV;
 }

@@ -15,7 +15,7 @@
 
 /* A device, the PASID that it marks its requests with, and how its last transfer ended. */
 struct dma {
-	int ctl;
+	int control;
 	const struct pci *pci;
 	uint32_t pasid;
 	uint64_t moved, address;
@@ -34,6 +34,6 @@ const char *dma_result(int result);
 
 #define NO_DMA "hardware: its devices do DMA by themselves"
 /* Can the SVA test module do DMA for this device? */
-bool has_dma(int ctl, const struct pci *pci);
+bool has_dma(int control, const struct pci *pci);
 
 #endif

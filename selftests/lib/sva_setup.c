@@ -104,15 +104,15 @@ static int lacks(struct sva_setup *s, int ret, const char *format, ...)
  * Whether the IOMMU core binds a process, without VFIO.  Another process than the caller, which
  * would have a PASID from then on.
  */
-static int try_device(int ctl, const struct pci *pci)
+static int try_device(int control, const struct pci *pci)
 {
 	pid_t pid = fork();
 	int status;
 
 	if (!pid) {
-		int pasid = sva_test_bind(ctl, pci);
+		int pasid = sva_test_bind(control, pci);
 
-		_exit(pasid < 0 ? -pasid : -sva_test_unbind(ctl, pci));
+		_exit(pasid < 0 ? -pasid : -sva_test_unbind(control, pci));
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -errno;
@@ -137,13 +137,13 @@ static int find_all(struct sva_setup *s, int count)
 			return 1;
 		}
 	}
-	s->ctl = sva_test_open();
-	if (s->ctl < 0)
-		return lacks(s, s->ctl, "no module sva_test: %s", strerror(-s->ctl));
+	s->control = sva_test_open();
+	if (s->control < 0)
+		return lacks(s, s->control, "no module sva_test: %s", strerror(-s->control));
 	s->count = count;
 	/* Where there is nothing to pretend, Linux believes in the IOMMU, or is right not to. */
 	sva_test_capable(true);
-	pasid_probe_call(&s->pci[0], s->ctl);
+	pasid_probe_call(&s->pci[0], s->control);
 	return 0;
 }
 
@@ -155,7 +155,7 @@ int sva_set_up(struct sva_setup *s, int count)
 		ret = pci_to_vfio(&s->pci[i]);
 		if (ret)
 			return lacks(s, ret, "%s: vfio-pci: %s", s->pci[i].bdf, strerror(-ret));
-		ret = try_device(s->ctl, &s->pci[i]);
+		ret = try_device(s->control, &s->pci[i]);
 		if (ret)
 			return lacks(s, ret, "%s: the IOMMU core binds no process: %s",
 				     s->pci[i].bdf, strerror(-ret));
@@ -172,15 +172,15 @@ int sva_devices(struct pci *a, struct pci *b)
 		return -ENODEV;
 	*a = s.pci[0];
 	*b = s.pci[1];
-	return s.ctl;
+	return s.control;
 }
 
 int sva_tear_down(struct sva_setup *s)
 {
 	int ret = 0;
 
-	if (s->ctl >= 0)
-		sva_test_close(s->ctl);
+	if (s->control >= 0)
+		sva_test_close(s->control);
 	for (int i = 0; i < s->count; i++)
 		if (!entries_are(&s->pci[i], 0))
 			ret = -EBUSY;

@@ -19,11 +19,11 @@
 
 struct sva_setup {
 	struct pci pci[SVA_DEVICES];
-	int count, ctl;
+	int count, control;
 	char why[128];		/* what is lacking */
 };
 
-#define SVA_NONE ((struct sva_setup){ .ctl = -1 })
+#define SVA_NONE ((struct sva_setup){ .control = -1 })
 
 /* Why a case is skipped: the core in C; devices that only the SVA test module has. */
 #define NO_PROCESSES "the core in C does not bind processes"
@@ -52,6 +52,6 @@ int sva_tear_down(struct sva_setup *s);
  */
 int sva_devices(struct pci *a, struct pci *b);
 #define NO_SVA_DEVICES "no two devices with PASIDs, ATS and PRI, or no module sva_test"
-#define no_sva_devices(ctl) ((ctl) == -ENODEV)
+#define no_sva_devices(control) ((control) == -ENODEV)
 
 #endif

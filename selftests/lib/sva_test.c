@@ -15,18 +15,18 @@
 
 int sva_test_open(void)
 {
-	int ctl, ret = module_load("sva_test");
+	int control, ret = module_load("sva_test");
 
 	if (ret)
 		return ret;
-	ctl = open(NODE, O_RDWR | O_CLOEXEC);
-	return ctl < 0 ? -errno : ctl;
+	control = open(NODE, O_RDWR | O_CLOEXEC);
+	return control < 0 ? -errno : control;
 }
 
-void sva_test_close(int ctl)
+void sva_test_close(int control)
 {
-	if (ctl >= 0)
-		close(ctl);
+	if (control >= 0)
+		close(control);
 	module_unload("sva_test");
 }
 
@@ -47,69 +47,70 @@ uint32_t sva_test_device(const struct pci *pci)
 	return domain << 16 | bus << 8 | slot << 3 | function;
 }
 
-static int command(int ctl, unsigned long cmd, const struct pci *pci, struct sva_test_args *args)
+static int command(int control, unsigned long cmd, const struct pci *pci,
+		   struct sva_test_args *args)
 {
 	args->device = sva_test_device(pci);
-	return xioctl(ctl, cmd, args);
+	return xioctl(control, cmd, args);
 }
 
-int sva_test_bind(int ctl, const struct pci *pci)
+int sva_test_bind(int control, const struct pci *pci)
 {
 	struct sva_test_args args = { 0 };
-	int ret = command(ctl, SVA_TEST_BIND, pci, &args);
+	int ret = command(control, SVA_TEST_BIND, pci, &args);
 
 	return ret ? ret : (int)args.pasid;
 }
 
-int sva_test_unbind(int ctl, const struct pci *pci)
+int sva_test_unbind(int control, const struct pci *pci)
 {
-	return command(ctl, SVA_TEST_UNBIND, pci, &(struct sva_test_args){ 0 });
+	return command(control, SVA_TEST_UNBIND, pci, &(struct sva_test_args){ 0 });
 }
 
-int sva_test_claim(int ctl, const struct pci *pci)
+int sva_test_claim(int control, const struct pci *pci)
 {
-	return command(ctl, SVA_TEST_CLAIM, pci, &(struct sva_test_args){ 0 });
+	return command(control, SVA_TEST_CLAIM, pci, &(struct sva_test_args){ 0 });
 }
 
-int sva_test_release(int ctl, const struct pci *pci)
+int sva_test_release(int control, const struct pci *pci)
 {
-	return command(ctl, SVA_TEST_RELEASE, pci, &(struct sva_test_args){ 0 });
+	return command(control, SVA_TEST_RELEASE, pci, &(struct sva_test_args){ 0 });
 }
 
-int sva_test_hold(int ctl, const struct pci *pci)
+int sva_test_hold(int control, const struct pci *pci)
 {
-	return command(ctl, SVA_TEST_HOLD, pci, &(struct sva_test_args){ 0 });
+	return command(control, SVA_TEST_HOLD, pci, &(struct sva_test_args){ 0 });
 }
 
 int sva_test_hold_op(void *op)
 {
 	const struct hold_op *o = op;
 
-	return sva_test_hold(o->ctl, o->pci);
+	return sva_test_hold(o->control, o->pci);
 }
 
-int sva_test_let_go(int ctl)
+int sva_test_let_go(int control)
 {
-	return xioctl(ctl, SVA_TEST_LET_GO, &(struct sva_test_args){ 0 });
+	return xioctl(control, SVA_TEST_LET_GO, &(struct sva_test_args){ 0 });
 }
 
-void *sva_test_slow_page(int ctl)
+void *sva_test_slow_page(int control)
 {
-	void *p = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, ctl, 0);
+	void *p = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, control, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
 
-uint64_t sva_test_root(int ctl)
+uint64_t sva_test_root(int control)
 {
 	struct sva_test_args args = { 0 };
 
-	return xioctl(ctl, SVA_TEST_ROOT, &args) ? 0 : args.root;
+	return xioctl(control, SVA_TEST_ROOT, &args) ? 0 : args.root;
 }
 
-uint64_t sva_test_walk(int ctl, uint64_t root, const void *p)
+uint64_t sva_test_walk(int control, uint64_t root, const void *p)
 {
 	struct sva_test_args args = { .root = root, .address = (uintptr_t)p };
 
-	return xioctl(ctl, SVA_TEST_WALK, &args) ? 0 : args.address;
+	return xioctl(control, SVA_TEST_WALK, &args) ? 0 : args.address;
 }

@@ -19,12 +19,12 @@ int sva_users_open(struct sva_users *u, enum machine_end machine_end, struct pci
 			return 1;
 		}
 	}
-	u->ctl = sva_devices(a, b);
-	if (no_sva_devices(u->ctl)) {
+	u->control = sva_devices(a, b);
+	if (no_sva_devices(u->control)) {
 		u->lacks = NO_SVA_DEVICES;
 		return 1;
 	}
-	return u->ctl < 0 ? u->ctl : 0;
+	return u->control < 0 ? u->control : 0;
 }
 
 int sva_users_end(struct sva_users *u)
@@ -40,16 +40,16 @@ bool sva_users_close(struct sva_users *u)
 {
 	machine_close(&u->machine);
 	close_fd(&u->kvm);
-	if (u->ctl < 0)
+	if (u->control < 0)
 		return false;
-	sva_test_close(u->ctl);
-	u->ctl = -1;
+	sva_test_close(u->control);
+	u->control = -1;
 	return true;
 }
 
 static int other_starts(struct sva_users *u, int file)
 {
-	return u->other.pid > 0 ? 0 : bound_fork(&u->other, file, u->ctl, u->told, true);
+	return u->other.pid > 0 ? 0 : bound_fork(&u->other, file, u->control, u->told, true);
 }
 
 static int other_binds(struct sva_users *u, int file)

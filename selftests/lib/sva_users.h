@@ -29,7 +29,7 @@ enum {
 enum machine_end { NO_MACHINE, BEFORE_CLOSE, AFTER_CLOSE };
 
 struct sva_users {
-	int ctl, kvm;
+	int control, kvm;
 	enum machine_end machine_end;
 	struct machine machine;
 	struct bound_child other;
@@ -39,7 +39,7 @@ struct sva_users {
 	const char *lacks;		/* the reason to skip */
 };
 
-#define SVA_USERS_NONE ((struct sva_users){ .ctl = -1, .kvm = -1, .machine = { -1, -1 } })
+#define SVA_USERS_NONE ((struct sva_users){ .control = -1, .kvm = -1, .machine = { -1, -1 } })
 
 /*
  * Finds two devices, opens the SVA test module, and KVM if there is to be a virtual machine.  0; 1 if

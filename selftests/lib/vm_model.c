@@ -50,16 +50,16 @@ int vm_column(struct vm *vm, uint32_t pasid)
 int vm_find(struct vm *vm)
 {
 	*vm = (struct vm){ .iommufd = -1, .fd = { -1, -1 } };
-	vm->ctl = sva_devices(&vm->pci[0], &vm->pci[1]);
-	return vm->ctl;
+	vm->control = sva_devices(&vm->pci[0], &vm->pci[1]);
+	return vm->control;
 }
 
 int vm_open(struct vm *vm)
 {
 	int ret;
 
-	if (vm->ctl < 0)
-		return vm->ctl;
+	if (vm->control < 0)
+		return vm->control;
 	for (int col = 0; col < CHOSEN; col++)
 		vm_column(vm, chosen[col]);
 	vm->iommufd = iommufd_open();
@@ -88,7 +88,7 @@ int vm_open(struct vm *vm)
 		vm->table[i].at = (void *)VM_IOVA;
 		vm->table[i].page = vm->page[i / 2];
 	}
-	vm->table[MINE].root = sva_test_root(vm->ctl);
+	vm->table[MINE].root = sva_test_root(vm->control);
 	vm->table[MINE].at = vm->page[0];
 	vm->table[MINE].page = vm->page[0];
 	return 0;
@@ -99,7 +99,7 @@ void vm_close(struct vm *vm)
 	for (int dev = 0; dev < DEVICES; dev++)
 		close_fd(&vm->fd[dev]);
 	close_fd(&vm->iommufd);
-	sva_test_close(vm->ctl);
+	sva_test_close(vm->control);
 }
 
 int pt_attach(int fd, uint32_t pasid, uint32_t pt)
@@ -149,7 +149,8 @@ static bool is_table(struct vm *vm, const struct pasid_entry *entry, int i)
 			return false;
 	if (!table->at)
 		return true;
-	return sva_test_walk(vm->ctl, root, table->at) == (table->page ? phys_of(table->page) : 0);
+	return sva_test_walk(vm->control, root, table->at) ==
+	       (table->page ? phys_of(table->page) : 0);
 }
 
 /* Is this page table none of them, which leads to none of their pages? */
@@ -163,7 +164,7 @@ static bool is_the_hosts(struct vm *vm, const struct pasid_entry *entry)
 		struct table *table = &vm->table[i];
 
 		if (table->root == root || (table->page &&
-		    sva_test_walk(vm->ctl, root, table->at) == phys_of(table->page)))
+		    sva_test_walk(vm->control, root, table->at) == phys_of(table->page)))
 			return false;
 	}
 	return true;

@@ -40,7 +40,7 @@ struct table {
 #define HOSTS -2
 
 struct vm {
-	int ctl, iommufd;
+	int control, iommufd;
 	uint32_t ioas[SPACES];
 	uint32_t *page[SPACES];
 	struct table table[TABLES + 2];

@@ -18,7 +18,7 @@ FIXTURE(dma_owner_sva) {
 	struct pci pci, other;	/* in groups of their own */
 	struct pci a, b;	/* in one group */
 	struct opened o;
-	int ctl;
+	int control;
 };
 
 FIXTURE_VARIANT(dma_owner_sva) {
@@ -32,15 +32,15 @@ FIXTURE_VARIANT_ADD(dma_owner_sva, container) { OPEN_CONTAINER };
 FIXTURE_SETUP(dma_owner_sva)
 {
 	self->o = OPENED_NONE;
-	self->ctl = -1;
+	self->control = -1;
 	if (open_path_lacks(variant->open_path))
 		SKIP(return, "%s", open_path_lacks(variant->open_path));
 	if (module_load(HOST_MODULE))
 		SKIP(return, "no module " HOST_MODULE);
-	self->ctl = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, pci_find_pair(SVADEV, &self->a, &self->b));
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
@@ -53,7 +53,7 @@ FIXTURE_TEARDOWN(dma_owner_sva)
 	const struct pci *devices[] = { &self->pci, &self->a, &self->b };
 
 	open_path_close(&self->o);
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 	for (int i = 0; i < ARRAY_SIZE(devices); i++) {
 		EXPECT_EQ(0, pasid_entries(devices[i]));
 		EXPECT_EQ(0, pci_unbind(devices[i]));
@@ -74,12 +74,12 @@ TEST_F(dma_owner_sva, bond_first)
 		const struct pci *bound = devices[i & 1], *wanted = devices[i >> 1];
 
 		ASSERT_EQ(0, open_path_begin(variant->open_path, wanted, NULL, &self->o));
-		ASSERT_GT(sva_test_bind(self->ctl, bound), 0);
+		ASSERT_GT(sva_test_bind(self->control, bound), 0);
 		EXPECT_EQ(-EBUSY, open_path_claim(wanted, NULL, &self->o));
 		EXPECT_EQ(-EBUSY, open_path_claim(wanted, NULL, &self->o));
 		EXPECT_EQ(1, pasid_entries(&self->a));
 		EXPECT_EQ(1, pasid_entries(&self->b));
-		ASSERT_EQ(0, sva_test_unbind(self->ctl, bound));
+		ASSERT_EQ(0, sva_test_unbind(self->control, bound));
 		EXPECT_EQ(0, open_path_claim(wanted, NULL, &self->o));
 		EXPECT_EQ(0, open_path_finish(wanted, NULL, NULL, &self->o));
 		open_path_close(&self->o);
@@ -95,13 +95,13 @@ TEST_F(dma_owner_sva, bond_of_the_host)
 	ASSERT_EQ(0, open_path_begin(variant->open_path, &self->a, NULL, &self->o));
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	ASSERT_EQ(0, host_bind(&self->b, HOST_PLAIN));
-	ASSERT_GT(sva_test_bind(self->ctl, &self->b), 0);
+	ASSERT_GT(sva_test_bind(self->control, &self->b), 0);
 	EXPECT_EQ(-EPERM, open_path_claim(&self->a, NULL, &self->o));
 	open_path_close(&self->o);
 	ASSERT_EQ(0, pci_unbind(&self->a));
 	EXPECT_EQ(-EBUSY, host_may_have(&self->a, HOST_PLAIN));
 	EXPECT_EQ(0, host_may_have(&self->a, HOST_MANAGED));
-	ASSERT_EQ(0, sva_test_unbind(self->ctl, &self->b));
+	ASSERT_EQ(0, sva_test_unbind(self->control, &self->b));
 	EXPECT_EQ(0, host_may_have(&self->a, HOST_PLAIN));
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
 	EXPECT_EQ(-EPERM, open_path_open(variant->open_path, &self->a, NULL, NULL, &self->o));
@@ -118,13 +118,13 @@ TEST_F(dma_owner_sva, bond_of_the_owner)
 	ASSERT_EQ(0, pci_unbind(&self->b));
 	ASSERT_EQ(0, open_path_open(variant->open_path, &self->a, NULL, NULL, &self->o));
 	for (int bound = 1; bound >= 0; bound--) {
-		ret = bound ? sva_test_bind(self->ctl, &self->a) :
-			      sva_test_unbind(self->ctl, &self->a);
+		ret = bound ? sva_test_bind(self->control, &self->a) :
+			      sva_test_unbind(self->control, &self->a);
 		ASSERT_EQ(bound, ret > 0);
 		ASSERT_GE(ret, 0);
 		EXPECT_EQ(bound, pasid_entries(&self->b));
 		EXPECT_EQ(-EBUSY, host_may_have(&self->b, HOST_PLAIN));
-		EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->b));
+		EXPECT_EQ(-EPERM, sva_test_claim(self->control, &self->b));
 		EXPECT_EQ(0, host_may_have(&self->b, HOST_MANAGED));
 	}
 	open_path_close(&self->o);
@@ -147,11 +147,11 @@ TEST_F(dma_owner_sva, bond_ends_with_the_owner)
 		ASSERT_EQ(0, open_path_open(variant->open_path, &self->pci, NULL, NULL, &self->o));
 		fd = variant->open_path == OPEN_CONTAINER ? self->o.space : self->o.fd;
 		ASSERT_EQ(binds ? 0 : -ENOTTY, process_bind(fd, NULL));
-		EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->pci));
+		EXPECT_EQ(-EPERM, sva_test_claim(self->control, &self->pci));
 		EXPECT_EQ(binds, pasid_entries(&self->pci));
 		close_fd(&self->o.fd);
 		if (variant->open_path == OPEN_CONTAINER) {
-			EXPECT_EQ(-EPERM, sva_test_claim(self->ctl, &self->pci));
+			EXPECT_EQ(-EPERM, sva_test_claim(self->control, &self->pci));
 			EXPECT_EQ(binds, pasid_entries(&self->pci));
 			if (i)
 				EXPECT_EQ(0, group_unset(self->o.group));
@@ -159,8 +159,8 @@ TEST_F(dma_owner_sva, bond_ends_with_the_owner)
 				close_fd(&self->o.group);
 		}
 		EXPECT_EQ(0, pasid_entries(&self->pci));
-		EXPECT_EQ(0, sva_test_claim(self->ctl, &self->pci));
-		EXPECT_EQ(0, sva_test_release(self->ctl, &self->pci));
+		EXPECT_EQ(0, sva_test_claim(self->control, &self->pci));
+		EXPECT_EQ(0, sva_test_release(self->control, &self->pci));
 		ASSERT_EQ(0, pci_unbind(&self->pci));
 		EXPECT_EQ(0, host_may_have(&self->pci, HOST_PLAIN));
 		open_path_close(&self->o);

@@ -28,7 +28,7 @@ FIXTURE_SETUP(pasid_access)
 FIXTURE_TEARDOWN(pasid_access)
 {
 	vm_close(&self->vm);
-	for (int dev = 0; dev < DEVICES && self->vm.ctl >= 0; dev++)
+	for (int dev = 0; dev < DEVICES && self->vm.control >= 0; dev++)
 		EXPECT_EQ(0, pasid_entries(&self->vm.pci[dev]));
 }
 

@@ -30,7 +30,7 @@ FIXTURE_SETUP(sva_access)
 FIXTURE_TEARDOWN(sva_access)
 {
 	vm_close(&self->vm);
-	for (int dev = 0; dev < DEVICES && self->vm.ctl >= 0; dev++)
+	for (int dev = 0; dev < DEVICES && self->vm.control >= 0; dev++)
 		EXPECT_EQ(0, pasid_entries(&self->vm.pci[dev]));
 }
 
@@ -85,7 +85,7 @@ TEST_F(sva_access, processes)
 		EXPECT_TRUE(as_given(vm));
 	}
 	/* Another process, on one of them. */
-	its = bound_start(&child, vm->fd[1], vm->ctl, &vm->pci[1]);
+	its = bound_start(&child, vm->fd[1], vm->control, &vm->pci[1]);
 	ASSERT_GT(its, 0);
 	its = vm_column(vm, its);
 	vm->given[1][its] = ITS;

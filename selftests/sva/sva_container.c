@@ -57,7 +57,7 @@ TEST_F(sva_container, bind_and_unbind)
 
 	EXPECT_EQ(-ENOENT, process_unbind(container));
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
 	EXPECT_EQ(-EEXIST, process_bind(container, NULL));
 	EXPECT_TRUE(entries_are(self->b, 0));
 	ASSERT_EQ(0, process_unbind(container));
@@ -75,19 +75,19 @@ TEST_F(sva_container, groups_come_and_go)
 
 	ASSERT_EQ(0, process_bind(container, &pasid));
 	ASSERT_EQ(0, boxed_join(self->b, container, &self->second));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->b, pasid));
 	close_fd(&self->second.fd);
 	ASSERT_EQ(0, group_unset(self->second.group));
 	EXPECT_TRUE(entries_are(self->b, 0));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
 	/* Back, and the first one goes. */
 	ASSERT_EQ(0, group_set(self->second.group, container));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->b, pasid));
 	close_fd(&self->box.fd);
 	close_fd(&self->box.group);
 	EXPECT_TRUE(entries_are(self->a, 0));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->b, pasid));
 	/* Both at once by one call. */
 	ASSERT_EQ(0, process_unbind(container));
 	EXPECT_TRUE(entries_are(self->b, 0));
@@ -102,16 +102,16 @@ TEST_F(sva_container, all_at_once)
 
 	ASSERT_EQ(0, boxed_join(self->b, container, &self->second));
 	ASSERT_EQ(0, process_bind(container, &pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->b, pasid));
-	its = bound_start(&child, container, self->sva.ctl, self->b);
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->b, pasid));
+	its = bound_start(&child, container, self->sva.control, self->b);
 	ASSERT_GT(its, 0);
 	EXPECT_TRUE(entries_are(self->a, 2));
 	EXPECT_TRUE(entries_are(self->b, 2));
 	EXPECT_EQ(0, bound_kill(&child));
 	EXPECT_TRUE(entries_are(self->a, 1));
 	EXPECT_TRUE(entries_are(self->b, 1));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
 }
 
 /* The last group takes all along, and what was bound is forgotten. */
@@ -139,10 +139,10 @@ TEST_F(sva_container, container_closed)
 
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
 	close_fd(&self->box.container);
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
 	close_fd(&self->box.group);
 	/* The device keeps the group. */
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
 	close_fd(&self->box.fd);
 	EXPECT_TRUE(entries_are(self->a, 0));
 }
@@ -175,8 +175,8 @@ TEST_F(sva_container, all_or_none)
 	ASSERT_EQ(0, process_bind(container, &pasid));
 	EXPECT_EQ(-ENOSPC, group_set(group, container));
 	EXPECT_EQ(GROUP_VIABLE, group_flags(group));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->a, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->b, pasid));
 	ASSERT_EQ(0, process_unbind(container));
 	EXPECT_EQ(0, group_set(group, container));
 	close(group);

@@ -23,19 +23,19 @@
 FIXTURE(sva_death) {
 	struct pci pci, other;
 	struct session s, o;
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(sva_death)
 {
 	self->s = self->o = SESSION_NONE;
-	self->ctl = -1;
+	self->control = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	self->ctl = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	ASSERT_EQ(0, session_open(&self->other, &self->o));
 }
@@ -44,9 +44,9 @@ FIXTURE_TEARDOWN(sva_death)
 {
 	session_close(&self->s);
 	session_close(&self->o);
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 	EXPECT_EQ(0, pasid_entries(&self->other));
 }
@@ -99,7 +99,7 @@ static int by_another(int (*fn)(void *arg), int flags, struct call *c)
 FIXTURE(sva_memory) {
 	struct pci pci, other;
 	struct session s;
-	int ctl;
+	int control;
 };
 
 FIXTURE_VARIANT(sva_memory) {
@@ -112,22 +112,22 @@ FIXTURE_VARIANT_ADD(sva_memory, clone) { 0 };
 FIXTURE_SETUP(sva_memory)
 {
 	self->s = SESSION_NONE;
-	self->ctl = -1;
+	self->control = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	self->ctl = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 }
 
 FIXTURE_TEARDOWN(sva_memory)
 {
 	session_close(&self->s);
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 }
 
@@ -145,7 +145,7 @@ TEST_F(sva_memory, is_the_callers)
 	EXPECT_EQ(0, by_another(call_bind, variant->flags, &c));
 	EXPECT_EQ(pasid, c.pasid);
 	EXPECT_EQ(-EEXIST, process_bind(self->s.fd, NULL));
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
 }
 
 /* One that ends, or becomes another program, leaves the memory to the rest, and the bond. */
@@ -155,14 +155,14 @@ TEST_F(sva_memory, outlives_one)
 
 	ASSERT_EQ(0, by_another(call_bind, variant->flags, &c));
 	ASSERT_EQ(0, by_another(call_exec, variant->flags, &c));
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, c.pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, c.pasid));
 	EXPECT_EQ(1, pasid_entries(&self->pci));
 	EXPECT_EQ(0, process_unbind(self->s.fd));
 }
 
 /* The pair of which one ends: who it is that lives on, and its pipes to the test. */
 struct survivor {
-	int fd, said, told, ctl;
+	int fd, said, told, control;
 	const struct pci *pci;
 	pid_t first;
 };
@@ -189,7 +189,7 @@ static _Noreturn void live_on(const struct survivor *s)
 	hear(s->told);
 	say(s, process_unbind(s->fd));
 	ret = process_bind(s->fd, &pasid);
-	if (!ret && !is_mine(s->ctl, s->pci, pasid))
+	if (!ret && !is_mine(s->control, s->pci, pasid))
 		ret = -EBADMSG;
 	say(s, ret ? ret : (int)pasid);
 	for (;;)
@@ -223,7 +223,7 @@ TEST_F(sva_death, another_has_the_memory)
 
 	ASSERT_EQ(0, pipe(said));
 	ASSERT_EQ(0, pipe(told));
-	s = (struct survivor){ self->s.fd, said[1], told[0], self->ctl, &self->pci };
+	s = (struct survivor){ self->s.fd, said[1], told[0], self->control, &self->pci };
 	first = fork();
 	if (!first)
 		bind_and_leave(&s);
@@ -272,7 +272,7 @@ TEST_F(sva_death, leader_has_ended)
 
 	ASSERT_EQ(0, pipe(said));
 	ASSERT_EQ(0, pipe(told));
-	s = (struct survivor){ self->s.fd, said[1], told[0], self->ctl, &self->pci };
+	s = (struct survivor){ self->s.fd, said[1], told[0], self->control, &self->pci };
 	pid = fork();
 	if (!pid) {
 		pthread_t thread;
@@ -306,13 +306,13 @@ TEST_F(sva_death, leader_has_ended)
  */
 TEST_F(sva_death, memory_outlives_the_bond)
 {
-	struct hold_op device = { self->ctl, &self->pci };
+	struct hold_op device = { self->control, &self->pci };
 	struct bound_child dead;
 	struct worker holder, dying;
 	char line[32];
 	int its;
 
-	its = bound_start(&dead, self->s.fd, self->ctl, &self->pci);
+	its = bound_start(&dead, self->s.fd, self->control, &self->pci);
 	ASSERT_GT(its, 0);
 	snprintf(line, sizeof(line), "%d", its);
 	dying = (struct worker){ .tid = dead.pid };
@@ -325,7 +325,7 @@ TEST_F(sva_death, memory_outlives_the_bond)
 	EXPECT_TRUE(processes_become(self->s.fd, line));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));
 	EXPECT_EQ(0, waitpid(dead.pid, NULL, WNOHANG));
-	EXPECT_EQ(0, sva_test_let_go(self->ctl));
+	EXPECT_EQ(0, sva_test_let_go(self->control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, bound_kill(&dead));
 	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
@@ -337,7 +337,7 @@ TEST_F(sva_death, memory_outlives_the_bond)
 #define LOOKS 8
 
 /* Has the entry for as long as it is bound, and dies with it. */
-static pid_t live(int fd, int ctl, const struct pci *pci)
+static pid_t live(int fd, int control, const struct pci *pci)
 {
 	pid_t pid = fork();
 	uint32_t pasid;
@@ -347,7 +347,7 @@ static pid_t live(int fd, int ctl, const struct pci *pci)
 	if (process_bind(fd, &pasid))
 		_exit(2);
 	for (int i = 0; i < LOOKS; i++)
-		if (!is_mine(ctl, pci, pasid))
+		if (!is_mine(control, pci, pasid))
 			_exit(3);
 	_exit(0);
 }
@@ -399,7 +399,7 @@ TEST_F(sva_death, many)
 
 		if (pid[slot])
 			EXPECT_EQ(0, died(pid[slot]));
-		pid[slot] = live(self->s.fd, self->ctl, &self->pci);
+		pid[slot] = live(self->s.fd, self->control, &self->pci);
 		ASSERT_GT(pid[slot], 0);
 		/* Some are killed wherever they are. */
 		if (i >= AT_ONCE && i % 3 == 2)

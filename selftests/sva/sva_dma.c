@@ -62,11 +62,11 @@ FIXTURE_SETUP(sva_dma)
 		sva_tear_down(&self->sva);
 		SKIP(return, NO_PROCESSES);
 	}
-	if (!has_dma(self->sva.ctl, self->pci)) {
+	if (!has_dma(self->sva.control, self->pci)) {
 		sva_tear_down(&self->sva);
 		SKIP(return, NO_DMA);
 	}
-	self->dma = (struct dma){ .ctl = self->sva.ctl, .pci = self->pci };
+	self->dma = (struct dma){ .control = self->sva.control, .pci = self->pci };
 	self->page = pages_alloc(PAGE);
 	memset(self->page, 'p', PAGE);
 }
@@ -335,7 +335,7 @@ TEST_F(sva_dma, after_the_end)
 
 	ASSERT_NE(MAP_FAILED, shared);
 	for (int killed = 0; killed < 2; killed++) {
-		its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+		its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 		ASSERT_GT(its, 0);
 		self->dma.pasid = its;
 		memset(shared, 's', PAGE);
@@ -360,7 +360,7 @@ TEST_F(sva_dma, stopped_process)
 	struct bound_child child;
 	int its, status;
 
-	its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	self->dma.pasid = its;
 	ASSERT_EQ(0, kill(child.pid, SIGSTOP));
@@ -385,7 +385,7 @@ TEST_F(sva_dma, exec)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
 	ASSERT_EQ(ALONE, page);
 	page[0] = 'a';
-	its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	self->dma.pasid = its;
 	EXPECT_EQ('a', byte_at(&self->dma, page));
@@ -468,7 +468,7 @@ TEST_F(sva_dma, two_processes)
 	int ret;
 
 	memset(gone, 'g', PAGE);
-	ret = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	ret = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(ret, 0);
 	its.pasid = ret;
 	ASSERT_EQ(0, process_bind(self->s.fd, &self->dma.pasid));
@@ -894,7 +894,7 @@ FIXTURE_SETUP(sva_dma_container)
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
 	ASSERT_EQ(0, boxed_open(&self->sva.pci[0], &self->box));
 	ASSERT_EQ(0, cdev_enable_dma(self->box.fd));
-	if (!core_is_rust() || !has_dma(self->sva.ctl, &self->sva.pci[0])) {
+	if (!core_is_rust() || !has_dma(self->sva.control, &self->sva.pci[0])) {
 		sva_tear_down(&self->sva);
 		SKIP(return, core_is_rust() ? NO_DMA : NO_PROCESSES);
 	}
@@ -911,7 +911,7 @@ FIXTURE_TEARDOWN(sva_dma_container)
 /* All devices of a container reach the process, and none after the bond has ended. */
 TEST_F(sva_dma_container, all_devices)
 {
-	struct dma a = { .ctl = self->sva.ctl, .pci = &self->sva.pci[0] }, b = a;
+	struct dma a = { .control = self->sva.control, .pci = &self->sva.pci[0] }, b = a;
 	char *page = untouched(2 * PAGE);
 
 	b.pci = &self->sva.pci[1];

@@ -25,23 +25,23 @@ FIXTURE(sva_hotplug) {
 	struct session s;
 	struct boxed box;
 	struct bound_child other;
-	int ctl, kmsg;
+	int control, kmsg;
 };
 
 FIXTURE_SETUP(sva_hotplug)
 {
 	self->s = SESSION_NONE;
 	self->box = BOXED_NONE;
-	self->ctl = self->kmsg = -1;
+	self->control = self->kmsg = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
 	if (pci_find_at(SVADEV, true, &self->pci) ||
 	    qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))
 		SKIP(return, "no device with PASIDs behind a port");
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
@@ -54,14 +54,14 @@ FIXTURE_TEARDOWN(sva_hotplug)
 	session_close(&self->s);
 	boxed_close(&self->box);
 	close_fd(&self->kmsg);
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 }
 
 /* The device is out; another is put in, to which a process can be bound. */
-static int gone_and_back(int ctl, const struct pci *pci, const char *id)
+static int gone_and_back(int control, const struct pci *pci, const char *id)
 {
 	struct session s;
 	uint32_t pasid;
@@ -79,7 +79,7 @@ static int gone_and_back(int ctl, const struct pci *pci, const char *id)
 	ret = session_open(pci, &s);
 	if (!ret)
 		ret = process_bind(s.fd, &pasid);
-	if (!ret && (!is_mine(ctl, pci, pasid) || pasid_entries(pci) != 1))
+	if (!ret && (!is_mine(control, pci, pasid) || pasid_entries(pci) != 1))
 		ret = -EPROTO;
 	session_close(&s);
 	return ret ? ret : pasid_entries(pci);
@@ -105,13 +105,13 @@ TEST_F(sva_hotplug, closed)
 	ASSERT_GE(request, 0);
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
 	/* With the caller's files: it does not keep open what the caller closes. */
-	ASSERT_EQ(0, bound_fork(&self->other, self->s.fd, self->ctl, &self->pci, true));
+	ASSERT_EQ(0, bound_fork(&self->other, self->s.fd, self->control, &self->pci, true));
 	its = bound_call(&self->other, BOUND_BIND);
 	ASSERT_GT(its, 0);
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
 	EXPECT_EQ(0, entry_of(&self->pci, its));
 	EXPECT_EQ(2, pasid_entries(&self->pci));
 	/* While it waits, processes may still come and go. */
@@ -126,7 +126,7 @@ TEST_F(sva_hotplug, closed)
 
 	close_fd(&self->s.fd);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
-	EXPECT_EQ(0, gone_and_back(self->ctl, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
 	close(request);
 }
 
@@ -137,7 +137,7 @@ TEST_F(sva_hotplug, killed)
 	int its;
 
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	its = bound_start(&child, self->s.fd, self->ctl, &self->pci);
+	its = bound_start(&child, self->s.fd, self->control, &self->pci);
 	ASSERT_GT(its, 0);
 	/* The child has the only copy. */
 	session_close(&self->s);
@@ -147,7 +147,7 @@ TEST_F(sva_hotplug, killed)
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	ASSERT_EQ(0, bound_kill(&child));
 	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
-	EXPECT_EQ(0, gone_and_back(self->ctl, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
 }
 
 /* A process is bound to two devices, and the other one stays. */
@@ -163,9 +163,9 @@ TEST_F(sva_hotplug, other_device_stays)
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	session_close(&self->s);
-	EXPECT_EQ(0, gone_and_back(self->ctl, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
 	/* The same address space, by the same PASID. */
-	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
 	EXPECT_EQ(1, pasid_entries(&self->a));
 	session_close(&s);
 }
@@ -184,7 +184,7 @@ TEST_F(sva_hotplug, container)
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	close_fd(&self->box.fd);
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
@@ -199,7 +199,7 @@ TEST_F(sva_hotplug, container)
 	ASSERT_EQ(0, pci_await_vfio(&self->pci));
 	ASSERT_EQ(0, boxed_open(&self->pci, &self->box));
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
 }
 
 /* No file of the device is open: nothing is waited for, and the bond ends all the same. */
@@ -220,14 +220,14 @@ TEST_F(sva_hotplug, container_without_device)
 	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 	/* The container's other group, and the process with it, stay. */
-	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
 	close_fd(&self->box.group);
 	ASSERT_EQ(0, qmp_plug(self->id));
 	ASSERT_EQ(0, pci_await_vfio(&self->pci));
 	self->box.group = group_open(&self->pci);
 	ASSERT_GE(self->box.group, 0);
 	ASSERT_EQ(0, group_set(self->box.group, self->box.container));
-	EXPECT_TRUE(is_mine(self->ctl, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
 	close_fd(&second.fd);
 	close_fd(&second.group);
 	EXPECT_EQ(0, process_unbind(self->box.container));

@@ -19,32 +19,32 @@
 FIXTURE(sva_limit) {
 	struct pci a, b;
 	char before[16];
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(sva_limit)
 {
-	self->ctl = -1;
+	self->control = -1;
 	/* D16 */
 	if (!core_is_rust()) {
 		EXPECT_NE(0, access(PARAMETER, F_OK));
 		SKIP(return, NO_PROCESSES);
 	}
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_GT(sysfs_read(PARAMETER, self->before, sizeof(self->before)), 0);
 }
 
 FIXTURE_TEARDOWN(sva_limit)
 {
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
 	EXPECT_EQ(0, sysfs_write(PARAMETER, self->before));
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 TEST_F(sva_limit, parameter)
@@ -67,8 +67,8 @@ TEST_F(sva_limit, of_a_file)
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	ASSERT_EQ(0, session_open(&self->b, &other));
 	ASSERT_EQ(0, sysfs_write(PARAMETER, "2"));
-	ASSERT_GT(bound_start(&one, s.fd, self->ctl, &self->a), 0);
-	ASSERT_GT(bound_start(&two, s.fd, self->ctl, &self->a), 0);
+	ASSERT_GT(bound_start(&one, s.fd, self->control, &self->a), 0);
+	ASSERT_GT(bound_start(&two, s.fd, self->control, &self->a), 0);
 	EXPECT_EQ(-ENOSPC, process_bind(s.fd, NULL));
 	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	EXPECT_EQ(0, process_bind(other.fd, NULL));
@@ -98,7 +98,7 @@ TEST_F(sva_limit, of_a_container)
 	ASSERT_EQ(0, boxed_join(&self->b, box.container, &second));
 	ASSERT_EQ(0, sysfs_write(PARAMETER, "1"));
 	/* A process is one, however many devices there are. */
-	ASSERT_GT(bound_start(&child, box.container, self->ctl, &self->a), 0);
+	ASSERT_GT(bound_start(&child, box.container, self->control, &self->a), 0);
 	EXPECT_EQ(1, pasid_entries(&self->b));
 	EXPECT_EQ(-ENOSPC, process_bind(box.container, NULL));
 	EXPECT_EQ(0, pasid_entries(&self->b) - 1);
@@ -119,7 +119,7 @@ TEST_F(sva_limit, many)
 
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	for (int i = 0; i < MANY; i++) {
-		ASSERT_EQ(0, bound_fork(&children[i], s.fd, self->ctl, &self->a, false));
+		ASSERT_EQ(0, bound_fork(&children[i], s.fd, self->control, &self->a, false));
 		ASSERT_GT(bound_call(&children[i], BOUND_BIND), 0);
 	}
 	EXPECT_EQ(MANY, pasid_entries(&self->a));

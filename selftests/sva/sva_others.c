@@ -24,27 +24,27 @@
 
 FIXTURE(sva_others) {
 	struct pci a, b;
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(sva_others)
 {
 	/* A kernel without SVA has no such module; the core in C has no processes, and resets. */
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
 }
 
 FIXTURE_TEARDOWN(sva_others)
 {
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 static int unset(void *arg)
@@ -91,7 +91,7 @@ static bool ends(struct worker *w)
 /* A group that leaves its container, and then its driver, while the bond's end waits. */
 TEST_F(sva_others, leaving_group)
 {
-	struct hold_op device = { self->ctl, &self->a };
+	struct hold_op device = { self->control, &self->a };
 	struct worker holder, leaver, remover, other;
 	struct boxed box = BOXED_NONE;
 
@@ -115,7 +115,7 @@ TEST_F(sva_others, leaving_group)
 	ASSERT_EQ(0, worker_start(&other, use, &self->b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&remover));
-	EXPECT_EQ(0, sva_test_let_go(self->ctl));
+	EXPECT_EQ(0, sva_test_let_go(self->control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&leaver));
 	EXPECT_EQ(0, worker_join(&remover));
@@ -145,7 +145,7 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, boxed_open(&a, &box));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	device = (struct hold_op){ self->ctl, &a };
+	device = (struct hold_op){ self->control, &a };
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
@@ -153,7 +153,7 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, worker_start(&other, use, &b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_test_let_go(self->ctl));
+	EXPECT_EQ(0, sva_test_let_go(self->control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	box.fd = -1;

@@ -52,7 +52,7 @@ FIXTURE_SETUP(sva_page_request)
 	}
 	self->pci = &self->sva.pci[0];
 	self->other = &self->sva.pci[1];
-	if (!has_dma(self->sva.ctl, self->pci)) {
+	if (!has_dma(self->sva.control, self->pci)) {
 		sva_tear_down(&self->sva);
 		SKIP(return, NO_DMA);
 	}
@@ -80,9 +80,9 @@ struct word {
 };
 
 /* The life of the process: binds itself, says what it has, and waits for its end. */
-static _Noreturn void live(int to, int fd, int other, int ctl)
+static _Noreturn void live(int to, int fd, int other, int control)
 {
-	struct word word = { .page = sva_test_slow_page(ctl) };
+	struct word word = { .page = sva_test_slow_page(control) };
 
 	if (!word.page || process_bind(fd, &word.pasid) ||
 	    (other >= 0 && process_bind(other, NULL)) ||
@@ -101,7 +101,7 @@ static int write_there(void *arg)
 }
 
 /* Binds a process to @fd, and to @other if that is none of -1, and lets the device ask for its page. */
-static int begin(struct request *r, const struct pci *pci, int ctl, int fd, int other)
+static int begin(struct request *r, const struct pci *pci, int control, int fd, int other)
 {
 	struct word word;
 	int ends[2];
@@ -110,12 +110,12 @@ static int begin(struct request *r, const struct pci *pci, int ctl, int fd, int 
 		return -errno;
 	r->pid = fork();
 	if (!r->pid)
-		live(ends[1], fd, other, ctl);
+		live(ends[1], fd, other, control);
 	close(ends[1]);
 	if (read(ends[0], &word, sizeof(word)) != sizeof(word))
 		return -EPIPE;
 	close(ends[0]);
-	r->dma = (struct dma){ .ctl = ctl, .pci = pci, .pasid = word.pasid };
+	r->dma = (struct dma){ .control = control, .pci = pci, .pasid = word.pasid };
 	r->page = word.page;
 	if (worker_start(&r->worker, write_there, r))
 		return -EAGAIN;
@@ -131,7 +131,7 @@ static int kill_and_reap(struct request *r)
 
 static int let_go(struct request *r)
 {
-	int ret = sva_test_let_go(r->dma.ctl);
+	int ret = sva_test_let_go(r->dma.control);
 
 	return ret ? ret : worker_join(&r->worker);
 }
@@ -149,7 +149,7 @@ TEST_F(sva_page_request, answered)
 {
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, -1));
 	EXPECT_EQ(SVA_TEST_DMA_DONE, let_go(&r));
 	EXPECT_EQ(0, kill_and_reap(&r));
 	EXPECT_EQ(0, pasid_entries(self->pci));
@@ -161,7 +161,7 @@ TEST_F(sva_page_request, last_user)
 	struct request r;
 
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, self->o.fd));
+		ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, self->o.fd));
 		ASSERT_EQ(0, kill_and_reap(&r));
 		/* The memory is there, and so is the bond. */
 		EXPECT_EQ(0, entry_of(self->pci, r.dma.pasid));
@@ -181,8 +181,8 @@ TEST_F(sva_page_request, last_user_and_another)
 	struct worker dying;
 	struct request r;
 
-	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.ctl, self->pci), 0);
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
+	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.control, self->pci), 0);
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, -1));
 	ASSERT_EQ(0, kill_and_reap(&r));
 	ASSERT_EQ(0, kill(child.pid, SIGKILL));
 	dying = (struct worker){ .tid = child.pid };
@@ -209,7 +209,7 @@ TEST_F(sva_page_request, reset)
 	struct worker resetter;
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, -1));
 	ASSERT_EQ(0, worker_start(&resetter, reset, &self->s.fd));
 	EXPECT_TRUE(worker_sleeps_in(&resetter, "iopf_queue_flush_dev"));
 	EXPECT_EQ(0, kill_and_reap(&r));
@@ -230,7 +230,7 @@ TEST_F(sva_page_request, reset_by_sysfs)
 	for (int i = 0; i < 2; i++) {
 		const struct pci *pci = i ? self->other : self->pci;
 
-		ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, self->o.fd));
+		ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, self->o.fd));
 		ASSERT_EQ(0, worker_start(&resetter, reset_by_sysfs, (void *)pci));
 		EXPECT_TRUE(worker_sleeps_in(&resetter, "iopf_queue_flush_dev"));
 		EXPECT_EQ(0, kill_and_reap(&r));
@@ -256,7 +256,7 @@ TEST_F(sva_page_request, close)
 	struct worker closer;
 	struct request r;
 
-	ASSERT_EQ(0, begin(&r, self->pci, self->sva.ctl, self->s.fd, -1));
+	ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, -1));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &self->s.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iopf_queue_flush_dev"));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));

@@ -17,18 +17,18 @@
 
 FIXTURE(sva_power) {
 	struct pci a, b;
-	int ctl, kmsg;
+	int control, kmsg;
 };
 
 FIXTURE_SETUP(sva_power)
 {
-	self->ctl = self->kmsg = -1;
+	self->control = self->kmsg = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	ASSERT_EQ(0, pci_to_vfio(&self->a));
 	ASSERT_EQ(0, pci_to_vfio(&self->b));
 	if (!power_becomes(&self->a, "suspended") || !power_becomes(&self->b, "suspended"))
@@ -40,11 +40,11 @@ FIXTURE_SETUP(sva_power)
 FIXTURE_TEARDOWN(sva_power)
 {
 	close_fd(&self->kmsg);
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 /*
@@ -83,7 +83,7 @@ TEST_F(sva_power, container)
 	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
 
 	/* However it ends. */
-	ASSERT_GT(bound_start(&child, box.container, self->ctl, &self->a), 0);
+	ASSERT_GT(bound_start(&child, box.container, self->control, &self->a), 0);
 	EXPECT_TRUE(stays_awake(&self->a, &self->b));
 	EXPECT_EQ(0, bound_kill(&child));
 	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
@@ -140,7 +140,7 @@ TEST_F(sva_power, configuration_space)
 
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
-	pasid = bound_start(&child, s.fd, self->ctl, &self->a);
+	pasid = bound_start(&child, s.fd, self->control, &self->a);
 	ASSERT_GT(pasid, 0);
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(0, set_state(s.fd, 3));

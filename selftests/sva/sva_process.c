@@ -74,11 +74,11 @@ TEST_F(sva_process, entry_while_bound)
 	ASSERT_EQ(0, process_bind(fd, &pasid));
 	EXPECT_GT(pasid, 0);
 	EXPECT_LT(pasid, max_pasids);
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	EXPECT_TRUE(processes_become(fd, number(pasid)));
 	/* Once, and it stays. */
 	EXPECT_EQ(-EEXIST, process_bind(fd, NULL));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	EXPECT_TRUE(entries_are(self->pci, 1));
 	EXPECT_TRUE(entries_are(self->other, 0));
 	ASSERT_EQ(0, process_unbind(fd));
@@ -88,7 +88,7 @@ TEST_F(sva_process, entry_while_bound)
 	/* The memory keeps its PASID: it is the same the next time. */
 	ASSERT_EQ(0, process_bind(fd, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 }
 
 /* What the device would find: the very pages that the process has, as they come and go. */
@@ -105,11 +105,11 @@ TEST_F(sva_process, translations)
 	ASSERT_EQ(0, pasid_entry(self->pci, pasid, &entry));
 	root = pasid_root(&entry);
 	ASSERT_NE(0, phys_of(before));
-	EXPECT_EQ(phys_of(before), sva_test_walk(self->sva.ctl, root, before));
+	EXPECT_EQ(phys_of(before), sva_test_walk(self->sva.control, root, before));
 	after = pages_alloc(PAGE);
-	EXPECT_EQ(phys_of(after), sva_test_walk(self->sva.ctl, root, after));
+	EXPECT_EQ(phys_of(after), sva_test_walk(self->sva.control, root, after));
 	ASSERT_EQ(0, munmap(after, PAGE));
-	EXPECT_EQ(0, sva_test_walk(self->sva.ctl, root, after));
+	EXPECT_EQ(0, sva_test_walk(self->sva.control, root, after));
 }
 
 TEST_F(sva_process, close_ends_it)
@@ -133,19 +133,19 @@ TEST_F(sva_process, whatever_is_attached)
 
 	ASSERT_EQ(0, process_bind(fd, &pasid));
 	ASSERT_EQ(0, cdev_detach(fd));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	pt = self->s.ioas;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	ASSERT_EQ(0, cdev_detach(fd));
 	ASSERT_EQ(0, process_unbind(fd));
 	EXPECT_TRUE(is_gone(self->pci, pasid));
 	/* Bound with nothing attached. */
 	ASSERT_EQ(0, process_bind(fd, &pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	pt = self->s.ioas;
 	ASSERT_EQ(0, cdev_attach(fd, &pt));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 }
 
 /* The PASID is the process's, whatever the device; the bond is the device's. */
@@ -158,11 +158,11 @@ TEST_F(sva_process, one_pasid_two_devices)
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
 	ASSERT_EQ(0, process_bind(s.fd, &same));
 	EXPECT_EQ(pasid, same);
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->other, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->other, pasid));
 	ASSERT_EQ(0, process_unbind(self->s.fd));
 	EXPECT_TRUE(is_gone(self->pci, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->other, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->other, pasid));
 	session_close(&s);
 	EXPECT_TRUE(is_gone(self->other, pasid));
 }
@@ -192,7 +192,7 @@ TEST_F(sva_process, fork)
 	int its;
 
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
-	its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	EXPECT_NE(pasid, its);
 	EXPECT_TRUE(entries_are(self->pci, 2));
@@ -200,7 +200,7 @@ TEST_F(sva_process, fork)
 	EXPECT_EQ(0, bound_call(&child, BOUND_UNBIND));
 	EXPECT_EQ(-ENOENT, bound_call(&child, BOUND_UNBIND));
 	EXPECT_TRUE(is_gone(self->pci, its));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	EXPECT_EQ(its, bound_call(&child, BOUND_BIND));
 	EXPECT_EQ(0, process_unbind(self->s.fd));
 	EXPECT_TRUE(is_there(self->pci, its));
@@ -215,10 +215,10 @@ TEST_F(sva_process, last_close)
 	int its;
 
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
-	its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	session_close(&self->s);
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	EXPECT_EQ(0, bound_call(&child, BOUND_CLOSE));
 	EXPECT_TRUE(entries_are(self->pci, 0));
 	EXPECT_EQ(-EBADF, bound_call(&child, BOUND_UNBIND));
@@ -232,7 +232,7 @@ TEST_F(sva_process, death)
 	int its;
 
 	for (int killed = 0; killed < 2; killed++) {
-		its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+		its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 		ASSERT_GT(its, 0);
 		ASSERT_EQ(0, killed ? bound_kill(&child) : bound_end(&child));
 		/* DMA ends before the memory goes; the rest comes when it comes. */
@@ -249,7 +249,7 @@ TEST_F(sva_process, no_pasid_twice)
 
 	for (int round = 0; round < 4; round++) {
 		for (int i = 0; i < 8; i++) {
-			its[i] = bound_start(&child[i], self->s.fd, self->sva.ctl, self->pci);
+			its[i] = bound_start(&child[i], self->s.fd, self->sva.control, self->pci);
 			ASSERT_GT(its[i], 0);
 			for (int j = 0; j < i; j++)
 				EXPECT_NE(its[j], its[i]);
@@ -268,7 +268,7 @@ TEST_F(sva_process, exec)
 	struct bound_child child;
 	int its, again;
 
-	its = bound_start(&child, self->s.fd, self->sva.ctl, self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, self->pci);
 	ASSERT_GT(its, 0);
 	ASSERT_EQ(0, bound_call(&child, BOUND_EXEC));
 	EXPECT_TRUE(is_gone(self->pci, its));
@@ -316,7 +316,7 @@ TEST_F(sva_process, user_managed_pasid)
 	EXPECT_EQ(-EBUSY, cdev_attach_pasid(s->fd, pasid, &pt));
 	/* What is not attached cannot be detached: the bond is not. */
 	EXPECT_EQ(0, cdev_detach_pasid(s->fd, pasid));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	pt = hwpt;
 	EXPECT_EQ(0, cdev_attach_pasid(s->fd, pasid + 1, &pt));
 	EXPECT_TRUE(entries_are(self->pci, 2));
@@ -328,7 +328,7 @@ TEST_F(sva_process, user_managed_pasid)
 	EXPECT_EQ(-EBUSY, process_bind(s->fd, NULL));
 	EXPECT_EQ(-ENOENT, process_unbind(s->fd));
 	EXPECT_TRUE(is_there(self->pci, pasid));
-	EXPECT_TRUE(is_not_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_not_mine(self->sva.control, self->pci, pasid));
 	ASSERT_EQ(0, cdev_detach_pasid(s->fd, pasid));
 	ASSERT_EQ(0, process_bind(s->fd, &same));
 	EXPECT_EQ(pasid, same);
@@ -344,7 +344,7 @@ TEST_F(sva_process, unwritable)
 	struct bound_child child;
 
 	arg->argsz = sizeof(*arg);
-	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.ctl, self->pci), 0);
+	ASSERT_GT(bound_start(&child, self->s.fd, self->sva.control, self->pci), 0);
 	ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));
 	EXPECT_EQ(-EFAULT, xioctl(self->s.fd, VFIO_BIND_PROCESS, arg));
 	EXPECT_TRUE(entries_are(self->pci, 1));
@@ -370,7 +370,7 @@ TEST_F(sva_process, removal)
 	/* Without a copy of the file. */
 	ASSERT_EQ(0, task_start_alone(&task, unbind_driver, &self->sva.pci[0]));
 	ASSERT_TRUE(task_sleeps_in(&task, "vfio"));
-	EXPECT_TRUE(is_mine(self->sva.ctl, self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, self->pci, pasid));
 	session_close(&self->s);
 	EXPECT_EQ(0, task_join(&task));
 	EXPECT_TRUE(entries_are(self->pci, 0));
@@ -381,12 +381,12 @@ TEST_F(sva_process, removal)
 TEST_F(sva_process, ownership)
 {
 	ASSERT_EQ(0, process_bind(self->s.fd, NULL));
-	EXPECT_EQ(-EPERM, sva_test_claim(self->sva.ctl, self->pci));
+	EXPECT_EQ(-EPERM, sva_test_claim(self->sva.control, self->pci));
 	ASSERT_EQ(0, process_unbind(self->s.fd));
-	EXPECT_EQ(-EPERM, sva_test_claim(self->sva.ctl, self->pci));
+	EXPECT_EQ(-EPERM, sva_test_claim(self->sva.control, self->pci));
 	session_close(&self->s);
-	EXPECT_EQ(0, sva_test_claim(self->sva.ctl, self->pci));
-	EXPECT_EQ(0, sva_test_release(self->sva.ctl, self->pci));
+	EXPECT_EQ(0, sva_test_claim(self->sva.control, self->pci));
+	EXPECT_EQ(0, sva_test_release(self->sva.control, self->pci));
 }
 
 /* ---- devices that lack something ---- */

@@ -124,7 +124,7 @@ static int reset_by_bridge(struct arena *a)
 
 FIXTURE(sva_reaped) {
 	struct pci pci, other;
-	int ctl, kmsg;
+	int control, kmsg;
 };
 
 FIXTURE_VARIANT(sva_reaped) {
@@ -146,16 +146,16 @@ FIXTURE_VARIANT_ADD(sva_reaped, group_sysfs) { set_up_group, reset_by_sysfs };
 
 FIXTURE_SETUP(sva_reaped)
 {
-	self->ctl = self->kmsg = -1;
+	self->control = self->kmsg = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
 	if (variant->set_up != set_up_cdev && variant->set_up != set_up_pair &&
 	    access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	self->ctl = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->pci, &self->other);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 	if (variant->set_up == set_up_pair &&
 	    (pci_find_siblings(SVADEV, &self->pci, &self->other) ||
 	     self->pci.group == self->other.group))
@@ -168,10 +168,10 @@ FIXTURE_SETUP(sva_reaped)
 FIXTURE_TEARDOWN(sva_reaped)
 {
 	close_fd(&self->kmsg);
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->pci));
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 struct kill {
@@ -189,7 +189,7 @@ static int kill_later(void *arg)
 }
 
 /* One round: binds all, resets the device while they are killed one by one. */
-static int round_of_kills(struct arena *a, int ctl, int (*reset)(struct arena *a))
+static int round_of_kills(struct arena *a, int control, int (*reset)(struct arena *a))
 {
 	struct kill kills[CHILDREN];
 	struct worker workers[CHILDREN];
@@ -197,7 +197,7 @@ static int round_of_kills(struct arena *a, int ctl, int (*reset)(struct arena *a
 
 	for (int i = 0; i < CHILDREN; i++) {
 		kills[i].delay_us = rand() % SPREAD_US;
-		result = bound_start(&kills[i].child, a->file, ctl, a->pci);
+		result = bound_start(&kills[i].child, a->file, control, a->pci);
 		if (result <= 0)
 			ret = result ? result : -EPROTO;
 	}
@@ -228,7 +228,7 @@ TEST_F(sva_reaped, no_entry_is_left)
 	srand(seed);
 	ASSERT_EQ(0, variant->set_up(&a));
 	for (int i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, round_of_kills(&a, self->ctl, variant->reset));
+		ASSERT_EQ(0, round_of_kills(&a, self->control, variant->reset));
 		ASSERT_EQ(0, pasid_entries(&self->pci));
 		EXPECT_FALSE(kmsg_warned(self->kmsg));
 	}

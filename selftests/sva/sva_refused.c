@@ -8,20 +8,20 @@
 #include "lib/test.h"
 
 FIXTURE(sva_refused) {
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(sva_refused)
 {
-	self->ctl = sva_test_open();
-	if (self->ctl == -ENOENT)
+	self->control = sva_test_open();
+	if (self->control == -ENOENT)
 		SKIP(return, "no module sva_test");
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 }
 
 FIXTURE_TEARDOWN(sva_refused)
 {
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 /* Without PASIDs there is nothing to pretend. */
@@ -36,12 +36,12 @@ TEST_F(sva_refused, no_pasids)
 	struct pci pci, sibling;
 
 	ASSERT_EQ(0, pci_find(EDU, 0, &pci));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &pci));
 	ASSERT_EQ(0, pci_find(TESTDEV, 0, &pci));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &pci));
 	ASSERT_EQ(0, pci_find_pair(EDU, &pci, &sibling));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &sibling));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &sibling));
 }
 
 /* What was refused excludes nobody: it can have an owner. */
@@ -51,11 +51,11 @@ TEST_F(sva_refused, leaves_nothing)
 
 	ASSERT_EQ(0, pci_find(EDU, 0, &pci));
 	ASSERT_EQ(0, pci_unbind(&pci));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
-	EXPECT_EQ(-ENOENT, sva_test_unbind(self->ctl, &pci));
-	ASSERT_EQ(0, sva_test_claim(self->ctl, &pci));
-	EXPECT_EQ(-ENOSPC, sva_test_bind(self->ctl, &pci));
-	EXPECT_EQ(0, sva_test_release(self->ctl, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &pci));
+	EXPECT_EQ(-ENOENT, sva_test_unbind(self->control, &pci));
+	ASSERT_EQ(0, sva_test_claim(self->control, &pci));
+	EXPECT_EQ(-ENOSPC, sva_test_bind(self->control, &pci));
+	EXPECT_EQ(0, sva_test_release(self->control, &pci));
 }
 
 TEST_HARNESS_MAIN

@@ -23,27 +23,27 @@
 
 FIXTURE(sva_reset) {
 	struct pci a, b;
-	int ctl;
+	int control;
 };
 
 FIXTURE_SETUP(sva_reset)
 {
-	self->ctl = -1;
+	self->control = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
-	self->ctl = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->ctl))
+	self->control = sva_devices(&self->a, &self->b);
+	if (no_sva_devices(self->control))
 		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->ctl, 0);
+	ASSERT_GE(self->control, 0);
 }
 
 FIXTURE_TEARDOWN(sva_reset)
 {
-	if (self->ctl < 0)
+	if (self->control < 0)
 		return;
 	EXPECT_EQ(0, pasid_entries(&self->a));
 	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->ctl);
+	sva_test_close(self->control);
 }
 
 static int reset(int fd)
@@ -74,7 +74,7 @@ TEST_F(sva_reset, device)
 
 	ASSERT_EQ(0, process_bind(s.fd, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
 	munmap(bar, SVADEV_BAR_SIZE);
 	session_close(&s);
 }
@@ -87,7 +87,7 @@ TEST_F(sva_reset, of_another)
 	int pasid;
 
 	ASSERT_EQ(0, session_open(&self->a, &s));
-	pasid = bound_start(&child, s.fd, self->ctl, &self->a);
+	pasid = bound_start(&child, s.fd, self->control, &self->a);
 	ASSERT_GT(pasid, 0);
 	EXPECT_EQ(0, reset(s.fd));
 	EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
@@ -115,8 +115,8 @@ TEST_F(sva_reset, container)
 	EXPECT_EQ(-ENOENT, process_unbind(box.container));
 	ASSERT_EQ(0, process_bind(box.container, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->ctl, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->ctl, &self->b, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->control, &self->b, pasid));
 	ASSERT_EQ(0, process_unbind(box.container));
 	close(second.fd);
 	close(second.group);
@@ -240,7 +240,7 @@ TEST_F(sva_reset, after_death)
 	ASSERT_EQ(0, session_open(&self->a, &s));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct bound_child child;
-		int pasid = bound_start(&child, s.fd, self->ctl, &self->a);
+		int pasid = bound_start(&child, s.fd, self->control, &self->a);
 
 		ASSERT_GT(pasid, 0);
 		EXPECT_EQ(0, bound_kill(&child));

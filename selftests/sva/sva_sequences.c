@@ -324,7 +324,7 @@ static int learn(data *d)
 	if (!ret)
 		ret = pasid_entry(&d->pci, 0, &entry);
 	d->hwpt_root = pasid_root(&entry);
-	d->u.root[ME] = sva_test_root(d->u.ctl);
+	d->u.root[ME] = sva_test_root(d->u.control);
 	if (!ret)
 		ret = process_bind(s->fd, &d->u.pasid[ME]);
 	close_fd(&s->fd);

@@ -329,7 +329,7 @@ FIXTURE_SETUP(sva_sequences_container)
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 	model_begin(&self->model);
 	/* What does not change. */
-	self->u.root[ME] = sva_test_root(self->u.ctl);
+	self->u.root[ME] = sva_test_root(self->u.control);
 	ASSERT_NE(0, self->u.root[ME]);
 	ASSERT_EQ(0, process_bind(self->container, &self->u.pasid[ME]));
 	ASSERT_EQ(0, process_unbind(self->container));
