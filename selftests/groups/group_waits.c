@@ -9,6 +9,7 @@
 #include "lib/bound.h"
 #include "lib/group.h"
 #include "lib/iommufd.h"
+#include "lib/sva_pair.h"
 #include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
@@ -178,21 +179,20 @@ TEST_F(group_waits, second_open)
 }
 
 FIXTURE(group_waits_closing) {
-	struct pci a, b;
-	int control;
+	struct sva_pair sva;
 };
 
 FIXTURE_SETUP(group_waits_closing)
 {
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
+	const char *lacks = sva_pair_open(&self->sva);
+
+	if (lacks)
+		SKIP(return, "%s", lacks);
 }
 
 FIXTURE_TEARDOWN(group_waits_closing)
 {
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 static int close_it(void *arg)
@@ -205,14 +205,14 @@ static int close_it(void *arg)
  */
 TEST_F(group_waits_closing, closing)
 {
-	struct hold_op device = { self->control, &self->a };
+	struct hold_op device = { self->sva.control, &self->sva.a };
 	struct worker holder, closer, w[ARRAY_SIZE(calls)];
-	struct user u = { .pci = &self->a };
+	struct user u = { .pci = &self->sva.a };
 	struct legacy l;
 
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	u.cdev = cdev_open(&self->a);
-	ASSERT_EQ(0, legacy_open(&self->a, &l));
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.a));
+	u.cdev = cdev_open(&self->sva.a);
+	ASSERT_EQ(0, legacy_open(&self->sva.a, &l));
 	u.group = l.group;
 	u.other = iommufd_open();
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
@@ -224,7 +224,7 @@ TEST_F(group_waits_closing, closing)
 		EXPECT_EQ(!core_is_rust(), waits(&w[i])) TH_LOG("%s", calls[i].name);
 	}
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_test_let_go(self->control));
+	EXPECT_EQ(0, sva_test_let_go(self->sva.control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	l.fd = -1;

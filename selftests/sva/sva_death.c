@@ -14,6 +14,7 @@
 #include "lib/cdev.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
+#include "lib/sva_pair.h"
 #include "lib/sva_test.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -21,34 +22,26 @@
 #define STACK_SIZE 65536
 
 FIXTURE(sva_death) {
-	struct pci pci, other;
+	struct sva_pair sva;
 	struct session s, o;
-	int control;
 };
 
 FIXTURE_SETUP(sva_death)
 {
+	const char *lacks = sva_pair_open_rust(&self->sva);
+
 	self->s = self->o = SESSION_NONE;
-	self->control = -1;
-	if (!core_is_rust())
-		SKIP(return, NO_PROCESSES);
-	self->control = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	ASSERT_EQ(0, session_open(&self->other, &self->o));
+	if (lacks)
+		SKIP(return, "%s", lacks);
+	ASSERT_EQ(0, session_open(&self->sva.a, &self->s));
+	ASSERT_EQ(0, session_open(&self->sva.b, &self->o));
 }
 
 FIXTURE_TEARDOWN(sva_death)
 {
 	session_close(&self->s);
 	session_close(&self->o);
-	if (self->control < 0)
-		return;
-	sva_test_close(self->control);
-	EXPECT_EQ(0, pasid_entries(&self->pci));
-	EXPECT_EQ(0, pasid_entries(&self->other));
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 /* ---- one address space, several processes ---- */
@@ -97,9 +90,8 @@ static int by_another(int (*fn)(void *arg), int flags, struct call *c)
 }
 
 FIXTURE(sva_memory) {
-	struct pci pci, other;
+	struct sva_pair sva;
 	struct session s;
-	int control;
 };
 
 FIXTURE_VARIANT(sva_memory) {
@@ -111,24 +103,18 @@ FIXTURE_VARIANT_ADD(sva_memory, clone) { 0 };
 
 FIXTURE_SETUP(sva_memory)
 {
+	const char *lacks = sva_pair_open_rust(&self->sva);
+
 	self->s = SESSION_NONE;
-	self->control = -1;
-	if (!core_is_rust())
-		SKIP(return, NO_PROCESSES);
-	self->control = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
-	ASSERT_EQ(0, session_open(&self->pci, &self->s));
+	if (lacks)
+		SKIP(return, "%s", lacks);
+	ASSERT_EQ(0, session_open(&self->sva.a, &self->s));
 }
 
 FIXTURE_TEARDOWN(sva_memory)
 {
 	session_close(&self->s);
-	if (self->control < 0)
-		return;
-	sva_test_close(self->control);
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 /* Whoever has the address space is the one that is bound. */
@@ -140,12 +126,12 @@ TEST_F(sva_memory, is_the_callers)
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
 	EXPECT_EQ(-EEXIST, by_another(call_bind, variant->flags, &c));
 	EXPECT_EQ(0, by_another(call_unbind, variant->flags, &c));
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	EXPECT_EQ(-ENOENT, process_unbind(self->s.fd));
 	EXPECT_EQ(0, by_another(call_bind, variant->flags, &c));
 	EXPECT_EQ(pasid, c.pasid);
 	EXPECT_EQ(-EEXIST, process_bind(self->s.fd, NULL));
-	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, pasid));
 }
 
 /* One that ends, or becomes another program, leaves the memory to the rest, and the bond. */
@@ -155,8 +141,8 @@ TEST_F(sva_memory, outlives_one)
 
 	ASSERT_EQ(0, by_another(call_bind, variant->flags, &c));
 	ASSERT_EQ(0, by_another(call_exec, variant->flags, &c));
-	EXPECT_TRUE(is_mine(self->control, &self->pci, c.pasid));
-	EXPECT_EQ(1, pasid_entries(&self->pci));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, c.pasid));
+	EXPECT_EQ(1, pasid_entries(&self->sva.a));
 	EXPECT_EQ(0, process_unbind(self->s.fd));
 }
 
@@ -223,7 +209,7 @@ TEST_F(sva_death, another_has_the_memory)
 
 	ASSERT_EQ(0, pipe(said));
 	ASSERT_EQ(0, pipe(told));
-	s = (struct survivor){ self->s.fd, said[1], told[0], self->control, &self->pci };
+	s = (struct survivor){ self->s.fd, said[1], told[0], self->sva.control, &self->sva.a };
 	first = fork();
 	if (!first)
 		bind_and_leave(&s);
@@ -233,15 +219,15 @@ TEST_F(sva_death, another_has_the_memory)
 	second = hear(said[0]);
 	ASSERT_GT(second, 0);
 	ASSERT_EQ(first, waitpid(first, NULL, 0));
-	EXPECT_EQ(0, entry_of(&self->pci, pasid));
+	EXPECT_EQ(0, entry_of(&self->sva.a, pasid));
 	ASSERT_EQ(sizeof(int), write(told[1], &second, sizeof(int)));
 	EXPECT_EQ(0, hear(said[0]));
 	EXPECT_EQ(pasid, hear(said[0]));
-	EXPECT_EQ(1, pasid_entries(&self->pci));
+	EXPECT_EQ(1, pasid_entries(&self->sva.a));
 	ASSERT_EQ(0, kill(second, SIGKILL));
 	/* Its files are closed after its memory has ended. */
 	EXPECT_EQ(-EPIPE, hear(said[0]));
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
 	close(said[0]);
 	close(told[0]);
@@ -272,7 +258,7 @@ TEST_F(sva_death, leader_has_ended)
 
 	ASSERT_EQ(0, pipe(said));
 	ASSERT_EQ(0, pipe(told));
-	s = (struct survivor){ self->s.fd, said[1], told[0], self->control, &self->pci };
+	s = (struct survivor){ self->s.fd, said[1], told[0], self->sva.control, &self->sva.a };
 	pid = fork();
 	if (!pid) {
 		pthread_t thread;
@@ -287,10 +273,10 @@ TEST_F(sva_death, leader_has_ended)
 	EXPECT_EQ(-ENOENT, hear(said[0]));
 	pasid = hear(said[0]);
 	EXPECT_GT(pasid, 0);
-	EXPECT_EQ(1, pasid_entries(&self->pci));
+	EXPECT_EQ(1, pasid_entries(&self->sva.a));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
 	close(said[0]);
 	close(told[0]);
@@ -306,13 +292,13 @@ TEST_F(sva_death, leader_has_ended)
  */
 TEST_F(sva_death, memory_outlives_the_bond)
 {
-	struct hold_op device = { self->control, &self->pci };
+	struct hold_op device = { self->sva.control, &self->sva.a };
 	struct bound_child dead;
 	struct worker holder, dying;
 	char line[32];
 	int its;
 
-	its = bound_start(&dead, self->s.fd, self->control, &self->pci);
+	its = bound_start(&dead, self->s.fd, self->sva.control, &self->sva.a);
 	ASSERT_GT(its, 0);
 	snprintf(line, sizeof(line), "%d", its);
 	dying = (struct worker){ .tid = dead.pid };
@@ -320,15 +306,15 @@ TEST_F(sva_death, memory_outlives_the_bond)
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, kill(dead.pid, SIGKILL));
 	EXPECT_TRUE(worker_sleeps_in(&dying, "iommu_detach_device_pasid"));
-	EXPECT_EQ(0, entry_of(&self->pci, its));
+	EXPECT_EQ(0, entry_of(&self->sva.a, its));
 	/* Its file names it until then, and tells so at once, as others do. */
 	EXPECT_TRUE(processes_become(self->s.fd, line));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));
 	EXPECT_EQ(0, waitpid(dead.pid, NULL, WNOHANG));
-	EXPECT_EQ(0, sva_test_let_go(self->control));
+	EXPECT_EQ(0, sva_test_let_go(self->sva.control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, bound_kill(&dead));
-	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
+	EXPECT_EQ(-ENOENT, entry_of(&self->sva.a, its));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
 }
 
@@ -399,7 +385,7 @@ TEST_F(sva_death, many)
 
 		if (pid[slot])
 			EXPECT_EQ(0, died(pid[slot]));
-		pid[slot] = live(self->s.fd, self->control, &self->pci);
+		pid[slot] = live(self->s.fd, self->sva.control, &self->sva.a);
 		ASSERT_GT(pid[slot], 0);
 		/* Some are killed wherever they are. */
 		if (i >= AT_ONCE && i % 3 == 2)
@@ -412,7 +398,7 @@ TEST_F(sva_death, many)
 	for (int i = 0; i < AT_ONCE; i++)
 		EXPECT_EQ(0, died(pid[i]));
 	TH_LOG("up to %d at once", most);
-	EXPECT_EQ(0, pasid_entries(&self->pci));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	EXPECT_TRUE(processes_become(self->s.fd, ""));
 }
 

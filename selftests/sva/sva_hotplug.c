@@ -13,35 +13,36 @@
 #include "lib/pasid_table.h"
 #include "lib/qmp.h"
 #include "lib/sva.h"
-#include "lib/sva_test.h"
+#include "lib/sva_pair.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
 
 #define BLOCKED "No device request channel registered, blocked until released"
 
 FIXTURE(sva_hotplug) {
-	struct pci pci, a, b;
+	struct sva_pair sva;
+	struct pci pci;
 	char id[32];
 	struct session s;
 	struct boxed box;
 	struct bound_child other;
-	int control, kmsg;
+	int kmsg;
 };
 
 FIXTURE_SETUP(sva_hotplug)
 {
+	const char *lacks;
+
 	self->s = SESSION_NONE;
 	self->box = BOXED_NONE;
-	self->control = self->kmsg = -1;
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
 	if (pci_find_at(SVADEV, true, &self->pci) ||
 	    qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)))
 		SKIP(return, "no device with PASIDs behind a port");
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
+	lacks = sva_pair_open(&self->sva);
+	if (lacks)
+		SKIP(return, "%s", lacks);
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
@@ -54,9 +55,7 @@ FIXTURE_TEARDOWN(sva_hotplug)
 	session_close(&self->s);
 	boxed_close(&self->box);
 	close_fd(&self->kmsg);
-	if (self->control < 0)
-		return;
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 }
 
@@ -105,13 +104,13 @@ TEST_F(sva_hotplug, closed)
 	ASSERT_GE(request, 0);
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
 	/* With the caller's files: it does not keep open what the caller closes. */
-	ASSERT_EQ(0, bound_fork(&self->other, self->s.fd, self->control, &self->pci, true));
+	ASSERT_EQ(0, bound_fork(&self->other, self->s.fd, self->sva.control, &self->pci, true));
 	its = bound_call(&self->other, BOUND_BIND);
 	ASSERT_GT(its, 0);
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
 
-	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->pci, pasid));
 	EXPECT_EQ(0, entry_of(&self->pci, its));
 	EXPECT_EQ(2, pasid_entries(&self->pci));
 	/* While it waits, processes may still come and go. */
@@ -126,7 +125,7 @@ TEST_F(sva_hotplug, closed)
 
 	close_fd(&self->s.fd);
 	EXPECT_EQ(0, pasid_entries(&self->pci));
-	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->sva.control, &self->pci, self->id));
 	close(request);
 }
 
@@ -137,7 +136,7 @@ TEST_F(sva_hotplug, killed)
 	int its;
 
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
-	its = bound_start(&child, self->s.fd, self->control, &self->pci);
+	its = bound_start(&child, self->s.fd, self->sva.control, &self->pci);
 	ASSERT_GT(its, 0);
 	/* The child has the only copy. */
 	session_close(&self->s);
@@ -147,7 +146,7 @@ TEST_F(sva_hotplug, killed)
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	ASSERT_EQ(0, bound_kill(&child));
 	EXPECT_EQ(-ENOENT, entry_of(&self->pci, its));
-	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->sva.control, &self->pci, self->id));
 }
 
 /* A process is bound to two devices, and the other one stays. */
@@ -156,17 +155,17 @@ TEST_F(sva_hotplug, other_device_stays)
 	struct session s;
 	uint32_t pasid;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	ASSERT_EQ(0, session_open(&self->pci, &self->s));
 	ASSERT_EQ(0, process_bind(self->s.fd, &pasid));
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	session_close(&self->s);
-	EXPECT_EQ(0, gone_and_back(self->control, &self->pci, self->id));
+	EXPECT_EQ(0, gone_and_back(self->sva.control, &self->pci, self->id));
 	/* The same address space, by the same PASID. */
-	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
-	EXPECT_EQ(1, pasid_entries(&self->a));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, pasid));
+	EXPECT_EQ(1, pasid_entries(&self->sva.a));
 	session_close(&s);
 }
 
@@ -184,7 +183,7 @@ TEST_F(sva_hotplug, container)
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
 	ASSERT_EQ(0, qmp_unplug(self->id));
 	EXPECT_TRUE(wait_readable(request, EVENT_MS));
-	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->pci, pasid));
 	EXPECT_TRUE(pci_in_slot(&self->pci, true));
 	close_fd(&self->box.fd);
 	ASSERT_EQ(0, qmp_wait_deleted(self->id));
@@ -199,7 +198,7 @@ TEST_F(sva_hotplug, container)
 	ASSERT_EQ(0, pci_await_vfio(&self->pci));
 	ASSERT_EQ(0, boxed_open(&self->pci, &self->box));
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
-	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->pci, pasid));
 }
 
 /* No file of the device is open: nothing is waited for, and the bond ends all the same. */
@@ -211,7 +210,7 @@ TEST_F(sva_hotplug, container_without_device)
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
 	ASSERT_EQ(0, boxed_open(&self->pci, &self->box));
-	ASSERT_EQ(0, boxed_join(&self->a, self->box.container, &second));
+	ASSERT_EQ(0, boxed_join(&self->sva.a, self->box.container, &second));
 	close_fd(&self->box.fd);
 	ASSERT_EQ(0, process_bind(self->box.container, &pasid));
 	EXPECT_EQ(1, pasid_entries(&self->pci));
@@ -220,14 +219,14 @@ TEST_F(sva_hotplug, container_without_device)
 	EXPECT_TRUE(pci_in_slot(&self->pci, false));
 	EXPECT_EQ(0, pasid_entries(&self->pci));
 	/* The container's other group, and the process with it, stay. */
-	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, pasid));
 	close_fd(&self->box.group);
 	ASSERT_EQ(0, qmp_plug(self->id));
 	ASSERT_EQ(0, pci_await_vfio(&self->pci));
 	self->box.group = group_open(&self->pci);
 	ASSERT_GE(self->box.group, 0);
 	ASSERT_EQ(0, group_set(self->box.group, self->box.container));
-	EXPECT_TRUE(is_mine(self->control, &self->pci, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->pci, pasid));
 	close_fd(&second.fd);
 	close_fd(&second.group);
 	EXPECT_EQ(0, process_unbind(self->box.container));

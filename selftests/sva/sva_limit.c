@@ -11,40 +11,32 @@
 #include "lib/container.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_test.h"
+#include "lib/sva_pair.h"
 #include "lib/test.h"
 
 #define PARAMETER "/sys/module/vfio/parameters/max_bound_processes"
 
 FIXTURE(sva_limit) {
-	struct pci a, b;
+	struct sva_pair sva;
 	char before[16];
-	int control;
 };
 
 FIXTURE_SETUP(sva_limit)
 {
-	self->control = -1;
+	const char *lacks = sva_pair_open_rust(&self->sva);
+
 	/* D16 */
-	if (!core_is_rust()) {
+	if (!core_is_rust())
 		EXPECT_NE(0, access(PARAMETER, F_OK));
-		SKIP(return, NO_PROCESSES);
-	}
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
+	if (lacks)
+		SKIP(return, "%s", lacks);
 	ASSERT_GT(sysfs_read(PARAMETER, self->before, sizeof(self->before)), 0);
 }
 
 FIXTURE_TEARDOWN(sva_limit)
 {
-	if (self->control < 0)
-		return;
 	EXPECT_EQ(0, sysfs_write(PARAMETER, self->before));
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 TEST_F(sva_limit, parameter)
@@ -64,11 +56,11 @@ TEST_F(sva_limit, of_a_file)
 	struct bound_child one, two;
 	struct session s, other;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
-	ASSERT_EQ(0, session_open(&self->b, &other));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.b, &other));
 	ASSERT_EQ(0, sysfs_write(PARAMETER, "2"));
-	ASSERT_GT(bound_start(&one, s.fd, self->control, &self->a), 0);
-	ASSERT_GT(bound_start(&two, s.fd, self->control, &self->a), 0);
+	ASSERT_GT(bound_start(&one, s.fd, self->sva.control, &self->sva.a), 0);
+	ASSERT_GT(bound_start(&two, s.fd, self->sva.control, &self->sva.a), 0);
 	EXPECT_EQ(-ENOSPC, process_bind(s.fd, NULL));
 	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	EXPECT_EQ(0, process_bind(other.fd, NULL));
@@ -77,7 +69,7 @@ TEST_F(sva_limit, of_a_file)
 	EXPECT_EQ(0, bound_kill(&one));
 	EXPECT_EQ(0, process_bind(s.fd, NULL));
 	ASSERT_EQ(0, sysfs_write(PARAMETER, "0"));
-	EXPECT_EQ(2, pasid_entries(&self->a));
+	EXPECT_EQ(2, pasid_entries(&self->sva.a));
 	EXPECT_EQ(0, bound_call(&two, BOUND_UNBIND));
 	EXPECT_EQ(-ENOSPC, bound_call(&two, BOUND_BIND));
 	EXPECT_EQ(0, bound_end(&two));
@@ -94,14 +86,14 @@ TEST_F(sva_limit, of_a_container)
 
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	ASSERT_EQ(0, boxed_open(&self->a, &box));
-	ASSERT_EQ(0, boxed_join(&self->b, box.container, &second));
+	ASSERT_EQ(0, boxed_open(&self->sva.a, &box));
+	ASSERT_EQ(0, boxed_join(&self->sva.b, box.container, &second));
 	ASSERT_EQ(0, sysfs_write(PARAMETER, "1"));
 	/* A process is one, however many devices there are. */
-	ASSERT_GT(bound_start(&child, box.container, self->control, &self->a), 0);
-	EXPECT_EQ(1, pasid_entries(&self->b));
+	ASSERT_GT(bound_start(&child, box.container, self->sva.control, &self->sva.a), 0);
+	EXPECT_EQ(1, pasid_entries(&self->sva.b));
 	EXPECT_EQ(-ENOSPC, process_bind(box.container, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->b) - 1);
+	EXPECT_EQ(0, pasid_entries(&self->sva.b) - 1);
 	EXPECT_EQ(0, bound_end(&child));
 	EXPECT_EQ(0, process_bind(box.container, NULL));
 	EXPECT_EQ(0, process_unbind(box.container));
@@ -117,15 +109,16 @@ TEST_F(sva_limit, many)
 	static struct bound_child children[MANY];
 	struct session s;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	for (int i = 0; i < MANY; i++) {
-		ASSERT_EQ(0, bound_fork(&children[i], s.fd, self->control, &self->a, false));
+		ASSERT_EQ(0, bound_fork(&children[i], s.fd, self->sva.control, &self->sva.a,
+					false));
 		ASSERT_GT(bound_call(&children[i], BOUND_BIND), 0);
 	}
-	EXPECT_EQ(MANY, pasid_entries(&self->a));
+	EXPECT_EQ(MANY, pasid_entries(&self->sva.a));
 	/* The reset is the shortest end of all: the children have the file, too. */
 	EXPECT_EQ(0, xioctl(s.fd, VFIO_DEVICE_RESET, NULL));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	for (int i = 0; i < MANY; i++) {
 		if (i % 2)
 			EXPECT_EQ(-ENOENT, bound_call(&children[i], BOUND_UNBIND));

@@ -14,6 +14,7 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
+#include "lib/sva_pair.h"
 #include "lib/sva_test.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
@@ -23,28 +24,23 @@
 #define NO_SET "no two such devices of two groups on one bus"
 
 FIXTURE(sva_others) {
-	struct pci a, b;
-	int control;
+	struct sva_pair sva;
 };
 
 FIXTURE_SETUP(sva_others)
 {
 	/* A kernel without SVA has no such module; the core in C has no processes, and resets. */
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
+	const char *lacks = sva_pair_open(&self->sva);
+
+	if (lacks)
+		SKIP(return, "%s", lacks);
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.a));
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.b));
 }
 
 FIXTURE_TEARDOWN(sva_others)
 {
-	if (self->control < 0)
-		return;
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 static int unset(void *arg)
@@ -91,7 +87,7 @@ static bool ends(struct worker *w)
 /* A group that leaves its container, and then its driver, while the bond's end waits. */
 TEST_F(sva_others, leaving_group)
 {
-	struct hold_op device = { self->control, &self->a };
+	struct hold_op device = { self->sva.control, &self->sva.a };
 	struct worker holder, leaver, remover, other;
 	struct boxed box = BOXED_NONE;
 
@@ -99,7 +95,7 @@ TEST_F(sva_others, leaving_group)
 		SKIP(return, NO_PROCESSES);
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	ASSERT_EQ(0, boxed_open(&self->a, &box));
+	ASSERT_EQ(0, boxed_open(&self->sva.a, &box));
 	close_fd(&box.fd);
 	ASSERT_EQ(0, process_bind(box.container, NULL));
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
@@ -110,17 +106,17 @@ TEST_F(sva_others, leaving_group)
 	EXPECT_LT(0, container_check(box.container, VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(VFIO_GROUP_FLAGS_VIABLE, group_flags(box.group));
 	/* The removal of this very device does: its group must have left. */
-	ASSERT_EQ(0, worker_start(&remover, unbind_driver, &self->a));
+	ASSERT_EQ(0, worker_start(&remover, unbind_driver, &self->sva.a));
 	EXPECT_TRUE(worker_waits_for_users(&remover));
-	ASSERT_EQ(0, worker_start(&other, use, &self->b));
+	ASSERT_EQ(0, worker_start(&other, use, &self->sva.b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&remover));
-	EXPECT_EQ(0, sva_test_let_go(self->control));
+	EXPECT_EQ(0, sva_test_let_go(self->sva.control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&leaver));
 	EXPECT_EQ(0, worker_join(&remover));
 	boxed_close(&box);
-	EXPECT_EQ(0, pci_to_vfio(&self->a));
+	EXPECT_EQ(0, pci_to_vfio(&self->sva.a));
 }
 
 static int close_it(void *arg)
@@ -145,7 +141,7 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, pci_to_vfio(&b));
 	ASSERT_EQ(0, boxed_open(&a, &box));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	device = (struct hold_op){ self->control, &a };
+	device = (struct hold_op){ self->sva.control, &a };
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
 	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
@@ -153,7 +149,7 @@ TEST_F(sva_others, closing_device)
 	ASSERT_EQ(0, worker_start(&other, use, &b));
 	EXPECT_TRUE(ends(&other));
 	EXPECT_FALSE(worker_ended(&closer));
-	EXPECT_EQ(0, sva_test_let_go(self->control));
+	EXPECT_EQ(0, sva_test_let_go(self->sva.control));
 	EXPECT_EQ(0, worker_join(&holder));
 	EXPECT_EQ(0, worker_join(&closer));
 	box.fd = -1;
@@ -184,8 +180,8 @@ TEST_F(sva_others, joining_group)
 
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	ASSERT_EQ(0, boxed_open(&self->a, &box));
-	group = group_open(&self->b);
+	ASSERT_EQ(0, boxed_open(&self->sva.a, &box));
+	group = group_open(&self->sva.b);
 	ASSERT_GE(group, 0);
 	ASSERT_EQ(0, worker_start(&w, reset_often, &box.fd));
 	while (!worker_ended(&w)) {
@@ -268,7 +264,7 @@ TEST_F(sva_others, hot_reset_of_another_kind)
 	if (calls == -ENOENT)
 		SKIP(return, NO_CALLS);
 	ASSERT_GE(calls, 0);
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	if (core_is_rust())
 		ASSERT_EQ(0, process_bind(s.fd, NULL));
 	ASSERT_EQ(0, calls_emulated(calls, 0, 0));

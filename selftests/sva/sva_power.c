@@ -12,26 +12,23 @@
 #include "lib/pasid_table.h"
 #include "lib/power.h"
 #include "lib/sva.h"
-#include "lib/sva_test.h"
+#include "lib/sva_pair.h"
 #include "lib/test.h"
 
 FIXTURE(sva_power) {
-	struct pci a, b;
-	int control, kmsg;
+	struct sva_pair sva;
+	int kmsg;
 };
 
 FIXTURE_SETUP(sva_power)
 {
-	self->control = self->kmsg = -1;
-	if (!core_is_rust())
-		SKIP(return, NO_PROCESSES);
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
-	ASSERT_EQ(0, pci_to_vfio(&self->a));
-	ASSERT_EQ(0, pci_to_vfio(&self->b));
-	if (!power_becomes(&self->a, "suspended") || !power_becomes(&self->b, "suspended"))
+	const char *lacks = sva_pair_open_rust(&self->sva);
+
+	if (lacks)
+		SKIP(return, "%s", lacks);
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.a));
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.b));
+	if (!power_becomes(&self->sva.a, "suspended") || !power_becomes(&self->sva.b, "suspended"))
 		SKIP(return, "devices that do not sleep when nobody has them");
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
@@ -40,11 +37,7 @@ FIXTURE_SETUP(sva_power)
 FIXTURE_TEARDOWN(sva_power)
 {
 	close_fd(&self->kmsg);
-	if (self->control < 0)
-		return;
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 /*
@@ -68,28 +61,28 @@ TEST_F(sva_power, container)
 
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	ASSERT_EQ(0, boxed_open(&self->a, &box));
+	ASSERT_EQ(0, boxed_open(&self->sva.a, &box));
 	close_fd(&box.fd);
-	ASSERT_TRUE(power_becomes(&self->a, "suspended"));
+	ASSERT_TRUE(power_becomes(&self->sva.a, "suspended"));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
-	EXPECT_TRUE(power_is(&self->a, "active"));
-	EXPECT_TRUE(stays_awake(&self->a, &self->b));
+	EXPECT_TRUE(power_is(&self->sva.a, "active"));
+	EXPECT_TRUE(stays_awake(&self->sva.a, &self->sva.b));
 	/* The last close of the device lets go of it, and the bond holds it again. */
-	box.fd = group_device(box.group, self->a.bdf);
+	box.fd = group_device(box.group, self->sva.a.bdf);
 	ASSERT_GE(box.fd, 0);
 	close_fd(&box.fd);
-	EXPECT_TRUE(stays_awake(&self->a, &self->b));
+	EXPECT_TRUE(stays_awake(&self->sva.a, &self->sva.b));
 	ASSERT_EQ(0, process_unbind(box.container));
-	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->sva.a, "suspended"));
 
 	/* However it ends. */
-	ASSERT_GT(bound_start(&child, box.container, self->control, &self->a), 0);
-	EXPECT_TRUE(stays_awake(&self->a, &self->b));
+	ASSERT_GT(bound_start(&child, box.container, self->sva.control, &self->sva.a), 0);
+	EXPECT_TRUE(stays_awake(&self->sva.a, &self->sva.b));
 	EXPECT_EQ(0, bound_kill(&child));
-	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->sva.a, "suspended"));
 	ASSERT_EQ(0, process_bind(box.container, NULL));
 	EXPECT_EQ(0, group_unset(box.group));
-	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->sva.a, "suspended"));
 	boxed_close(&box);
 }
 
@@ -98,16 +91,16 @@ TEST_F(sva_power, low_power_entry)
 {
 	struct session s;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
 	ASSERT_EQ(0, low_power(s.fd, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, -1));
-	EXPECT_TRUE(stays_awake(&self->a, &self->b));
+	EXPECT_TRUE(stays_awake(&self->sva.a, &self->sva.b));
 	ASSERT_EQ(0, process_unbind(s.fd));
-	EXPECT_TRUE(power_becomes(&self->a, "suspended"));
+	EXPECT_TRUE(power_becomes(&self->sva.a, "suspended"));
 	/* And the reverse: to bind wakes it. */
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
-	EXPECT_TRUE(power_is(&self->a, "active"));
-	EXPECT_TRUE(stays_awake(&self->a, &self->b));
+	EXPECT_TRUE(power_is(&self->sva.a, "active"));
+	EXPECT_TRUE(stays_awake(&self->sva.a, &self->sva.b));
 	ASSERT_EQ(0, low_power(s.fd, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, -1));
 	ASSERT_EQ(0, process_unbind(s.fd));
 	session_close(&s);
@@ -138,9 +131,9 @@ TEST_F(sva_power, configuration_space)
 	int pasid;
 	void *p;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	ASSERT_EQ(0, process_bind(s.fd, NULL));
-	pasid = bound_start(&child, s.fd, self->control, &self->a);
+	pasid = bound_start(&child, s.fd, self->sva.control, &self->sva.a);
 	ASSERT_GT(pasid, 0);
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(0, set_state(s.fd, 3));
@@ -149,7 +142,7 @@ TEST_F(sva_power, configuration_space)
 		if (i == 5)
 			EXPECT_EQ(0, bound_kill(&child));
 		ASSERT_EQ(0, set_state(s.fd, 0));
-		EXPECT_EQ(i < 5 ? 2 : 1, pasid_entries(&self->a));
+		EXPECT_EQ(i < 5 ? 2 : 1, pasid_entries(&self->sva.a));
 	}
 	EXPECT_EQ(0, process_unbind(s.fd));
 	session_close(&s);

@@ -16,7 +16,7 @@
 #include "lib/kmsg.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_test.h"
+#include "lib/sva_pair.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -123,8 +123,8 @@ static int reset_by_bridge(struct arena *a)
 }
 
 FIXTURE(sva_reaped) {
-	struct pci pci, other;
-	int control, kmsg;
+	struct sva_pair sva;
+	int kmsg;
 };
 
 FIXTURE_VARIANT(sva_reaped) {
@@ -146,21 +146,21 @@ FIXTURE_VARIANT_ADD(sva_reaped, group_sysfs) { set_up_group, reset_by_sysfs };
 
 FIXTURE_SETUP(sva_reaped)
 {
-	self->control = self->kmsg = -1;
+	const char *lacks;
+
 	if (!core_is_rust())
 		SKIP(return, NO_PROCESSES);
 	if (variant->set_up != set_up_cdev && variant->set_up != set_up_pair &&
 	    access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	self->control = sva_devices(&self->pci, &self->other);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
+	lacks = sva_pair_open(&self->sva);
+	if (lacks)
+		SKIP(return, "%s", lacks);
 	if (variant->set_up == set_up_pair &&
-	    (pci_find_siblings(SVADEV, &self->pci, &self->other) ||
-	     self->pci.group == self->other.group))
+	    (pci_find_siblings(SVADEV, &self->sva.a, &self->sva.b) ||
+	     self->sva.a.group == self->sva.b.group))
 		SKIP(return, "no two such devices of two groups on one bus");
-	ASSERT_EQ(0, pci_to_vfio(&self->pci));
+	ASSERT_EQ(0, pci_to_vfio(&self->sva.a));
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
 }
@@ -168,10 +168,7 @@ FIXTURE_SETUP(sva_reaped)
 FIXTURE_TEARDOWN(sva_reaped)
 {
 	close_fd(&self->kmsg);
-	if (self->control < 0)
-		return;
-	EXPECT_EQ(0, pasid_entries(&self->pci));
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 struct kill {
@@ -219,7 +216,7 @@ static int round_of_kills(struct arena *a, int control, int (*reset)(struct aren
 
 TEST_F(sva_reaped, no_entry_is_left)
 {
-	struct arena a = { SESSION_NONE, SESSION_NONE, BOXED_NONE, &self->pci, &self->other, -1 };
+	struct arena a = { SESSION_NONE, SESSION_NONE, BOXED_NONE, &self->sva.a, &self->sva.b, -1 };
 	unsigned int seed = getpid();
 
 	if (pasid_probe_absent())
@@ -228,8 +225,8 @@ TEST_F(sva_reaped, no_entry_is_left)
 	srand(seed);
 	ASSERT_EQ(0, variant->set_up(&a));
 	for (int i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, round_of_kills(&a, self->control, variant->reset));
-		ASSERT_EQ(0, pasid_entries(&self->pci));
+		ASSERT_EQ(0, round_of_kills(&a, self->sva.control, variant->reset));
+		ASSERT_EQ(0, pasid_entries(&self->sva.a));
 		EXPECT_FALSE(kmsg_warned(self->kmsg));
 	}
 	session_close(&a.sibling);

@@ -13,7 +13,7 @@
 #include "lib/hot_reset.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
-#include "lib/sva_test.h"
+#include "lib/sva_pair.h"
 #include "lib/svadev.h"
 #include "lib/task.h"
 #include "lib/test.h"
@@ -22,28 +22,20 @@
 #define NO_SET "no two such devices of two groups on one bus"
 
 FIXTURE(sva_reset) {
-	struct pci a, b;
-	int control;
+	struct sva_pair sva;
 };
 
 FIXTURE_SETUP(sva_reset)
 {
-	self->control = -1;
-	if (!core_is_rust())
-		SKIP(return, NO_PROCESSES);
-	self->control = sva_devices(&self->a, &self->b);
-	if (no_sva_devices(self->control))
-		SKIP(return, NO_SVA_DEVICES);
-	ASSERT_GE(self->control, 0);
+	const char *lacks = sva_pair_open_rust(&self->sva);
+
+	if (lacks)
+		SKIP(return, "%s", lacks);
 }
 
 FIXTURE_TEARDOWN(sva_reset)
 {
-	if (self->control < 0)
-		return;
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
-	sva_test_close(self->control);
+	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
 static int reset(int fd)
@@ -58,7 +50,7 @@ TEST_F(sva_reset, device)
 	uint32_t pasid, again;
 	void *bar;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	ASSERT_EQ(0, cdev_enable_dma(s.fd));
 	bar = cdev_map_bar(s.fd, 0, NULL);
 	ASSERT_NE(NULL, bar);
@@ -66,7 +58,7 @@ TEST_F(sva_reset, device)
 
 	ASSERT_EQ(0, process_bind(s.fd, &pasid));
 	EXPECT_EQ(0, reset(s.fd));
-	EXPECT_EQ(0, pasid_entries(&self->a));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
 	EXPECT_TRUE(processes_become(s.fd, ""));
 	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	ASSERT_EQ(0, cdev_enable_dma(s.fd));
@@ -74,7 +66,7 @@ TEST_F(sva_reset, device)
 
 	ASSERT_EQ(0, process_bind(s.fd, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, pasid));
 	munmap(bar, SVADEV_BAR_SIZE);
 	session_close(&s);
 }
@@ -86,11 +78,11 @@ TEST_F(sva_reset, of_another)
 	struct session s;
 	int pasid;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
-	pasid = bound_start(&child, s.fd, self->control, &self->a);
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
+	pasid = bound_start(&child, s.fd, self->sva.control, &self->sva.a);
 	ASSERT_GT(pasid, 0);
 	EXPECT_EQ(0, reset(s.fd));
-	EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
+	EXPECT_EQ(-ENOENT, entry_of(&self->sva.a, pasid));
 	EXPECT_EQ(-ENOENT, bound_call(&child, BOUND_UNBIND));
 	EXPECT_EQ(pasid, bound_call(&child, BOUND_BIND));
 	EXPECT_EQ(0, bound_call(&child, BOUND_UNBIND));
@@ -106,17 +98,17 @@ TEST_F(sva_reset, container)
 
 	if (access(CONTAINER, F_OK))
 		SKIP(return, NO_CONTAINERS);
-	ASSERT_EQ(0, boxed_open(&self->a, &box));
-	ASSERT_EQ(0, boxed_join(&self->b, box.container, &second));
+	ASSERT_EQ(0, boxed_open(&self->sva.a, &box));
+	ASSERT_EQ(0, boxed_join(&self->sva.b, box.container, &second));
 	ASSERT_EQ(0, process_bind(box.container, &pasid));
 	EXPECT_EQ(0, reset(second.fd));
-	EXPECT_EQ(0, pasid_entries(&self->a));
-	EXPECT_EQ(0, pasid_entries(&self->b));
+	EXPECT_EQ(0, pasid_entries(&self->sva.a));
+	EXPECT_EQ(0, pasid_entries(&self->sva.b));
 	EXPECT_EQ(-ENOENT, process_unbind(box.container));
 	ASSERT_EQ(0, process_bind(box.container, &again));
 	EXPECT_EQ(pasid, again);
-	EXPECT_TRUE(is_mine(self->control, &self->a, pasid));
-	EXPECT_TRUE(is_mine(self->control, &self->b, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.a, pasid));
+	EXPECT_TRUE(is_mine(self->sva.control, &self->sva.b, pasid));
 	ASSERT_EQ(0, process_unbind(box.container));
 	close(second.fd);
 	close(second.group);
@@ -237,17 +229,17 @@ TEST_F(sva_reset, after_death)
 {
 	struct session s;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct bound_child child;
-		int pasid = bound_start(&child, s.fd, self->control, &self->a);
+		int pasid = bound_start(&child, s.fd, self->sva.control, &self->sva.a);
 
 		ASSERT_GT(pasid, 0);
 		EXPECT_EQ(0, bound_kill(&child));
 		/* Nor does anything wait for a work queue. */
-		EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
+		EXPECT_EQ(-ENOENT, entry_of(&self->sva.a, pasid));
 		ASSERT_EQ(0, reset(s.fd));
-		EXPECT_EQ(-ENOENT, entry_of(&self->a, pasid));
+		EXPECT_EQ(-ENOENT, entry_of(&self->sva.a, pasid));
 		EXPECT_TRUE(processes_become(s.fd, ""));
 	}
 	session_close(&s);
@@ -287,7 +279,7 @@ TEST_F(sva_reset, race)
 	struct session s;
 	int resets = 0;
 
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	churn.fd = s.fd;
 	ASSERT_EQ(0, worker_start(&w, bind_and_unbind, &churn));
 	while ((resets < ROUNDS || atomic_load(&churn.done) < ROUNDS) && !worker_ended(&w)) {
@@ -336,7 +328,7 @@ TEST_F(sva_reset, signals)
 	for (int i = 0; i < 1000; i += 2)
 		ASSERT_EQ(0, mprotect(areas + 4096 * i, 4096, PROT_NONE));
 	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
-	ASSERT_EQ(0, session_open(&self->a, &s));
+	ASSERT_EQ(0, session_open(&self->sva.a, &s));
 	churn.fd = s.fd;
 	ASSERT_EQ(0, worker_start(&w, bind_and_unbind, &churn));
 	for (int done = 0; done < ROUNDS && !worker_ended(&w);) {
