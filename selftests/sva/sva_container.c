@@ -9,6 +9,7 @@
 #include "lib/container.h"
 #include "lib/mdev.h"
 #include "lib/sva.h"
+#include "lib/sva_file.h"
 #include "lib/sva_setup.h"
 #include "lib/svadev.h"
 #include "lib/test.h"
@@ -21,25 +22,14 @@ FIXTURE(sva_container) {
 
 FIXTURE_SETUP(sva_container)
 {
-	int ret;
+	int ret = sva_boxed_open(&self->sva, &self->box);
 
-	self->box = BOXED_NONE;
 	self->second = BOXED_NONE;
-	self->sva = SVA_NONE;
-	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
-	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
 	self->a = &self->sva.pci[0];
 	self->b = &self->sva.pci[1];
-	ASSERT_EQ(0, boxed_open(self->a, &self->box));
-	if (!core_is_rust()) {
-		EXPECT_EQ(-ENOTTY, process_bind(self->box.container, NULL));
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_PROCESSES);
-	}
 }
 
 FIXTURE_TEARDOWN(sva_container)

@@ -17,6 +17,7 @@
 #include "lib/iommufd.h"
 #include "lib/sva.h"
 #include "lib/sva_dma.h"
+#include "lib/sva_file.h"
 #include "lib/sva_test.h"
 #include "lib/sva_setup.h"
 #include "lib/svadev.h"
@@ -46,26 +47,13 @@ FIXTURE(sva_dma) {
 
 FIXTURE_SETUP(sva_dma)
 {
-	int ret;
+	int ret = sva_session_open_dma(&self->sva, &self->s);
 
-	self->s = SESSION_NONE;
-	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
 	self->pci = &self->sva.pci[0];
 	self->other = &self->sva.pci[1];
-	ASSERT_EQ(0, session_open(self->pci, &self->s));
-	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
-	if (!core_is_rust()) {
-		EXPECT_EQ(-ENOTTY, process_bind(self->s.fd, NULL));
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_PROCESSES);
-	}
-	if (!has_dma(self->sva.control, self->pci)) {
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_DMA);
-	}
 	self->dma = (struct dma){ .control = self->sva.control, .pci = self->pci };
 	self->page = pages_alloc(PAGE);
 	memset(self->page, 'p', PAGE);
@@ -881,23 +869,12 @@ FIXTURE(sva_dma_container) {
 
 FIXTURE_SETUP(sva_dma_container)
 {
-	int ret;
+	int ret = sva_boxed_open_dma(&self->sva, &self->box);
 
-	self->box = BOXED_NONE;
 	self->second = BOXED_NONE;
-	self->sva = SVA_NONE;
-	if (access(CONTAINER, F_OK))
-		SKIP(return, NO_CONTAINERS);
-	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
-	ASSERT_EQ(0, boxed_open(&self->sva.pci[0], &self->box));
-	ASSERT_EQ(0, cdev_enable_dma(self->box.fd));
-	if (!core_is_rust() || !has_dma(self->sva.control, &self->sva.pci[0])) {
-		sva_tear_down(&self->sva);
-		SKIP(return, core_is_rust() ? NO_DMA : NO_PROCESSES);
-	}
 }
 
 FIXTURE_TEARDOWN(sva_dma_container)

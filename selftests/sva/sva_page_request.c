@@ -15,6 +15,7 @@
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_dma.h"
+#include "lib/sva_file.h"
 #include "lib/sva_test.h"
 #include "lib/sva_setup.h"
 #include "lib/task.h"
@@ -38,27 +39,16 @@ FIXTURE(sva_page_request) {
 
 FIXTURE_SETUP(sva_page_request)
 {
-	int ret;
+	int ret = sva_session_open_dma(&self->sva, &self->s);
 
-	self->s = self->o = SESSION_NONE;
+	self->o = SESSION_NONE;
 	self->kmsg = -1;
-	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
-	if (!core_is_rust()) {
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_PROCESSES);
-	}
 	self->pci = &self->sva.pci[0];
 	self->other = &self->sva.pci[1];
-	if (!has_dma(self->sva.control, self->pci)) {
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_DMA);
-	}
-	ASSERT_EQ(0, session_open(self->pci, &self->s));
 	ASSERT_EQ(0, session_open(self->other, &self->o));
-	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
 	self->kmsg = kmsg_open();
 	ASSERT_GE(self->kmsg, 0);
 }

@@ -12,6 +12,7 @@
 #include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
+#include "lib/sva_file.h"
 #include "lib/sva_test.h"
 #include "lib/sva_setup.h"
 #include "lib/svadev.h"
@@ -28,21 +29,13 @@ FIXTURE(sva_process) {
 
 FIXTURE_SETUP(sva_process)
 {
-	int ret;
+	int ret = sva_session_open(&self->sva, &self->s);
 
-	self->s = SESSION_NONE;
-	ret = sva_set_up(&self->sva, 2);
 	if (ret > 0)
 		SKIP(return, "%s", self->sva.why);
 	ASSERT_EQ(0, ret) TH_LOG("%s", self->sva.why);
 	self->pci = &self->sva.pci[0];
 	self->other = &self->sva.pci[1];
-	ASSERT_EQ(0, session_open(self->pci, &self->s));
-	if (!core_is_rust()) {
-		EXPECT_EQ(-ENOTTY, process_bind(self->s.fd, NULL));
-		sva_tear_down(&self->sva);
-		SKIP(return, NO_PROCESSES);
-	}
 }
 
 FIXTURE_TEARDOWN(sva_process)
