@@ -39,6 +39,14 @@ int dma_write(struct dma *dma, void *to, const void *from, size_t size)
 	return transfer(dma, SVA_TEST_DMA_WRITE, to, from, size);
 }
 
+int dma_byte(struct dma *dma, const void *p)
+{
+	char c = 0;
+	int ret = dma_read(dma, &c, p, 1);
+
+	return ret == SVA_TEST_DMA_DONE ? c : -ret;
+}
+
 bool dma_faults(const struct dma *dma, int result, int want, const void *at)
 {
 	if (result == want && dma->address == (uintptr_t)at && !dma->moved)

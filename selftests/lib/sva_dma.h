@@ -26,6 +26,8 @@ int dma_copy(struct dma *dma, void *to, const void *from, size_t size);
 /* The same, to and from the caller's memory, which stands for the device's own. */
 int dma_read(struct dma *dma, void *to, const void *from, size_t size);
 int dma_write(struct dma *dma, void *to, const void *from, size_t size);
+/* The byte that the device finds there; the negative result if it finds nothing. */
+int dma_byte(struct dma *dma, const void *p);
 
 /* Did the transfer that gave @result stop at @at, with nothing moved?  If not, it says so. */
 bool dma_faults(const struct dma *dma, int result, int want, const void *at);
