@@ -203,10 +203,10 @@ TEST_F(kvm_file, failed_bind)
 
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->fd));
 	for (int i = 0; i < 2; i++) {
-		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
+		testdrv_fail(self->o.drv, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
 		EXPECT_EQ(0, observer_references(&self->o));
-		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
+		testdrv_fail(self->o.drv, 0, ids[i], 0);
 	}
 	EXPECT_EQ(-EBADFD, cdev_bind(self->fd, self->o.drv, NULL));
 	EXPECT_EQ(0, observer_references(&self->o));
@@ -421,9 +421,9 @@ TEST_F(kvm_file, shown)
 	close_fd(&self->fd);
 	self->fd = testdrv_cdev(0);
 	ASSERT_EQ(0, machine_add(&second, self->fd));
-	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	testdrv_fail(self->o.drv, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, cdev_bind(self->fd, self->iommufd, NULL));
-	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	testdrv_fail(self->o.drv, 0, TESTDRV_OPEN, 0);
 	EXPECT_TRUE(shown(self->fd, false, 1, false, pid));
 	machine_close(&second);
 	EXPECT_TRUE(shown(self->fd, false, 0, false, pid));

@@ -294,10 +294,10 @@ TEST_F(container_driver, devices)
 	ASSERT_EQ(0, container_set_iommu(self->container, OWN));
 	calls();
 	/* It is known when the opening fails. */
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(self->group[0], TESTDRV_DEVICE));
 	EXPECT_CALLS("0.register(vfio-testdrv.0,1) 0.unregister(vfio-testdrv.0,1)");
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, 0);
 	fd = group_device(self->group[0], TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	EXPECT_CALLS("0.register(vfio-testdrv.0,1)");
@@ -353,13 +353,13 @@ TEST_F(container_driver, pins)
 	calls();
 	EXPECT_EQ(-EBADSLT, pin(self->drv, 0x12345, 3));
 	EXPECT_EQ(-EBADSLT, rw(self->drv, 0x6789a, 5));
-	testdrv_cmd(self->drv, TESTDRV_UNPIN, 0, 0, 0x12345, 512);
+	testdrv_unpin(self->drv, 0, 0x12345, 512);
 	EXPECT_CALLS("0.pin(%0,12345,3,3) 0.rw(6789a,5,1) 0.unpin(12345,512)");
 	EXPECT_EQ(-E2BIG, pin(self->drv, 0x12345, 513));
 	EXPECT_EQ(-EINVAL, pin(self->drv, 0x12345, 0));
 	kmsg_expect_warning(true, NULL);
-	testdrv_cmd(self->drv, TESTDRV_UNPIN, 0, 0, 0x12345, 513);
-	testdrv_cmd(self->drv, TESTDRV_UNPIN, 0, 0, 0x12345, 0);
+	testdrv_unpin(self->drv, 0, 0x12345, 513);
+	testdrv_unpin(self->drv, 0, 0x12345, 0);
 	kmsg_expect_warning(false, NULL);
 	EXPECT_CALLS("");
 	close(fd);

@@ -8,6 +8,7 @@
 #include "lib/container.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
+#include "lib/pages.h"
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
@@ -38,9 +39,7 @@ FIXTURE_SETUP(container_emulated)
 	ASSERT_GE(self->group, 0);
 	ASSERT_EQ(0, group_set(self->group, self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
-	self->words = pages_alloc(PAGES * PAGE);
-	for (int i = 0; i < PAGES; i++)
-		self->words[i * PAGE / 8] = 1000 + i;
+	self->words = numbered_pages(PAGES);
 	ASSERT_EQ(0, compat_map(self->container, self->words, PAGES * PAGE, IOVA));
 	testdrv_calls(self->drv, &self->calls);
 }
@@ -48,11 +47,6 @@ FIXTURE_SETUP(container_emulated)
 FIXTURE_TEARDOWN(container_emulated)
 {
 	EXPECT_EQ(0, testdrv_close(self->drv));
-}
-
-static void unpin(int drv, uint64_t iova, int n)
-{
-	testdrv_cmd(drv, TESTDRV_UNPIN, 0, 0, iova, n);
 }
 
 static int map_readable(int container, void *va, size_t size, uint64_t iova)
@@ -105,7 +99,7 @@ TEST_F(container_emulated, failures)
 {
 	int fd;
 
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, EUCLEAN);
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_STREQ("open", testdrv_calls_text(self->drv, 0));
@@ -116,7 +110,7 @@ TEST_F(container_emulated, failures)
 	EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
 	ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, 0);
 	fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	close_fd(&self->group);
@@ -172,12 +166,12 @@ TEST_F(container_emulated, pins)
 		EXPECT_EQ(1000 + i, words[i]);
 		EXPECT_EQ(~words[i], self->words[i * PAGE / 8 + 1]);
 	}
-	unpin(self->drv, IOVA, PAGES);
+	testdrv_unpin(self->drv, 0, IOVA, PAGES);
 	/* The offset in the page does not matter. */
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA + PAGE, 1, words));
 	EXPECT_EQ(1001, words[0]);
 	if (!may_ask_for_pages()) {
-		unpin(self->drv, IOVA + PAGE, 1);
+		testdrv_unpin(self->drv, 0, IOVA + PAGE, 1);
 		SKIP(return, "lockdep knows of type1");
 	}
 	testdrv_calls(self->drv, &self->calls);
@@ -212,7 +206,7 @@ TEST_F(container_emulated, pin_errors)
 	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, IOVA, -1, NULL));
 	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, IOVA, INT32_MIN, NULL));
 	EXPECT_EQ(512, testdrv_pin(drv, 0, 0, far, 512, NULL));
-	unpin(drv, far, 512);
+	testdrv_unpin(drv, 0, far, 512);
 	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, far, 513, NULL));
 	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, 1ULL << 40, 4096, NULL));
 	EXPECT_EQ(-E2BIG, testdrv_pin(drv, 0, 0, -(uint64_t)PAGE, 513, NULL));
@@ -221,7 +215,7 @@ TEST_F(container_emulated, pin_errors)
 	EXPECT_EQ(-EINVAL, testdrv_pin(drv, 0, 0, IOVA + (PAGES - 1) * PAGE, 2, NULL));
 	EXPECT_EQ(-EPERM, testdrv_pin(drv, 0, TESTDRV_PIN_WRITE, 2 * IOVA, 1, NULL));
 	EXPECT_EQ(1, testdrv_pin(drv, 0, 0, 2 * IOVA, 1, NULL));
-	unpin(drv, 2 * IOVA, 1);
+	testdrv_unpin(drv, 0, 2 * IOVA, 1);
 	/* What failed has left nothing pinned: nobody is asked to give it back. */
 	testdrv_calls(drv, &self->calls);
 	EXPECT_EQ(0, compat_unmap(self->container, far, 513 * PAGE));
@@ -269,16 +263,16 @@ TEST_F(container_emulated, unpin_errors)
 	ASSERT_GE(log, 0);
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
 	kmsg_expect_warning(true, NULL);
-	unpin(self->drv, IOVA, 0);
+	testdrv_unpin(self->drv, 0, IOVA, 0);
 	EXPECT_TRUE(kmsg_warned(log));
-	unpin(self->drv, IOVA, -1);
+	testdrv_unpin(self->drv, 0, IOVA, -1);
 	EXPECT_TRUE(kmsg_warned(log));
-	unpin(self->drv, IOVA, 513);
+	testdrv_unpin(self->drv, 0, IOVA, 513);
 	EXPECT_TRUE(kmsg_warned(log));
 	kmsg_expect_warning(false, NULL);
 	/* The page is pinned still. */
 	if (!may_ask_for_pages()) {
-		unpin(self->drv, IOVA, 1);
+		testdrv_unpin(self->drv, 0, IOVA, 1);
 		SKIP(return, "lockdep knows of type1");
 	}
 	testdrv_calls(self->drv, &self->calls);
@@ -300,7 +294,7 @@ TEST_F(container_emulated, only_the_device_is_left)
 	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	EXPECT_EQ(1000, word);
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, &word));
-	unpin(self->drv, IOVA, 1);
+	testdrv_unpin(self->drv, 0, IOVA, 1);
 	close(fd);
 	EXPECT_STREQ("open close", testdrv_calls_text(self->drv, 0));
 }
@@ -325,7 +319,7 @@ TEST_F(container_emulated, beside_a_physical_device)
 	close_fd(&b.group);
 	EXPECT_EQ(0, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
 	if (!may_ask_for_pages()) {
-		unpin(self->drv, IOVA, 1);
+		testdrv_unpin(self->drv, 0, IOVA, 1);
 		SKIP(return, "lockdep knows of type1");
 	}
 	ASSERT_EQ(0, compat_unmap(self->container, IOVA, PAGES * PAGE));
@@ -410,7 +404,7 @@ TEST_F(container_emulated, unregister)
 	ASSERT_TRUE(worker_waits_for_users(&worker));
 	EXPECT_EQ(-ENODEV, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, NULL));
-	unpin(self->drv, IOVA, 1);
+	testdrv_unpin(self->drv, 0, IOVA, 1);
 	EXPECT_FALSE(worker_ended(&worker));
 	close(fd);
 	EXPECT_EQ(0, worker_join(&worker));

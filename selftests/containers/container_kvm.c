@@ -48,11 +48,11 @@ TEST_F(container_kvm, first_open_to_last_close)
 	ASSERT_EQ(0, machine_add(&self->o.vm, self->group));
 	EXPECT_EQ(0, observer_references(&self->o));
 	/* An opening that fails leaves no reference. */
-	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	testdrv_fail(self->o.drv, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 	EXPECT_NE(0, observer_saw(&self->o, TESTDRV_OPEN));
 	EXPECT_EQ(0, observer_references(&self->o));
-	testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	testdrv_fail(self->o.drv, 0, TESTDRV_OPEN, 0);
 	self->fd = group_device(self->group, TESTDRV_DEVICE);
 	ASSERT_GE(self->fd, 0);
 	machine = observer_saw(&self->o, TESTDRV_OPEN);

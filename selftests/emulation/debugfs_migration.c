@@ -120,7 +120,7 @@ TEST_F(debugfs_migration, state)
 	ASSERT_EQ(11, testdrv_calls(self->drv, &self->calls));
 	for (int i = 0; i < 11; i++)
 		EXPECT_EQ(BY_CORE(0, 1), self->calls.call[i].locked);
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
+	testdrv_fail(self->drv, 0, TESTDRV_GET_STATE, EUCLEAN);
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
 }

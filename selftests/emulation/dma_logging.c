@@ -89,11 +89,6 @@ static void *short_arg(uint32_t flags, size_t size, size_t argsz)
 	return memcpy(edge_alloc(size), &arg, size);
 }
 
-static int fail(int drv, int id, int err)
-{
-	return testdrv_cmd(drv, TESTDRV_FAIL, 0, 0, id, err);
-}
-
 /* semantics: 130, 138, 141, 142.  The direction and the size, before all else. */
 TEST_F(dma_logging, arguments)
 {
@@ -244,7 +239,7 @@ TEST_F(dma_logging, start)
 	EXPECT_EQ(0, start_one(fd, PAGE, -2ULL * PAGE, PAGE));
 
 	/* The driver's error; the page size is as it was. */
-	fail(self->t.drv, TESTDRV_LOG_START, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_LOG_START, EUCLEAN);
 	arg.control.page_size = PAGE;
 	testdrv_calls(self->t.drv, &self->t.calls);
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | START, 24, &arg));
@@ -284,7 +279,7 @@ TEST_F(dma_logging, stop)
 	testdrv_calls(self->t.drv, &self->t.calls);
 	EXPECT_STREQ("log_stop* log_stop* log_start* log_range* log_start* log_range* log_stop*",
 		     testdrv_text(&self->t.calls, 0));
-	fail(self->t.drv, TESTDRV_LOG_STOP, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_LOG_STOP, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | END, 0, &arg));
 }
 
@@ -322,7 +317,7 @@ TEST_F(dma_logging, report_errors)
 	EXPECT_EQ(0, report(fd, PAGE, 0, PAGE, NULL));
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(0, bitmap[i]);
-	fail(self->t.drv, TESTDRV_LOG_REPORT, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_LOG_REPORT, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, report(fd, PAGE, 0, PAGE, bitmap));
 	EXPECT_EQ(0, bitmap[0]);
 }

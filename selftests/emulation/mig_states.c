@@ -311,16 +311,16 @@ TEST_F(mig_states, state_errors)
 	EXPECT_EQ(77, arg.state.data_fd);
 
 	/* The driver's errors; and GET leaves the argument alone then. */
-	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_GET_STATE, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(77, arg.state.data_fd);
-	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_SET_STATE, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_SET_STATE, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | id, 8, &arg));
 	EXPECT_EQ(-1, arg.state.data_fd);
 	EXPECT_EQ(STOP, arg.state.device_state);
 	/* That the user cannot be told counts for more. */
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(SET | id, STOP)));
-	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_GET_STATE, 0);
+	testdrv_fail(self->t.drv, 0, TESTDRV_GET_STATE, 0);
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, STOP)));
 }
 
@@ -404,7 +404,7 @@ TEST_F(mig_states, data_size)
 	testdrv_calls(self->t.drv, &self->t.calls);
 	EXPECT_STREQ("data_size*", testdrv_text(&self->t.calls, 0));
 	EXPECT_EQ(-EFAULT, xioctl(fd, VFIO_DEVICE_FEATURE, constant_arg(GET | id, 0)));
-	testdrv_cmd(self->t.drv, TESTDRV_FAIL, 0, 0, TESTDRV_DATA_SIZE, EUCLEAN);
+	testdrv_fail(self->t.drv, 0, TESTDRV_DATA_SIZE, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, GET | id, 8, &arg));
 	EXPECT_EQ(0x123456789abULL, arg.value);
 }

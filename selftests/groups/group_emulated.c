@@ -81,22 +81,22 @@ TEST_F(group_emulated, failures)
 	int fd, other;
 
 	for (int i = 0; i < 3; i++) {
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
+		testdrv_fail(self->drv, 0, failures[i].id, EUCLEAN);
 		for (int j = 0; j < 2; j++) {
 			EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 			EXPECT_STREQ(failures[i].text, testdrv_calls_text(self->drv, 0));
 			EXPECT_EQ(0, testdrv_open_count(self->drv, 0));
 		}
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
+		testdrv_fail(self->drv, 0, failures[i].id, 0);
 		fd = group_device(self->group, TESTDRV_DEVICE);
 		ASSERT_GE(fd, 0);
 		EXPECT_STREQ("bind open attach", testdrv_calls_text(self->drv, 0));
 		/* What would fail is not called a second time. */
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, EUCLEAN);
+		testdrv_fail(self->drv, 0, failures[i].id, EUCLEAN);
 		other = group_device(self->group, TESTDRV_DEVICE);
 		EXPECT_GE(other, 0);
 		close(other);
-		testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, failures[i].id, 0);
+		testdrv_fail(self->drv, 0, failures[i].id, 0);
 		close(fd);
 		EXPECT_STREQ("close unbind", testdrv_calls_text(self->drv, 0));
 	}
@@ -150,9 +150,9 @@ TEST_F(group_emulated, match)
 	EXPECT_STREQ("match*", testdrv_text(&self->calls, 1));
 	EXPECT_EQ(14, testdrv_first(&self->calls, 1, TESTDRV_MATCH)->arg[0]);
 	/* Its errno is the call's. */
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 1, 0, TESTDRV_MATCH, EUCLEAN);
+	testdrv_fail(self->drv, 1, TESTDRV_MATCH, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(group, own));
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 1, 0, TESTDRV_MATCH, 0);
+	testdrv_fail(self->drv, 1, TESTDRV_MATCH, 0);
 	EXPECT_STREQ("match*", testdrv_calls_text(self->drv, 1));
 	for (int i = 0; i < 2; i++) {
 		fd = group_device(group, own);

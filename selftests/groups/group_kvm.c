@@ -132,10 +132,10 @@ TEST_F(group_kvm, failed_open)
 		/* In a container nothing is bound and nothing attached. */
 		if (!has_iommufd() && ids[i] != TESTDRV_OPEN)
 			continue;
-		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], EUCLEAN);
+		testdrv_fail(self->o.drv, 0, ids[i], EUCLEAN);
 		EXPECT_EQ(-EUCLEAN, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_EQ(0, observer_references(&self->o));
-		testdrv_cmd(self->o.drv, TESTDRV_FAIL, 0, 0, ids[i], 0);
+		testdrv_fail(self->o.drv, 0, ids[i], 0);
 	}
 	ASSERT_EQ(0, group_unset(self->group));
 	EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));

@@ -197,7 +197,7 @@ TEST_F(introspect_log, open_of_the_driver)
 	ASSERT_EQ(0, testdrv_create(drv, 0, 0, 0, 0));
 	r.fd = testdrv_group(0);
 	ASSERT_EQ(0, space_set(r.fd, self->space));
-	ASSERT_EQ(0, testdrv_cmd(drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN));
+	ASSERT_EQ(0, testdrv_fail(drv, 0, TESTDRV_OPEN, EUCLEAN));
 	EXPECT_TRUE(refused_with(&r, self->kmsg, -EUCLEAN, "the driver cannot open the device"));
 	EXPECT_EQ(0, testdrv_close(drv));
 }

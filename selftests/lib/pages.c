@@ -7,6 +7,16 @@
 #include "core.h"
 #include "pages.h"
 
+uint64_t *numbered_pages(int n)
+{
+	const size_t page = getpagesize();
+	uint64_t *words = pages_alloc(n * page);
+
+	for (int i = 0; i < n; i++)
+		words[i * page / sizeof(*words)] = 1000 + i;
+	return words;
+}
+
 char *untouched(size_t size)
 {
 	void *p = pages_reserve(size, getpagesize());

@@ -5,10 +5,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where no process of a test has anything: below it there are programs, above it all else. */
 #define ALONE ((void *)0x100000000000)
 
+/* @n pages, each begins with its number: 1000, 1001 and so on. */
+uint64_t *numbered_pages(int n);
 /* Memory that nobody has touched. */
 char *untouched(size_t size);
 bool is_present(const void *p);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,6 +94,11 @@ int testdrv_destroy(int drv, int slot)
 	return testdrv_cmd(drv, TESTDRV_DESTROY, slot, 0, 0, 0);
 }
 
+int testdrv_fail(int drv, int slot, int id, int err)
+{
+	return testdrv_cmd(drv, TESTDRV_FAIL, slot, 0, id, err);
+}
+
 int testdrv_cdev(int slot)
 {
 	char parent[128];
@@ -107,6 +113,34 @@ int testdrv_group(int slot)
 
 	snprintf(parent, sizeof(parent), PARENT, slot);
 	return group_open_below(parent);
+}
+
+int testdrv_open_bound(int slot, int iommufd)
+{
+	int ret, fd = testdrv_cdev(slot);
+
+	if (fd < 0)
+		return fd;
+	ret = cdev_bind(fd, iommufd, NULL);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+int testdrv_open_attached(int slot, int iommufd, uint32_t ioas)
+{
+	int ret, fd = testdrv_open_bound(slot, iommufd);
+
+	if (fd < 0)
+		return fd;
+	ret = cdev_attach(fd, &ioas);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	return fd;
 }
 
 int testdrv_device(int slot, int space)
@@ -216,6 +250,12 @@ static int dma(int drv, unsigned long cmd, int slot, uint32_t flags, uint64_t io
 int testdrv_pin(int drv, int slot, uint32_t flags, uint64_t iova, int npage, uint64_t *words)
 {
 	return dma(drv, TESTDRV_PIN, slot, flags, iova, npage, words);
+}
+
+void testdrv_unpin(int drv, int slot, uint64_t iova, int npage)
+{
+	if (testdrv_cmd(drv, TESTDRV_UNPIN, slot, 0, iova, npage))
+		abort();
 }
 
 int testdrv_rw(int drv, int slot, uint32_t flags, uint64_t iova, void *data, size_t size)

@@ -26,9 +26,14 @@ int testdrv_cmd(int drv, unsigned long cmd, int slot, uint32_t flags, uint64_t a
 
 int testdrv_create(int drv, int slot, uint32_t flags, uint64_t mig, int set);
 int testdrv_destroy(int drv, int slot);
+/* A callback returns -@err from now on; 0: it works. */
+int testdrv_fail(int drv, int slot, int id, int err);
 /* The device's node, and the group's. */
 int testdrv_cdev(int slot);
 int testdrv_group(int slot);
+/* The device's node, bound; and with an address space.  The fd, or -errno. */
+int testdrv_open_bound(int slot, int iommufd);
+int testdrv_open_attached(int slot, int iommufd, uint32_t ioas);
 /* The device, open in a space, as space_device() of lib/space.h. */
 int testdrv_device(int slot, int space);
 
@@ -67,6 +72,7 @@ const char *testdrv_calls_text(int drv, int slot);
 int testdrv_open_count(int drv, int slot);
 /* DMA as the driver of an emulated device does it. */
 int testdrv_pin(int drv, int slot, uint32_t flags, uint64_t iova, int npage, uint64_t *words);
+void testdrv_unpin(int drv, int slot, uint64_t iova, int npage);
 int testdrv_rw(int drv, int slot, uint32_t flags, uint64_t iova, void *data, size_t size);
 
 #endif

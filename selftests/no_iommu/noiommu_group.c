@@ -530,11 +530,11 @@ TEST_F(noiommu_driver, callbacks)
 	ASSERT_GE(group, 0);
 	ASSERT_EQ(0, group_set(group, self->iommufd));
 	testdrv_calls(self->drv, &self->calls);
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, EUCLEAN);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, EUCLEAN);
 	EXPECT_EQ(-EUCLEAN, group_device(group, TESTDRV_DEVICE));
 	testdrv_calls(self->drv, &self->calls);
 	EXPECT_STREQ("open", testdrv_text(&self->calls, 0));
-	testdrv_cmd(self->drv, TESTDRV_FAIL, 0, 0, TESTDRV_OPEN, 0);
+	testdrv_fail(self->drv, 0, TESTDRV_OPEN, 0);
 	fd = group_device(group, TESTDRV_DEVICE);
 	other = group_device(group, TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
