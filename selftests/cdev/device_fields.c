@@ -2,7 +2,7 @@
 /*
  * The fields of struct vfio_device that drivers read, while the device is closed: after each
  * open that fails and each last close they are as they were before.  The driver is
- * drivers/vfio_calls.c.
+ * drivers/vfio_calls_main.c.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /*
  * A file that was not bound when its device was unregistered: it has lost the device for
  * good, also when the same object is registered again, under the same name and number.  The
- * driver is drivers/vfio_calls.c.
+ * driver is drivers/vfio_calls_main.c.
  */
 #include <stdio.h>
 #include <string.h>

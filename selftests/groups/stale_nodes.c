@@ -4,7 +4,7 @@
  * they lead, or the errno.  A node that has been opened before is another matter than one that has
  * not: while files of it are open, the VFS knows the object that it has led to.
  *
- * The driver is drivers/vfio_calls.c, which takes a removal apart.
+ * The driver is drivers/vfio_calls_main.c, which takes a removal apart.
  */
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -2,7 +2,7 @@
 /*
  * References that drivers hold on the registration of a device, for which its removal waits: our
  * core says in "holders" and in the log who made the driver take them.  The driver is
- * drivers/vfio_calls.c.
+ * drivers/vfio_calls_main.c.
  */
 #include <signal.h>
 

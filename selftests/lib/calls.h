@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The driver that calls the core's functions one by one, drivers/vfio_calls.c. */
+/* The driver that calls the core's functions one by one, drivers/vfio_calls_main.c. */
 #ifndef LIB_CALLS_H
 #define LIB_CALLS_H
 

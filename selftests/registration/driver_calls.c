@@ -2,7 +2,7 @@
 /*
  * What the core does for drivers and for others in the kernel, each function called by
  * itself: chains of capabilities, arguments of interrupts, questions about files, the
- * operations that drivers hand on to iommufd, power.  The driver is drivers/vfio_calls.c.
+ * operations that drivers hand on to iommufd, power.  The driver is drivers/vfio_calls_main.c.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>

@@ -2,7 +2,7 @@
 /*
  * A device from its allocation to its release, step by step: what the core checks, what
  * the fields of struct vfio_device hold for its driver, what is left after an error.
- * The driver is drivers/vfio_calls.c.
+ * The driver is drivers/vfio_calls_main.c.
  */
 #include <fcntl.h>
 #include <sys/mount.h>
