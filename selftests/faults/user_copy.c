@@ -108,6 +108,27 @@ FIXTURE_TEARDOWN(user_copy)
 	session_close(&self->sa);
 }
 
+/* The sibling is bound while the first call waits: on ours at once, in C not before that ends. */
+static void bind_sibling(struct __test_metadata *_metadata, FIXTURE_DATA(user_copy) *self)
+{
+	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
+	if (core_is_rust()) {
+		EXPECT_EQ(0, worker_join(&self->second));
+		EXPECT_EQ(0, device_info(self->sb.fd));
+	} else {
+		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
+	}
+	EXPECT_FALSE(worker_ended(&self->first));
+}
+
+/* The first call ends with @result; in C the sibling's after it. */
+static void end_both(struct __test_metadata *_metadata, FIXTURE_DATA(user_copy) *self, int result)
+{
+	EXPECT_EQ(result, worker_join(&self->first));
+	if (!core_is_rust())
+		EXPECT_EQ(0, worker_join(&self->second));
+}
+
 /* semantics: 103, 104, 185; defect: B11.  A token that is long in coming. */
 TEST_F(user_copy, stalled_token)
 {
@@ -119,19 +140,10 @@ TEST_F(user_copy, stalled_token)
 	ASSERT_EQ(0, worker_start(&self->first, do_bind, &self->call));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 
-	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
-	if (core_is_rust()) {
-		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->sb.fd));
-	} else {
-		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
-	}
-	EXPECT_FALSE(worker_ended(&self->first));
+	bind_sibling(_metadata, self);
 	ASSERT_EQ(0, stall_release(&self->stall, uuid));
 	/* edu has no use for a token */
-	EXPECT_EQ(-EINVAL, worker_join(&self->first));
-	if (!core_is_rust())
-		EXPECT_EQ(0, worker_join(&self->second));
+	end_both(_metadata, self, -EINVAL);
 	stall_close(&self->stall);
 	self->bind.flags = 0;
 	EXPECT_EQ(0, do_bind(&self->call));
@@ -171,21 +183,14 @@ TEST_F(user_copy, stalled_device_id)
 
 	EXPECT_EQ(-EINVAL, device_info(self->sa.fd));
 	EXPECT_EQ(-EBUSY, group_open(&self->a));
-	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
-	if (core_is_rust()) {
-		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->sb.fd));
-		/* Of the same device another file is told that it is taken. */
+	bind_sibling(_metadata, self);
+	/* Of the same device another file is told that it is taken. */
+	if (core_is_rust())
 		EXPECT_EQ(-EINVAL, cdev_bind(other, self->sa.iommufd, NULL));
-	} else {
-		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
-	}
 	EXPECT_FALSE(worker_ended(&self->first));
 	EXPECT_EQ(-EINVAL, device_info(self->sa.fd));
 	ASSERT_EQ(0, stall_release_write(&self->stall));
-	EXPECT_EQ(0, worker_join(&self->first));
-	if (!core_is_rust())
-		EXPECT_EQ(0, worker_join(&self->second));
+	end_both(_metadata, self, 0);
 	EXPECT_EQ(0, device_info(self->sa.fd));
 	EXPECT_GE(arg->out_devid, 1);
 	EXPECT_EQ(-EBUSY, iommufd_destroy(self->sa.iommufd, arg->out_devid));
@@ -226,18 +231,9 @@ TEST_F(user_copy, stalled_page_table_id)
 	ASSERT_EQ(0, worker_start(&self->first, do_attach, &attach));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 
-	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
-	if (core_is_rust()) {
-		EXPECT_EQ(0, worker_join(&self->second));
-		EXPECT_EQ(0, device_info(self->sb.fd));
-	} else {
-		EXPECT_TRUE(worker_sleeps_in(&self->second, IN_IOCTL));
-	}
-	EXPECT_FALSE(worker_ended(&self->first));
+	bind_sibling(_metadata, self);
 	ASSERT_EQ(0, stall_release_write(&self->stall));
-	EXPECT_EQ(0, worker_join(&self->first));
-	if (!core_is_rust())
-		EXPECT_EQ(0, worker_join(&self->second));
+	end_both(_metadata, self, 0);
 	EXPECT_NE(ioas, p->pt_id);
 	stall_close(&self->stall);
 }
