@@ -291,7 +291,7 @@ TEST_F(group_removal, module)
 
 #define ROUNDS 12
 
-/* Opens the group and the device, over and over, until the file says enough. */
+/* Opens the group and the device, over and over, until the race ends. */
 static int open_and_close(void *arg)
 {
 	const struct racer *r = arg;
@@ -303,7 +303,7 @@ static int open_and_close(void *arg)
 		if (group < 0) {
 			if (group != -ENOENT && group != -ENODEV && group != -ENXIO)
 				return group;
-			if (!access("/tmp/no-more-groups", F_OK))
+			if (removal_race_ended())
 				return opened;
 			continue;
 		}
@@ -331,22 +331,10 @@ static int open_and_close(void *arg)
 TEST_F(group_removal, races)
 {
 	struct racer r = { .space = self->l.space, .pci = &self->pci };
-	struct task racer;
 
 	close_fd(&self->l.fd);
 	close_fd(&self->l.group);
-	unlink("/tmp/no-more-groups");
-	ASSERT_EQ(0, task_start(&racer, open_and_close, &r));
-	for (int i = 0; i < ROUNDS; i++) {
-		ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
-		ASSERT_EQ(0, task_join(&self->task));
-		ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	}
-	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
-	ASSERT_EQ(0, task_join(&self->task));
-	close(open("/tmp/no-more-groups", O_CREAT | O_WRONLY, 0600));
-	EXPECT_GE(task_join(&racer), 0);
-	unlink("/tmp/no-more-groups");
+	EXPECT_GE(removal_race(&self->pci, ROUNDS, open_and_close, &r), 0);
 }
 
 /* Opens the device from a group that is shared, and closes it. */

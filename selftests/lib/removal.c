@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -58,4 +59,41 @@ int holder_start(const struct pci *pci, pid_t *pid)
 		ret = -EPIPE;
 	close(ends[0]);
 	return ret;
+}
+
+#define RACE_ENDED "/tmp/no-more-races"
+
+bool removal_race_ended(void)
+{
+	return !access(RACE_ENDED, F_OK);
+}
+
+static int remove_once(const struct pci *pci)
+{
+	struct task task;
+	int ret = unbind_start(&task, pci);
+
+	return ret ? ret : task_join(&task);
+}
+
+int removal_race(const struct pci *pci, int rounds, int (*racer)(void *arg), void *arg)
+{
+	struct task task;
+	int ret, result;
+
+	unlink(RACE_ENDED);
+	ret = task_start(&task, racer, arg);
+	if (ret)
+		return ret;
+	for (int i = 0; i < rounds && !ret; i++) {
+		ret = remove_once(pci);
+		if (!ret)
+			ret = pci_to_vfio(pci);
+	}
+	if (!ret)
+		ret = remove_once(pci);
+	close(open(RACE_ENDED, O_CREAT | O_WRONLY, 0600));
+	result = task_join(&task);
+	unlink(RACE_ENDED);
+	return ret ? ret : result;
 }

@@ -18,4 +18,12 @@ bool unbind_says_who(const struct task *t, int kmsg, char *line, size_t size);
 /* Opens the device in a child by the usual open path.  The child keeps it until it is killed; 0 or -errno. */
 int holder_start(const struct pci *pci, pid_t *pid);
 
+/*
+ * Takes the device off its driver and gives it back, so many times, and takes it off once more,
+ * while another task runs @racer(@arg), which ends when removal_race_ended().  What the racer
+ * returned, or -errno.
+ */
+int removal_race(const struct pci *pci, int rounds, int (*racer)(void *arg), void *arg);
+bool removal_race_ended(void);
+
 #endif

@@ -252,7 +252,7 @@ struct racer {
 	int iommufd;
 };
 
-/* Opens, binds and closes until the pipe's other end says enough. */
+/* Opens, binds and closes until the race ends. */
 static int open_and_bind(void *arg)
 {
 	struct racer *r = arg;
@@ -265,7 +265,7 @@ static int open_and_bind(void *arg)
 		    errno != ENXIO)
 			return -errno;
 		if (fd < 0) {
-			if (!access("/tmp/no-more-races", F_OK))
+			if (removal_race_ended())
 				return bound;
 			continue;
 		}
@@ -281,21 +281,9 @@ static int open_and_bind(void *arg)
 TEST_F(unregister, races)
 {
 	struct racer r = { self->node, self->s.iommufd };
-	struct task racer;
 
 	close_fd(&self->s.fd);
-	unlink("/tmp/no-more-races");
-	ASSERT_EQ(0, task_start(&racer, open_and_bind, &r));
-	for (int i = 0; i < 40; i++) {
-		ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
-		ASSERT_EQ(0, task_join(&self->task));
-		ASSERT_EQ(0, pci_to_vfio(&self->pci));
-	}
-	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
-	ASSERT_EQ(0, task_join(&self->task));
-	close(open("/tmp/no-more-races", O_CREAT | O_WRONLY, 0600));
-	EXPECT_GT(task_join(&racer), 0);
-	unlink("/tmp/no-more-races");
+	EXPECT_GT(removal_race(&self->pci, 40, open_and_bind, &r), 0);
 }
 
 /*
