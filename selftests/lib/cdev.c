@@ -317,3 +317,16 @@ void session_close(struct session *s)
 	close_fd(&s->fd);
 	close_fd(&s->iommufd);
 }
+
+void *session_to_mapping(struct session *s, size_t *size)
+{
+	void *bar;
+
+	if (cdev_bind(s->fd, s->iommufd, NULL) || cdev_enable_dma(s->fd))
+		return NULL;
+	bar = cdev_map_bar(s->fd, 0, size);
+	if (bar && madvise(bar, *size, MADV_DONTFORK))
+		return NULL;
+	close_fd(&s->fd);
+	return bar;
+}

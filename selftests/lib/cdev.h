@@ -76,5 +76,10 @@ int session_open_unbound(const struct pci *pci, struct session *s);
 /* The same.  The device is bound, and attached to a new address space. */
 int session_open(const struct pci *pci, struct session *s);
 void session_close(struct session *s);
+/*
+ * Binds the file, maps BAR 0, and closes the file, which the mapping holds.  A child does not
+ * have the mapping.  NULL if something fails.
+ */
+void *session_to_mapping(struct session *s, size_t *size);
 
 #endif

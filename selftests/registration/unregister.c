@@ -216,20 +216,15 @@ TEST_F(unregister, kept_node)
 /* semantics: 87, 198.  A mapping is a hold as good as a descriptor. */
 TEST_F(unregister, mapping)
 {
-	volatile void *bar;
 	size_t size;
+	void *bar = session_to_mapping(&self->s, &size);
 
-	ASSERT_EQ(0, cdev_bind(self->s.fd, self->s.iommufd, NULL));
-	ASSERT_EQ(0, cdev_enable_dma(self->s.fd));
-	bar = cdev_map_bar(self->s.fd, 0, &size);
 	ASSERT_NE(NULL, bar);
-	ASSERT_EQ(0, madvise((void *)bar, size, MADV_DONTFORK));
-	close_fd(&self->s.fd);
 	ASSERT_EQ(0, unbind_start(&self->task, &self->pci));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, BLOCKED, EVENT_MS, NULL, 0));
 	EXPECT_TRUE(edu_alive(bar));
 	EXPECT_FALSE(task_ended(&self->task, 0));
-	ASSERT_EQ(0, munmap((void *)bar, size));
+	ASSERT_EQ(0, munmap(bar, size));
 	EXPECT_EQ(0, task_join(&self->task));
 }
 
