@@ -75,19 +75,16 @@ FIXTURE_VARIANT_ADD(mdpy, hd) { "mdpy-hd", 1920, 1080, 8 << 20 };
 
 FIXTURE_SETUP(mdpy)
 {
-	int ret = mdev_sample_load("mdpy");
+	int ret = mdev_sample_open("mdpy", variant->type, &self->d);
 
 	if (ret == -ENOENT)
 		SKIP(return, "no module mdpy");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, mdev_create("mdpy", variant->type, mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 }
 
 FIXTURE_TEARDOWN_PARENT(mdpy)
 {
-	EXPECT_EQ(0, mdev_remove(mdev_uuids[0]));
-	EXPECT_EQ(0, mdev_sample_unload("mdpy"));
+	EXPECT_EQ(0, mdev_sample_close("mdpy"));
 }
 
 /* semantics: 120, 127.  What it says of its framebuffer, in three places. */
@@ -188,20 +185,17 @@ FIXTURE(mbochs) {
 
 FIXTURE_SETUP(mbochs)
 {
-	int ret = mdev_sample_load("mbochs");
+	int ret = mdev_sample_open("mbochs", "mbochs-small", &self->d);
 
 	if (ret == -ENOENT)
 		SKIP(return, "no module mbochs");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, mdev_create("mbochs", "mbochs-small", mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	ASSERT_EQ(0, cdev_region(self->d.fd, 0, &self->memory));
 }
 
 FIXTURE_TEARDOWN_PARENT(mbochs)
 {
-	EXPECT_EQ(0, mdev_remove(mdev_uuids[0]));
-	EXPECT_EQ(0, mdev_sample_unload("mbochs"));
+	EXPECT_EQ(0, mdev_sample_close("mbochs"));
 }
 
 static int dispi_read(int fd, int reg)

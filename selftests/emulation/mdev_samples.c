@@ -425,13 +425,11 @@ FIXTURE(mtty) {
 FIXTURE_SETUP(mtty)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int ret = mdev_sample_load("mtty");
+	int ret = mdev_sample_open("mtty", "mtty-2", &self->d);
 
 	if (ret == -ENOENT)
 		SKIP(return, "no module mtty");
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, mdev_create("mtty", "mtty-2", mdev_uuids[0]));
-	ASSERT_EQ(0, mdev_use(mdev_uuids[0], NULL, &self->d));
 	/* It has interrupts from the first time it was asked on. */
 	ASSERT_EQ(0, xioctl(self->d.fd, VFIO_DEVICE_GET_INFO, &info));
 	self->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -440,8 +438,7 @@ FIXTURE_SETUP(mtty)
 
 FIXTURE_TEARDOWN_PARENT(mtty)
 {
-	EXPECT_EQ(0, mdev_remove(mdev_uuids[0]));
-	EXPECT_EQ(0, mdev_sample_unload("mtty"));
+	EXPECT_EQ(0, mdev_sample_close("mtty"));
 }
 
 static void uart_write(int fd, int port, int reg, uint8_t value)

@@ -125,6 +125,26 @@ int mdev_sample_unload(const char *module)
 	return ret ? ret : module_unload("mdev");
 }
 
+int mdev_sample_open(const char *module, const char *type, struct opened *o)
+{
+	int ret = mdev_sample_load(module);
+
+	if (ret)
+		return ret;
+	ret = mdev_create(module, type, mdev_uuids[0]);
+	if (!ret)
+		ret = mdev_use(mdev_uuids[0], NULL, o);
+	/* The module is there. */
+	return ret == -ENOENT ? -ENODEV : ret;
+}
+
+int mdev_sample_close(const char *module)
+{
+	int ret = mdev_remove(mdev_uuids[0]);
+
+	return ret ? ret : mdev_sample_unload(module);
+}
+
 void *region_map(int fd, const struct vfio_region_info *info, size_t size)
 {
 	return mmap64(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, info->offset);

@@ -21,6 +21,9 @@ extern const char *const mdev_uuids[MDEV_UUIDS];
 int mdev_sample_load(const char *module);
 /* Removes it, and mdev. */
 int mdev_sample_unload(const char *module);
+/* The same with a device of that type, mdev_uuids[0], which is open; and the end of both. */
+int mdev_sample_open(const char *module, const char *type, struct opened *o);
+int mdev_sample_close(const char *module);
 
 /* Attribute of a type of devices; how many more of it there may be. */
 int mdev_type_attr(const char *module, const char *type, const char *name,
