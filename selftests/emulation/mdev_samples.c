@@ -10,6 +10,7 @@
 
 #include "lib/cdev.h"
 #include "lib/container.h"
+#include "lib/event.h"
 #include "lib/iommufd.h"
 #include "lib/mdev.h"
 #include "lib/space.h"
@@ -482,15 +483,6 @@ TEST_F(mtty, serial)
 	EXPECT_EQ(LSR_EMPTY, uart_read(fd, 1, UART_LSR));
 }
 
-static uint64_t take(int event)
-{
-	uint64_t n = 0;
-
-	if (!wait_readable(event, EVENT_MS))
-		return 0;
-	return read(event, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
 static bool quiet(int event)
 {
 	return !wait_readable(event, 0);
@@ -520,12 +512,12 @@ TEST_F(mtty, interrupts)
 	/* Masked by itself, until it is unmasked. */
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1, &self->event));
 	uart_interrupt(fd);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	uart_interrupt(fd);
 	EXPECT_TRUE(quiet(self->event));
 	EXPECT_EQ(0, cdev_set_irqs(fd, INTX, NONE | UNMASK, 0, 1, NULL));
 	uart_interrupt(fd);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 
 	/* One kind at a time. */
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, MSI, EVENTFD | TRIGGER, 0, 1, &other));
@@ -533,10 +525,10 @@ TEST_F(mtty, interrupts)
 	EXPECT_EQ(0, cdev_set_irqs(fd, MSI, EVENTFD | TRIGGER, 0, 1, &other));
 	for (int i = 0; i < 3; i++) {
 		uart_interrupt(fd);
-		EXPECT_EQ(1, take(other));
+		EXPECT_EQ(1, event_wait(other));
 	}
 	EXPECT_EQ(0, cdev_set_irqs(fd, MSI, NONE | TRIGGER, 0, 1, NULL));
-	EXPECT_EQ(1, take(other));
+	EXPECT_EQ(1, event_wait(other));
 	EXPECT_TRUE(quiet(self->event));
 
 	/* The close takes the eventfd off the device. */

@@ -10,6 +10,7 @@
 #include <linux/pci_regs.h>
 
 #include "lib/cdev.h"
+#include "lib/event.h"
 #include "lib/group.h"
 #include "lib/kmsg.h"
 #include "lib/open_path.h"
@@ -71,14 +72,6 @@ static int set_event(int fd, int32_t event)
 	return cdev_set_irqs(fd, ERR, EVENTFD, 0, 1, &event);
 }
 
-/* The number of events, without waiting. */
-static uint64_t take(int event)
-{
-	uint64_t n = 0;
-
-	return read(event, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
 /* Is it the device that it was?  Its driver still is, and it answers. */
 static bool works(const struct pci *pci, int fd)
 {
@@ -120,7 +113,7 @@ TEST_F(aer, nonfatal)
 		ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 		EXPECT_TRUE(wait_readable(self->event, EVENT_MS));
 		EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-		EXPECT_EQ(1, take(self->event));
+		EXPECT_EQ(1, event_take(self->event));
 		EXPECT_EQ(before + 1, errors(&self->pci, "nonfatal"));
 		EXPECT_TRUE(works(&self->pci, self->u.fd));
 	}
@@ -137,7 +130,7 @@ TEST_F(aer, correctable)
 	/* The kernel takes one after the other: had it told of that, it would be two. */
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 }
 
 /* semantics: 95, 120.  The kernel resets the bus; the next user finds a device that works. */
@@ -153,7 +146,7 @@ TEST_F(aer, fatal)
 	ASSERT_EQ(0, qmp_inject_error(self->id, FATAL));
 	EXPECT_TRUE(wait_readable(self->event, EVENT_MS));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	EXPECT_EQ(0, device_info(self->u.fd));
 	open_path_close(&self->u);
 
@@ -165,7 +158,7 @@ TEST_F(aer, fatal)
 	/* The eventfd was the old user's. */
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	ASSERT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 }
 
 /* semantics: 120.  None is told who has not asked, nor later. */
@@ -175,7 +168,7 @@ TEST_F(aer, unasked)
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
 	ASSERT_EQ(0, set_event(self->u.fd, self->event));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	/* Asked, and taken back, by both calls. */
 	ASSERT_EQ(0, set_event(self->u.fd, -1));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
@@ -184,7 +177,7 @@ TEST_F(aer, unasked)
 	ASSERT_EQ(0, cdev_set_irqs(self->u.fd, ERR, NONE, 0, 0, NULL));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
 }
 
@@ -198,7 +191,7 @@ TEST_F(aer, eventfd_closed)
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(wait_readable(copy, EVENT_MS));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(1, take(copy));
+	EXPECT_EQ(1, event_take(copy));
 	close(copy);
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
@@ -215,7 +208,7 @@ TEST_F(aer, device_closed)
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "on"));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "auto"));
 	ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 	EXPECT_TRUE(works(&self->pci, self->u.fd));
@@ -241,14 +234,14 @@ TEST_F(aer, two_files)
 	EXPECT_EQ(by_cdev ? -EINVAL : 0, set_event(second, event));
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(by_cdev, take(self->event));
-	EXPECT_EQ(!by_cdev, take(event));
+	EXPECT_EQ(by_cdev, event_take(self->event));
+	EXPECT_EQ(!by_cdev, event_take(event));
 	/* What the one has set outlives it. */
 	close(second);
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(by_cdev, take(self->event));
-	EXPECT_EQ(!by_cdev, take(event));
+	EXPECT_EQ(by_cdev, event_take(self->event));
+	EXPECT_EQ(!by_cdev, event_take(event));
 	close(event);
 }
 
@@ -276,12 +269,12 @@ TEST_F(aer, by_hand)
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, ERR, NONE, 0, 1, NULL));
 	ASSERT_EQ(0, set_event(fd, self->event));
 	EXPECT_EQ(0, cdev_set_irqs(fd, ERR, NONE, 0, 1, NULL));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_SET_IRQS, &arg));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	arg.yes = 1;
 	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_SET_IRQS, &arg));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, ERR, NONE, 1, 1, NULL));
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, ERR, NONE, 0, 2, NULL));
@@ -294,7 +287,7 @@ TEST_F(aer, by_hand)
 	ASSERT_EQ(0, qmp_inject_error(self->id, NONFATAL));
 	EXPECT_TRUE(wait_readable(self->event, EVENT_MS));
 	EXPECT_TRUE(kmsg_wait(self->kmsg, RECOVERED, EVENT_MS, NULL, 0));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 }
 
 TEST_HARNESS_MAIN

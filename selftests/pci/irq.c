@@ -9,6 +9,7 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/event.h"
 #include "lib/open_path.h"
 #include "lib/test.h"
 
@@ -53,16 +54,6 @@ FIXTURE_TEARDOWN(irq_edu)
 	close(self->act);
 }
 
-/* Waits for the event and takes it: how many there were. */
-static uint64_t take(int event)
-{
-	uint64_t n = 0;
-
-	if (!wait_readable(event, EVENT_MS))
-		return 0;
-	return read(event, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
 static void give(int event)
 {
 	uint64_t one = 1;
@@ -94,15 +85,15 @@ TEST_F(irq_edu, intx)
 				   &self->event));
 	for (int i = 0; i < 5; i++) {
 		edu_raise(self->bar);
-		EXPECT_EQ(1, take(self->event));
+		EXPECT_EQ(1, event_wait(self->event));
 		edu_ack(self->bar);
 		ASSERT_EQ(0, cdev_set_irqs(fd, INTX, NONE | UNMASK, 0, 1, NULL));
 	}
 	/* Not acknowledged: it comes again as soon as it is unmasked. */
 	edu_raise(self->bar);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, NONE | UNMASK, 0, 1, NULL));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	edu_ack(self->bar);
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, NONE | TRIGGER, 0, 0, NULL));
 }
@@ -118,11 +109,11 @@ TEST_F(irq_edu, unmask_by_eventfd)
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 				   &self->act));
 	edu_raise(self->bar);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	for (int i = 0; i < 10; i++) {
 		/* The line is still up: unmasking is seen as the next event. */
 		give(self->act);
-		EXPECT_EQ(1, take(self->event));
+		EXPECT_EQ(1, event_wait(self->event));
 		EXPECT_EQ(-1, read(self->act, &n, sizeof(n)));
 		EXPECT_EQ(EAGAIN, errno);
 	}
@@ -163,7 +154,7 @@ TEST_F(irq_edu, virqfd_errors)
 	EXPECT_EQ(5, n);
 	/* ... and is not listened to. */
 	give(other);
-	EXPECT_EQ(1, take(other));
+	EXPECT_EQ(1, event_wait(other));
 	close(other);
 	/* A bad descriptor, before a slot in use. */
 	EXPECT_EQ(-EBADF, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
@@ -186,12 +177,12 @@ TEST_F(irq_edu, virqfd_pending)
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | TRIGGER, 0, 1,
 				   &self->event));
 	edu_raise(self->bar);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	give(self->act);
 	give(self->act);
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 				   &self->act));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	EXPECT_EQ(sizeof(n), read(self->act, &n, sizeof(n)));
 	EXPECT_EQ(2, n);
 	edu_ack(self->bar);
@@ -213,15 +204,15 @@ TEST_F(irq_edu, virqfd_closed)
 	ASSERT_EQ(0, cdev_set_irqs(fd, INTX, EVENTFD | UNMASK, 0, 1,
 				   &self->act));
 	edu_raise(self->bar);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	give(self->act);
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	edu_ack(self->bar);
 	/* Closing the device with the slot in use cleans up too. */
 	ASSERT_EQ(0, munmap((void *)self->bar, 1 << 20));
 	open_path_close(&self->o);
 	give(self->act);
-	EXPECT_EQ(1, take(self->act));
+	EXPECT_EQ(1, event_wait(self->act));
 }
 
 /* semantics: 173.  An eventfd that writes to a register of the device. */
@@ -252,7 +243,7 @@ TEST_F(irq_edu, ioeventfd)
 	EXPECT_EQ(0, xioctl(fd, VFIO_DEVICE_IOEVENTFD, &arg));
 	EXPECT_EQ(-ENODEV, xioctl(fd, VFIO_DEVICE_IOEVENTFD, &arg));
 	give(self->act);
-	EXPECT_EQ(1, take(self->act));
+	EXPECT_EQ(1, event_wait(self->act));
 }
 
 /* semantics: 49, 120 */
@@ -264,17 +255,17 @@ TEST_F(irq_edu, msi)
 				   &self->event));
 	for (int i = 0; i < 5; i++) {
 		edu_raise(self->bar);
-		EXPECT_EQ(1, take(self->event));
+		EXPECT_EQ(1, event_wait(self->event));
 		edu_ack(self->bar);
 	}
 	/* By hand. */
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSI, NONE | TRIGGER, 0, 1, NULL));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_wait(self->event));
 	/* Another eventfd in its place. */
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSI, EVENTFD | TRIGGER, 0, 1,
 				   &self->act));
 	edu_raise(self->bar);
-	EXPECT_EQ(1, take(self->act));
+	EXPECT_EQ(1, event_wait(self->act));
 	EXPECT_FALSE(wait_readable(self->event, 0));
 	edu_ack(self->bar);
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSI, NONE | TRIGGER, 0, 0, NULL));
@@ -378,7 +369,7 @@ TEST_F(irq_igb, msix)
 	edu_write(self->bar, IGB_EIMS, 0x1ff);
 	for (int i = 0; i < 9; i++) {
 		edu_write(self->bar, IGB_EICS, 1 << i);
-		EXPECT_EQ(1, take(self->events[i]))
+		EXPECT_EQ(1, event_wait(self->events[i]))
 			TH_LOG("vector %d", i);
 		for (int j = 0; j < 10; j++)
 			EXPECT_FALSE(wait_readable(self->events[j], 0));
@@ -388,7 +379,7 @@ TEST_F(irq_igb, msix)
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(0, cdev_set_irqs(fd, MSIX, NONE | TRIGGER, i, 1,
 					   NULL));
-		EXPECT_EQ(1, take(self->events[i]));
+		EXPECT_EQ(1, event_wait(self->events[i]));
 	}
 	EXPECT_EQ(-EINVAL, cdev_set_irqs(fd, MSIX, NONE | TRIGGER, 5, 6, NULL));
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSIX, NONE | TRIGGER, 0, 0, NULL));

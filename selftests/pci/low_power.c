@@ -7,6 +7,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "lib/event.h"
 #include "lib/group.h"
 #include "lib/iommufd.h"
 #include "lib/open_path.h"
@@ -50,14 +51,6 @@ FIXTURE_TEARDOWN(low_power)
 	pci_attr_set(&self->pci, "power/control", "auto");
 }
 
-/* The number of events, without waiting: what wakes has told before it returns. */
-static uint64_t take(int event)
-{
-	uint64_t n = 0;
-
-	return read(event, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
 /*
  * Is it awake, and not about to fall asleep?  The kernel lets devices sleep one after the
  * other: when one that was let just now does, this would have.
@@ -87,7 +80,7 @@ TEST_F(low_power, twice)
 	EXPECT_EQ(-EINVAL, low_power(fd, WAKEUP, self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, low_power(fd, EXIT, 0));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 	EXPECT_EQ(0, low_power(fd, EXIT, 0));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
@@ -103,19 +96,19 @@ TEST_F(low_power, twice_with_wakeup)
 
 	ASSERT_EQ(0, low_power(fd, WAKEUP, self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	EXPECT_EQ(0, low_power(fd, WAKEUP, self->event));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, low_power(fd, ENTRY, 0));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, low_power(fd, EXIT, 0));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	ASSERT_EQ(0, low_power(fd, WAKEUP, self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, low_power(fd, EXIT, 0));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 }
 
@@ -230,10 +223,10 @@ TEST_F(low_power, access_wakes)
 	ASSERT_EQ(0, low_power(self->u.fd, WAKEUP, self->event));
 	ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_FALSE(bar_answers(bar));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	EXPECT_EQ(4, pread(self->u.fd, &value, 4,
 			   (off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	EXPECT_TRUE(bar_answers(bar));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	munmap((void *)bar, size);
@@ -253,10 +246,10 @@ TEST_F(low_power, host)
 	EXPECT_EQ(PCI_STD_HEADER_SIZEOF,
 		  pci_attr(&self->pci, "config", header, sizeof(header)));
 	EXPECT_TRUE(power_is(&self->pci, "suspended"));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "on"));
 	EXPECT_TRUE(power_is(&self->pci, "active"));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "auto"));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 
@@ -267,7 +260,7 @@ TEST_F(low_power, host)
 	EXPECT_TRUE(power_is(&self->pci, "active"));
 	ASSERT_EQ(0, pci_attr_set(&self->pci, "power/control", "auto"));
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
-	EXPECT_EQ(0, take(self->event));
+	EXPECT_EQ(0, event_take(self->event));
 	EXPECT_EQ(0, low_power(fd, EXIT, 0));
 }
 
@@ -279,7 +272,7 @@ TEST_F(low_power, closed)
 				 low_power(self->u.fd, ENTRY, 0));
 		ASSERT_TRUE(power_becomes(&self->pci, "suspended"));
 		open_path_close(&self->u);
-		EXPECT_EQ(0, take(self->event));
+		EXPECT_EQ(0, event_take(self->event));
 		EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 		ASSERT_EQ(0, open_path_open_vfio(variant->open_path, &self->pci, &self->u));
 		EXPECT_TRUE(stays_awake(&self->pci, &self->other));
@@ -317,7 +310,7 @@ TEST_F(low_power, disable_idle_d3)
 	EXPECT_EQ(0, low_power(fd, WAKEUP, self->event));
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));
 	EXPECT_EQ(0, device_info(fd));
-	EXPECT_EQ(1, take(self->event));
+	EXPECT_EQ(1, event_take(self->event));
 	EXPECT_TRUE(stays_awake(&self->pci, &self->other));
 	EXPECT_EQ(0, low_power(fd, ENTRY, 0));
 	EXPECT_TRUE(power_becomes(&self->pci, "suspended"));

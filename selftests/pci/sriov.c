@@ -11,6 +11,7 @@
 
 #include "lib/cdev.h"
 #include "lib/edu.h"
+#include "lib/event.h"
 #include "lib/kmsg.h"
 #include "lib/nvme.h"
 #include "lib/open_path.h"
@@ -206,14 +207,6 @@ static int event_of(int fd, uint32_t index, uint32_t start)
 	return event < 0 || cdev_set_irqs(fd, index, EVENTFD, start, 1, &event) ? -1 : event;
 }
 
-/* Waits for the event and takes it: how many there were. */
-static uint64_t take(int event)
-{
-	uint64_t n = 0;
-
-	return wait_readable(event, EVENT_MS) && read(event, &n, 8) == 8 ? n : 0;
-}
-
 /* A virtual function is a device as any other. */
 static void look_at(struct __test_metadata *_metadata, const struct pci *virtual, int fd)
 {
@@ -240,7 +233,7 @@ static void look_at(struct __test_metadata *_metadata, const struct pci *virtual
 	event = event_of(fd, MSIX, 0);
 	ASSERT_GE(event, 0);
 	ASSERT_EQ(0, cdev_set_irqs(fd, MSIX, BY_HAND, 0, 1, NULL));
-	EXPECT_EQ(1, take(event));
+	EXPECT_EQ(1, event_wait(event));
 	close(event);
 	ASSERT_EQ(0, xioctl(fd, VFIO_DEVICE_RESET, NULL));
 	ASSERT_EQ(0, cdev_enable_dma(fd));
@@ -268,7 +261,7 @@ static void use_igb(struct __test_metadata *_metadata, struct opened *pf, struct
 	for (int i = 0; i < 3; i++) {
 		edu_write(virtual, IGB_EIMS, 7);
 		edu_write(virtual, IGB_EICS, 1 << i);
-		EXPECT_EQ(1, take(event[i]));
+		EXPECT_EQ(1, event_wait(event[i]));
 		for (int j = 0; j < 3; j++)
 			EXPECT_FALSE(wait_readable(event[j], 0));
 	}
@@ -319,7 +312,7 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 		ASSERT_EQ(0, nvme_start(&second, virtual, memory + 1, IOVA + sizeof(*memory)));
 		for (int j = 0; j < 20; j++) {
 			check_identity(_metadata, &second, controller);
-			EXPECT_EQ(1, take(event));
+			EXPECT_EQ(1, event_wait(event));
 		}
 		check_identity(_metadata, &first, 0);
 		EXPECT_FALSE(wait_readable(event, 0));
@@ -329,7 +322,7 @@ static void use_nvme(struct __test_metadata *_metadata, struct opened *pf, struc
 		EXPECT_LE(0, nvme_command(&second, NVME_IDENTIFY, NVME_CONTROLLER, 0));
 		EXPECT_EQ(0x33, second.memory->data[0]);
 		ASSERT_EQ(0, open_path_map(vf, second.memory->data, 4096, data));
-		EXPECT_EQ(1, take(event));
+		EXPECT_EQ(1, event_wait(event));
 		/* A reset ends it all, and it can begin again. */
 		EXPECT_TRUE(nvme_ready(virtual));
 		close(event);
@@ -376,7 +369,7 @@ TEST_F(sriov, removal)
 	request = event_of(self->vf.fd, REQUEST, 0);
 	ASSERT_GE(request, 0);
 	ASSERT_EQ(0, worker_start(&worker, no_virtual, &self->physical));
-	EXPECT_LE(1, take(request));
+	EXPECT_LE(1, event_wait(request));
 	EXPECT_FALSE(worker_ended(&worker));
 	EXPECT_EQ(0, device_info(self->vf.fd));
 	EXPECT_EQ(0, device_info(self->pf.fd));
@@ -397,10 +390,10 @@ TEST_F(sriov, removal)
 	/* vfio-pci takes them away without a lock that lockdep misses, on any core. */
 	kmsg_expect_warning(true, NULL);
 	ASSERT_EQ(0, worker_start(&worker, unbind, &self->physical));
-	EXPECT_LE(1, take(request));
+	EXPECT_LE(1, event_wait(request));
 	EXPECT_FALSE(worker_ended(&worker));
 	open_path_close(&self->vf);
-	EXPECT_LE(1, take(last));
+	EXPECT_LE(1, event_wait(last));
 	EXPECT_FALSE(worker_ended(&worker));
 	open_path_close(&self->pf);
 	EXPECT_EQ(0, worker_join(&worker));
