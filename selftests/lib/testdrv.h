@@ -3,6 +3,8 @@
 #ifndef LIB_TESTDRV_H
 #define LIB_TESTDRV_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <linux/vfio.h>
 
 #include "../testdrv/testdrv.h"
