@@ -49,6 +49,8 @@ static int do_attach(void *arg)
 }
 
 /* Two devices in one set, each with an open file. */
+typedef FIXTURE_DATA(user_copy) user_copy_t;
+
 FIXTURE(user_copy) {
 	struct pci a, b;
 	struct session sa, sb;	/* with the iommufd of the first */
@@ -109,7 +111,7 @@ FIXTURE_TEARDOWN(user_copy)
 }
 
 /* The sibling is bound while the first call waits: on ours at once, in C not before that ends. */
-static void bind_sibling(struct __test_metadata *_metadata, FIXTURE_DATA(user_copy) *self)
+static void bind_sibling(struct __test_metadata *_metadata, user_copy_t *self)
 {
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	if (core_is_rust()) {
@@ -122,7 +124,7 @@ static void bind_sibling(struct __test_metadata *_metadata, FIXTURE_DATA(user_co
 }
 
 /* The first call ends with @result; in C the sibling's after it. */
-static void end_both(struct __test_metadata *_metadata, FIXTURE_DATA(user_copy) *self, int result)
+static void end_both(struct __test_metadata *_metadata, user_copy_t *self, int result)
 {
 	EXPECT_EQ(result, worker_join(&self->first));
 	if (!core_is_rust())
