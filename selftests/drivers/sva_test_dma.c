@@ -393,12 +393,15 @@ static int request_page(struct engine *engine, u64 address, bool write)
 		.engine = engine,
 		.address = address,
 		.write = write,
-		.group = (u32)atomic_inc_return(&last_group) % REQUEST_GROUPS,
 	};
 	struct iommu_group *group = iommu_group_get(&engine->pdev->dev);
 
 	if (!group)
 		return -ENODEV;
+	/* A number that the queue has no response to, from before this module was inserted. */
+	do {
+		r.group = (u32)atomic_inc_return(&last_group) % REQUEST_GROUPS;
+	} while (response_to(&r) != -ENOENT);
 	iommu_group_for_each_dev(group, &r, send);
 	iommu_group_put(group);
 	/* What iopf_queue_flush_dev() does, which wants the handler to stay. */
