@@ -138,7 +138,7 @@ static void close_in_order(struct __test_metadata *_metadata,
 }
 
 /* semantics: 126, 152, 155, 164, 165 */
-TEST_F_TIMEOUT(container_close, every_order, 900)
+TEST_F(container_close, every_order)
 {
 	int order[FILES];
 

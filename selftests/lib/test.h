@@ -13,7 +13,7 @@
 
 /* A hang is the only thing that a time limit here may find. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 300
+#define TEST_TIMEOUT_DEFAULT 900
 
 /* What the core in C does, and what ours does. */
 #define BY_CORE(c, rust) (core_is_rust() ? (rust) : (c))

@@ -148,7 +148,7 @@ static void await_call(container_stress_t *self, atomic_int *n)
 }
 
 /* semantics: 161, 163, 164; defects: B1, B26.  The group comes and goes under the calls. */
-TEST_F_TIMEOUT(container_stress, set_and_unset, 900)
+TEST_F(container_stress, set_and_unset)
 {
 	struct worker w[CALLERS];
 	int fd = self->container;
@@ -169,7 +169,7 @@ TEST_F_TIMEOUT(container_stress, set_and_unset, 900)
 }
 
 /* semantics: 148, 155, 164, 167.  Two groups take turns, and go by being closed. */
-TEST_F_TIMEOUT(container_stress, groups_are_closed, 900)
+TEST_F(container_stress, groups_are_closed)
 {
 	struct worker w[CALLERS];
 	int fd = self->container;
@@ -238,7 +238,7 @@ static int compete(void *arg)
 }
 
 /* semantics: 161, 164.  Two who use one container know nothing of each other. */
-TEST_F_TIMEOUT(container_stress, rivals, 900)
+TEST_F(container_stress, rivals)
 {
 	struct worker w[CALLERS], rival[2];
 	struct rival r[2] = { { self, 0 }, { self, 1 } };
@@ -286,7 +286,7 @@ static int open_devices(void *arg)
 }
 
 /* semantics: 149, 150, 152.  A group leaves when none of its devices is open, or not. */
-TEST_F_TIMEOUT(container_stress, devices, 900)
+TEST_F(container_stress, devices)
 {
 	struct worker w[CALLERS];
 	int fd = self->container, ret, left = 0;
@@ -333,7 +333,7 @@ static int reopen(void *arg)
 }
 
 /* semantics: 165.  Files of the container come and go as well. */
-TEST_F_TIMEOUT(container_stress, files, 900)
+TEST_F(container_stress, files)
 {
 	struct worker w[CALLERS], files[2];
 	int fd = self->container;

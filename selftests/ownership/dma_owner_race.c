@@ -213,7 +213,7 @@ static int user(void *arg)
 }
 
 /* semantics: 106, 109, 110, 148, 155, 157.  The first is the host, the others are user space. */
-TEST_F_TIMEOUT(dma_owner_race, one_at_a_time, 900)
+TEST_F(dma_owner_race, one_at_a_time)
 {
 	struct race *race = &self->race;
 	struct racer racer[RACERS];
