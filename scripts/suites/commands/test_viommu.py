@@ -15,8 +15,9 @@ from suites.suite import Boot, build_selftests, fresh_programs, other_machines, 
 X86 = ["intel-legacy", "intel-scalable", "intel-first-stage", "amd", "virtio", "noiommu"]
 
 # Programs that use no device on PCI: no IOMMU makes a difference to them, another platform might.
-EMULATED = {"debugfs_migration", "dma_logging", "emulated", "group_emulated", "group_kvm", "kvm_file",
-            "mdev_displays", "mdev_samples", "mig_states", "nested", "revoked_file"}
+EMULATED = {"debugfs_migration", "dma_logging", "emulated", "emulated_dma", "group_emulated", "group_kvm",
+            "kvm_file", "mdev_displays", "mdev_samples", "mig_states", "nested", "nested_errors",
+            "revoked_file"}
 
 
 def machine_boots(options, name, boots):
