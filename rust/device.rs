@@ -41,10 +41,7 @@ use crate::{
     minors::{Minor, Minors},
     shared::{
         fs::PseudoInode,
-        vfio::{
-            device_link::Generation, set::LockedState, Added, DeviceLink, DeviceMemory,
-            InitialisedDevice,
-        },
+        vfio::{set::LockedState, Added, DeviceLink, DeviceMemory, Generation, InitialisedDevice},
     },
     sva::BoundProcesses,
 };

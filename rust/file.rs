@@ -47,7 +47,7 @@ use crate::{
     shared::{
         pm_runtime::resume,
         trace,
-        vfio::{device_link::Generation, iommu_driver::GroupType, Device, Open, RegistrationRef},
+        vfio::{iommu_driver::GroupType, Device, Generation, Open, RegistrationRef},
         OwnerModule,
     },
     uapi,
@@ -348,7 +348,7 @@ fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
         Err(_) => state
             .link()
             .current_registration()
-            .map(|(device, _)| record(device.parent().name())),
+            .map(|device| record(device.parent().name())),
     };
     if told.is_none() {
         record(c"");

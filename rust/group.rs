@@ -35,7 +35,7 @@ use crate::{
     refusal::{Reason, Refusal},
     shared::{
         params::enable_unsafe_noiommu_mode,
-        vfio::{device_link::Generation, iommu_driver::GroupType, RegistrationRef},
+        vfio::{iommu_driver::GroupType, RegistrationRef},
     },
     sva::{self, BoundProcesses},
 };
@@ -171,7 +171,7 @@ struct Inner {
 /// A reserved entry in a group's list of devices.
 pub(crate) struct Room {
     key: u64,
-    node: RBTreeNodeReservation<u64, Listed>,
+    node: RBTreeNodeReservation<u64, RegistrationRef>,
 }
 
 impl Room {
@@ -181,17 +181,10 @@ impl Room {
     }
 }
 
-/// A device that can be opened through its group.
-struct Listed {
-    device: RegistrationRef,
-    /// The number of the device's registration.
-    generation: Generation,
-}
-
 /// The devices that can be opened through a group.  Keys decrease, so the latest device comes first.
 /// Unregistration removes a device before it waits for the users of the device.
 struct Devices {
-    registrations: RBTree<u64, Listed>,
+    registrations: RBTree<u64, RegistrationRef>,
     /// The key of the next device.
     next: u64,
 }
@@ -475,9 +468,9 @@ impl Group {
 
     /// Adds a device to the list.  The device can be opened by its name until [`remove`](Self::remove).  C
     /// counterpart: `vfio_device_group_register()`.
-    pub(crate) fn add(&self, room: Room, device: RegistrationRef, generation: Generation) {
+    pub(crate) fn add(&self, room: Room, device: RegistrationRef) {
         let Room { key, node } = room;
-        let node = node.into_node(key, Listed { device, generation });
+        let node = node.into_node(key, device);
         self.devices.lock().registrations.insert(node);
     }
 
@@ -493,7 +486,7 @@ impl Group {
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();
-        registrations.all(|listed| enforces_coherency(listed.device.parent()))
+        registrations.all(|device| enforces_coherency(device.parent()))
     }
 
     /// Returns the device with the given name.  The name is compared with the latest device first.  Holds the
@@ -505,15 +498,15 @@ impl Group {
     ///
     /// - The errno of the first driver whose `match` fails.
     /// - `ENODEV`: the group has no such device.
-    pub(crate) fn find(&self, name: &mut UserString) -> Result<(RegistrationRef, Generation)> {
-        for Listed { device, generation } in self.devices.lock().registrations.values() {
+    pub(crate) fn find(&self, name: &mut UserString) -> Result<RegistrationRef> {
+        for device in self.devices.lock().registrations.values() {
             // Most devices have another name.  No reference on such a device is taken.
             if !device.has_name(name)? {
                 continue;
             }
             // The list holds a reference, so another reference can be taken.
             if let Some(found) = RegistrationRef::try_get(device) {
-                return Ok((found, *generation));
+                return Ok(found);
             }
         }
         Err(ENODEV)

@@ -14,7 +14,7 @@ use crate::{
         list::{HasList, List, ListEntry},
         sched::TaskId,
     },
-    shared::vfio::device_link::Generation,
+    shared::vfio::Generation,
     tally::{Share, Tally},
 };
 use kernel::{fmt, prelude::*};

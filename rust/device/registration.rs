@@ -179,12 +179,12 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// group's list of devices.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    let generation = started.connect(GroupMembership {
+    started.connect(GroupMembership {
         group: group.clone(),
         key: room.key(),
     });
     if let Some(listed) = RegistrationRef::try_get(&started) {
-        group.add(room, listed, generation);
+        group.add(room, listed);
     }
     (owner, started)
 }

@@ -19,11 +19,7 @@ use crate::{
         sched::TaskId,
     },
     refusal::{Because, Reason, Refusal},
-    shared::{
-        trace,
-        vfio::{device_link::Generation, RegistrationRef},
-        OwnerModule,
-    },
+    shared::{trace, vfio::RegistrationRef, OwnerModule},
     uapi::{
         self,
         group::{read_fd, read_name, GetStatus, FLAG_CONTAINER_SET, FLAG_VIABLE},
@@ -164,13 +160,13 @@ fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Resu
     let found = group.find(&mut name);
     drop(name);
     let result = match &found {
-        Ok((device, generation)) => install_device(group, file, (device, *generation)),
+        Ok(device) => install_device(group, file, device),
         Err(e) => Err(*e),
     };
     if trace::open::enabled() {
         let errno = errno_of(&result);
         match &found {
-            Ok((device, _)) => {
+            Ok(device) => {
                 // CAST: A minor has 20 bits.
                 let minor = device.state().minor() as c_int;
                 trace::open::record(minor, device.parent().name(), true, errno);
@@ -185,10 +181,10 @@ fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Resu
 fn install_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
-    (registration, generation): (&RegistrationRef, Generation),
+    registration: &RegistrationRef,
 ) -> Result<c_int> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-    let opened = open_device(group, group_file, registration, generation).map_err(|refusal| {
+    let opened = open_device(group, group_file, registration).map_err(|refusal| {
         let state = registration.state();
         refusal.told("open", state.refusals(), |tell| tell(registration.parent()))
     })?;
@@ -213,9 +209,9 @@ fn open_device(
     group: ArcBorrow<'_, Group>,
     group_file: &File,
     registration: &RegistrationRef,
-    generation: Generation,
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
+    let generation = registration.generation();
     let file = DeviceFile::new(state.into(), generation, group.kind(), Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;

@@ -39,7 +39,7 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-pub(crate) use device_link::DeviceLink;
+pub(crate) use device_link::{DeviceLink, Generation};
 pub(crate) use registering::{Added, Owner};
 pub(crate) use set::SetLocked;
 
@@ -169,6 +169,12 @@ impl RegistrationRef {
         // SAFETY: `device` is valid.
         unsafe { bindings::vfio_helper_refcount_inc_not_zero(device.refcount()) }
             .then(|| Self(NonNull::from(device)))
+    }
+
+    /// Returns the generation of the registration, to which the files belong that are opened in it.
+    pub(crate) fn generation(&self) -> Generation {
+        // The reference keeps the device from being registered again, so the last generation is that of `self`.
+        <Device as Core>::link(&self.state()).last()
     }
 
     /// Transfers the count to the C caller, which puts it with `vfio_device_put_registration()`.

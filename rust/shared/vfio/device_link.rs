@@ -74,7 +74,7 @@ impl<T: Unpin> DeviceLink<T> {
     /// # Safety
     ///
     /// This link is part of the device's state.
-    pub(super) unsafe fn connect(&self, device: &Device, data: T) -> Generation {
+    pub(super) unsafe fn connect(&self, device: &Device, data: T) {
         let mut target = self.target.lock();
         let generation = Generation(self.last.load(Relaxed).wrapping_add(1));
         self.last.store(generation.0, Relaxed);
@@ -86,7 +86,11 @@ impl<T: Unpin> DeviceLink<T> {
             data,
         });
         self.current.store(generation.0, Release);
-        generation
+    }
+
+    /// Returns the last generation.  Takes no lock.
+    pub(super) fn last(&self) -> Generation {
+        Generation(self.last.load(Relaxed))
     }
 
     /// Revokes the link and returns its data, if it is connected.  Existing registration references stay
@@ -128,9 +132,7 @@ impl<T: Unpin> DeviceLink<T> {
 
     /// Takes a reference on the current registration.  Takes the lock of the link.  Returns None if the link
     /// is not connected, or if the last reference is dropped.
-    pub(crate) fn current_registration(&self) -> Option<(RegistrationRef, Generation)> {
-        let guard = self.target.lock();
-        let target = guard.as_ref()?;
-        Some((target.registration()?, target.generation))
+    pub(crate) fn current_registration(&self) -> Option<RegistrationRef> {
+        self.target.lock().as_ref()?.registration()
     }
 }

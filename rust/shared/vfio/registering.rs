@@ -10,9 +10,7 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{
-    debugfs::DebugRoot, device_link::Generation, Device, GroupMembership, RegistrationRef, State,
-};
+use super::{debugfs::DebugRoot, Device, GroupMembership, RegistrationRef, State};
 use crate::{
     bindings,
     kapi::{
@@ -133,7 +131,7 @@ impl Deref for Started {
 impl Started {
     /// Connects the link of the device's state to the device, so that files find the device.  Takes the lock
     /// of the link.
-    pub(crate) fn connect(&self, membership: GroupMembership) -> Generation {
+    pub(crate) fn connect(&self, membership: GroupMembership) {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
         unsafe { <Device as Core>::link(&state).connect(self, membership) }
