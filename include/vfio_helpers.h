@@ -69,6 +69,8 @@ void vfio_helper_debugfs_remove(struct dentry *dentry);
 /* Callbacks that take an enum; helpers.c has the reason. */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type);
+int vfio_helper_attach_nothing(void *iommu_data, struct iommu_group *group,
+			       enum vfio_group_type type);
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state);
 struct file *vfio_helper_migration_set_state(struct vfio_device *device,
 					     enum vfio_device_mig_state state);

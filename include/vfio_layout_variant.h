@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Changes to the kernel configuration.  With these, scripts/check-layout compares the layouts for
+ * Changes to the kernel configuration.  With these, scripts/checks/check-layout compares the layouts for
  * other configurations, and needs no other kernel.  The compiler includes this file after the kernel
  * configuration and before all other headers.
  */

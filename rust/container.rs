@@ -87,7 +87,8 @@ pub(crate) fn remove_driver(ops: usize) {
 ///
 /// Takes [`DRIVERS`] for each driver, and not during the use of the driver, so drivers can be registered and
 /// unregistered meanwhile.  The index decreases, drivers are added at the end, and a removal moves only later
-/// drivers, by one towards the front.  So no driver that stays registered is skipped.
+/// drivers, by one towards the front.  So no driver that stays registered is skipped.  A driver can be returned
+/// twice if a driver before it is unregistered meanwhile.
 fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     let mut end = usize::MAX;
     core::iter::from_fn(move || {

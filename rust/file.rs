@@ -112,10 +112,8 @@ impl FileOperations for DeviceFile {
         file.close();
     }
 
-    fn ioctl(file: Pin<&Self>, _: &File, cmd: u32, arg: usize) -> Result<isize> {
-        // CAST: The conversion widens.
-        let result = file.ioctl(cmd, UserPtr::from_addr(arg));
-        result.map(|value| value as isize)
+    fn ioctl(file: Pin<&Self>, _: &File, cmd: u32, arg: usize) -> isize {
+        value_or_errno(file.ioctl(cmd, UserPtr::from_addr(arg)))
     }
 
     fn read(file: Pin<&Self>, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
@@ -328,6 +326,12 @@ impl DeviceFile {
             _ => device.ioctl(cmd, arg),
         }
     }
+}
+
+/// Returns the return value of an ioctl: a value, or a negative errno.
+fn value_or_errno(result: Result<c_int>) -> isize {
+    // CAST: The conversion widens.
+    result.unwrap_or_else(|e| e.to_errno()) as isize
 }
 
 /// Returns the negative errno of a result, or 0, for a trace event.

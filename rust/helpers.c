@@ -162,12 +162,18 @@ void vfio_helper_debugfs_remove(struct dentry *dentry)
 /*
  * Callbacks that take an enum.  CONFIG_CFI compares the type of the function pointer with the type of
  * the function.  bindgen makes an integer of a C enum, so the types would differ if Rust made the
- * call.
+ * call, or if Rust defined the callback.
  */
 int vfio_helper_attach_group(const struct vfio_iommu_driver_ops *ops, void *iommu_data,
 			     struct iommu_group *group, enum vfio_group_type type)
 {
 	return ops->attach_group(iommu_data, group, type);
+}
+
+int vfio_helper_attach_nothing(void *iommu_data, struct iommu_group *group,
+			       enum vfio_group_type type)
+{
+	return 0;
 }
 
 int vfio_helper_migration_get_state(struct vfio_device *device, enum vfio_device_mig_state *state)

@@ -145,7 +145,7 @@ impl kernel::Module for Vfio {
         let ended = Loaded::new(&sva::ENDED, Some(ended));
         let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
         let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
-        if cfg!(CONFIG_VFIO_NOIOMMU) {
+        if cfg!(all(CONFIG_VFIO_CONTAINER, CONFIG_VFIO_NOIOMMU)) {
             abi::container::add_noiommu()?;
         }
         let container_node = match cfg!(CONFIG_VFIO_CONTAINER) {

@@ -35,7 +35,8 @@ static NOIOMMU: DriverOps = DriverOps(bindings::vfio_iommu_driver_ops {
     open: Some(noiommu_open),
     release: Some(noiommu_release),
     ioctl: Some(noiommu_ioctl),
-    attach_group: Some(noiommu_attach_group),
+    // A callback with an enum, which C defines (helpers.c).
+    attach_group: Some(bindings::vfio_helper_attach_nothing),
     detach_group: Some(noiommu_detach_group),
     pin_pages: None,
     unpin_pages: None,
@@ -77,17 +78,6 @@ unsafe extern "C" fn noiommu_release(_data: *mut c_void) {}
 unsafe extern "C" fn noiommu_ioctl(_data: *mut c_void, cmd: c_uint, arg: c_ulong) -> c_long {
     // CAST: Both conversions widen.
     noiommu::ioctl(cmd, arg).unwrap_or_else(|e| e.to_errno() as isize) as c_long
-}
-
-/// # Safety
-///
-/// No requirements.
-unsafe extern "C" fn noiommu_attach_group(
-    _data: *mut c_void,
-    _group: *mut bindings::iommu_group,
-    _kind: bindings::vfio_group_type,
-) -> c_int {
-    0
 }
 
 /// # Safety

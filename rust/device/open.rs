@@ -326,11 +326,13 @@ impl Drop for OpenDevice {
         state.processes().end_all();
         let handle = state.container();
         let (apart, mut guard) = lock_apart(device, 1, handle.as_ref());
-        let first = close(&mut guard.locked(), closing);
+        let (first, kvm) = close(&mut guard.locked(), closing);
         drop(guard);
         // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
         // the container.
         drop(apart);
+        // The VM comes before the block of the group, as in the C core.
+        drop(kvm);
         // `first` is dropped before the registration reference.  So a task that has waited for the last
         // reference finds the group unblocked.
         drop(first);

@@ -6,6 +6,7 @@
 //!
 //! Locks: none here; [`Container`] takes its own.
 
+use super::value_or_errno;
 use crate::{
     container::Container,
     kapi::{
@@ -37,17 +38,19 @@ impl FileOperations for Container {
         Self::new()
     }
 
-    fn ioctl(container: ArcBorrow<'_, Self>, _file: &File, cmd: u32, arg: usize) -> Result<isize> {
+    fn ioctl(container: ArcBorrow<'_, Self>, _: &File, cmd: u32, arg: usize) -> isize {
+        let user = UserPtr::from_addr(arg);
         match cmd {
-            uapi::GET_API_VERSION => Ok(uapi::API_VERSION),
-            uapi::CHECK_EXTENSION => Ok(container.check_extension(arg)),
-            uapi::SET_IOMMU => container.set_iommu(arg).map(|()| 0),
-            uapi::BIND_PROCESS => container.bind_process(UserPtr::from_addr(arg)).map(|()| 0),
-            uapi::UNBIND_PROCESS => {
-                let result = container.unbind_process(UserPtr::from_addr(arg));
-                result.map(|()| 0)
-            }
-            _ => Ok(container.ioctl(cmd, UserPtr::from_addr(arg))),
+            uapi::GET_API_VERSION => uapi::API_VERSION,
+            uapi::CHECK_EXTENSION => container.check_extension(arg),
+            uapi::SET_IOMMU => zero_or_errno(container.set_iommu(arg)),
+            uapi::BIND_PROCESS => zero_or_errno(container.bind_process(user)),
+            uapi::UNBIND_PROCESS => zero_or_errno(container.unbind_process(user)),
+            _ => container.ioctl(cmd, user),
         }
     }
+}
+
+fn zero_or_errno(result: Result) -> isize {
+    value_or_errno(result.map(|()| 0))
 }

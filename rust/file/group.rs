@@ -6,7 +6,7 @@
 //!
 //! Locks: the group's lock.  This lock is not held while a device is opened.
 
-use super::{errno_of, DeviceFile, Path};
+use super::{errno_of, value_or_errno, DeviceFile, Path};
 use crate::{
     container::Container,
     device::open::{OpenDevice, OpenResources},
@@ -58,10 +58,8 @@ impl FileOperations for Group {
         group.close();
     }
 
-    fn ioctl(group: ArcBorrow<'_, Self>, file: &File, cmd: u32, arg: usize) -> Result<isize> {
-        // CAST: The conversion widens.
-        let result = ioctl(group, file, cmd, UserPtr::from_addr(arg));
-        result.map(|value| value as isize)
+    fn ioctl(group: ArcBorrow<'_, Self>, file: &File, cmd: u32, arg: usize) -> isize {
+        value_or_errno(ioctl(group, file, cmd, UserPtr::from_addr(arg)))
     }
 }
 

@@ -46,11 +46,12 @@ type Data<'a, T> = <<T as FileOperations>::Owner as ForeignOwnable>::Borrowed<'a
 #[vtable]
 pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// The private data of a file.
-    type Owner: ForeignOwnable + 'static;
+    type Owner: ForeignOwnable + Send + Sync + 'static;
     /// The kind of device.  An open of its node makes a file with these operations.
     type Node: Node;
 
-    /// Returns the table of operations, a static.  Its address identifies the files.
+    /// Returns the table of operations.  Its address identifies the files, so the table must be a static:
+    /// [`data_of`] finds no file if each call returns another address.
     fn table() -> &'static FileTable<Self>;
 
     /// Handles open(2) of a node.  Returns the private data of the new file.
@@ -70,8 +71,9 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
         drop(data);
     }
 
-    /// Handles ioctl(2), also of 32-bit programs, whose pointers are converted.
-    fn ioctl(data: Data<'_, Self>, file: &File, cmd: u32, arg: usize) -> Result<isize>;
+    /// Handles ioctl(2), also of 32-bit programs, whose pointers are converted.  Returns a value, or a
+    /// negative errno.
+    fn ioctl(data: Data<'_, Self>, file: &File, cmd: u32, arg: usize) -> isize;
 
     /// Handles read(2) and pread(2).
     fn read(data: Data<'_, Self>, buf: UserPtr, count: usize, pos: &mut Offset) -> Result<isize> {
@@ -212,7 +214,7 @@ impl<T: FileOperations> FileTable<T> {
         // SAFETY: The file has these operations; an ioctl does not run within `fdget_pos()`.
         let (data, file) = unsafe { (Self::data(file), File::from_raw_file(file)) };
         // CAST: Both types have the width of a pointer.
-        to_isize(T::ioctl(data, file, cmd, arg)) as c_long
+        T::ioctl(data, file, cmd, arg) as c_long
     }
 
     /// # Safety

@@ -173,7 +173,7 @@ class Machine:
     """One VM, from its start to its end."""
 
     def __init__(self, archive, *, core, kernel="base", machine="default", memory="1G", cpus=2, arguments="",
-                 accel=None, timeout=1800, idle=600, on_line=None, log=None, extra=(), oops="panic", cpu=None):
+                 accel=None, timeout=1800, idle=1200, on_line=None, log=None, extra=(), oops="panic", cpu=None):
         self.archive = archive
         self.core = core
         self.kind = MACHINES[machine]

@@ -114,7 +114,9 @@ static int op_attach(void *arg)
 {
 	struct op_attach *op = arg;
 
-	return op->pasid ? nested_attach_pasid(op->mock, op->pasid, op->hwpt) : nested_attach(op->mock, op->hwpt);
+	if (op->pasid)
+		return nested_attach_pasid(op->mock, op->pasid, op->hwpt);
+	return nested_attach(op->mock, op->hwpt);
 }
 
 /*

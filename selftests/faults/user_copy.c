@@ -48,9 +48,9 @@ static int do_attach(void *arg)
 	return xioctl(call->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, call->arg);
 }
 
-/* Two devices in one set, each with an open file. */
 typedef FIXTURE_DATA(user_copy) user_copy_t;
 
+/* Two devices in one set, each with an open file. */
 FIXTURE(user_copy) {
 	struct pci a, b;
 	struct session sa, sb;	/* with the iommufd of the first */

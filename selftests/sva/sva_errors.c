@@ -163,7 +163,7 @@ TEST(sva_of_a_group)
 	int container;
 
 	if (access(CONTAINER, F_OK))
-		SKIP(return, "a kernel without containers");
+		SKIP(return, NO_CONTAINERS);
 	if (pci_find_at(EDU, false, &pci))
 		SKIP(return, "no edu device on the root bus");
 	container = container_open();

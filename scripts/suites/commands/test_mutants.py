@@ -72,7 +72,7 @@ def make_module(kernel, mutant):
     return os.path.join(out, "vfio.ko")
 
 
-def run(options, module, cases, name, idle=600):
+def run(options, module, cases, name, idle=1200):
     """Runs cases, and no others; returns what came of each and, if that was not all, why."""
     out, _ = build_selftests(options.kernel)
     archive = vm.base_archive(options.kernel, module, True)
