@@ -59,7 +59,7 @@ SUITES := \
 	test-install \
 	test-vfioctl
 
-.PHONY: demo demo-sva $(SUITES) test-all shell bench
+.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
@@ -173,6 +173,10 @@ bench:
 	@$(H)/prepare base
 	@$(SUITE) bench --cores $(CORES) $(if $(TABLE),--table $(TABLE))
 
+bench-quick:
+	@$(H)/prepare base
+	@$(SUITE) bench-quick --cores $(CORES) $(if $(JSON),--json $(JSON)) $(if $(PROFILE),--profile $(PROFILE))
+
 # What check-tables compares.
 .PHONY: tables
 tables:
@@ -262,6 +266,8 @@ help:
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/suites/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C
 # help:                          TABLE=Documentation/measurements.rst  renew the table there
+# help:   make bench-quick     the instructions in vfio.ko of each operation, ours and C, without a VM, in seconds
+# help:                          JSON=FILE  write the counts       PROFILE=OPERATION  the counts of functions
 # help:   make tables          write the tables of the documents that can be had of the source
 # help:
 # help:   make check           all of the following checks

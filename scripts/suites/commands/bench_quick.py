@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Counts the instructions of the core's operations without a VM, in seconds.
+
+    scripts/host/enter scripts/suite bench-quick [--cores c,rust] [--json FILE] [--profile OPERATION]
+    scripts/host/enter scripts/suite bench-quick --check | --renew
+
+A user-space program contains a core, vfio.o, and stubs of the kernel's functions (selftests/cost/quick/).  It counts
+the instructions that the core executes.  The kernel's code outside of vfio.ko is not counted, as in the columns
+"inside" of "bench".  The program must count the same in each round and in each run.
+
+--check compares the counts of the Rust core with selftests/cost/quick/recorded.json, and fails if a count is more than
+2 % above the recorded one.  --renew writes that file.  --profile prints how many instructions each function of the core
+executes in an operation."""
+
+import argparse
+import bisect
+import collections
+import json
+import os
+import re
+import subprocess
+
+from suites import TOP, Failure, suite, vm
+from suites.suite import Count, say, step
+
+# The name of an operation in operations.c -> the name in tables
+OPERATIONS = {
+    "open_close": "open+close",
+    "open_bind_close": "open+BIND+close",
+    "bind": "BIND",
+    "bind_emulated": "BIND, emulated device",
+    "close_bound": "close, bound",
+    "close_bound_emulated": "close, bound, emulated device",
+    "bind_short": "BIND refused: short argsz",
+    "bind_no_file": "BIND refused: fd that is not open",
+    "bind_other_file": "BIND refused: fd of another kind",
+    "bind_again": "BIND refused: bound already",
+    "bind_second": "BIND refused: bound by another file",
+    "refused_get_info": "GET_INFO refused before BIND",
+    "refused_pread": "pread refused before BIND",
+    "refused_pwrite": "pwrite refused before BIND",
+    "refused_mmap": "mmap refused before BIND",
+    "get_info": "GET_INFO",
+    "get_irq_info": "GET_IRQ_INFO",
+    "get_region_info": "GET_REGION_INFO",
+    "feature_probe": "FEATURE probe",
+    "reset_refused": "RESET refused by the driver",
+    "pread": "pread",
+    "pwrite": "pwrite",
+    "mmap": "mmap",
+    "attach": "ATTACH",
+    "replace": "ATTACH (replace)",
+    "detach": "DETACH",
+    "fdinfo": "fdinfo of a bound file",
+    "attach_emulated": "ATTACH, emulated device",
+    "detach_emulated": "DETACH, emulated device",
+    "dma_rw": "dma_rw through iommufd",
+    "alloc": "alloc",
+    "put": "put",
+    "put_registered": "put after unregister",
+    "register": "register, alone in its group",
+    "unregister": "unregister, alone in its group",
+    "register_emulated": "register, emulated device",
+    "unregister_emulated": "unregister, emulated device",
+    "group_open_close": "group open+close",
+    "group_get_status": "group GET_STATUS",
+    "container_open_close": "container open+close",
+    "check_extension_none": "CHECK_EXTENSION, no IOMMU driver",
+    "check_extension": "CHECK_EXTENSION before SET_IOMMU",
+    "check_extension_set": "CHECK_EXTENSION after SET_IOMMU",
+    "set_container": "SET_CONTAINER",
+    "unset_container": "UNSET_CONTAINER",
+    "set_iommu": "SET_IOMMU",
+    "get_device_fd": "GET_DEVICE_FD",
+    "get_device_fd_close": "GET_DEVICE_FD+close",
+    "get_device_fd_unknown": "GET_DEVICE_FD, unknown name",
+    "set_container_iommufd": "SET_CONTAINER with an iommufd",
+    "get_device_fd_iommufd": "GET_DEVICE_FD with an iommufd",
+}
+
+FOLDER = "selftests/cost/quick"
+RECORDED = os.path.join(TOP, FOLDER, "recorded.json")
+# How many times the recorded count ours may be.
+LIMIT = 1.02
+
+# Objects of the reference kernel that are linked as they are.
+KERNEL_OBJECTS = [f"lib/{name}.o" for name in (
+    "bitmap", "ctype", "find_bit", "hexdump", "idr", "interval_tree", "kasprintf", "kstrtox", "radix-tree", "rbtree",
+    "refcount", "string", "uuid", "vsprintf", "xarray")]
+RUST_OBJECTS = [f"rust/{name}.o" for name in ("bindings", "compiler_builtins", "core", "helpers/helpers", "kernel")]
+
+# The address of the first symbol without a stub.  Nothing is mapped there.
+MISSING = 0x70000000
+
+
+def missing_symbols(objects):
+    """The symbols that the objects need and do not define.  The linker script and stubs() define the others."""
+    needed, defined = set(), set()
+    for line in vm.output("nm", *objects).splitlines():
+        match = re.match(r"[0-9a-f]* +(\w) (\S+)$", line)
+        if match:
+            (needed if match[1] == "U" else defined).add(match[2])
+    return sorted(symbol for symbol in needed - defined if not symbol.startswith(("inside_", "missing_")))
+
+
+def stubs(symbols):
+    """Assembly that defines symbols: each is a page without memory, so that a use causes a fault.  See counter.c."""
+    lines = [".globl missing_begin, missing_count, missing_names", f".set missing_begin, {MISSING}", ".section .rodata",
+             f"missing_count: .quad {len(symbols)}", "missing_names:"]
+    for i, symbol in enumerate(symbols):
+        lines += [f".globl {symbol}", f".set {symbol}, {MISSING + i * 4096}", f".quad .Lname{i}"]
+    lines += [f'.Lname{i}: .asciz "{symbol}"' for i, symbol in enumerate(symbols)]
+    return "\n".join(lines) + "\n"
+
+
+def build(core):
+    """Builds the program that contains a core; returns its path."""
+    kernel = vm.kernel_build("base")
+    if core == "rust":
+        module = os.path.splitext(vm.rust_module("base"))[0] + ".o"
+    else:
+        module = os.path.join(kernel, "drivers/vfio/vfio.o")
+    folder = os.path.dirname(vm.small_module("base", FOLDER.removeprefix("selftests/"), "counter.o"))
+    with open(os.path.join(TOP, FOLDER, "Kbuild"), encoding="ascii") as f:
+        own = re.search(r"^always-y := (.*)$", f.read(), re.M)[1].split()
+    objects = [module, *(os.path.join(folder, name) for name in own),
+               *(os.path.join(kernel, path) for path in KERNEL_OBJECTS + RUST_OBJECTS * (core == "rust"))]
+    program = os.path.join(folder, f"quick-{core}")
+    with open(f"{program}.S", "w", encoding="ascii") as f:
+        f.write(stubs(missing_symbols(objects)))
+    vm.output("clang", "-c", f"{program}.S", "-o", f"{program}.o")
+    vm.output("ld.lld", "-static", "-z", "max-page-size=4096", "-T", os.path.join(TOP, FOLDER, "quick.lds"),
+              "-o", program, *objects, f"{program}.o")
+    return program
+
+
+def run(program, *arguments):
+    """What the program prints."""
+    result = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=300)
+    if result.returncode:
+        raise Failure(f"{os.path.basename(program)}: {(result.stdout.splitlines() or ['no output'])[-1]}"
+                      f" (status {result.returncode})")
+    return result.stdout
+
+
+def measure(program):
+    """operation -> instructions in the core."""
+    printed = run(program)
+    if run(program) != printed:
+        raise Failure(f"{os.path.basename(program)}: two runs differ")
+    counts = {}
+    for line in printed.splitlines():
+        name, *rounds = line.split()
+        if len(set(rounds)) != 1:
+            raise Failure(f"{os.path.basename(program)}: the rounds of {name} differ: {' '.join(rounds)}")
+        counts[name] = int(rounds[0])
+    if set(counts) != set(OPERATIONS):
+        raise Failure(f"operations.c and bench_quick.py differ: {' '.join(set(counts) ^ set(OPERATIONS))}")
+    return counts
+
+
+def print_counts(results):
+    both = len(results) == 2
+    say(f"{'operation':40}" + "".join(f"{core:>9}" for core in results) + (f"{'Rust/C':>9}" if both else ""))
+    for name, title in OPERATIONS.items():
+        counts = [result[name] for result in results.values()]
+        say(f"{title:40}" + "".join(f"{count:9}" for count in counts) +
+            (f"{counts[1] / counts[0]:9.2f}" if both else ""))
+
+
+def write_json(path, results):
+    """One line for each operation, so that a diff shows the operations that changed."""
+    rows = {name: {core: result[name] for core, result in results.items()} for name in OPERATIONS}
+    lines = [f'  "{name}": {json.dumps(row)}' for name, row in rows.items()]
+    with open(path, "w", encoding="ascii") as f:
+        f.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def check(results):
+    """Compares the counts with the recorded ones; the exit status."""
+    with open(RECORDED, encoding="ascii") as f:
+        recorded = json.load(f)
+    count, lower = Count(), False
+    for name in OPERATIONS:
+        ours, c = results["rust"][name], results["c"][name]
+        was = recorded.get(name)
+        if not was:
+            count.verdict(False, f"{name}: {ours}, not recorded")
+            continue
+        count.verdict(ours <= LIMIT * was["rust"], f"{name}: {ours}, recorded {was['rust']}")
+        lower = lower or ours * LIMIT < was["rust"]
+        if c != was["c"]:
+            say(f"# the C core: {c}, recorded {was['c']}: another compiler or kernel, or another operation")
+    for name in recorded.keys() - OPERATIONS.keys():
+        count.verdict(False, f"{name}: recorded, but not counted")
+    if lower or count.failed:
+        say("\n\"make bench-check RENEW=1\" records the new counts")
+    return count.end()
+
+
+def profile(program, operation):
+    """Prints how many instructions each function of a core executes in an operation."""
+    addresses, functions = {}, []
+    for line in vm.output("nm", "--demangle", program).splitlines():
+        match = re.match(r"([0-9a-f]+) [tTwW] (.*)$", line)
+        if match and match[2] not in ("inside_begin", "inside_end"):
+            functions.append((int(match[1], 16), match[2]))
+    functions.sort()
+    for line in run(program, "-v").splitlines():
+        match = re.match(r"  0x([0-9a-f]+) (\d+)$", line)
+        if match:
+            addresses[int(match[1], 16)] = int(match[2])
+        elif line == "round":
+            addresses.clear()
+        elif line.startswith(f"{operation} "):
+            break
+    counts = collections.Counter()
+    for address, count in addresses.items():
+        place = bisect.bisect_right(functions, address, key=lambda function: function[0]) - 1
+        counts[functions[place][1]] += count
+    for function, count in counts.most_common():
+        say(f"{count:9}  {function}")
+    say(f"{counts.total():9}  in all")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="counts the instructions of both cores without a VM")
+    parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
+    parser.add_argument("--json", metavar="FILE", help="write the counts into this file")
+    parser.add_argument("--check", action="store_true", help="compare with the recorded counts")
+    parser.add_argument("--renew", action="store_true", help="record the counts")
+    parser.add_argument("--profile", metavar="OPERATION", choices=OPERATIONS, help="print the counts of functions")
+    options = parser.parse_args()
+    if (options.check or options.renew) and options.cores != ["c", "rust"]:
+        raise Failure("--check and --renew are for both cores")
+    programs = {}
+    for core in options.cores:
+        step(f"{suite.CORE_NAMES[core]} core: linking")
+        programs[core] = build(core)
+    if options.profile:
+        for core, program in programs.items():
+            say(f"{OPERATIONS[options.profile]}, {suite.CORE_NAMES[core]} core:")
+            profile(program, options.profile)
+        return 0
+    step("counting")
+    results = {core: measure(program) for core, program in programs.items()}
+    if options.json:
+        write_json(options.json, results)
+    if options.renew:
+        write_json(RECORDED, results)
+    if options.check:
+        return check(results)
+    say("Instructions in the core per operation, without a VM\n")
+    print_counts(results)
+    return 0

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Locks, completions, works, and the current task.  There is one CPU and one task. */
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/swait.h>
+#include <linux/workqueue.h>
+
+#include "quick.h"
+
+static struct task_struct task = {
+	.comm = "quick",
+	.pid = 1,
+	.tgid = 1,
+	.group_leader = &task,
+	/* The core only compares the address. */
+	.mm = (struct mm_struct *)&task,
+};
+
+/* The base of gs is 0, so a variable of the CPU is at its own address. */
+DEFINE_PER_CPU_CACHE_HOT(struct task_struct *, current_task) = &task;
+
+void mutex_init_generic(struct mutex *lock)
+{
+	atomic_long_set(&lock->owner, 0);
+}
+
+void mutex_lock(struct mutex *lock)
+{
+	if (atomic_long_read(&lock->owner))
+		fail("a mutex is acquired twice");
+	atomic_long_set(&lock->owner, (long)&task);
+}
+
+void mutex_unlock(struct mutex *lock)
+{
+	if (!atomic_long_read(&lock->owner))
+		fail("a mutex is released, but is not held");
+	atomic_long_set(&lock->owner, 0);
+}
+
+void __init_rwsem(struct rw_semaphore *sem, const char *name, struct lock_class_key *key)
+{
+}
+
+void down_read(struct rw_semaphore *sem)
+{
+}
+
+void up_read(struct rw_semaphore *sem)
+{
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+}
+
+void up_write(struct rw_semaphore *sem)
+{
+}
+
+void _raw_spin_lock(raw_spinlock_t *lock)
+{
+}
+
+void _raw_spin_unlock(raw_spinlock_t *lock)
+{
+}
+
+unsigned long _raw_spin_lock_irqsave(raw_spinlock_t *lock)
+{
+	return 0;
+}
+
+void _raw_spin_unlock_irqrestore(raw_spinlock_t *lock, unsigned long flags)
+{
+}
+
+void __rcu_read_lock(void)
+{
+}
+
+void __rcu_read_unlock(void)
+{
+}
+
+void call_rcu(struct rcu_head *head, rcu_callback_t func)
+{
+	/* Memory is not reused. */
+}
+
+void __init_swait_queue_head(struct swait_queue_head *q, const char *name, struct lock_class_key *key)
+{
+	INIT_LIST_HEAD(&q->task_list);
+}
+
+void complete(struct completion *x)
+{
+	x->done++;
+}
+
+bool try_wait_for_completion(struct completion *x)
+{
+	if (!x->done)
+		return false;
+	x->done--;
+	return true;
+}
+
+/* A work runs when a task waits for its end.  No operation queues two works. */
+static struct work_struct *pending;
+
+bool queue_work_on(int cpu, struct workqueue_struct *wq, struct work_struct *work)
+{
+	if (pending == work)
+		return false;
+	if (pending)
+		fail("two works are pending");
+	pending = work;
+	return true;
+}
+
+bool flush_work(struct work_struct *work)
+{
+	if (pending != work)
+		return false;
+	pending = NULL;
+	work->func(work);
+	return true;
+}
+
+struct workqueue_struct *alloc_workqueue_noprof(const char *fmt, unsigned int flags, int max_active, ...)
+{
+	return allocate(64);
+}
+
+void destroy_workqueue(struct workqueue_struct *wq)
+{
+	if (pending)
+		fail("a work is pending");
+}

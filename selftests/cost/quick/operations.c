@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The operations that are counted.  For each operation the program prints a line
+ *
+ *	OPERATION COUNT COUNT ...
+ *
+ * with the count of each round.
+ */
+#include <linux/file.h>
+#include <linux/iommufd.h>
+#include <linux/kstrtox.h>
+#include <linux/seq_file.h>
+
+#include "vfio.h"
+
+#include "quick.h"
+
+#define WARM_UP	2
+#define ROUNDS	3
+
+static unsigned long counts[ROUNDS];
+static unsigned int round;
+
+#define MEASURE(statement) do {			\
+		count_begin();			\
+		statement;			\
+		counts[round] = count_end();	\
+	} while (0)
+
+/* Runs @statement, which contains one MEASURE(...), with warm-up. */
+#define OPERATION(name, statement) do {						\
+		for (unsigned int i_ = 0; i_ < WARM_UP + ROUNDS; i_++) {	\
+			round = i_ < WARM_UP ? 0 : i_ - WARM_UP;		\
+			statement;						\
+		}								\
+		report(name);							\
+	} while (0)
+
+static void report(const char *name)
+{
+	print(name);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		print(" ");
+		print_number(counts[i]);
+	}
+	print("\n");
+}
+
+#define BIND_SIZE	sizeof(struct vfio_device_bind_iommufd)
+
+static int iommufd;
+
+static long file_ioctl(struct file *file, unsigned int cmd, const void *arg)
+{
+	return file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
+}
+
+static struct file *device_open(struct vfio_device *vdev)
+{
+	unsigned int minor;
+
+	if (kstrtouint(dev_name(&vdev->device) + strlen("vfio"), 10, &minor))
+		fail("the device has another name");
+	return node_open(find_region("vfio-dev") | minor);
+}
+
+static long bind_to(struct file *file, u32 argsz, int fd)
+{
+	struct vfio_device_bind_iommufd arg = { .argsz = argsz, .iommufd = fd };
+
+	return file_ioctl(file, VFIO_DEVICE_BIND_IOMMUFD, &arg);
+}
+
+static struct file *device_open_bound(struct vfio_device *vdev)
+{
+	struct file *file = device_open(vdev);
+
+	EXPECT(bind_to(file, BIND_SIZE, iommufd), 0);
+	return file;
+}
+
+static long attach(struct file *file, u32 pt)
+{
+	struct vfio_device_attach_iommufd_pt arg = { .argsz = sizeof(arg), .pt_id = pt };
+
+	return file_ioctl(file, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+}
+
+static long detach(struct file *file)
+{
+	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+
+	return file_ioctl(file, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+}
+
+static long file_read(struct file *file)
+{
+	loff_t pos = 0;
+	u32 word;
+
+	return file->f_op->read(file, (char __user *)&word, sizeof(word), &pos);
+}
+
+static long file_write(struct file *file)
+{
+	loff_t pos = 0;
+	u32 word = 0;
+
+	return file->f_op->write(file, (const char __user *)&word, sizeof(word), &pos);
+}
+
+static long file_mmap(struct file *file)
+{
+	static struct vm_area_struct vma;
+
+	vma.vm_file = file;
+	return file->f_op->mmap(file, &vma);
+}
+
+static void file_fdinfo(struct file *file)
+{
+	static char text[4096];
+	struct seq_file m = { .buf = text, .size = sizeof(text) };
+
+	file->f_op->show_fdinfo(&m, file);
+	if (!m.count)
+		fail("fdinfo is empty");
+}
+
+/* A device whose node is opened */
+static void count_node(struct vfio_device *vdev, struct vfio_device *emulated)
+{
+	struct file *file;
+
+	OPERATION("open_close", MEASURE(file_close(device_open(vdev))));
+	OPERATION("open_bind_close", MEASURE(file_close(device_open_bound(vdev))));
+	OPERATION("bind", ({ file = device_open(vdev); MEASURE(EXPECT(bind_to(file, BIND_SIZE, iommufd), 0));
+			     file_close(file); }));
+	OPERATION("bind_emulated", ({ file = device_open(emulated);
+				      MEASURE(EXPECT(bind_to(file, BIND_SIZE, iommufd), 0));
+				      file_close(file); }));
+	OPERATION("close_bound", ({ file = device_open_bound(vdev); MEASURE(file_close(file)); }));
+	OPERATION("close_bound_emulated", ({ file = device_open_bound(emulated); MEASURE(file_close(file)); }));
+}
+
+static void count_refusals(struct vfio_device *vdev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	static const struct file_operations no_operations;
+	int other = fd_add(file_make(&no_operations, NULL));
+	struct file *file = device_open(vdev), *second = device_open(vdev);
+
+	OPERATION("bind_short", MEASURE(EXPECT(bind_to(file, 15, iommufd), -EINVAL)));
+	OPERATION("bind_no_file", MEASURE(EXPECT(bind_to(file, BIND_SIZE, 1000), -EBADF)));
+	OPERATION("bind_other_file", MEASURE(EXPECT(bind_to(file, BIND_SIZE, other), -EBADFD)));
+	OPERATION("refused_get_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_INFO, &info), -EINVAL)));
+	OPERATION("refused_pread", MEASURE(EXPECT(file_read(file), -EINVAL)));
+	OPERATION("refused_pwrite", MEASURE(EXPECT(file_write(file), -EINVAL)));
+	OPERATION("refused_mmap", MEASURE(EXPECT(file_mmap(file), -EINVAL)));
+	EXPECT(bind_to(file, BIND_SIZE, iommufd), 0);
+	OPERATION("bind_again", MEASURE(EXPECT(bind_to(file, BIND_SIZE, iommufd), -EINVAL)));
+	OPERATION("bind_second", MEASURE(EXPECT(bind_to(second, BIND_SIZE, iommufd), -EINVAL)));
+	file_close(second);
+	file_close(file);
+	fd_close(other);
+}
+
+static void count_bound(struct vfio_device *vdev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_irq_info irq = { .argsz = sizeof(irq) };
+	struct vfio_region_info region = { .argsz = sizeof(region) };
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
+	};
+	struct file *file = device_open_bound(vdev);
+
+	OPERATION("get_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_INFO, &info), 0)));
+	OPERATION("get_irq_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_IRQ_INFO, &irq), 0)));
+	OPERATION("get_region_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_REGION_INFO, &region), 0)));
+	OPERATION("feature_probe", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_FEATURE, &feature), -ENOTTY)));
+	OPERATION("reset_refused", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_RESET, NULL), -ENOTTY)));
+	OPERATION("pread", MEASURE(EXPECT(file_read(file), 4)));
+	OPERATION("pwrite", MEASURE(EXPECT(file_write(file), 4)));
+	OPERATION("mmap", MEASURE(EXPECT(file_mmap(file), 0)));
+	OPERATION("attach", ({ MEASURE(EXPECT(attach(file, 1), 0)); EXPECT(detach(file), 0); }));
+	OPERATION("replace", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(attach(file, 2), 0));
+				EXPECT(detach(file), 0); }));
+	OPERATION("detach", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(detach(file), 0)); }));
+	OPERATION("fdinfo", MEASURE(file_fdinfo(file)));
+	file_close(file);
+}
+
+static void count_emulated(struct vfio_device *vdev)
+{
+	struct file *file = device_open_bound(vdev);
+	u32 word = 0;
+
+	OPERATION("attach_emulated", ({ MEASURE(EXPECT(attach(file, 1), 0)); EXPECT(detach(file), 0); }));
+	OPERATION("detach_emulated", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(detach(file), 0)); }));
+	EXPECT(attach(file, 1), 0);
+	OPERATION("dma_rw", MEASURE(EXPECT(vfio_dma_rw(vdev, 0, &word, sizeof(word), false), 0)));
+	file_close(file);
+}
+
+/* A device's life without users.  It is alone in its group. */
+static void count_device(struct device *parent, struct device *emulated)
+{
+	struct vfio_device *vdev;
+
+	OPERATION("alloc", ({ MEASURE(vdev = vdev_alloc(parent, false)); vfio_put_device(vdev); }));
+	OPERATION("put", ({ vdev = vdev_alloc(parent, false); MEASURE(vfio_put_device(vdev)); }));
+	OPERATION("register", ({ vdev = vdev_alloc(parent, false); MEASURE(vdev_register(vdev));
+				 vfio_unregister_group_dev(vdev); vfio_put_device(vdev); }));
+	OPERATION("unregister", ({ vdev = vdev_alloc(parent, false); vdev_register(vdev);
+				   MEASURE(vfio_unregister_group_dev(vdev)); vfio_put_device(vdev); }));
+	OPERATION("put_registered", ({ vdev = vdev_alloc(parent, false); vdev_register(vdev);
+				       vfio_unregister_group_dev(vdev); MEASURE(vfio_put_device(vdev)); }));
+	OPERATION("register_emulated", ({ vdev = vdev_alloc(emulated, true); MEASURE(vdev_register(vdev));
+					  vfio_unregister_group_dev(vdev); vfio_put_device(vdev); }));
+	OPERATION("unregister_emulated", ({ vdev = vdev_alloc(emulated, true); vdev_register(vdev);
+					    MEASURE(vfio_unregister_group_dev(vdev)); vfio_put_device(vdev); }));
+}
+
+/* An IOMMU driver for containers, which does nothing */
+
+static void *backend_open(unsigned long arg)
+{
+	return &iommufd;
+}
+
+static void backend_release(void *data)
+{
+}
+
+static long backend_ioctl(void *data, unsigned int cmd, unsigned long arg)
+{
+	return cmd == VFIO_CHECK_EXTENSION && arg == VFIO_TYPE1v2_IOMMU;
+}
+
+static int backend_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
+{
+	return 0;
+}
+
+static void backend_detach(void *data, struct iommu_group *group)
+{
+}
+
+static const struct vfio_iommu_driver_ops backend_ops = {
+	.name = "quick",
+	.owner = THIS_MODULE,
+	.open = backend_open,
+	.release = backend_release,
+	.ioctl = backend_ioctl,
+	.attach_group = backend_attach,
+	.detach_group = backend_detach,
+};
+
+static const void *number(unsigned long value)
+{
+	return (const void *)value;
+}
+
+static void count_group(struct vfio_device *vdev, int id)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	dev_t devt = find_region("vfio") | id;
+	const char *name = dev_name(vdev->dev);
+	struct file *group, *container;
+	int container_fd, fd;
+
+	OPERATION("group_open_close", MEASURE(file_close(node_open(devt))));
+	OPERATION("container_open_close", MEASURE(file_close(misc_open("vfio"))));
+	container = misc_open("vfio");
+	container_fd = fd_add(container);
+	OPERATION("check_extension_none", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
+								    number(VFIO_TYPE1v2_IOMMU)), 0)));
+	EXPECT(vfio_register_iommu_driver(&backend_ops), 0);
+	OPERATION("check_extension", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
+							       number(VFIO_TYPE1v2_IOMMU)), 1)));
+	group = node_open(devt);
+	OPERATION("group_get_status", MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_GET_STATUS, &status), 0)));
+	OPERATION("set_container", ({ MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0));
+				      EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
+	OPERATION("unset_container", ({ EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
+					MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0)); }));
+	OPERATION("set_iommu", ({ EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
+				  MEASURE(EXPECT(file_ioctl(container, VFIO_SET_IOMMU,
+							    number(VFIO_TYPE1v2_IOMMU)), 0));
+				  EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
+	EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
+	EXPECT(file_ioctl(container, VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU)), 0);
+	OPERATION("check_extension_set", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
+								   number(VFIO_TYPE1v2_IOMMU)), 1)));
+	OPERATION("get_device_fd", ({ MEASURE(fd = file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name));
+				      fd_close(fd); }));
+	OPERATION("get_device_fd_close", MEASURE(fd_close(file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name))));
+	OPERATION("get_device_fd_unknown", MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "no-such-device"),
+							  -ENODEV)));
+	EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	OPERATION("set_container_iommufd", ({ MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &iommufd), 0));
+					      EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
+	EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &iommufd), 0);
+	OPERATION("get_device_fd_iommufd", ({ MEASURE(fd = file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name));
+					      fd_close(fd); }));
+	EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	file_close(group);
+	fd_close(container_fd);
+	vfio_unregister_iommu_driver(&backend_ops);
+}
+
+void operations(void)
+{
+	struct device *parent = parent_make("physical", false), *alone = parent_make("alone", false);
+	int id = iommu_group_make(parent);
+	struct vfio_device *physical, *emulated;
+
+	iommu_group_make(alone);
+	EXPECT(init_module(), 0);
+	/* The descriptors of standard input, output and error */
+	for (int i = 0; i < 3; i++)
+		get_unused_fd_flags(0);
+	iommufd = iommufd_open();
+	physical = vdev_alloc(parent, false);
+	vdev_register(physical);
+	emulated = vdev_alloc(parent_make("emulated", true), true);
+	vdev_register(emulated);
+	count_node(physical, emulated);
+	count_refusals(physical);
+	count_bound(physical);
+	count_emulated(emulated);
+	count_device(alone, parent_make("alone-emulated", true));
+	count_group(physical, id);
+	vfio_unregister_group_dev(physical);
+	vfio_put_device(physical);
+	vfio_unregister_group_dev(emulated);
+	vfio_put_device(emulated);
+	cleanup_module();
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A user-space program in which a core, vfio.o, runs on stubs of the kernel's functions.  It counts the
+ * instructions that the core executes.
+ */
+#ifndef QUICK_H
+#define QUICK_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/vfio.h>
+
+/* quick.lds: the text of the core */
+
+extern char inside_begin[], inside_end[];
+
+/*
+ * bench_quick.py: the symbols of the kernel for which there is no stub.  Each symbol is the address of a page that
+ * is not mapped, so that each use causes a fault.  The first page is at @missing_begin.
+ */
+
+extern char missing_begin[];
+extern const char *const missing_names[];
+extern const unsigned long missing_count;
+
+/* counter.c */
+
+/* The program calls this with the number of its arguments, and the arguments. */
+void begin(long argc, char **argv);
+/* Returns from a signal handler. */
+void restorer(void);
+
+/* Starts and ends counting.  count_end() returns the number of instructions in the core since count_begin(). */
+void count_begin(void);
+unsigned long count_end(void);
+
+void print(const char *text);
+void print_number(long number);
+/* Ends the program.  A stub calls this if it cannot do what the kernel does. */
+void __noreturn fail(const char *text);
+void __noreturn fail_result(const char *call, long result);
+
+/* A call must have this result. */
+#define EXPECT(call, expected) do {			\
+		long result_ = (long)(call);		\
+							\
+		if (result_ != (expected))		\
+			fail_result(#call, result_);	\
+	} while (0)
+
+/* Print the kernel's log, and the count of each address. */
+extern bool verbose;
+
+/* memory.c */
+
+/* Returns zeroed memory.  The memory is never freed, so addresses do not depend on the order of frees. */
+void *allocate(size_t size);
+
+/* devices.c */
+
+/* Returns the device that was added with this device number. */
+struct cdev *find_cdev(dev_t devt);
+/* Returns the first device number of a region. */
+dev_t find_region(const char *name);
+struct miscdevice *find_misc(const char *name);
+
+/* files.c */
+
+/* Open the node of a device, and a miscellaneous device. */
+struct file *node_open(dev_t devt);
+struct file *misc_open(const char *name);
+/* Drops the reference of the caller.  The last reference releases the file. */
+void file_close(struct file *file);
+/* Makes a file without an inode. */
+struct file *file_make(const struct file_operations *fops, void *data);
+/* Returns a file descriptor for a file.  fd_close() closes it. */
+int fd_add(struct file *file);
+void fd_close(unsigned int fd);
+
+/* iommu.c */
+
+struct iommufd_ctx;
+/* Makes an iommufd, and returns its file descriptor. */
+int iommufd_open(void);
+/* Gives a device a group of its own. */
+int iommu_group_make(struct device *dev);
+
+/* driver.c */
+
+struct device *parent_make(const char *name, bool emulated);
+struct vfio_device *vdev_alloc(struct device *parent, bool emulated);
+void vdev_register(struct vfio_device *vdev);
+
+/* operations.c */
+
+void operations(void);
+
+/* Both cores define these functions. */
+int init_module(void);
+void cleanup_module(void);
+
+#endif
