@@ -59,7 +59,7 @@ SUITES := \
 	test-install \
 	test-vfioctl
 
-.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick
+.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick bench-check
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
@@ -177,6 +177,10 @@ bench-quick:
 	@$(H)/prepare base
 	@$(SUITE) bench-quick --cores $(CORES) $(if $(JSON),--json $(JSON)) $(if $(PROFILE),--profile $(PROFILE))
 
+bench-check:
+	@$(H)/prepare base
+	@$(SUITE) bench-quick $(if $(RENEW),--renew,--check)
+
 # What check-tables compares.
 .PHONY: tables
 tables:
@@ -268,6 +272,8 @@ help:
 # help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make bench-quick     the instructions in vfio.ko of each operation, ours and C, without a VM, in seconds
 # help:                          JSON=FILE  write the counts       PROFILE=OPERATION  the counts of functions
+# help:   make bench-check     ... and fail if a count of ours is more than 2 % above the recorded one
+# help:                          RENEW=1  record the counts
 # help:   make tables          write the tables of the documents that can be had of the source
 # help:
 # help:   make check           all of the following checks
