@@ -210,6 +210,11 @@ impl DeviceFile {
         }
     }
 
+    /// Tells whether the file has access.  Takes no lock.
+    fn has_access(&self) -> bool {
+        self.opened.as_ref().is_some()
+    }
+
     /// Gives the file access until it is closed.  If the file already had access, `opened` would be dropped,
     /// and so closed.  This does not happen, because a device is bound at most once at a time.
     fn grant(&self, opened: OpenDevice) {
@@ -260,7 +265,7 @@ impl DeviceFile {
     /// counterpart: `vfio_device_fops_release()`.
     fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
-            let (group, bound) = (self.path == Path::Group, self.opened.as_ref().is_some());
+            let (group, bound) = (self.path == Path::Group, self.has_access());
             self.trace(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
@@ -273,7 +278,7 @@ impl DeviceFile {
 
     /// Tells whether the file has access, or can still find its device.
     pub(crate) fn is_valid(&self) -> bool {
-        self.opened.as_ref().is_some() || self.is_connected()
+        self.has_access() || self.is_connected()
     }
 
     /// Tells whether the link to the device has not been revoked since the file was opened.  Takes no lock:

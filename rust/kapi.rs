@@ -51,6 +51,13 @@ pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
     }
 }
 
+/// Converts a result to a C return value: the value or a negative errno.
+#[inline]
+pub(crate) fn to_isize(result: Result<isize>) -> isize {
+    // CAST: The conversion widens.
+    result.unwrap_or_else(|e| e.to_errno() as isize)
+}
+
 /// Converts the errno of a kernel function that any signal can interrupt, and that has no effect when it is
 /// interrupted: `EINTR` becomes `ERESTARTSYS`, so the kernel can restart the system call (`SA_RESTART`).
 pub(crate) fn restartable(e: Error) -> Error {

@@ -5,7 +5,7 @@
 use crate::{
     bindings,
     container::{self, noiommu},
-    kapi::{miscdevice::Template, series::this_module, to_int},
+    kapi::{miscdevice::Template, series::this_module, to_int, to_isize},
     shared::{vfio::iommu_driver::RegisteredDriver, OwnerModule},
 };
 use kernel::{prelude::*, str::as_char_ptr_in_const_context};
@@ -76,8 +76,8 @@ unsafe extern "C" fn noiommu_release(_data: *mut c_void) {}
 ///
 /// No requirements.
 unsafe extern "C" fn noiommu_ioctl(_data: *mut c_void, cmd: c_uint, arg: c_ulong) -> c_long {
-    // CAST: Both conversions widen.
-    noiommu::ioctl(cmd, arg).unwrap_or_else(|e| e.to_errno() as isize) as c_long
+    // CAST: Both types have the width of a pointer.
+    to_isize(noiommu::ioctl(cmd, arg)) as c_long
 }
 
 /// # Safety

@@ -59,7 +59,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
 
 /// Binds the file.  Stores the file descriptor from the argument in `iommufd`.
 fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
-    let bound = file.opened.as_ref().is_some();
+    let bound = file.has_access();
     if !bound && !file.is_connected() {
         return Err(ENODEV.into());
     }
@@ -79,7 +79,7 @@ fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
     // Another thread can have bound the file in the meantime.
-    if file.opened.as_ref().is_some() {
+    if file.has_access() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
     check_token(&locked, &arg.token)?;

@@ -6,12 +6,12 @@
 //!
 //! Locks: none here; [`Container`] takes its own.
 
-use super::value_or_errno;
 use crate::{
     container::Container,
     kapi::{
         file::{FileOperations, FileTable},
         miscdevice::MiscNode,
+        to_int,
     },
     shared::OwnerModule,
     uapi,
@@ -40,17 +40,14 @@ impl FileOperations for Container {
 
     fn ioctl(container: ArcBorrow<'_, Self>, _: &File, cmd: u32, arg: usize) -> isize {
         let user = UserPtr::from_addr(arg);
+        // CAST: The conversions widen.
         match cmd {
             uapi::GET_API_VERSION => uapi::API_VERSION,
             uapi::CHECK_EXTENSION => container.check_extension(arg),
-            uapi::SET_IOMMU => zero_or_errno(container.set_iommu(arg)),
-            uapi::BIND_PROCESS => zero_or_errno(container.bind_process(user)),
-            uapi::UNBIND_PROCESS => zero_or_errno(container.unbind_process(user)),
+            uapi::SET_IOMMU => to_int(container.set_iommu(arg)) as isize,
+            uapi::BIND_PROCESS => to_int(container.bind_process(user)) as isize,
+            uapi::UNBIND_PROCESS => to_int(container.unbind_process(user)) as isize,
             _ => container.ioctl(cmd, user),
         }
     }
-}
-
-fn zero_or_errno(result: Result) -> isize {
-    value_or_errno(result.map(|()| 0))
 }

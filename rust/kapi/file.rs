@@ -6,7 +6,7 @@
 //! the operations and the type of the private data.  So a file that has the operations of a type `T` has
 //! private data of the type [`T::Owner`](FileOperations::Owner).
 
-use super::series::this_module;
+use super::{series::this_module, to_int, to_isize};
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -255,7 +255,7 @@ impl<T: FileOperations> FileTable<T> {
     ) -> c_int {
         // SAFETY: The file has these operations; an mmap() is setting up `vma`.
         let (data, vma) = unsafe { (Self::data(file), VmaNew::from_raw(vma)) };
-        super::to_int(T::mmap(data, vma))
+        to_int(T::mmap(data, vma))
     }
 
     /// # Safety
@@ -266,13 +266,6 @@ impl<T: FileOperations> FileTable<T> {
         let (data, m) = unsafe { (Self::data(file), SeqFile::from_raw(m)) };
         T::show_fdinfo(data, m);
     }
-}
-
-/// Converts a result to a C return value: the value or a negative errno.
-#[inline]
-fn to_isize(result: Result<isize>) -> isize {
-    // CAST: The conversion widens.
-    result.unwrap_or_else(|e| e.to_errno() as isize)
 }
 
 /// Returns the private data of a file, if the file has the operations of `T`.

@@ -118,7 +118,7 @@ class Boot:
         self.machine = Machine(archive + vm.job_archive(job[0], machine, programs=job[1], trees=job[2]), core=core,
                                kernel=kernel, machine=machine, memory=memory, arguments=arguments,
                                accel=accel, on_line=self.on_line,
-                               log=vm.console_log(f"{kernel}-{core}-{name}"), timeout=timeout, idle=1200)
+                               log=vm.console_log(f"{kernel}-{core}-{name}"), timeout=timeout)
         self.current = None
 
     def on_line(self, line):
