@@ -19,10 +19,15 @@
 
 #include "vfio_helpers.h"
 
-void vfio_helper_warn(const char *file, int len, unsigned int line)
+noinline void vfio_helper_warn(const char *file, int len, unsigned int line)
 {
 	WARN(1, "vfio: at %.*s:%u\n", len, file, line);
 }
+
+/* LLVM inlines across the languages only what is marked: see the kernel's rust/helpers/helpers.c. */
+#ifdef VFIO_INLINE_HELPERS
+#pragma clang attribute push(__attribute__((__always_inline__)), apply_to = function)
+#endif
 
 bool vfio_helper_refcount_inc_not_zero(refcount_t *r)
 {
@@ -200,6 +205,10 @@ void vfio_helper_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags)
 {
 	spin_unlock_irqrestore(lock, flags);
 }
+#endif
+
+#ifdef VFIO_INLINE_HELPERS
+#pragma clang attribute pop
 #endif
 
 #if IS_ENABLED(CONFIG_IOMMUFD)
