@@ -42,6 +42,7 @@ use crate::{
         file::{FileOperations, FileTable, Mapping},
         iommu,
         kvm::KvmSlot,
+        to_int,
     },
     refusal::Reason,
     shared::{
@@ -112,8 +113,23 @@ impl FileOperations for DeviceFile {
         file.close();
     }
 
+    /// C counterpart: `vfio_device_fops_unl_ioctl()`.
+    ///
+    /// # Errors
+    ///
+    /// - `VFIO_DEVICE_BIND_IOMMUFD`: those of [`ioctl_bind`](Self::ioctl_bind).
+    /// - All other ioctls: those of [`access`](Self::access), then those of
+    ///   [`ioctl_open`](Self::ioctl_open).
+    #[inline]
     fn ioctl(file: Pin<&Self>, _: &File, cmd: u32, arg: usize) -> isize {
-        value_or_errno(file.ioctl(cmd, UserPtr::from_addr(arg)))
+        let arg = UserPtr::from_addr(arg);
+        if cmd == uapi::DEVICE_BIND_IOMMUFD {
+            return as_long(file.ioctl_bind(arg));
+        }
+        match file.access() {
+            Ok(device) => file.ioctl_open(device, cmd, arg),
+            Err(e) => as_long(e.to_errno()),
+        }
     }
 
     fn read(file: Pin<&Self>, buf: UserPtr, count: usize, pos: &mut file::Offset) -> Result<isize> {
@@ -294,49 +310,65 @@ impl DeviceFile {
         link.registration(self.generation, |membership| membership.group().clone())
     }
 
-    /// Handles ioctl(2).  Returns the driver's result, or 0.  C counterpart: `vfio_device_fops_unl_ioctl()`.
+    /// Handles `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0, or a negative errno.
     ///
     /// # Errors
     ///
-    /// `VFIO_DEVICE_BIND_IOMMUFD`: those of [`bind::bind`], or `ENOTTY` on a kernel without device nodes
-    /// (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    /// - `ENOTTY`: the kernel has no device nodes (`CONFIG_VFIO_DEVICE_CDEV=n`).
+    /// - Those of [`bind::bind`].
+    #[inline(never)]
+    fn ioctl_bind(&self, arg: UserPtr) -> c_int {
+        match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
+            true => to_int(bind::bind(self, arg)),
+            false => ENOTTY.to_errno(),
+        }
+    }
+
+    /// Handles an ioctl of a file with access, other than `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0 or the
+    /// driver's result, or a negative errno.
     ///
-    /// All other ioctls, in this order:
+    /// Each operation is a function of its own, so that no operation uses the stack frame of another.
     ///
-    /// - Those of [`access`](Self::access).
+    /// # Errors
+    ///
+    /// In this order:
+    ///
     /// - `EIO`: the device cannot be resumed.
     /// - Those of the operation.
-    fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
-        if cmd == uapi::DEVICE_BIND_IOMMUFD {
-            return match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
-                true => bind::bind(self, arg).map(|()| 0),
-                false => Err(ENOTTY),
-            };
-        }
-        let device = self.access()?;
-        let _powered = resume(device.parent())?;
-        match cmd {
+    #[inline(never)]
+    fn ioctl_open(&self, device: &Device<Open>, cmd: u32, arg: UserPtr) -> isize {
+        let _powered = match resume(device.parent()) {
+            Ok(powered) => powered,
+            Err(e) => return as_long(e.to_errno()),
+        };
+        as_long(match cmd {
             uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path == Path::Cdev => {
-                attach::attach(device, arg).map(|()| 0)
+                to_int(attach::attach(device, arg))
             }
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
-                attach::detach(device, arg).map(|()| 0)
+                to_int(attach::detach(device, arg))
             }
             uapi::DEVICE_RESET => reset::reset(device, arg),
             uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg),
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
-            uapi::DEVICE_GET_REGION_INFO => region::get_info(device, arg).map(|()| 0),
-            uapi::BIND_PROCESS => processes::bind(self, device, arg).map(|()| 0),
-            uapi::UNBIND_PROCESS => processes::unbind(self, arg).map(|()| 0),
+            uapi::DEVICE_GET_REGION_INFO => to_int(region::get_info(device, arg)),
+            uapi::BIND_PROCESS => to_int(processes::bind(self, device, arg)),
+            uapi::UNBIND_PROCESS => to_int(processes::unbind(self, arg)),
             _ => device.ioctl(cmd, arg),
-        }
+        })
     }
+}
+
+/// Returns the return value of an ioctl, as `long`.
+#[inline]
+fn as_long(ret: c_int) -> isize {
+    // CAST: The conversion widens.
+    ret as isize
 }
 
 /// Returns the return value of an ioctl: a value, or a negative errno.
 fn value_or_errno(result: Result<c_int>) -> isize {
-    // CAST: The conversion widens.
-    result.unwrap_or_else(|e| e.to_errno()) as isize
+    as_long(result.unwrap_or_else(|e| e.to_errno()))
 }
 
 /// Returns the negative errno of a result, or 0, for a trace event.

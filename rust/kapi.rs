@@ -39,9 +39,24 @@ pub(crate) mod uaccess;
 pub(crate) mod workqueue;
 
 use kernel::{
-    error::{to_result, Result},
+    error::Result,
     prelude::{Error, EINTR, EINVAL, ERESTARTSYS},
 };
+
+/// Converts the return value of a C function: a negative errno is a failure.
+///
+/// The function of the kernel crate with this name is not inlined, and is called for a success, too.
+///
+/// # Errors
+///
+/// - The errno.
+#[inline]
+pub(crate) fn to_result(ret: kernel::ffi::c_int) -> Result {
+    match ret {
+        ret if ret < 0 => Err(Error::from_errno(ret)),
+        _ => Ok(()),
+    }
+}
 
 /// Converts a result to a C return value: 0 or a negative errno.
 pub(crate) fn to_int(result: Result) -> kernel::ffi::c_int {
@@ -73,9 +88,11 @@ pub(crate) fn restartable(e: Error) -> Error {
 ///
 /// - `EINVAL`: the driver returned a positive number, which is no errno.
 /// - The driver's errno.
+#[inline]
 pub(crate) fn callback_result(ret: kernel::ffi::c_int) -> Result {
     match ret {
+        0 => Ok(()),
         ret if ret > 0 => Err(EINVAL),
-        ret => to_result(ret),
+        ret => Err(Error::from_errno(ret)),
     }
 }

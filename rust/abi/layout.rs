@@ -25,7 +25,7 @@ same_layout!(uapi::bind::Layout, vfio_device_bind_iommufd:
 same_layout!(uapi::attach::AttachLayout, vfio_device_attach_iommufd_pt:
     argsz, flags, pt_id, pasid);
 same_layout!(uapi::attach::DetachLayout, vfio_device_detach_iommufd_pt: argsz, flags, pasid);
-same_layout!(uapi::region::Layout, vfio_region_info:
+same_layout!(RegionInfo, vfio_region_info:
     argsz, flags, index, cap_offset, size, offset);
 same_layout!(uapi::group::Layout, vfio_group_status: argsz, flags);
 same_layout!(uapi::feature::Layout, vfio_device_feature: argsz, flags);
@@ -70,30 +70,3 @@ const _: () = {
     assert!(uapi::feature::SVA == bindings::VFIO_DEVICE_FEATURE_SVA);
     assert!(uapi::DEVICE_DETACH_IOMMUFD_PT == bindings::DEVICE_DETACH_IOMMUFD_PT);
 };
-
-impl From<uapi::region::Layout> for RegionInfo {
-    fn from(info: uapi::region::Layout) -> Self {
-        Self(vfio_region_info {
-            argsz: info.argsz,
-            flags: info.flags,
-            index: info.index,
-            cap_offset: info.cap_offset,
-            size: info.size,
-            offset: info.offset,
-        })
-    }
-}
-
-impl From<RegionInfo> for uapi::region::Layout {
-    fn from(info: RegionInfo) -> Self {
-        let RegionInfo(info) = info;
-        Self {
-            argsz: info.argsz,
-            flags: info.flags,
-            index: info.index,
-            cap_offset: info.cap_offset,
-            size: info.size,
-            offset: info.offset,
-        }
-    }
-}

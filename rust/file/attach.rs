@@ -30,26 +30,31 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `EFAULT`: the id of the attached page table cannot be written.  A new attachment is then undone, unless
 ///   another task has attached or detached in the meantime.  A replacement is kept, because the previous page
 ///   table can be gone.
+#[inline(never)]
 pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
-    let arg = Attach::read(arg, device.has_pasid_attach());
-    let result = arg
-        .as_ref()
-        .map_err(|e| *e)
-        .and_then(|arg| attach_to(device, arg));
+    let arg = match Attach::read(arg, device.has_pasid_attach()) {
+        Ok(arg) => arg,
+        Err(e) => return traced_attach(device, 0, 0, Err(e)),
+    };
+    let result = attach_to(device, &arg);
+    traced_attach(device, arg.target.pasid(), arg.pt_id, result)
+}
+
+/// Records the trace event of an attach, if it is enabled.
+#[inline]
+fn traced_attach(device: &Device<Open>, pasid: u32, pt_id: u32, result: Result<u32>) -> Result {
     if trace::attach::enabled() {
-        let (pasid, pt_id) = arg.map_or((0, 0), |arg| (arg.target.pasid(), arg.pt_id));
-        let (state, name) = (device.state(), device.parent().name());
-        let used = *result.as_ref().unwrap_or(&0);
-        trace::attach::record(
-            state.minor() as c_int,
-            name,
-            pasid,
-            pt_id,
-            used,
-            errno_of(&result),
-        );
+        trace_attach(device, pasid, pt_id, result);
     }
     result.map(|_| ())
+}
+
+#[cold]
+fn trace_attach(device: &Device<Open>, pasid: u32, pt_id: u32, result: Result<u32>) {
+    let (minor, name) = (device.state().minor(), device.parent().name());
+    let (used, errno) = (result.unwrap_or(0), errno_of(&result));
+    // CAST: A minor has 20 bits.
+    trace::attach::record(minor as c_int, name, pasid, pt_id, used, errno);
 }
 
 /// Attaches, and writes the id of the attached page table to the user.  Returns the id.
@@ -82,20 +87,34 @@ fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
 /// # Errors
 ///
 /// Those of [`Detach::read`].
+#[inline(never)]
 pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
-    let target = Detach::read(arg, device.has_pasid_detach()).map(|arg| arg.target);
-    if let Ok(target) = target {
-        let mut guard = device.lock_set();
-        let mut locked = guard.locked();
-        detach_target(&mut locked, target);
-        OpenResources::count_attach(&mut locked);
-    }
+    let target = match Detach::read(arg, device.has_pasid_detach()) {
+        Ok(arg) => arg.target,
+        Err(e) => return traced_detach(device, 0, Err(e)),
+    };
+    let mut guard = device.lock_set();
+    let mut locked = guard.locked();
+    detach_target(&mut locked, target);
+    OpenResources::count_attach(&mut locked);
+    drop(guard);
+    traced_detach(device, target.pasid(), Ok(()))
+}
+
+/// Records the trace event of a detach, if it is enabled.
+#[inline]
+fn traced_detach(device: &Device<Open>, pasid: u32, result: Result) -> Result {
     if trace::detach::enabled() {
-        let (state, name) = (device.state(), device.parent().name());
-        let pasid = target.map_or(0, Target::pasid);
-        trace::detach::record(state.minor() as c_int, name, pasid, errno_of(&target));
+        trace_detach(device, pasid, result);
     }
-    target.map(|_| ())
+    result
+}
+
+#[cold]
+fn trace_detach(device: &Device<Open>, pasid: u32, result: Result) {
+    let (minor, name) = (device.state().minor(), device.parent().name());
+    // CAST: A minor has 20 bits.
+    trace::detach::record(minor as c_int, name, pasid, errno_of(&result));
 }
 
 fn is_attached(locked: &SetLocked<'_>, target: Target) -> bool {

@@ -40,31 +40,44 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `EFAULT`: the id of the device cannot be written.
 ///
 /// A failure does not change the file.  A file that was not bound can be bound later.
+#[inline]
 pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
-    let mut iommufd = -1;
-    let result = try_bind(file, arg, &mut iommufd);
-    let result = result.map_err(|refusal| {
-        refusal.told("bind", file.state().refusals(), |tell| {
-            file.with_parent(tell);
-        })
-    });
+    let bound = file.has_access();
+    let arg = match bound || file.is_connected() {
+        true => BindIommufd::read(arg),
+        false => Err(ENODEV),
+    };
+    let result = match &arg {
+        Ok(arg) => bind_or_tell(file, bound, arg),
+        Err(e) => Err(*e),
+    };
     if trace::bind::enabled() {
-        let opened = file.opened.as_ref().filter(|_| result.is_ok());
-        let devid = opened.map_or(0, OpenDevice::devid);
-        let errno = errno_of(&result);
-        file.trace(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+        trace_bind(file, arg.map_or(-1, |arg| arg.iommufd), &result);
     }
     result
 }
 
-/// Binds the file.  Stores the file descriptor from the argument in `iommufd`.
-fn try_bind(file: &DeviceFile, arg: UserPtr, iommufd: &mut c_int) -> Result<(), Refusal> {
-    let bound = file.has_access();
-    if !bound && !file.is_connected() {
-        return Err(ENODEV.into());
-    }
-    let arg = BindIommufd::read(arg)?;
-    *iommufd = arg.iommufd;
+/// Records the trace event of a bind.
+#[cold]
+fn trace_bind(file: &DeviceFile, iommufd: c_int, result: &Result) {
+    let opened = file.opened.as_ref().filter(|_| result.is_ok());
+    let devid = opened.map_or(0, OpenDevice::devid);
+    let errno = errno_of(result);
+    file.trace(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+}
+
+/// Binds the file.  Explains a refusal in the log.
+#[inline(never)]
+fn bind_or_tell(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result {
+    try_bind(file, bound, arg).map_err(|refusal| {
+        refusal.told("bind", file.state().refusals(), |tell| {
+            file.with_parent(tell);
+        })
+    })
+}
+
+/// Binds the file.  `bound` tells whether the file was bound when the argument was read.
+fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Refusal> {
     if bound {
         return Err(Reason::BoundAlready.with(EINVAL));
     }

@@ -8,12 +8,14 @@
 
 use super::{logging, migration, processes, DeviceFile};
 use crate::{
+    kapi::to_int,
     shared::vfio::{Device, Open},
     uapi::feature::{self, Feature},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
-/// Handles `VFIO_DEVICE_FEATURE`.  Returns 0, or the driver's result if the driver handles the feature.
+/// Handles `VFIO_DEVICE_FEATURE`.  Returns 0, or the driver's result if the driver handles the feature, or a
+/// negative errno.
 ///
 /// # Errors
 ///
@@ -22,22 +24,46 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - Those of [`Feature::read`].
 /// - Those of the feature.  For a feature that the core does not have, `ENOTTY` if the driver has no
 ///   `device_feature`.
-pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
-    let arg = Feature::read(arg)?;
+#[inline(never)]
+pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
+    let arg = match Feature::read(arg) {
+        Ok(arg) => arg,
+        Err(e) => return e.to_errno(),
+    };
     match arg.id() {
-        feature::MIGRATION => migration::capabilities(device, &arg).map(|()| 0),
-        feature::MIG_DEVICE_STATE => migration::state(device, &arg).map(|()| 0),
-        feature::MIG_DATA_SIZE => migration::data_size(device, &arg).map(|()| 0),
-        feature::MIG_PRECOPY_INFO_V2 => migration::precopy_info_v2(device, &arg).map(|()| 0),
-        feature::DMA_LOGGING_START => logging::start(device, &arg).map(|()| 0),
-        feature::DMA_LOGGING_STOP => logging::stop(device, &arg).map(|()| 0),
-        feature::DMA_LOGGING_REPORT => logging::report(device, &arg).map(|()| 0),
-        feature::SVA => processes::feature(file, device, &arg).map(|()| 0),
-        feature::DMA_BUF => {
-            let state = device.state();
-            let _exporting = state.driver_refs().exporting();
-            device.device_feature(arg.flags(), arg.data, arg.size)
-        }
+        feature::MIGRATION
+        | feature::MIG_DEVICE_STATE
+        | feature::MIG_DATA_SIZE
+        | feature::MIG_PRECOPY_INFO_V2
+        | feature::DMA_LOGGING_START
+        | feature::DMA_LOGGING_STOP
+        | feature::DMA_LOGGING_REPORT
+        | feature::SVA => to_int(core_feature(file, device, arg)),
+        feature::DMA_BUF => dma_buf(device, arg),
         _ => device.device_feature(arg.flags(), arg.data, arg.size),
     }
+}
+
+/// Handles a feature of the core.
+#[inline(never)]
+fn core_feature(file: &DeviceFile, device: &Device<Open>, arg: Feature) -> Result {
+    match arg.id() {
+        feature::MIGRATION => migration::capabilities(device, &arg),
+        feature::MIG_DEVICE_STATE => migration::state(device, &arg),
+        feature::MIG_DATA_SIZE => migration::data_size(device, &arg),
+        feature::MIG_PRECOPY_INFO_V2 => migration::precopy_info_v2(device, &arg),
+        feature::DMA_LOGGING_START => logging::start(device, &arg),
+        feature::DMA_LOGGING_STOP => logging::stop(device, &arg),
+        feature::DMA_LOGGING_REPORT => logging::report(device, &arg),
+        feature::SVA => processes::feature(file, device, &arg),
+        _ => Err(ENOTTY),
+    }
+}
+
+/// Passes the export of a dma-buf to the driver.
+#[inline(never)]
+fn dma_buf(device: &Device<Open>, arg: Feature) -> c_int {
+    let state = device.state();
+    let _exporting = state.driver_refs().exporting();
+    device.device_feature(arg.flags(), arg.data, arg.size)
 }

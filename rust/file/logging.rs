@@ -41,6 +41,7 @@ fn check(device: &Device<Open>, arg: &Feature, operation: u32, size: usize) -> R
 /// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
 /// - `EFAULT`: the page size cannot be written.  The logging is then stopped.
+#[inline(never)]
 pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
     if !check(device, arg, FLAG_SET, size_of::<LoggingControl>())? {
         return Ok(());
@@ -67,6 +68,7 @@ pub(super) fn start(device: &Device<Open>, arg: &Feature) -> Result {
 ///
 /// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
+#[inline(never)]
 pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
     match check(device, arg, FLAG_SET, 0)? {
         true => device.log_stop(),
@@ -89,6 +91,7 @@ pub(super) fn stop(device: &Device<Open>, arg: &Feature) -> Result {
 /// - The driver's errno.
 ///
 /// A failed write to the user's bitmap is not reported, as in the C core.
+#[inline(never)]
 pub(super) fn report(device: &Device<Open>, arg: &Feature) -> Result {
     if !check(device, arg, FLAG_GET, size_of::<LoggingReport>())? {
         return Ok(());

@@ -33,6 +33,7 @@ fn check<T>(device: &Device<Open>, arg: &Feature, operations: u32) -> Result<boo
 /// # Errors
 ///
 /// - `EFAULT`: the result cannot be written.
+#[inline(never)]
 pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<Migration>(device, arg, FLAG_GET)? {
         return Ok(());
@@ -56,6 +57,7 @@ pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
 /// - SET: `EMFILE` if no file descriptor is free for the driver's file.  The new state is kept.
 /// - `EFAULT`: the argument cannot be written.  A new state is kept.
 /// - SET: `ENOTTY` if the driver does not have the callback, or the driver's errno.
+#[inline(never)]
 pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<MigState>(device, arg, FLAG_GET | FLAG_SET)? {
         return Ok(());
@@ -92,6 +94,7 @@ pub(super) fn state(device: &Device<Open>, arg: &Feature) -> Result {
 /// - `ENOTTY`: the driver does not have the callback.
 /// - The driver's errno.
 /// - `EFAULT`: the result cannot be written.
+#[inline(never)]
 pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
     if !check::<MigDataSize>(device, arg, FLAG_GET)? {
         return Ok(());
@@ -110,6 +113,7 @@ pub(super) fn data_size(device: &Device<Open>, arg: &Feature) -> Result {
 ///
 /// - `EINVAL`: the device does not support precopy.  This is ABI; other features return `ENOTTY`.
 /// - Those of [`Feature::check`].
+#[inline(never)]
 pub(super) fn precopy_info_v2(device: &Device<Open>, arg: &Feature) -> Result {
     if device.migration_flags() & PRE_COPY == 0 {
         return Err(EINVAL);

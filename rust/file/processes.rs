@@ -41,6 +41,7 @@ fn check(file: &DeviceFile) -> Result {
 ///
 /// - Those of [`check`].
 /// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
+#[inline(never)]
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let pasid = check(file).and_then(|()| {
         bind_caller(arg, |mm| {
@@ -63,6 +64,7 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
 ///
 /// - Those of [`check`].
 /// - Those of [`unbind_caller`], with `ENOENT` if the address space is not bound.
+#[inline(never)]
 pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
     let pasid =
         check(file).and_then(|()| unbind_caller(arg, |mm| file.state().processes().unbind(mm)));
@@ -82,6 +84,7 @@ pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
 /// - `ENOTTY`: [`check`] fails.
 /// - Those of [`Feature::check_get`].
 /// - `EFAULT`: the result cannot be written.
+#[inline(never)]
 pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: &Feature) -> Result {
     check(file).map_err(|_| ENOTTY)?;
     if !arg.check_get::<sva::Feature>()? {

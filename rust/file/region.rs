@@ -7,7 +7,7 @@
 use crate::{
     info_cap,
     shared::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
-    uapi::region::{GetRegionInfo, Layout, FLAG_CAPS},
+    uapi::region::{GetRegionInfo, FLAG_CAPS},
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
@@ -23,20 +23,19 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - The driver's errno.  Nothing is written then.
 /// - `EINVAL`: the size of the capabilities overflows.
 /// - `EFAULT`: the result cannot be written.
+#[inline(never)]
 pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
     if !device.has_region_info() {
         return Err(EINVAL);
     }
     let mut arg = GetRegionInfo::read(arg)?;
     let mut caps = InfoCaps::new();
-    let mut info = RegionInfo::from(arg.info);
-    device.region_info(&mut info, &caps)?;
-    arg.info = info.into();
+    device.region_info(&mut arg.info, &caps)?;
 
     let mut caps = caps.as_chain();
     let caps = caps.bytes();
     if !caps.is_empty() {
-        let head = size_of::<Layout>();
+        let head = size_of::<RegionInfo>();
         let needed = head.checked_add(caps.len()).ok_or(EINVAL)?;
         let needed = u32::try_from(needed).map_err(|_| EINVAL)?;
         arg.info.flags |= FLAG_CAPS;

@@ -39,34 +39,50 @@ fn can_have_bonds(device: &Device<Open>) -> bool {
     max_pasids(device.bound_parent()) != 0
 }
 
-/// Handles `VFIO_DEVICE_RESET`.
+/// Handles `VFIO_DEVICE_RESET`.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///
 /// The driver's errno.
-pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
-    let _resets = can_have_bonds(device).then(|| {
-        let state = device.state();
-        let own = state.processes().begin_reset();
-        (own, state.container().map(|access| access.begin_reset()))
-    });
+#[inline(never)]
+pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> c_int {
+    match can_have_bonds(device) {
+        true => reset_without_bonds(device, arg),
+        false => device.ioctl(uapi::DEVICE_RESET, arg),
+    }
+}
+
+/// Unbinds the processes that are bound to the device, and resets it.
+#[inline(never)]
+fn reset_without_bonds(device: &Device<Open>, arg: UserPtr) -> c_int {
+    let state = device.state();
+    let own = state.processes().begin_reset();
+    let _resets = (own, state.container().map(|access| access.begin_reset()));
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
-/// Handles `VFIO_DEVICE_PCI_HOT_RESET`.
+/// Handles `VFIO_DEVICE_PCI_HOT_RESET`.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///
 /// - `ENOMEM`: out of memory, only while processes are bound or for a device that has PASIDs.
 /// - The driver's errno.
-pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result<c_int> {
+#[inline(never)]
+pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
     // A hot reset of an emulated device affects no other devices, and its driver can use the number of the
     // ioctl for another ioctl.
-    let concerns_bonds =
-        file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device));
-    let _resets = match concerns_bonds {
-        true => begin_reset_of_set(file, device, arg)?,
-        false => KVec::new(),
+    match file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device)) {
+        true => hot_reset_without_bonds(file, device, arg),
+        false => device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg),
+    }
+}
+
+/// Unbinds the processes that are bound to devices of the set, and has the driver reset the set.
+#[inline(never)]
+fn hot_reset_without_bonds(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
+    let _resets = match begin_reset_of_set(file, device, arg) {
+        Ok(resets) => resets,
+        Err(e) => return e.to_errno(),
     };
     device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
 }

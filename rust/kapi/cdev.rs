@@ -10,7 +10,8 @@
 use super::file::{FileOperations, Node};
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::{error::to_result, prelude::*, sync::Arc};
+use super::to_result;
+use kernel::{prelude::*, sync::Arc};
 
 /// The number of minors of a range: all minors of a major.
 pub(crate) const MINORS: u32 = 1 << MINORBITS;

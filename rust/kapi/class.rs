@@ -4,7 +4,8 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{error::to_result, prelude::*, str::as_char_ptr_in_const_context};
+use super::to_result;
+use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
 /// The function that names the node of a device below `/dev`.
 pub(crate) type Devnode =

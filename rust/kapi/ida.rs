@@ -3,7 +3,8 @@
 //! Sets of small numbers (`struct ida`, `include/linux/idr.h`).
 
 use crate::bindings;
-use kernel::{error::to_result, prelude::*, types::Opaque};
+use super::to_result;
+use kernel::{prelude::*, types::Opaque};
 
 /// The number of ids in a bitmap.
 const BITMAP_BITS: u32 = (size_of::<bindings::ida_bitmap>() * 8) as u32;

@@ -5,7 +5,8 @@
 use super::device::as_raw;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{device::Device, error::to_result, prelude::*, sync::aref::ARef};
+use super::to_result;
+use kernel::{device::Device, prelude::*, sync::aref::ARef};
 
 /// The protection flag `IOMMU_WRITE`: the device writes to memory.
 pub(crate) const WRITE: c_int = bindings::IOMMU_WRITE as c_int;

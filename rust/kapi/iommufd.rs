@@ -8,9 +8,9 @@ use super::{
 };
 use crate::bindings;
 use core::ptr::NonNull;
+use super::to_result;
 use kernel::{
     device::Device,
-    error::to_result,
     fs::LocalFile,
     page::PAGE_SIZE,
     prelude::*,

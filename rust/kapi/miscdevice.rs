@@ -6,7 +6,8 @@
 
 use super::file::{FileOperations, Node};
 use crate::bindings;
-use kernel::{error::to_result, prelude::*};
+use super::to_result;
+use kernel::{prelude::*};
 
 /// The [`Node`] of misc devices, which have no object.
 pub(crate) struct MiscNode;

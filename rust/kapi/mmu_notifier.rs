@@ -4,8 +4,8 @@
 
 use super::restartable;
 use crate::bindings;
+use super::to_result;
 use kernel::{
-    error::to_result,
     mm::{Mm, MmWithUser},
     page::PAGE_SIZE,
     prelude::*,

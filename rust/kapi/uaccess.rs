@@ -7,7 +7,7 @@
 
 use super::device::as_raw;
 use crate::bindings;
-use core::ptr::NonNull;
+use core::{mem::MaybeUninit, ptr::NonNull};
 use kernel::{device::Device, prelude::*, uaccess::UserPtr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -34,10 +34,17 @@ pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
 ///
 /// - `EFAULT`: the memory cannot be read.
 #[inline]
-pub(crate) fn read<T: FromBytes + IntoBytes>(ptr: UserPtr) -> Result<T> {
-    let mut value = T::new_zeroed();
-    read_bytes(ptr, value.as_mut_bytes())?;
-    Ok(value)
+pub(crate) fn read<T: FromBytes>(ptr: UserPtr) -> Result<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: `value` may be written; the function checks the user address.
+    let left = unsafe {
+        bindings::copy_from_user(value.as_mut_ptr().cast(), ptr.as_const_ptr(), size_of::<T>())
+    };
+    match left {
+        // SAFETY: All bytes were written, and any bytes are a `T`.
+        0 => Ok(unsafe { value.assume_init() }),
+        _ => Err(EFAULT),
+    }
 }
 
 /// Writes bytes to user memory.  May sleep.

@@ -51,7 +51,7 @@ struct Pin;
 impl Pin {
     fn new() -> Result<Self> {
         // SAFETY: All three are statics of this module, and only `Pin`'s two functions pass them to C.
-        kernel::error::to_result(unsafe {
+        crate::kapi::to_result(unsafe {
             bindings::simple_pin_fs(FS_TYPE.0.get(), MOUNT.0.get(), COUNT.0.get())
         })?;
         Ok(Self)

@@ -56,6 +56,7 @@ pub(crate) struct DetachLayout {
 /// - `EOPNOTSUPP`: the driver does not support PASIDs.
 /// - `EINVAL`: `argsz` does not include the field.
 /// - `EFAULT`: the field cannot be read.
+#[inline(never)]
 fn read_pasid(arg: UserPtr, argsz: u32, offset: usize, supported: bool) -> Result<u32> {
     if !supported {
         return Err(EOPNOTSUPP);
@@ -84,6 +85,7 @@ impl Attach {
     /// - `EINVAL`: `argsz` is below 12, or there are unknown flags.
     /// - With a PASID: `EOPNOTSUPP` if the driver does not support PASIDs; `EINVAL` if `argsz` is below 16;
     ///   `EFAULT` if the PASID cannot be read; `EINVAL` if the PASID is not in the range 1 to 2^20-1.
+    #[inline]
     pub(crate) fn read(arg: UserPtr, pasids: bool) -> Result<Self> {
         let [argsz, flags, pt_id]: [u32; 3] = uaccess::read(arg)?;
         if (argsz as usize) < offset_of!(AttachLayout, pasid) || flags & !FLAG_PASID != 0 {
@@ -130,6 +132,7 @@ impl Detach {
     /// - `EINVAL`: `argsz` is below 8, or there are unknown flags.
     /// - With a PASID: `EOPNOTSUPP` if the driver does not support PASIDs; `EINVAL` if `argsz` is below 12;
     ///   `EFAULT` if the PASID cannot be read.
+    #[inline]
     pub(crate) fn read(arg: UserPtr, pasids: bool) -> Result<Self> {
         let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
         if (argsz as usize) < offset_of!(DetachLayout, pasid) || flags & !FLAG_PASID != 0 {

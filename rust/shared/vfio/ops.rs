@@ -211,31 +211,36 @@ impl Device<Open> {
         callback_result(unsafe { mmap(self.as_raw(), vma.as_ptr()) })
     }
 
-    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged;
-    /// it can be positive.
+    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged:
+    /// a value, which can be positive, or a negative errno.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: the driver does not have the callback.
     #[inline]
-    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> Result<c_int> {
-        let ioctl = self.ops().ioctl.ok_or(EINVAL)?;
+    pub(crate) fn ioctl(&self, cmd: u32, arg: UserPtr) -> c_int {
+        let Some(ioctl) = self.ops().ioctl else {
+            return EINVAL.to_errno();
+        };
         // SAFETY: The device is open; the driver itself reads the user memory.
         let ret = unsafe { ioctl(self.as_raw(), cmd, arg.as_const_ptr().addr()) };
         // CAST: The C core passes the result through an `int`, too.
-        Ok(ret as c_int)
+        ret as c_int
     }
 
     /// Passes a device feature that the core does not handle to the driver.  Returns the driver's result
-    /// unchanged.
+    /// unchanged: a value, or a negative errno.
     ///
     /// # Errors
     ///
     /// - `ENOTTY`: the driver does not have the callback.
-    pub(crate) fn device_feature(&self, flags: u32, data: UserPtr, size: usize) -> Result<c_int> {
-        let feature = self.ops().device_feature.ok_or(ENOTTY)?;
+    #[inline]
+    pub(crate) fn device_feature(&self, flags: u32, data: UserPtr, size: usize) -> c_int {
+        let Some(feature) = self.ops().device_feature else {
+            return ENOTTY.to_errno();
+        };
         // SAFETY: The device is open; the driver itself accesses the user memory.
-        Ok(unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) })
+        unsafe { feature(self.as_raw(), flags, data.as_mut_ptr(), size) }
     }
 
     /// Tells whether the driver has `get_region_info_caps`.
@@ -251,14 +256,26 @@ impl Device<Open> {
     /// - The driver's errno.
     pub(crate) fn region_info(&self, info: &mut RegionInfo, caps: &InfoCaps) -> Result {
         let get = self.ops().get_region_info_caps.ok_or(EINVAL)?;
-        // SAFETY: The device is open; the caller owns both structures.
-        callback_result(unsafe { get(self.as_raw(), &mut info.0, caps.as_raw()) })
+        let info = core::ptr::from_mut(info).cast();
+        // SAFETY: The device is open; the caller owns both structures.  `RegionInfo` is the structure of C.
+        callback_result(unsafe { get(self.as_raw(), info, caps.as_raw()) })
     }
 }
 
 /// `struct vfio_region_info` of the uAPI.
-#[repr(transparent)]
-pub(crate) struct RegionInfo(pub(crate) bindings::vfio_region_info);
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, zerocopy_derive::Immutable)]
+pub(crate) struct RegionInfo {
+    /// The size of the user's buffer in bytes.  On return, the required size if the capabilities do not fit.
+    pub(crate) argsz: u32,
+    pub(crate) flags: u32,
+    pub(crate) index: u32,
+    pub(crate) cap_offset: u32,
+    /// The size of the region in bytes.
+    pub(crate) size: u64,
+    /// The offset of the region in the file, in bytes.
+    pub(crate) offset: u64,
+}
 
 #[inline]
 fn int_result(ret: c_int) -> Result<c_int> {

@@ -95,7 +95,7 @@ impl<'a> Ready<'a> {
     /// - `ENOMEM`: out of memory.
     pub(crate) fn set_name(&mut self, prefix: &CStr, index: u32) -> Result {
         // SAFETY: The class device is initialised and not yet added; the format matches the arguments.
-        kernel::error::to_result(unsafe {
+        crate::kapi::to_result(unsafe {
             bindings::dev_set_name(
                 &raw mut (*self.as_raw()).device,
                 c"%svfio%u".as_char_ptr(),
@@ -144,7 +144,7 @@ impl Started {
     /// Those of `device_add()`.
     pub(crate) fn add(self, devt: bindings::dev_t) -> Result<Added, (Self, Error)> {
         // SAFETY: The class device is initialised.  It is not yet added, because there is no `Added`.
-        let result = kernel::error::to_result(unsafe {
+        let result = crate::kapi::to_result(unsafe {
             (*self.as_raw()).device.devt = devt;
             bindings::device_add(&raw mut (*self.as_raw()).device)
         });
