@@ -394,7 +394,7 @@ struct Place {
     kind: GroupType,
     /// The number of first opens and last closes of the device in progress.
     apart: u32,
-    /// The bonds have to be made again.
+    /// Bonds have ended, and have to be made again.
     is_missing: bool,
 }
 
@@ -646,7 +646,14 @@ impl BoundProcesses {
         let place = places.find(|place| place.group.as_raw() == group.as_raw())?;
         place.apart = place.apart.saturating_add(1);
         let id = place.id;
-        self.for_each(|process, user| process.remove(group, user));
+        // No process can be bound until the result is dropped, so only these bonds have to be made again.
+        if is_used() {
+            let is_missing = &mut place.is_missing;
+            self.for_each(|process, user| {
+                *is_missing = true;
+                process.remove(group, user);
+            });
+        }
         drop(places);
         Some(Apart {
             from: self.clone(),
@@ -764,10 +771,9 @@ impl Drop for Apart {
             return;
         };
         place.apart = place.apart.saturating_sub(1);
-        if place.apart != 0 {
+        if place.apart != 0 || !place.is_missing {
             return;
         }
-        place.is_missing = true;
         drop(places);
         if let Some(ended) = ENDED.lock().as_ref() {
             // If the work is already pending, it has not read `is_missing` yet.
