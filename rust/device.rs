@@ -35,7 +35,6 @@ use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
         debugfs::Dir,
-        list::List,
         ratelimit::RateLimit,
     },
     minors::{Minor, Minors},
@@ -46,7 +45,7 @@ use crate::{
     sva::BoundProcesses,
 };
 use driver_refs::DriverRefs;
-use holders::Holder;
+use holders::Holders;
 use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
@@ -132,7 +131,7 @@ pub(crate) struct State {
     processes: Arc<BoundProcesses>,
     /// The open files of the device.
     #[pin]
-    holders: List<Holder>,
+    holders: Holders,
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
@@ -158,7 +157,7 @@ impl State {
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
             processes,
-            holders <- List::new(),
+            holders <- Holders::new(),
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),

@@ -33,7 +33,7 @@ use crate::{
     device::{
         holders::{Holder, HolderEntry},
         open::{OpenDevice, Path},
-        GroupMembership, State,
+        State,
     },
     group::Group,
     kapi::{
@@ -65,11 +65,6 @@ use kernel::{
 /// The private data of a device file.
 #[pin_data]
 pub(crate) struct DeviceFile {
-    path: Path,
-    /// The type of the device's group: how the device accesses memory.
-    kind: GroupType,
-    /// The registration in which the file was opened.
-    generation: Generation,
     /// The access gate: the open device, after the file was granted access.  It is set once.  Like the C
     /// counterpart `vfio_device_file::access_granted`, it is written with release and read with acquire
     /// semantics.
@@ -77,8 +72,8 @@ pub(crate) struct DeviceFile {
     /// The VM that KVM has assigned to the file.
     #[pin]
     kvm: KvmSlot,
-    /// The entry on the device's list of files.  It is the last field, so that the file stays on the list
-    /// until the open device is dropped.
+    /// The entry on the device's list of files, with the registration in which the file was opened.  It is
+    /// the last field, so that the file stays on the list until the open device is dropped.
     #[pin]
     held: HolderEntry,
 }
@@ -166,15 +161,14 @@ impl DeviceFile {
     /// - `ENOMEM`: out of memory.
     /// - `ENODEV`: the device was unregistered during the open.
     fn open_cdev(state: Arc<State>) -> Result<Pin<KBox<Self>>> {
-        let kind = |membership: &GroupMembership| membership.group().kind();
-        let (generation, kind) = state.link().with(kind).ok_or(ENODEV)?;
-        if kind == GroupType::NoIommu && !capability::sys_rawio() {
+        let generation = state.link().current().ok_or(ENODEV)?;
+        if generation.group_type() == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
             return Err(refusal.told("open", state.refusals(), |tell| {
                 state.with_parent(generation, tell);
             }));
         }
-        let file = Self::new(state, generation, kind, Path::Cdev)?;
+        let file = Self::new(state, generation, Path::Cdev)?;
         // If the device was released before the file joined the list, its minor can be free already.  So a
         // file whose device is gone does not stay on the list.
         match file.is_connected() {
@@ -188,20 +182,12 @@ impl DeviceFile {
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    fn new(
-        state: Arc<State>,
-        generation: Generation,
-        kind: GroupType,
-        path: Path,
-    ) -> Result<Pin<KBox<Self>>> {
-        let holder = Holder::new(path, generation);
+    #[inline]
+    fn new(state: Arc<State>, generation: Generation, path: Path) -> Result<Pin<KBox<Self>>> {
         let file = pin_init!(Self {
-            path,
-            kind,
-            generation,
             opened: SetOnce::new(),
             kvm <- KvmSlot::new(),
-            held <- HolderEntry::join(state, holder),
+            held <- HolderEntry::join(state, generation, Holder::new(path)),
         });
         // The allocation is accounted, because user space decides on the number of files.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
@@ -210,6 +196,24 @@ impl DeviceFile {
     /// Returns the core's state of the device.
     pub(crate) fn state(&self) -> &Arc<State> {
         self.held.owner()
+    }
+
+    /// Returns the registration in which the file was opened.
+    #[inline]
+    fn generation(&self) -> Generation {
+        self.held.label()
+    }
+
+    /// Tells how the file was made.  A file from a group has access from the start.
+    #[inline]
+    fn path(&self) -> Path {
+        self.opened.as_ref().map_or(Path::Cdev, OpenDevice::path)
+    }
+
+    /// Returns the type of the device's group: how the device accesses memory.
+    #[inline]
+    fn kind(&self) -> GroupType {
+        self.generation().group_type()
     }
 
     /// Returns the device, if the file has access.  Takes no lock.
@@ -227,6 +231,7 @@ impl DeviceFile {
     }
 
     /// Tells whether the file has access.  Takes no lock.
+    #[inline]
     fn has_access(&self) -> bool {
         self.opened.as_ref().is_some()
     }
@@ -262,7 +267,7 @@ impl DeviceFile {
     fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
         match self.opened.as_ref() {
             Some(opened) => Some(f(opened.device().parent())),
-            None => self.state().with_parent(self.generation, f),
+            None => self.state().with_parent(self.generation(), f),
         }
     }
 
@@ -281,7 +286,7 @@ impl DeviceFile {
     /// counterpart: `vfio_device_fops_release()`.
     fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
-            let (group, bound) = (self.path == Path::Group, self.has_access());
+            let (group, bound) = (self.path() == Path::Group, self.has_access());
             self.trace(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
@@ -300,14 +305,14 @@ impl DeviceFile {
     /// Tells whether the link to the device has not been revoked since the file was opened.  Takes no lock:
     /// the answer can be stale.
     fn is_connected(&self) -> bool {
-        self.state().link().is_connected(self.generation)
+        self.state().link().is_connected(self.generation())
     }
 
     /// Returns a reference on the registration in which the file was opened, and the group of the device.
     /// Returns None if the device is no longer registered.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
-        link.registration(self.generation, |membership| membership.group().clone())
+        link.registration(self.generation(), |membership| membership.group().clone())
     }
 
     /// Handles `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0, or a negative errno.
@@ -342,10 +347,10 @@ impl DeviceFile {
             Err(e) => return as_long(e.to_errno()),
         };
         as_long(match cmd {
-            uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path == Path::Cdev => {
+            uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path() == Path::Cdev => {
                 to_int(attach::attach(device, arg))
             }
-            uapi::DEVICE_DETACH_IOMMUFD_PT if self.path == Path::Cdev => {
+            uapi::DEVICE_DETACH_IOMMUFD_PT if self.path() == Path::Cdev => {
                 to_int(attach::detach(device, arg))
             }
             uapi::DEVICE_RESET => reset::reset(device, arg),

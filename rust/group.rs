@@ -278,7 +278,8 @@ impl Group {
     /// # Errors
     ///
     /// - `EBUSY`: the group's own file is open, or the number of device files would overflow.
-    pub(crate) fn block(self: &Arc<Self>) -> Result<GroupBlock> {
+    #[inline]
+    pub(crate) fn block(self: Arc<Self>) -> Result<GroupBlock> {
         let mut inner = self.inner.lock();
         let count = match inner.users {
             Users::None => NonZeroU32::MIN,
@@ -286,7 +287,8 @@ impl Group {
             Users::Cdevs(count) => count.checked_add(1).ok_or(EBUSY)?,
         };
         inner.users = Users::Cdevs(count);
-        Ok(GroupBlock(self.clone()))
+        drop(inner);
+        Ok(GroupBlock(self))
     }
 
     /// Marks the group as used through its own file.  Takes the group's lock.  C counterpart:

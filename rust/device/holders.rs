@@ -30,15 +30,17 @@ pub(crate) struct Holder {
     bound: bool,
     /// The number of KVM devices that hold the file.  Each KVM device belongs to another VM.
     kvm_devices: u32,
-    generation: Generation,
 }
 
-/// The entry of a file in the list of the device's files.
-pub(crate) type HolderEntry = ListEntry<State, Holder>;
+/// The list of a device's files.  The label of a file is the registration in which it was opened.
+pub(crate) type Holders = List<Generation, Holder>;
 
-impl HasList<Holder> for State {
+/// The entry of a file in the list of the device's files.
+pub(crate) type HolderEntry = ListEntry<State, Generation, Holder>;
+
+impl HasList<Generation, Holder> for State {
     #[inline]
-    fn list(&self) -> &List<Holder> {
+    fn list(&self) -> &Holders {
         &self.holders
     }
 }
@@ -46,13 +48,12 @@ impl HasList<Holder> for State {
 impl Holder {
     /// Describes a file that the calling process opens, and that is not bound.
     #[inline]
-    pub(crate) fn new(path: Path, generation: Generation) -> Self {
+    pub(crate) fn new(path: Path) -> Self {
         Self {
             task: TaskId::process(),
             path,
             bound: false,
             kvm_devices: 0,
-            generation,
         }
     }
 
@@ -98,8 +99,8 @@ impl State {
     /// Calls `f` with each file that is bound, and with each unbound file of the current registration.  An
     /// unbound file whose link is revoked is skipped.  The lock of the list is held during the call.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
-        self.holders.for_each(|holder| {
-            if holder.bound || self.link().is_connected(holder.generation) {
+        self.holders.for_each(|generation, holder| {
+            if holder.bound || self.link().is_connected(generation) {
                 f(holder);
             }
         });
@@ -110,7 +111,7 @@ impl State {
     /// off, where the code cannot wait for a lock.
     pub(crate) fn keepers(&self) -> Keepers {
         let mut files = Names::default();
-        self.holders.for_each(|holder| {
+        self.holders.for_each(|_, holder| {
             if holder.bound {
                 files.add(holder.task, holder.kvm_devices != 0);
             }

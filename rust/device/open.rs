@@ -154,6 +154,7 @@ impl Path {
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
+    path: Path,
 }
 
 impl OpenDevice {
@@ -199,7 +200,10 @@ impl OpenDevice {
         first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let handle = first.as_ref().and_then(|f| f.backend.container_handle());
-        let (_apart, mut guard) = lock_apart(device, 0, handle);
+        let (_apart, mut guard) = match handle {
+            None => (None, device.lock_set()),
+            Some(handle) => lock_apart(device, 0, handle),
+        };
         Self::by_group_locked(&mut guard.locked(), first)
     }
 
@@ -257,8 +261,10 @@ impl OpenDevice {
                 *devid = open.devid;
                 *module = Some(driver);
                 locked.device().state().set_machine(has_machine);
-                locked.set_open_resources(first.take());
-                locked.set_cdev_opened(path == Path::Cdev);
+                locked.store_open_resources(first);
+                if path == Path::Cdev {
+                    locked.set_cdev_opened(true);
+                }
                 Ok(open)
             }
             Err((machine, refusal)) => {
@@ -294,7 +300,11 @@ impl OpenDevice {
                 return Err((kvm, Reason::Attach.with(e)));
             }
         }
-        Ok(Self { opened, devid })
+        Ok(Self {
+            opened,
+            devid,
+            path,
+        })
     }
 
     /// Opens an open device once more.  The driver sees only the changed open count.
@@ -302,7 +312,17 @@ impl OpenDevice {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let opened = locked.open_again(registration)?;
         let devid = locked.with_first_open(|first| first.devid).unwrap_or(0);
-        Ok(Self { opened, devid })
+        Ok(Self {
+            opened,
+            devid,
+            path: Path::Group,
+        })
+    }
+
+    /// Tells how the device was opened.
+    #[inline]
+    pub(crate) fn path(&self) -> Path {
+        self.path
     }
 
     /// Returns the id of the device in the iommufd.  The id is 0 if the device is in no iommufd: it is open
@@ -324,9 +344,16 @@ impl Drop for OpenDevice {
         let state = device.state();
         // The processes are unbound before the driver resets the device.
         state.processes().end_all();
-        let handle = state.container();
-        let (apart, mut guard) = lock_apart(device, 1, handle.as_ref());
-        let (first, kvm) = close(&mut guard.locked(), closing);
+        let handle = match self.path {
+            Path::Cdev => None,
+            Path::Group => state.container(),
+        };
+        let (apart, mut guard) = match &handle {
+            None => (None, device.lock_set()),
+            Some(handle) => lock_apart(device, 1, handle),
+        };
+        let (mut first, mut kvm) = (None, None);
+        close(&mut guard.locked(), closing, &mut first, &mut kvm);
         drop(guard);
         // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
         // the container.
@@ -339,43 +366,45 @@ impl Drop for OpenDevice {
     }
 }
 
-/// Takes the lock of a device's set, for an open or a close of the device.
+/// Takes the lock of a device's set, for an open or a close of the device through a container.
 ///
-/// If the device is open through a container and has `count` opens, the open or close resets the device.  In
-/// this case all processes of the container are unbound from the device until the first result is dropped.
+/// If the device has `count` opens, the open or close resets the device.  In this case all processes of the container are unbound from the device until the first result is dropped.
 /// The lock is released while the bonds end, because the end of a bond waits for page requests in flight.
 fn lock_apart<'a>(
     device: &'a Device<Registered>,
     count: u32,
-    handle: Option<&ContainerHandle>,
+    handle: &ContainerHandle,
 ) -> (Option<Apart>, DevSetGuard<'a>) {
     let mut guard = device.lock_set();
-    let Some(handle) = handle.filter(|_| guard.locked().open_count() == count) else {
+    if guard.locked().open_count() != count {
         return (None, guard);
-    };
+    }
     drop(guard);
     let apart = handle.part_from_processes();
     (apart, device.lock_set())
 }
 
-/// Ends one open of the device.  The last close returns the resources of the first open and the VM reference,
-/// which the caller drops without the lock.
+/// Ends one open of the device.  The last close moves the resources of the first open and the VM reference to
+/// `first` and `kvm`, which the caller drops without the lock.
 ///
 /// Order of the last close: the driver's `close_device`, the unbind from the backend, the reference on the
 /// driver's module; the open count last.
+#[inline]
 fn close(
     locked: &mut SetLocked<'_>,
     closing: Closing<'_>,
-) -> (Option<OpenResources>, Option<KvmRef>) {
+    first: &mut Option<OpenResources>,
+    kvm: &mut Option<KvmRef>,
+) {
     let Some(last) = locked.driver_close(closing) else {
-        return (None, None);
+        return;
     };
     let mut unbound = last.unbind();
-    let mut first = unbound.take_open_resources();
-    if let Some(first) = &mut first {
+    unbound.take_open_resources(first);
+    if let Some(first) = first {
         first.backend.unbound(unbound.device());
         drop(first.module.take());
     }
     unbound.device().state().set_machine(false);
-    (first, unbound.end())
+    *kvm = unbound.end();
 }

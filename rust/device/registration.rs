@@ -179,10 +179,11 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 /// group's list of devices.
 fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
     let (owner, started) = device.start();
-    started.connect(GroupMembership {
+    let membership = GroupMembership {
         group: group.clone(),
         key: room.key(),
-    });
+    };
+    started.connect(group.kind(), membership);
     if let Some(listed) = RegistrationRef::try_get(&started) {
         group.add(room, listed);
     }

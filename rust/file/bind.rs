@@ -14,8 +14,11 @@ use crate::{
     group::backend::OpenBackend,
     kapi::iommufd::Ctx,
     refusal::{Because, Reason, Refusal},
-    shared::{trace, vfio::SetLocked},
-    uapi::bind::{BindIommufd, Token},
+    shared::{
+        trace,
+        vfio::{ops::Uuid, SetLocked},
+    },
+    uapi::bind::BindIommufd,
 };
 use kernel::{prelude::*, uaccess::UserPtr};
 
@@ -81,6 +84,7 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
     if bound {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
+    let token = arg.read_token();
     let (registration, group) = file.registration().ok_or(ENODEV)?;
     let block = group.block().because(Reason::GroupFileOpen)?;
 
@@ -95,7 +99,7 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
     if file.has_access() {
         return Err(Reason::BoundAlready.with(EINVAL));
     }
-    check_token(&locked, &arg.token)?;
+    check_token(&locked, &token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
     let backend = OpenBackend::Iommufd(ctx);
     first = Some(OpenResources::new(backend, kvm, Some(block)));
@@ -117,13 +121,14 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
 /// - `EINVAL`: a token was given, and the driver does not check tokens.
 /// - `EFAULT`: the token could not be read.
 /// - The driver's errno, also if no token was given.
-fn check_token(locked: &SetLocked<'_>, token: &Token) -> Result<(), Refusal> {
+#[inline]
+fn check_token(locked: &SetLocked<'_>, token: &Option<Result<Uuid>>) -> Result<(), Refusal> {
     let uuid = match token {
-        Token::None => None,
-        Token::Given(_) if !locked.device().has_match_token() => {
+        None => None,
+        Some(_) if !locked.device().has_match_token() => {
             return Err(Reason::TokenUnwanted.with(EINVAL));
         }
-        Token::Given(uuid) => Some(uuid.as_ref().map_err(|e| *e)?),
+        Some(uuid) => Some(uuid.as_ref().map_err(|e| *e)?),
     };
     locked.match_token(uuid).because(Reason::Token)
 }

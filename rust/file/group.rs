@@ -210,7 +210,7 @@ fn open_device(
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
     let generation = registration.generation();
-    let file = DeviceFile::new(state.into(), generation, group.kind(), Path::Group)?;
+    let file = DeviceFile::new(state.into(), generation, Path::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns to the group after this point has no effect before the next first open.

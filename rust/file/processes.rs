@@ -26,7 +26,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `ENOTTY`: the file was opened through the group.
 /// - `EOPNOTSUPP`: the device is emulated, or has no IOMMU.
 fn check(file: &DeviceFile) -> Result {
-    match (file.path, file.kind) {
+    match (file.path(), file.kind()) {
         (Path::Group, _) => Err(ENOTTY),
         (Path::Cdev, GroupType::Iommu) => Ok(()),
         (Path::Cdev, GroupType::Emulated | GroupType::NoIommu) => Err(EOPNOTSUPP),

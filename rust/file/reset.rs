@@ -71,7 +71,7 @@ fn reset_without_bonds(device: &Device<Open>, arg: UserPtr) -> c_int {
 pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
     // A hot reset of an emulated device affects no other devices, and its driver can use the number of the
     // ioctl for another ioctl.
-    match file.kind == GroupType::Iommu && (sva::is_used() || can_have_bonds(device)) {
+    match file.kind() == GroupType::Iommu && (sva::is_used() || can_have_bonds(device)) {
         true => hot_reset_without_bonds(file, device, arg),
         false => device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg),
     }
@@ -104,7 +104,7 @@ fn begin_reset_of_set(
     let Some(arg) = HotReset::read(arg) else {
         return Ok(resets);
     };
-    let states = match (file.path, arg.count()) {
+    let states = match (file.path(), arg.count()) {
         (Path::Cdev, 0) => device.states_of_set(is_owned_as)?,
         (Path::Group, 1..) => {
             let mut groups = KVec::new();

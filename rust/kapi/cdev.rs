@@ -8,9 +8,9 @@
 //! of a driver.
 
 use super::file::{FileOperations, Node};
+use super::to_result;
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
-use super::to_result;
 use kernel::{prelude::*, sync::Arc};
 
 /// The number of minors of a range: all minors of a major.

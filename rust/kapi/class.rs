@@ -2,9 +2,9 @@
 
 //! Device classes and class devices (`include/linux/device/class.h`).
 
+use super::to_result;
 use crate::bindings;
 use core::ptr::NonNull;
-use super::to_result;
 use kernel::{prelude::*, str::as_char_ptr_in_const_context};
 
 /// The function that names the node of a device below `/dev`.

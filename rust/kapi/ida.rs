@@ -2,8 +2,8 @@
 
 //! Sets of small numbers (`struct ida`, `include/linux/idr.h`).
 
-use crate::bindings;
 use super::to_result;
+use crate::bindings;
 use kernel::{prelude::*, types::Opaque};
 
 /// The number of ids in a bitmap.

@@ -3,9 +3,9 @@
 //! IOMMU groups and capabilities (`include/linux/iommu.h`).
 
 use super::device::as_raw;
+use super::to_result;
 use crate::bindings;
 use core::ptr::NonNull;
-use super::to_result;
 use kernel::{device::Device, prelude::*, sync::aref::ARef};
 
 /// The protection flag `IOMMU_WRITE`: the device writes to memory.

@@ -2,13 +2,13 @@
 
 //! The kernel interface of iommufd (`include/linux/iommufd.h`).
 
+use super::to_result;
 use super::{
     buffer::{DriverBuffer, PageArray},
     series::EBADFD,
 };
 use crate::bindings;
 use core::ptr::NonNull;
-use super::to_result;
 use kernel::{
     device::Device,
     fs::LocalFile,

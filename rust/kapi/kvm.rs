@@ -38,6 +38,7 @@ impl KvmSlot {
 
     /// Takes a reference on the VM.  Returns None if there is no VM, or if the VM is being destroyed.  Takes
     /// the lock of the slot.
+    #[inline]
     pub(crate) fn get(&self) -> Option<KvmRef> {
         let kvm = self.kvm.lock();
         // SAFETY: By the promise of `set()`, under the lock that `set()` takes.
@@ -48,7 +49,7 @@ impl KvmSlot {
 /// A reference on a VM, and on the KVM module, whose code drops the reference on the VM.
 pub(crate) struct KvmRef {
     kvm: NonNull<bindings::kvm>,
-    put: Symbol<unsafe extern "C" fn(*mut bindings::kvm)>,
+    put: Symbol<Put>,
 }
 
 // SAFETY: Any task that may sleep may put the reference.
@@ -60,22 +61,15 @@ impl KvmRef {
     /// # Safety
     ///
     /// `kvm` is valid; it can be about to be destroyed.
+    #[inline(never)]
     unsafe fn get_safe(kvm: NonNull<bindings::kvm>) -> Option<Self> {
-        type Put = unsafe extern "C" fn(*mut bindings::kvm);
-        type Get = unsafe extern "C" fn(*mut bindings::kvm) -> bool;
-        // SAFETY: These are the types of the functions.
-        let (put, get) = unsafe {
-            (
-                Symbol::<Put>::get(c"kvm_put_kvm"),
-                Symbol::<Get>::get(c"kvm_get_kvm_safe"),
-            )
-        };
+        let (put, get) = (Symbol::<Put>::get(), Symbol::<GetSafe>::get());
         // A VM exists, so KVM is loaded.
         crate::kapi::panic::warn_on!(put.is_none() || get.is_none());
         let (put, get) = (put?, get?);
         // SAFETY: By the caller's promise.  The value is made only after success, because its drop puts the
         // VM.
-        unsafe { (get.function)(kvm.as_ptr()) }.then(|| Self { kvm, put })
+        unsafe { (get.0)(kvm.as_ptr()) }.then(|| Self { kvm, put })
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::kvm {
@@ -86,38 +80,57 @@ impl KvmRef {
 impl Drop for KvmRef {
     fn drop(&mut self) {
         // SAFETY: `self` owns the reference; the reference on the symbol's module is held.
-        unsafe { (self.put.function)(self.kvm.as_ptr()) }
+        unsafe { (self.put.0)(self.kvm.as_ptr()) }
     }
 }
 
-/// A function of another module, with a reference on the other module.  This module does not depend on the
-/// other module.
-struct Symbol<F> {
-    name: &'static CStr,
-    function: F,
+/// A function of another module.  This module does not depend on the other module.
+///
+/// # Safety
+///
+/// `Pointer` is the type of a pointer to the function `NAME`.
+unsafe trait Function {
+    const NAME: &'static CStr;
+    type Pointer: Copy;
 }
 
-impl<F: Copy> Symbol<F> {
-    /// Looks up the symbol `name`.  Returns None if no module exports it.
-    ///
-    /// # Safety
-    ///
-    /// `F` is the type of the function `name`.
-    unsafe fn get(name: &'static CStr) -> Option<Self> {
-        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
-        // SAFETY: `name` is a string.
-        let address = unsafe { bindings::__symbol_get(name.as_char_ptr()) };
-        NonNull::new(address).map(|address| Self {
-            name,
-            // SAFETY: By the caller's promise; a function pointer has the size of an address.
-            function: unsafe { core::mem::transmute_copy(&address.as_ptr()) },
-        })
+/// Drops a reference on a VM.
+struct Put;
+
+// SAFETY: This is the type of the function.
+unsafe impl Function for Put {
+    const NAME: &'static CStr = c"kvm_put_kvm";
+    type Pointer = unsafe extern "C" fn(*mut bindings::kvm);
+}
+
+/// Takes a reference on a VM, unless the VM is being destroyed.
+struct GetSafe;
+
+// SAFETY: This is the type of the function.
+unsafe impl Function for GetSafe {
+    const NAME: &'static CStr = c"kvm_get_kvm_safe";
+    type Pointer = unsafe extern "C" fn(*mut bindings::kvm) -> bool;
+}
+
+/// A pointer to a function of another module, with a reference on that module.
+struct Symbol<F: Function>(F::Pointer);
+
+impl<F: Function> Symbol<F> {
+    /// Looks up the function.  Returns None if no module exports it.
+    fn get() -> Option<Self> {
+        const { assert!(size_of::<F::Pointer>() == size_of::<*mut c_void>()) };
+        // SAFETY: The name is a string.
+        let address = NonNull::new(unsafe { bindings::__symbol_get(F::NAME.as_char_ptr()) })?;
+        // SAFETY: By the promise of `Function`; a function pointer has the size of an address.
+        Some(Self(unsafe {
+            core::mem::transmute_copy(&address.as_ptr())
+        }))
     }
 }
 
-impl<F> Drop for Symbol<F> {
+impl<F: Function> Drop for Symbol<F> {
     fn drop(&mut self) {
         // SAFETY: `get()` took the reference.
-        unsafe { bindings::__symbol_put(self.name.as_char_ptr()) }
+        unsafe { bindings::__symbol_put(F::NAME.as_char_ptr()) }
     }
 }

@@ -5,183 +5,183 @@
 //! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its entries.  A list of
 //! this file does not: the code that made an entry owns the entry, which leaves the list on drop.
 
-use core::{marker::PhantomData, pin::Pin, ptr::NonNull};
+use crate::bindings;
+use core::{marker::PhantomData, pin::Pin};
 use kernel::{
-    new_mutex,
+    container_of, new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
     types::Opaque,
 };
 
-/// A list of values, in the order in which they joined.
+/// A list of values, in the order in which they joined.  Each entry has a label of the type `L`, which does not
+/// change, and a value of the type `T`.
 ///
 /// Its lock is a leaf: the functions that [`for_each`](Self::for_each) and [`ListEntry::update`] call must
 /// take no other lock.
 ///
 /// # Invariants
 ///
-/// The nodes from `first` to `last` are those of the entries that have joined and have not been dropped.
+/// `head` is the head of a circular list.  Its other members are the nodes of the entries that have joined and
+/// have not been dropped.
 #[pin_data]
-pub(crate) struct List<T: Copy> {
+pub(crate) struct List<L: Copy, T: Copy> {
     #[pin]
-    ends: Mutex<Ends<T>>,
+    lock: Mutex<()>,
+    #[pin]
+    head: Opaque<bindings::list_head>,
+    _node: PhantomData<Node<L, T>>,
 }
 
-struct Ends<T> {
-    first: Link<T>,
-    last: Link<T>,
-}
-
-type Link<T> = Option<NonNull<Node<T>>>;
-
-struct Node<T> {
-    next: Link<T>,
-    previous: Link<T>,
+#[repr(C)]
+struct Node<L, T> {
+    links: bindings::list_head,
+    label: L,
     value: T,
 }
 
-// SAFETY: The links are used only under the lock of the list.
-unsafe impl<T: Send> Send for Ends<T> {}
+// SAFETY: The links and the values are used only under the lock of the list.
+unsafe impl<L: Copy + Send, T: Copy + Send> Send for List<L, T> {}
+// SAFETY: As above; labels are only copied.
+unsafe impl<L: Copy + Sync, T: Copy + Send> Sync for List<L, T> {}
 
-impl<T: Copy> List<T> {
+impl<L: Copy, T: Copy> List<L, T> {
     /// Returns an empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
-        // INVARIANT: No entry has joined.
         pin_init!(Self {
-            ends <- new_mutex!(Ends { first: None, last: None }, "List::ends"),
+            lock <- new_mutex!((), "List::lock"),
+            // INVARIANT: No entry has joined.
+            head <- Opaque::ffi_init(|head: *mut bindings::list_head| {
+                // SAFETY: `head` may be written.
+                unsafe { head.write(bindings::list_head { next: head, prev: head }) }
+            }),
+            _node: PhantomData,
         })
     }
 
     /// Tells whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ends.lock().first.is_none()
+        let _guard = self.lock.lock();
+        // SAFETY: The head is initialised, and the lock is held.
+        unsafe { core::ptr::eq((*self.head.get()).next, self.head.get()) }
     }
 
-    /// Calls `f` with each value, the oldest entry's first, under the lock of the list.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&T)) {
-        let ends = self.ends.lock();
-        let mut link = ends.first;
-        while let Some(node) = link {
-            // SAFETY: By the type's invariants, under the lock that entries take to join, to change and to
-            // leave.
-            let node = unsafe { node.as_ref() };
-            f(&node.value);
-            link = node.next;
+    /// Calls `f` with the label and the value of each entry, the oldest entry first, under the lock of the
+    /// list.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(L, &T)) {
+        let _guard = self.lock.lock();
+        // SAFETY: By the type's invariants, under the lock that entries take to join, to change and to leave.
+        unsafe {
+            let mut links = (*self.head.get()).next;
+            while !core::ptr::eq(links, self.head.get()) {
+                let node = container_of!(links, Node<L, T>, links);
+                f((*node).label, &(*node).value);
+                links = (*links).next;
+            }
         }
     }
 }
 
 /// A type that has a list.
-pub(crate) trait HasList<T: Copy> {
-    /// Returns the list.
-    fn list(&self) -> &List<T>;
+pub(crate) trait HasList<L: Copy, T: Copy> {
+    /// Returns the list, the same one at each call.
+    fn list(&self) -> &List<L, T>;
 }
 
 /// An entry of the list of `O`.  It keeps `O` alive.
 ///
 /// # Invariants
 ///
-/// `list` is valid while `owner` is held: it was borrowed from the `O`, and `owner` prevents exclusive access
-/// to the `O`.  The node is on the list, and is read and written only under the lock of the list.
+/// The node is on the list of `owner`.  Its label is constant.  Its other fields are read and written only
+/// under the lock of the list.
 #[pin_data(PinnedDrop)]
-pub(crate) struct ListEntry<O, T: Copy> {
+pub(crate) struct ListEntry<O: HasList<L, T>, L: Copy, T: Copy> {
     owner: Arc<O>,
-    list: NonNull<List<T>>,
     #[pin]
-    node: Opaque<Node<T>>,
-    _value: PhantomData<T>,
+    node: Opaque<Node<L, T>>,
 }
 
 // SAFETY: Any task may drop an entry and change its value, under the lock of the list.
-unsafe impl<O: Send + Sync, T: Copy + Send> Send for ListEntry<O, T> {}
-// SAFETY: As above; otherwise `&self` only gives access to `&O`.
-unsafe impl<O: Send + Sync, T: Copy + Send> Sync for ListEntry<O, T> {}
+unsafe impl<O: HasList<L, T> + Send + Sync, L: Copy + Send, T: Copy + Send> Send
+    for ListEntry<O, L, T>
+{
+}
+// SAFETY: As above; otherwise `&self` only gives access to `&O` and to copies of the label.
+unsafe impl<O: HasList<L, T> + Send + Sync, L: Copy + Sync, T: Copy + Send> Sync
+    for ListEntry<O, L, T>
+{
+}
 
-impl<O: HasList<T>, T: Copy> ListEntry<O, T> {
+impl<O: HasList<L, T>, L: Copy, T: Copy> ListEntry<O, L, T> {
     /// Joins the list of `owner`.
-    pub(crate) fn join(owner: Arc<O>, value: T) -> impl PinInit<Self> {
-        let list = NonNull::from(owner.list());
+    #[inline]
+    pub(crate) fn join(owner: Arc<O>, label: L, value: T) -> impl PinInit<Self> {
         let node = Node {
-            next: None,
-            previous: None,
+            links: bindings::list_head {
+                next: core::ptr::null_mut(),
+                prev: core::ptr::null_mut(),
+            },
+            label,
             value,
         };
         pin_init!(Self {
             owner,
-            list,
             node: Opaque::new(node),
-            _value: PhantomData,
         })
         .pin_chain(|entry| {
             // INVARIANT: The entry is pinned from now on; its drop removes the node.
-            entry.into_ref().get_ref().link();
+            let list = entry.owner.list();
+            let _guard = list.lock.lock();
+            // SAFETY: This entry owns the node; the head is initialised, and the lock is held.
+            unsafe { bindings::list_add_tail(entry.links(), list.head.get()) };
             Ok(())
         })
     }
-}
 
-impl<O, T: Copy> ListEntry<O, T> {
     /// Returns the owner of the list.
     #[inline]
     pub(crate) fn owner(&self) -> &Arc<O> {
         &self.owner
     }
 
+    /// Returns the label.
+    #[inline]
+    pub(crate) fn label(&self) -> L {
+        // SAFETY: By the type's invariants.
+        unsafe { (*self.node.get()).label }
+    }
+
     /// Changes the value, under the lock of the list.
     pub(crate) fn update(&self, f: impl FnOnce(&mut T)) {
-        let _ends = self.list().ends.lock();
+        let _guard = self.owner.list().lock.lock();
         // SAFETY: By the type's invariants, under the lock.
         f(unsafe { &mut (*self.node.get()).value });
     }
 
     /// Returns a copy of the current value.
     pub(crate) fn get(&self) -> T {
-        let _ends = self.list().ends.lock();
+        let _guard = self.owner.list().lock.lock();
         // SAFETY: By the type's invariants, under the lock.
         unsafe { (*self.node.get()).value }
     }
 
-    fn list(&self) -> &List<T> {
-        // SAFETY: By the type's invariants.
-        unsafe { self.list.as_ref() }
-    }
-
-    /// Appends the node to the list.  The node is not on the list before.
-    fn link(&self) {
-        let node = self.node.get();
-        let mut ends = self.list().ends.lock();
-        // SAFETY: This entry owns the node, and the last node belongs to an entry; the lock is held.
-        unsafe {
-            (*node).previous = ends.last;
-            match ends.last {
-                Some(last) => (*last.as_ptr()).next = NonNull::new(node),
-                None => ends.first = NonNull::new(node),
-            }
-        }
-        ends.last = NonNull::new(node);
-    }
-
-    /// Removes the node from the list.
-    fn unlink(&self) {
-        let mut ends = self.list().ends.lock();
-        // SAFETY: The node and its neighbours are on the list, and the lock is held.
-        unsafe {
-            let Node { next, previous, .. } = *self.node.get();
-            match previous {
-                Some(previous) => (*previous.as_ptr()).next = next,
-                None => ends.first = next,
-            }
-            match next {
-                Some(next) => (*next.as_ptr()).previous = previous,
-                None => ends.last = previous,
-            }
-        }
+    fn links(&self) -> *mut bindings::list_head {
+        // SAFETY: The pointer stays within the node.
+        unsafe { &raw mut (*self.node.get()).links }
     }
 }
 
 #[pinned_drop]
-impl<O, T: Copy> PinnedDrop for ListEntry<O, T> {
+impl<O: HasList<L, T>, L: Copy, T: Copy> PinnedDrop for ListEntry<O, L, T> {
+    #[inline]
     fn drop(self: Pin<&mut Self>) {
-        self.into_ref().get_ref().unlink();
+        let entry = self.into_ref().get_ref();
+        let _guard = entry.owner.list().lock.lock();
+        // SAFETY: The node and its neighbours are on the list, and the lock is held.
+        unsafe {
+            let bindings::list_head { next, prev } = *entry.links();
+            (*prev).next = next;
+            (*next).prev = prev;
+        }
     }
 }

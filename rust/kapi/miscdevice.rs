@@ -5,9 +5,9 @@
 //! The kernel crate has misc devices, too, but chooses the minor, the name and the mode itself.
 
 use super::file::{FileOperations, Node};
-use crate::bindings;
 use super::to_result;
-use kernel::{prelude::*};
+use crate::bindings;
+use kernel::prelude::*;
 
 /// The [`Node`] of misc devices, which have no object.
 pub(crate) struct MiscNode;

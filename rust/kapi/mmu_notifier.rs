@@ -3,8 +3,8 @@
 //! Notifiers for the end of an address space (`include/linux/mmu_notifier.h`).
 
 use super::restartable;
-use crate::bindings;
 use super::to_result;
+use crate::bindings;
 use kernel::{
     mm::{Mm, MmWithUser},
     page::PAGE_SIZE,

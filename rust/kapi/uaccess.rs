@@ -38,7 +38,11 @@ pub(crate) fn read<T: FromBytes>(ptr: UserPtr) -> Result<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `value` may be written; the function checks the user address.
     let left = unsafe {
-        bindings::copy_from_user(value.as_mut_ptr().cast(), ptr.as_const_ptr(), size_of::<T>())
+        bindings::copy_from_user(
+            value.as_mut_ptr().cast(),
+            ptr.as_const_ptr(),
+            size_of::<T>(),
+        )
     };
     match left {
         // SAFETY: All bytes were written, and any bytes are a `T`.

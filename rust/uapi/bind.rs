@@ -38,23 +38,16 @@ const _: () = assert!(size_of::<Body>() == size_of::<Layout>() - offset_of!(Layo
 /// The size of the first version.
 const MIN_SIZE: usize = offset_of!(Layout, token_uuid_ptr);
 
-/// The token of a bind.
-pub(crate) enum Token {
-    None,
-    /// The UUID, or the errno of a failed read of the UUID.  The caller returns this errno at its place in
-    /// the order of errors.
-    Given(Result<Uuid>),
-}
-
 /// A valid argument.
 pub(crate) struct BindIommufd {
     arg: UserPtr,
     pub(crate) iommufd: c_int,
-    pub(crate) token: Token,
+    /// The address of the token.
+    token: Option<u64>,
 }
 
 impl BindIommufd {
-    /// Reads and validates the argument, and reads the token.  The caller holds no lock during these reads.
+    /// Reads and validates the argument.  The caller holds no lock.
     ///
     /// # Errors
     ///
@@ -66,6 +59,7 @@ impl BindIommufd {
     /// - `EFAULT`, `E2BIG`: the bytes behind the known structure cannot be read, or are not zero.
     /// - `EFAULT`: the structure cannot be read.
     /// - `EINVAL`: the file descriptor is negative, or there are unknown flags.
+    #[inline]
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
         let argsz: u32 = uaccess::read(arg)?;
         let size = argsz as usize;
@@ -97,19 +91,23 @@ impl BindIommufd {
         if iommufd < 0 || flags & !FLAG_TOKEN != 0 {
             return Err(EINVAL);
         }
-        let token = match flags & FLAG_TOKEN {
-            0 => Token::None,
-            _ => Token::Given(
-                usize::try_from(token_uuid_ptr)
-                    .map_err(|_| EFAULT)
-                    .and_then(|address| uaccess::read(UserPtr::from_addr(address))),
-            ),
-        };
+        let token = (flags & FLAG_TOKEN != 0).then_some(token_uuid_ptr);
         Ok(Self {
             arg,
             iommufd,
             token,
         })
+    }
+
+    /// Reads the token, if one was given.  The caller holds no lock.  The result of the read is used later, at
+    /// its place in the order of errors.
+    #[inline]
+    pub(crate) fn read_token(&self) -> Option<Result<Uuid>> {
+        let read = |address: u64| {
+            let address = usize::try_from(address).map_err(|_| EFAULT)?;
+            uaccess::read(UserPtr::from_addr(address))
+        };
+        self.token.map(read)
     }
 
     /// Writes the id of the device.

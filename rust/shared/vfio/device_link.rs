@@ -6,7 +6,7 @@
 //! through the link.  Unregistration revokes the link.  So an unbound file does not block the removal of the
 //! driver, and cannot reach the device after the removal.
 
-use super::{Device, RegistrationRef};
+use super::{iommu_driver::GroupType, Device, RegistrationRef};
 use core::ptr::NonNull;
 use kernel::{
     new_mutex,
@@ -20,10 +20,33 @@ use kernel::{
     },
 };
 
-/// The number of a registration of a device, which connects the link once.  A device can be registered again.
-/// A file of the earlier registration does not belong to the later registration.
+/// A registration of a device, which connects the link once: its number, and the type of the group in its low
+/// bits.  A device can be registered again, in another group.  A file of the earlier registration does not
+/// belong to the later registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
+
+impl Generation {
+    const TYPE_BITS: u32 = 2;
+
+    /// Returns the registration after `last`, in a group of the type `kind`.  0 is before the first one.
+    fn after(last: u64, kind: GroupType) -> Self {
+        let number = (last >> Self::TYPE_BITS).wrapping_add(1);
+        Self(number << Self::TYPE_BITS | u64::from(kind as u32))
+    }
+
+    /// Returns the type of the group: how the device accesses memory.
+    #[inline]
+    pub(crate) fn group_type(self) -> GroupType {
+        const EMULATED: u64 = GroupType::Emulated as u64;
+        const NO_IOMMU: u64 = GroupType::NoIommu as u64;
+        match self.0 & ((1 << Self::TYPE_BITS) - 1) {
+            EMULATED => GroupType::Emulated,
+            NO_IOMMU => GroupType::NoIommu,
+            _ => GroupType::Iommu,
+        }
+    }
+}
 
 /// The device to which a link is connected, with the data of the registration.
 struct Target<T> {
@@ -69,14 +92,15 @@ impl<T: Unpin> DeviceLink<T> {
         })
     }
 
-    /// Connects the link to `device`, as a new generation.  Takes the lock of the link.
+    /// Connects the link to `device` in a group of the type `kind`, as a new generation.  Takes the lock of
+    /// the link.
     ///
     /// # Safety
     ///
     /// This link is part of the device's state.
-    pub(super) unsafe fn connect(&self, device: &Device, data: T) {
+    pub(super) unsafe fn connect(&self, device: &Device, kind: GroupType, data: T) {
         let mut target = self.target.lock();
-        let generation = Generation(self.last.load(Relaxed).wrapping_add(1));
+        let generation = Generation::after(self.last.load(Relaxed), kind);
         self.last.store(generation.0, Relaxed);
         // INVARIANT: By the caller's promise: `NewDevice` revokes the link of its state before it frees the
         // device.
@@ -108,12 +132,14 @@ impl<T: Unpin> DeviceLink<T> {
         self.current.load(Acquire) == generation.0
     }
 
-    /// Calls `f` with the data of the current registration, under the lock of the link.  Returns None if the
-    /// link is not connected.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<(Generation, R)> {
-        let guard = self.target.lock();
-        let target = guard.as_ref()?;
-        Some((target.generation, f(&target.data)))
+    /// Returns the current registration, or None if the link is not connected.  Takes no lock: the answer can
+    /// be stale.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<Generation> {
+        match self.current.load(Acquire) {
+            0 => None,
+            generation => Some(Generation(generation)),
+        }
     }
 
     /// Takes a reference on the registration, and calls `f` with its data, under the lock of the link.

@@ -289,9 +289,10 @@ impl<'l> Unbound<'_, 'l> {
         self.locked.device()
     }
 
-    /// Takes the resources of the first open.
-    pub(crate) fn take_open_resources(&mut self) -> Option<OpenResources> {
-        self.locked.set_open_resources(None)
+    /// Moves the resources of the first open to `first`, which is empty.
+    #[inline]
+    pub(crate) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
+        self.locked.take_open_resources(first);
     }
 
     /// Ends the open: the open count is 0.  The caller drops the returned VM reference without the lock.

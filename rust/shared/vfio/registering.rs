@@ -10,7 +10,9 @@
 //! Draining      <-  Started  <- -+
 //! ```
 
-use super::{debugfs::DebugRoot, Device, GroupMembership, RegistrationRef, State};
+use super::{
+    debugfs::DebugRoot, iommu_driver::GroupType, Device, GroupMembership, RegistrationRef, State,
+};
 use crate::{
     bindings,
     kapi::{
@@ -129,12 +131,12 @@ impl Deref for Started {
 }
 
 impl Started {
-    /// Connects the link of the device's state to the device, so that files find the device.  Takes the lock
-    /// of the link.
-    pub(crate) fn connect(&self, membership: GroupMembership) {
+    /// Connects the link of the device's state to the device, so that files find the device.  `kind` is the
+    /// type of the device's group.  Takes the lock of the link.
+    pub(crate) fn connect(&self, kind: GroupType, membership: GroupMembership) {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
-        unsafe { <Device as Core>::link(&state).connect(self, membership) }
+        unsafe { <Device as Core>::link(&state).connect(self, kind, membership) }
     }
 
     /// Adds the class device: its sysfs folder, its node in `/dev` if `devt` is not 0, and its uevent.

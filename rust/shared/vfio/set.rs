@@ -352,16 +352,34 @@ impl LockedState {
     }
 }
 
+/// Moves a large value from `from` to `to`, if `to` is empty.  An assignment would copy it twice, and call the
+/// drop of the empty target.
+#[inline]
+fn move_out<T>(from: &mut Option<T>, to: &mut Option<T>) {
+    if to.is_none() {
+        // SAFETY: Two exclusive references do not overlap.  The value in `from` is overwritten without a drop,
+        // and there is none in `to`.
+        unsafe {
+            core::ptr::copy_nonoverlapping(from, to, 1);
+            core::ptr::write(from, None);
+        }
+    }
+}
+
 /// The resources that the first open acquires and the last close releases.
 impl SetLocked<'_> {
-    /// Stores or clears the resources.  Returns the previous value.
-    pub(crate) fn set_open_resources(
-        &mut self,
-        first: Option<OpenResources>,
-    ) -> Option<OpenResources> {
-        // SAFETY: The set's lock is held, with exclusive access (`&mut self`); no reference into the value
-        // outlives these functions.
-        unsafe { core::ptr::replace(self.state().open_resources.get(), first) }
+    /// Takes the resources out of `first` and stores them, unless there are resources already.
+    #[inline]
+    pub(crate) fn store_open_resources(&mut self, first: &mut Option<OpenResources>) {
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
+        move_out(first, unsafe { &mut *self.state().open_resources.get() });
+    }
+
+    /// Moves the stored resources to `first`, unless `first` has resources already.
+    #[inline]
+    pub(super) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
+        // SAFETY: As above.
+        move_out(unsafe { &mut *self.state().open_resources.get() }, first);
     }
 
     /// Calls `f` with mutable access to the resources, if the device is open.
