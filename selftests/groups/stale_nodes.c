@@ -220,8 +220,9 @@ TEST_F(stale_nodes, kept_numbers)
 		ASSERT_EQ(0, calls_one(self->calls, CALLS_PUT, 0, 0));
 	}
 	first = number_of(fds[0]);
+	/* Each has another number, the lowest that was free: other devices can have some in between. */
 	for (int i = 1; i < ARRAY_SIZE(fds); i++)
-		ASSERT_EQ(minor(first) + i, minor(number_of(fds[i])));
+		ASSERT_LT(minor(number_of(fds[i - 1])), minor(number_of(fds[i])));
 	/* The last number was one too many: it is given out again. */
 	number = number_of(fds[KEPT_NUMBERS]);
 	ASSERT_EQ(0, calls_emulated(self->calls, 0, 0));
