@@ -122,7 +122,7 @@ impl FileOperations for DeviceFile {
             return as_long(file.ioctl_bind(arg));
         }
         match file.access() {
-            Ok(device) => file.ioctl_open(device, cmd, arg),
+            Ok(device) => file.ioctl_open(cmd, arg, device),
             Err(e) => as_long(e.to_errno()),
         }
     }
@@ -238,6 +238,7 @@ impl DeviceFile {
 
     /// Gives the file access until it is closed.  If the file already had access, `opened` would be dropped,
     /// and so closed.  This does not happen, because a device is bound at most once at a time.
+    #[inline]
     fn grant(&self, opened: OpenDevice) {
         self.held.set_bound();
         self.opened.populate(opened);
@@ -341,7 +342,7 @@ impl DeviceFile {
     /// - `EIO`: the device cannot be resumed.
     /// - Those of the operation.
     #[inline(never)]
-    fn ioctl_open(&self, device: &Device<Open>, cmd: u32, arg: UserPtr) -> isize {
+    fn ioctl_open(&self, cmd: u32, arg: UserPtr, device: &Device<Open>) -> isize {
         let _powered = match resume(device.parent()) {
             Ok(powered) => powered,
             Err(e) => return as_long(e.to_errno()),
@@ -353,8 +354,10 @@ impl DeviceFile {
             uapi::DEVICE_DETACH_IOMMUFD_PT if self.path() == Path::Cdev => {
                 to_int(attach::detach(device, arg))
             }
-            uapi::DEVICE_RESET => reset::reset(device, arg),
-            uapi::DEVICE_PCI_HOT_RESET => reset::hot_reset(self, device, arg),
+            uapi::DEVICE_RESET if reset::concerns_bonds(device) => reset::reset(device, arg),
+            uapi::DEVICE_PCI_HOT_RESET if reset::hot_reset_concerns_bonds(self, device) => {
+                reset::hot_reset(self, device, arg)
+            }
             uapi::DEVICE_FEATURE => feature::feature(self, device, arg),
             uapi::DEVICE_GET_REGION_INFO => to_int(region::get_info(device, arg)),
             uapi::BIND_PROCESS => to_int(processes::bind(self, device, arg)),

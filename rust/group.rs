@@ -142,7 +142,9 @@ enum Provision {
     Set(Provider),
 }
 
-/// The users of a group.  The type excludes both kinds of users at once.
+/// The users of a group.  The type excludes both kinds of users at once.  With a discriminant of its own it is
+/// told apart by one comparison.
+#[repr(u32)]
 enum Users {
     None,
     /// The group's file, with its provider if one is set.

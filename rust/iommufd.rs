@@ -52,14 +52,15 @@ pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
 ///
 /// - `EINVAL`: the device is not bound.  This also warns.
 /// - Those of iommufd.
-pub(crate) fn physical_attach(locked: &mut SetLocked<'_>, pt_id: u32) -> Result<u32> {
+#[inline]
+pub(crate) fn physical_attach(locked: &mut SetLocked<'_>, pt_id: &mut u32) -> Result {
     let bound = bound(locked).ok_or(EINVAL)?;
-    let pt_id = match locked.is_attached() {
+    match locked.is_attached() {
         true => bound.replace(NO_PASID, pt_id)?,
         false => bound.attach(NO_PASID, pt_id)?,
-    };
+    }
     locked.set_attached(true);
-    Ok(pt_id)
+    Ok(())
 }
 
 /// Detaches the page table, if a page table is attached.  C counterpart:
@@ -85,8 +86,8 @@ pub(crate) fn physical_detach(locked: &mut SetLocked<'_>) {
 pub(crate) fn physical_pasid_attach(
     locked: &mut SetLocked<'_>,
     pasid: u32,
-    pt_id: u32,
-) -> Result<u32> {
+    pt_id: &mut u32,
+) -> Result {
     let bound = bound(locked).ok_or(EINVAL)?;
     let pasids = locked.pasids();
     if pasids.contains(pasid) {

@@ -117,11 +117,8 @@ unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
     pt_id: *mut u32,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
-    to_int(iommufd::physical_attach(&mut locked, wanted).map(|used| {
-        // SAFETY: By the caller's promise.
-        unsafe { *pt_id = used }
-    }))
+    let (mut locked, pt_id) = unsafe { (locked(vdev), &mut *pt_id) };
+    to_int(iommufd::physical_attach(&mut locked, pt_id))
 }
 
 /// # Safety
@@ -143,13 +140,8 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
     pt_id: *mut u32,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
-    to_int(
-        iommufd::physical_pasid_attach(&mut locked, pasid, wanted).map(|used| {
-            // SAFETY: By the caller's promise.
-            unsafe { *pt_id = used }
-        }),
-    )
+    let (mut locked, pt_id) = unsafe { (locked(vdev), &mut *pt_id) };
+    to_int(iommufd::physical_pasid_attach(&mut locked, pasid, pt_id))
 }
 
 /// # Safety

@@ -73,7 +73,7 @@ impl OpenBackend {
     /// - The driver's errno.
     fn attach_compat(&self, locked: &mut SetLocked<'_>) -> Result {
         match self {
-            Self::Iommufd(ctx) => locked.attach_ioas(ctx.compat_ioas()?).map(|_| ()),
+            Self::Iommufd(ctx) => locked.attach_ioas(&mut ctx.compat_ioas()?),
             Self::NoIommu(_) | Self::Container(_) => Ok(()),
         }
     }
@@ -92,8 +92,6 @@ pub(crate) struct OpenResources {
     kvm: Option<KvmRef>,
     /// The reference on the driver's module.  It is dropped after the driver's `close_device`.
     module: Option<ModuleRef>,
-    /// The number of attachments and detachments.
-    attachments: u64,
     /// The block of the group's own file.  None for an open through the group.
     _block: Option<GroupBlock>,
 }
@@ -110,28 +108,14 @@ impl OpenResources {
             devid: 0,
             kvm,
             module: None,
-            attachments: 0,
             _block: block,
         }
-    }
-
-    /// Counts an attachment or a detachment of an open device.  Returns the new number, or None if the device
-    /// is not open.
-    pub(crate) fn count_attach(locked: &mut SetLocked<'_>) -> Option<u64> {
-        locked.with_first_open_mut(|first| {
-            first.attachments = first.attachments.wrapping_add(1);
-            first.attachments
-        })
-    }
-
-    /// Returns the number of attachments and detachments, or None if the device is not open.
-    pub(crate) fn attachments(locked: &SetLocked<'_>) -> Option<u64> {
-        locked.with_first_open(|first| first.attachments)
     }
 }
 
 /// The kind of file through which a device is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Path {
     /// A cdev file of the device.  It excludes all other opens.
     Cdev,

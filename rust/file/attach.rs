@@ -9,7 +9,6 @@
 
 use super::errno_of;
 use crate::{
-    device::open::OpenResources,
     shared::{
         trace,
         vfio::{Device, Open, SetLocked},
@@ -36,8 +35,39 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
         Ok(arg) => arg,
         Err(e) => return traced_attach(device, 0, 0, Err(e)),
     };
-    let result = attach_to(device, &arg);
-    traced_attach(device, arg.target.pasid(), arg.pt_id, result)
+    let mut guard = device.lock_set();
+    let mut locked = guard.locked();
+    let fresh = !is_attached(&locked, arg.target);
+    let mut pt_id = arg.pt_id;
+    let attached = match arg.target {
+        Target::Rid => locked.attach_ioas(&mut pt_id),
+        Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, &mut pt_id),
+    };
+    if let Err(e) = attached {
+        drop(guard);
+        return traced_attach(device, arg.target.pasid(), arg.pt_id, Err(e));
+    }
+    let count = locked.count_attachment();
+    drop(guard);
+
+    if let Err(e) = arg.write_pt_id(pt_id) {
+        if fresh {
+            undo(device, arg.target, count);
+        }
+        return traced_attach(device, arg.target.pasid(), arg.pt_id, Err(e));
+    }
+    traced_attach(device, arg.target.pasid(), arg.pt_id, Ok(pt_id))
+}
+
+/// Undoes an attachment, unless another task has attached or detached since the `count`th change.
+#[cold]
+fn undo(device: &Device<Open>, target: Target, count: u64) {
+    let mut guard = device.lock_set();
+    let mut locked = guard.locked();
+    if locked.attachments() == count {
+        detach_target(&mut locked, target);
+        locked.count_attachment();
+    }
 }
 
 /// Records the trace event of an attach, if it is enabled.
@@ -57,30 +87,6 @@ fn trace_attach(device: &Device<Open>, pasid: u32, pt_id: u32, result: Result<u3
     trace::attach::record(minor as c_int, name, pasid, pt_id, used, errno);
 }
 
-/// Attaches, and writes the id of the attached page table to the user.  Returns the id.
-fn attach_to(device: &Device<Open>, arg: &Attach) -> Result<u32> {
-    let mut guard = device.lock_set();
-    let mut locked = guard.locked();
-    let fresh = !is_attached(&locked, arg.target);
-    let pt_id = match arg.target {
-        Target::Rid => locked.attach_ioas(arg.pt_id)?,
-        Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, arg.pt_id)?,
-    };
-    let count = OpenResources::count_attach(&mut locked);
-    drop(guard);
-
-    let written = arg.write_pt_id(pt_id);
-    if written.is_err() && fresh {
-        let mut guard = device.lock_set();
-        let mut locked = guard.locked();
-        if OpenResources::attachments(&locked) == count {
-            detach_target(&mut locked, arg.target);
-            OpenResources::count_attach(&mut locked);
-        }
-    }
-    written.map(|()| pt_id)
-}
-
 /// Handles `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Succeeds also if no page table is attached.  Takes the set's
 /// lock.
 ///
@@ -96,7 +102,7 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
     let mut guard = device.lock_set();
     let mut locked = guard.locked();
     detach_target(&mut locked, target);
-    OpenResources::count_attach(&mut locked);
+    locked.count_attachment();
     drop(guard);
     traced_detach(device, target.pasid(), Ok(()))
 }

@@ -38,15 +38,22 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) ->
         | feature::DMA_LOGGING_START
         | feature::DMA_LOGGING_STOP
         | feature::DMA_LOGGING_REPORT
-        | feature::SVA => to_int(core_feature(file, device, arg)),
-        feature::DMA_BUF => dma_buf(device, arg),
+        | feature::SVA => to_int(core_feature(file, device, arg.flags(), arg.data, arg.size)),
+        feature::DMA_BUF => dma_buf(device, arg.flags(), arg.data, arg.size),
         _ => device.device_feature(arg.flags(), arg.data, arg.size),
     }
 }
 
-/// Handles a feature of the core.
+/// Handles a feature of the core.  The argument comes in its parts, which are in registers.
 #[inline(never)]
-fn core_feature(file: &DeviceFile, device: &Device<Open>, arg: Feature) -> Result {
+fn core_feature(
+    file: &DeviceFile,
+    device: &Device<Open>,
+    flags: u32,
+    data: UserPtr,
+    size: usize,
+) -> Result {
+    let arg = Feature::valid(flags, data, size);
     match arg.id() {
         feature::MIGRATION => migration::capabilities(device, &arg),
         feature::MIG_DEVICE_STATE => migration::state(device, &arg),
@@ -62,8 +69,8 @@ fn core_feature(file: &DeviceFile, device: &Device<Open>, arg: Feature) -> Resul
 
 /// Passes the export of a dma-buf to the driver.
 #[inline(never)]
-fn dma_buf(device: &Device<Open>, arg: Feature) -> c_int {
+fn dma_buf(device: &Device<Open>, flags: u32, data: UserPtr, size: usize) -> c_int {
     let state = device.state();
     let _exporting = state.driver_refs().exporting();
-    device.device_feature(arg.flags(), arg.data, arg.size)
+    device.device_feature(flags, data, size)
 }

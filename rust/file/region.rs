@@ -7,8 +7,9 @@
 use crate::{
     info_cap,
     shared::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
-    uapi::region::{GetRegionInfo, FLAG_CAPS},
+    uapi::region,
 };
+use core::mem::MaybeUninit;
 use kernel::{prelude::*, uaccess::UserPtr};
 
 /// Handles `VFIO_DEVICE_GET_REGION_INFO`.  If the capabilities do not fit into the argument, `argsz` returns
@@ -19,34 +20,46 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// In this order:
 ///
 /// - `EINVAL`: the driver does not describe regions.
-/// - Those of [`GetRegionInfo::read`].
+/// - Those of [`region::read`].
 /// - The driver's errno.  Nothing is written then.
 /// - `EINVAL`: the size of the capabilities overflows.
 /// - `EFAULT`: the result cannot be written.
-#[inline(never)]
+#[inline]
 pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
     if !device.has_region_info() {
         return Err(EINVAL);
     }
-    let mut arg = GetRegionInfo::read(arg)?;
+    let mut info = MaybeUninit::uninit();
+    let info = region::read(arg, &mut info)?;
     let mut caps = InfoCaps::new();
-    device.region_info(&mut arg.info, &caps)?;
-
-    let mut caps = caps.as_chain();
-    let caps = caps.bytes();
+    device.region_info(info, &caps)?;
     if !caps.is_empty() {
-        let head = size_of::<RegionInfo>();
-        let needed = head.checked_add(caps.len()).ok_or(EINVAL)?;
-        let needed = u32::try_from(needed).map_err(|_| EINVAL)?;
-        arg.info.flags |= FLAG_CAPS;
-        if arg.info.argsz < needed {
-            arg.info.argsz = needed;
-            arg.info.cap_offset = 0;
-        } else {
-            info_cap::shift(caps, head as u32);
-            arg.write_caps(caps)?;
-            arg.info.cap_offset = head as u32;
-        }
+        add_caps(arg, info, caps.as_chain().bytes())?;
     }
-    arg.write()
+    region::write(arg, info)
+}
+
+/// Writes the capabilities of a region, if they fit into the argument.
+///
+/// # Errors
+///
+/// In this order:
+///
+/// - `EINVAL`: the size of the capabilities overflows.
+/// - `EFAULT`: the capabilities cannot be written.
+#[inline(never)]
+fn add_caps(arg: UserPtr, info: &mut RegionInfo, caps: &mut [u8]) -> Result {
+    let head = size_of::<RegionInfo>();
+    let needed = head.checked_add(caps.len()).ok_or(EINVAL)?;
+    let needed = u32::try_from(needed).map_err(|_| EINVAL)?;
+    info.flags |= region::FLAG_CAPS;
+    if info.argsz < needed {
+        info.argsz = needed;
+        info.cap_offset = 0;
+    } else {
+        info_cap::shift(caps, head as u32);
+        region::write_caps(arg, caps)?;
+        info.cap_offset = head as u32;
+    }
+    Ok(())
 }

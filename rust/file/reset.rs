@@ -34,52 +34,42 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// Tells whether a process can be bound to the device.
-fn can_have_bonds(device: &Device<Open>) -> bool {
+/// Tells whether a process can be bound to the device, so that a reset must unbind it.
+#[inline]
+pub(super) fn concerns_bonds(device: &Device<Open>) -> bool {
     max_pasids(device.bound_parent()) != 0
 }
 
-/// Handles `VFIO_DEVICE_RESET`.  Returns the driver's result, or a negative errno.
+/// Tells whether a process can be bound to a device that a hot reset affects.  A hot reset of an emulated
+/// device affects no other devices, and its driver can use the number of the ioctl for another ioctl.
+#[inline]
+pub(super) fn hot_reset_concerns_bonds(file: &DeviceFile, device: &Device<Open>) -> bool {
+    file.kind() == GroupType::Iommu && (sva::is_used() || concerns_bonds(device))
+}
+
+/// Handles `VFIO_DEVICE_RESET` of a device to which processes can be bound: unbinds them, and has the driver
+/// reset the device.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///
 /// The driver's errno.
 #[inline(never)]
 pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> c_int {
-    match can_have_bonds(device) {
-        true => reset_without_bonds(device, arg),
-        false => device.ioctl(uapi::DEVICE_RESET, arg),
-    }
-}
-
-/// Unbinds the processes that are bound to the device, and resets it.
-#[inline(never)]
-fn reset_without_bonds(device: &Device<Open>, arg: UserPtr) -> c_int {
     let state = device.state();
     let own = state.processes().begin_reset();
     let _resets = (own, state.container().map(|access| access.begin_reset()));
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
-/// Handles `VFIO_DEVICE_PCI_HOT_RESET`.  Returns the driver's result, or a negative errno.
+/// Handles `VFIO_DEVICE_PCI_HOT_RESET` of a device in whose set processes can be bound: unbinds them, and has
+/// the driver reset the set.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///
-/// - `ENOMEM`: out of memory, only while processes are bound or for a device that has PASIDs.
+/// - `ENOMEM`: out of memory.
 /// - The driver's errno.
 #[inline(never)]
 pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
-    // A hot reset of an emulated device affects no other devices, and its driver can use the number of the
-    // ioctl for another ioctl.
-    match file.kind() == GroupType::Iommu && (sva::is_used() || can_have_bonds(device)) {
-        true => hot_reset_without_bonds(file, device, arg),
-        false => device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg),
-    }
-}
-
-/// Unbinds the processes that are bound to devices of the set, and has the driver reset the set.
-#[inline(never)]
-fn hot_reset_without_bonds(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> c_int {
     let _resets = match begin_reset_of_set(file, device, arg) {
         Ok(resets) => resets,
         Err(e) => return e.to_errno(),

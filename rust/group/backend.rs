@@ -121,6 +121,7 @@ impl ContainerPin {
 }
 
 impl Drop for ContainerPin {
+    #[inline(never)]
     fn drop(&mut self) {
         let mut inner = self.group.inner.lock();
         let users = &mut inner.users;

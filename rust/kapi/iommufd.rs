@@ -181,31 +181,27 @@ impl BoundDevice {
         self.0.get()
     }
 
-    /// Attaches a page table or an IOAS to the device itself ([`NO_PASID`]) or to one of its PASIDs.  Returns
-    /// the id of the attached page table.  May sleep.
+    /// Attaches a page table or an IOAS to the device itself ([`NO_PASID`]) or to one of its PASIDs.  Sets
+    /// `pt_id` to the id of the attached page table.  May sleep.
     ///
     /// # Errors
     ///
     /// - `ENOENT`: the id is unknown.
     /// - `EINVAL`: the object is not compatible with the device.
     /// - `EBUSY`, `ENOMEM`.
-    pub(crate) fn attach(&self, pasid: u32, pt_id: u32) -> Result<u32> {
-        let mut pt_id = pt_id;
+    pub(crate) fn attach(&self, pasid: u32, pt_id: &mut u32) -> Result {
         // SAFETY: `self` is bound.
-        to_result(unsafe { bindings::iommufd_device_attach(self.as_raw(), pasid, &mut pt_id) })?;
-        Ok(pt_id)
+        to_result(unsafe { bindings::iommufd_device_attach(self.as_raw(), pasid, pt_id) })
     }
 
-    /// Replaces the attached page table or IOAS.  Returns the id of the new page table.
+    /// Replaces the attached page table or IOAS.  Sets `pt_id` to the id of the new page table.
     ///
     /// # Errors
     ///
     /// As for [`attach`](Self::attach).  On failure the previous page table stays attached.
-    pub(crate) fn replace(&self, pasid: u32, pt_id: u32) -> Result<u32> {
-        let mut pt_id = pt_id;
+    pub(crate) fn replace(&self, pasid: u32, pt_id: &mut u32) -> Result {
         // SAFETY: `self` is bound.
-        to_result(unsafe { bindings::iommufd_device_replace(self.as_raw(), pasid, &mut pt_id) })?;
-        Ok(pt_id)
+        to_result(unsafe { bindings::iommufd_device_replace(self.as_raw(), pasid, pt_id) })
     }
 
     /// Undoes [`attach`](Self::attach).

@@ -78,6 +78,7 @@ impl KvmRef {
 }
 
 impl Drop for KvmRef {
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: `self` owns the reference; the reference on the symbol's module is held.
         unsafe { (self.put.0)(self.kvm.as_ptr()) }

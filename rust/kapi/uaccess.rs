@@ -34,8 +34,18 @@ pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
 ///
 /// - `EFAULT`: the memory cannot be read.
 #[inline]
-pub(crate) fn read<T: FromBytes>(ptr: UserPtr) -> Result<T> {
-    let mut value = MaybeUninit::<T>::uninit();
+pub(crate) fn read<T: FromBytes + Copy>(ptr: UserPtr) -> Result<T> {
+    let mut value = MaybeUninit::uninit();
+    Ok(*read_into(ptr, &mut value)?)
+}
+
+/// Reads one value into `value`, without a copy of it.  May sleep.
+///
+/// # Errors
+///
+/// - `EFAULT`: the memory cannot be read.
+#[inline]
+pub(crate) fn read_into<T: FromBytes>(ptr: UserPtr, value: &mut MaybeUninit<T>) -> Result<&mut T> {
     // SAFETY: `value` may be written; the function checks the user address.
     let left = unsafe {
         bindings::copy_from_user(
@@ -46,7 +56,7 @@ pub(crate) fn read<T: FromBytes>(ptr: UserPtr) -> Result<T> {
     };
     match left {
         // SAFETY: All bytes were written, and any bytes are a `T`.
-        0 => Ok(unsafe { value.assume_init() }),
+        0 => Ok(unsafe { value.assume_init_mut() }),
         _ => Err(EFAULT),
     }
 }

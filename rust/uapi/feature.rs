@@ -7,6 +7,7 @@ use crate::{
     kapi::uaccess,
     ranges::{IovaRange, PageSize, Refused},
 };
+use core::mem::MaybeUninit;
 use kernel::{prelude::*, uaccess::UserPtr};
 
 /// `VFIO_DEVICE_FEATURE_GET`: read the feature.
@@ -30,6 +31,7 @@ pub(crate) const SVA: u32 = 0xff00;
 
 /// The header of the structure; data follows it.
 #[repr(C)]
+#[derive(FromBytes)]
 pub(crate) struct Layout {
     pub(crate) argsz: u32,
     pub(crate) flags: u32,
@@ -53,15 +55,15 @@ impl Feature {
     ///
     /// - `EFAULT`: the header cannot be read.
     /// - `EINVAL`: `argsz` is below 8; there are unknown flags; or GET and SET are set without PROBE.
+    #[inline]
     pub(crate) fn read(arg: UserPtr) -> Result<Self> {
-        let [argsz, flags]: [u32; 2] = uaccess::read(arg)?;
+        const OPERATIONS: u32 = FLAG_GET | FLAG_SET | FLAG_PROBE;
+        let mut head = MaybeUninit::<Layout>::uninit();
+        let &mut Layout { argsz, flags } = uaccess::read_into(arg, &mut head)?;
         let size = (argsz as usize)
             .checked_sub(size_of::<Layout>())
             .ok_or(EINVAL)?;
-        if flags & !(MASK | FLAG_GET | FLAG_SET | FLAG_PROBE) != 0 {
-            return Err(EINVAL);
-        }
-        if flags & FLAG_PROBE == 0 && flags & FLAG_GET != 0 && flags & FLAG_SET != 0 {
+        if flags & !(MASK | OPERATIONS) != 0 || flags & OPERATIONS == FLAG_GET | FLAG_SET {
             return Err(EINVAL);
         }
         Ok(Self {
@@ -69,6 +71,11 @@ impl Feature {
             data: field(arg, size_of::<Layout>()),
             size,
         })
+    }
+
+    /// Makes the argument from the parts of a valid one.
+    pub(crate) fn valid(flags: u32, data: UserPtr, size: usize) -> Self {
+        Self { flags, data, size }
     }
 
     /// Returns the number of the feature.
@@ -123,7 +130,7 @@ impl Feature {
     /// # Errors
     ///
     /// - `EFAULT`: the data cannot be read.
-    pub(crate) fn read_data<T: FromBytes + IntoBytes>(&self) -> Result<T> {
+    pub(crate) fn read_data<T: FromBytes + Copy>(&self) -> Result<T> {
         uaccess::read(self.data)
     }
 
@@ -220,7 +227,7 @@ impl LoggingControl {
 
 /// `struct vfio_device_feature_dma_logging_range`.
 #[repr(C)]
-#[derive(FromBytes, IntoBytes)]
+#[derive(Clone, Copy, FromBytes, IntoBytes)]
 pub(crate) struct LoggingRange {
     pub(crate) iova: u64,
     pub(crate) length: u64,
@@ -228,7 +235,7 @@ pub(crate) struct LoggingRange {
 
 /// `struct vfio_device_feature_dma_logging_report`.
 #[repr(C)]
-#[derive(FromBytes, IntoBytes)]
+#[derive(Clone, Copy, FromBytes, IntoBytes)]
 pub(crate) struct LoggingReport {
     pub(crate) iova: u64,
     pub(crate) length: u64,

@@ -4,51 +4,44 @@
 
 use super::field;
 use crate::{kapi::uaccess, shared::vfio::ops::RegionInfo};
+use core::mem::MaybeUninit;
 use kernel::{prelude::*, uaccess::UserPtr};
 
 /// `VFIO_REGION_INFO_FLAG_CAPS`: there are capabilities.
 pub(crate) const FLAG_CAPS: u32 = 1 << 3;
 
-/// A valid argument.
-pub(crate) struct GetRegionInfo {
-    arg: UserPtr,
-    pub(crate) info: RegionInfo,
+/// Reads and validates the structure, into `info`.
+///
+/// # Errors
+///
+/// In this order:
+///
+/// - `EFAULT`: the argument cannot be read.
+/// - `EINVAL`: `argsz` is below 32.
+#[inline]
+pub(crate) fn read(arg: UserPtr, info: &mut MaybeUninit<RegionInfo>) -> Result<&mut RegionInfo> {
+    let info = uaccess::read_into(arg, info)?;
+    match (info.argsz as usize) < size_of::<RegionInfo>() {
+        true => Err(EINVAL),
+        false => Ok(info),
+    }
 }
 
-impl GetRegionInfo {
-    /// Reads and validates the structure.
-    ///
-    /// # Errors
-    ///
-    /// In this order:
-    ///
-    /// - `EFAULT`: the argument cannot be read.
-    /// - `EINVAL`: `argsz` is below 32.
-    #[inline]
-    pub(crate) fn read(arg: UserPtr) -> Result<Self> {
-        let info = uaccess::read(arg)?;
-        let arg = Self { arg, info };
-        match (arg.info.argsz as usize) < size_of::<RegionInfo>() {
-            true => Err(EINVAL),
-            false => Ok(arg),
-        }
-    }
+/// Writes the structure.
+///
+/// # Errors
+///
+/// - `EFAULT`: the structure cannot be written.
+#[inline]
+pub(crate) fn write(arg: UserPtr, info: &RegionInfo) -> Result {
+    uaccess::write(arg, info)
+}
 
-    /// Writes the capabilities, which follow the structure.
-    ///
-    /// # Errors
-    ///
-    /// - `EFAULT`: the capabilities cannot be written.
-    pub(crate) fn write_caps(&self, caps: &[u8]) -> Result {
-        uaccess::write_bytes(field(self.arg, size_of::<RegionInfo>()), caps)
-    }
-
-    /// Writes the structure.
-    ///
-    /// # Errors
-    ///
-    /// - `EFAULT`: the structure cannot be written.
-    pub(crate) fn write(&self) -> Result {
-        uaccess::write(self.arg, &self.info)
-    }
+/// Writes the capabilities, which follow the structure.
+///
+/// # Errors
+///
+/// - `EFAULT`: the capabilities cannot be written.
+pub(crate) fn write_caps(arg: UserPtr, caps: &[u8]) -> Result {
+    uaccess::write_bytes(field(arg, size_of::<RegionInfo>()), caps)
 }

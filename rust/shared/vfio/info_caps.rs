@@ -20,6 +20,13 @@ impl InfoCaps {
         Self(Opaque::new(bindings::vfio_info_cap::default()))
     }
 
+    /// Tells whether the buffer is empty.  No driver fills it during the call.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: By the type's invariants.
+        unsafe { (*self.as_raw()).size == 0 }
+    }
+
     /// Returns the structure for the driver that fills it.
     pub(super) fn as_raw(&self) -> *mut bindings::vfio_info_cap {
         self.0.get()
@@ -33,8 +40,12 @@ impl InfoCaps {
 }
 
 impl Drop for InfoCaps {
+    #[inline]
     fn drop(&mut self) {
-        self.as_chain().free();
+        let mut chain = self.as_chain();
+        if !chain.buf().is_null() {
+            chain.free();
+        }
     }
 }
 

@@ -122,19 +122,17 @@ impl SetLocked<'_> {
         callback_result(unsafe { match_token(self.device().as_raw(), token) })
     }
 
-    /// Calls the driver's `attach_ioas`, which attaches a page table, or replaces the attached one.  Returns
-    /// the id of the attached page table.
+    /// Calls the driver's `attach_ioas`, which attaches a page table, or replaces the attached one.  Sets
+    /// `pt_id` to the id of the attached page table.
     ///
     /// # Errors
     ///
     /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
     /// - The driver's errno; that of `iommufd_device_attach()` for drivers that use the standard callback.
-    pub(crate) fn attach_ioas(&mut self, pt_id: u32) -> Result<u32> {
+    pub(crate) fn attach_ioas(&mut self, pt_id: &mut u32) -> Result {
         let attach = self.device().ops().attach_ioas.ok_or(EINVAL)?;
-        let mut pt_id = pt_id;
         // SAFETY: The device is bound, and the set's lock is held.
-        callback_result(unsafe { attach(self.device().as_raw(), &mut pt_id) })?;
-        Ok(pt_id)
+        callback_result(unsafe { attach(self.device().as_raw(), pt_id) })
     }
 
     /// Calls the driver's `detach_ioas`.
@@ -151,12 +149,10 @@ impl SetLocked<'_> {
     ///
     /// - `EOPNOTSUPP`: the driver does not support PASIDs.
     /// - Otherwise as for `attach_ioas`.
-    pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: u32) -> Result<u32> {
+    pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: &mut u32) -> Result {
         let attach = self.device().ops().pasid_attach_ioas.ok_or(EOPNOTSUPP)?;
-        let mut pt_id = pt_id;
         // SAFETY: The device is bound, and the set's lock is held.
-        callback_result(unsafe { attach(self.device().as_raw(), pasid, &mut pt_id) })?;
-        Ok(pt_id)
+        callback_result(unsafe { attach(self.device().as_raw(), pasid, pt_id) })
     }
 
     /// Calls the driver's `pasid_detach_ioas`.

@@ -315,6 +315,21 @@ impl<'a> SetLocked<'a> {
         unsafe { &*locked }
     }
 
+    /// Counts an attachment or a detachment.  Returns [`attachments`](Self::attachments).
+    #[inline]
+    pub(crate) fn count_attachment(&mut self) -> u64 {
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
+        let count = unsafe { &mut *self.state().attachments.get() };
+        *count = count.wrapping_add(1);
+        *count
+    }
+
+    /// Returns the number of attachments and detachments since the device was allocated.
+    pub(crate) fn attachments(&self) -> u64 {
+        // SAFETY: The set's lock is held.
+        unsafe { *self.state().attachments.get() }
+    }
+
     /// Resets user space's choice of the second precopy format, which ends with the last close.
     pub(super) fn reset_precopy_info(&mut self) {
         // SAFETY: The set's lock is held.
@@ -329,12 +344,14 @@ pub(super) enum BoundTo {
     Container(Arc<IommuData>),
 }
 
-/// The data in the core's own state of a device that the lock of the device's set protects.  All fields are
-/// None while the device is not open.
+/// The data in the core's own state of a device that the lock of the device's set protects.  The optional
+/// fields are None while the device is not open.
 pub(crate) struct LockedState {
     open_resources: UnsafeCell<Option<OpenResources>>,
     kvm: UnsafeCell<Option<KvmRef>>,
     open_by: UnsafeCell<Option<BoundTo>>,
+    /// The number of attachments and detachments.
+    attachments: UnsafeCell<u64>,
 }
 
 // SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
@@ -348,6 +365,7 @@ impl LockedState {
             open_resources: UnsafeCell::new(None),
             kvm: UnsafeCell::new(None),
             open_by: UnsafeCell::new(None),
+            attachments: UnsafeCell::new(0),
         }
     }
 }
@@ -380,15 +398,6 @@ impl SetLocked<'_> {
     pub(super) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
         // SAFETY: As above.
         move_out(unsafe { &mut *self.state().open_resources.get() }, first);
-    }
-
-    /// Calls `f` with mutable access to the resources, if the device is open.
-    pub(crate) fn with_first_open_mut<R>(
-        &mut self,
-        f: impl FnOnce(&mut OpenResources) -> R,
-    ) -> Option<R> {
-        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
-        unsafe { (*self.state().open_resources.get()).as_mut() }.map(f)
     }
 
     /// Calls `f` with the resources, if the device is open.
