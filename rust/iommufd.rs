@@ -44,7 +44,7 @@ pub(crate) fn physical_unbind(locked: &mut SetLocked<'_>) {
 }
 
 /// Attaches a page table, or replaces the attached page table.  `pt_id` is the id of a page table or of an
-/// IOAS.  Returns the id of the attached page table.
+/// IOAS, and becomes the id of the attached page table.
 ///
 /// C counterpart: `vfio_iommufd_physical_attach_ioas()`.
 ///

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The arguments of the ioctls that the core itself handles: they are read from user memory once, validated,
-//! and passed on as values.
+//! The arguments of the ioctls that the core itself handles: they are read from user memory once, and
+//! validated.
 //!
 //! The structures are those of `include/uapi/linux/vfio.h` and of this project's `vfio_sva.h`.  The build
 //! compares their sizes and offsets with the C structures (`abi/layout.rs`).  The checks have the order of

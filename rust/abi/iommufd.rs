@@ -110,7 +110,7 @@ unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_devi
 
 /// # Safety
 ///
-/// As for [`locked`]; `pt_id` may be read and written.
+/// As for [`locked`]; no other code uses `pt_id` during the call, and it may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
     vdev: *mut bindings::vfio_device,
@@ -132,7 +132,7 @@ unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio
 
 /// # Safety
 ///
-/// As for [`locked`]; `pt_id` may be read and written.
+/// As for [`locked`]; no other code uses `pt_id` during the call, and it may be read and written.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
     vdev: *mut bindings::vfio_device,

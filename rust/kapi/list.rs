@@ -6,7 +6,7 @@
 //! this file does not: the code that made an entry owns the entry, which leaves the list on drop.
 
 use crate::bindings;
-use core::{marker::PhantomData, pin::Pin};
+use core::{marker::PhantomData, pin::Pin, ptr::NonNull};
 use kernel::{
     container_of, new_mutex,
     prelude::*,
@@ -84,7 +84,7 @@ impl<L: Copy, T: Copy> List<L, T> {
 
 /// A type that has a list.
 pub(crate) trait HasList<L: Copy, T: Copy> {
-    /// Returns the list, the same one at each call.
+    /// Returns the list.
     fn list(&self) -> &List<L, T>;
 }
 
@@ -92,30 +92,27 @@ pub(crate) trait HasList<L: Copy, T: Copy> {
 ///
 /// # Invariants
 ///
-/// The node is on the list of `owner`.  Its label is constant.  Its other fields are read and written only
+/// `list` is valid while `owner` is held: it was borrowed from the `O`, and `owner` prevents exclusive access
+/// to the `O`.  The node is on that list.  Its label is constant.  Its other fields are read and written only
 /// under the lock of the list.
 #[pin_data(PinnedDrop)]
-pub(crate) struct ListEntry<O: HasList<L, T>, L: Copy, T: Copy> {
+pub(crate) struct ListEntry<O, L: Copy, T: Copy> {
     owner: Arc<O>,
+    list: NonNull<List<L, T>>,
     #[pin]
     node: Opaque<Node<L, T>>,
 }
 
 // SAFETY: Any task may drop an entry and change its value, under the lock of the list.
-unsafe impl<O: HasList<L, T> + Send + Sync, L: Copy + Send, T: Copy + Send> Send
-    for ListEntry<O, L, T>
-{
-}
+unsafe impl<O: Send + Sync, L: Copy + Send, T: Copy + Send> Send for ListEntry<O, L, T> {}
 // SAFETY: As above; otherwise `&self` only gives access to `&O` and to copies of the label.
-unsafe impl<O: HasList<L, T> + Send + Sync, L: Copy + Sync, T: Copy + Send> Sync
-    for ListEntry<O, L, T>
-{
-}
+unsafe impl<O: Send + Sync, L: Copy + Sync, T: Copy + Send> Sync for ListEntry<O, L, T> {}
 
 impl<O: HasList<L, T>, L: Copy, T: Copy> ListEntry<O, L, T> {
     /// Joins the list of `owner`.
     #[inline]
     pub(crate) fn join(owner: Arc<O>, label: L, value: T) -> impl PinInit<Self> {
+        let list = NonNull::from(owner.list());
         let node = Node {
             links: bindings::list_head {
                 next: core::ptr::null_mut(),
@@ -126,18 +123,21 @@ impl<O: HasList<L, T>, L: Copy, T: Copy> ListEntry<O, L, T> {
         };
         pin_init!(Self {
             owner,
+            list,
             node: Opaque::new(node),
         })
         .pin_chain(|entry| {
             // INVARIANT: The entry is pinned from now on; its drop removes the node.
-            let list = entry.owner.list();
+            let list = entry.list();
             let _guard = list.lock.lock();
             // SAFETY: This entry owns the node; the head is initialised, and the lock is held.
             unsafe { bindings::list_add_tail(entry.links(), list.head.get()) };
             Ok(())
         })
     }
+}
 
+impl<O, L: Copy, T: Copy> ListEntry<O, L, T> {
     /// Returns the owner of the list.
     #[inline]
     pub(crate) fn owner(&self) -> &Arc<O> {
@@ -153,16 +153,21 @@ impl<O: HasList<L, T>, L: Copy, T: Copy> ListEntry<O, L, T> {
 
     /// Changes the value, under the lock of the list.
     pub(crate) fn update(&self, f: impl FnOnce(&mut T)) {
-        let _guard = self.owner.list().lock.lock();
+        let _guard = self.list().lock.lock();
         // SAFETY: By the type's invariants, under the lock.
         f(unsafe { &mut (*self.node.get()).value });
     }
 
     /// Returns a copy of the current value.
     pub(crate) fn get(&self) -> T {
-        let _guard = self.owner.list().lock.lock();
+        let _guard = self.list().lock.lock();
         // SAFETY: By the type's invariants, under the lock.
         unsafe { (*self.node.get()).value }
+    }
+
+    fn list(&self) -> &List<L, T> {
+        // SAFETY: By the type's invariants.
+        unsafe { self.list.as_ref() }
     }
 
     fn links(&self) -> *mut bindings::list_head {
@@ -172,11 +177,11 @@ impl<O: HasList<L, T>, L: Copy, T: Copy> ListEntry<O, L, T> {
 }
 
 #[pinned_drop]
-impl<O: HasList<L, T>, L: Copy, T: Copy> PinnedDrop for ListEntry<O, L, T> {
+impl<O, L: Copy, T: Copy> PinnedDrop for ListEntry<O, L, T> {
     #[inline]
     fn drop(self: Pin<&mut Self>) {
         let entry = self.into_ref().get_ref();
-        let _guard = entry.owner.list().lock.lock();
+        let _guard = entry.list().lock.lock();
         // SAFETY: The node and its neighbours are on the list, and the lock is held.
         unsafe {
             let bindings::list_head { next, prev } = *entry.links();

@@ -28,9 +28,15 @@ pub(crate) struct Generation(u64);
 
 impl Generation {
     const TYPE_BITS: u32 = 2;
+    const TYPE_MASK: u64 = (1 << Self::TYPE_BITS) - 1;
 
     /// Returns the registration after `last`, in a group of the type `kind`.  0 is before the first one.
     fn after(last: u64, kind: GroupType) -> Self {
+        const {
+            assert!(GroupType::Iommu as u64 <= Self::TYPE_MASK);
+            assert!(GroupType::Emulated as u64 <= Self::TYPE_MASK);
+            assert!(GroupType::NoIommu as u64 <= Self::TYPE_MASK);
+        }
         let number = (last >> Self::TYPE_BITS).wrapping_add(1);
         Self(number << Self::TYPE_BITS | u64::from(kind as u32))
     }
@@ -40,7 +46,7 @@ impl Generation {
     pub(crate) fn group_type(self) -> GroupType {
         const EMULATED: u64 = GroupType::Emulated as u64;
         const NO_IOMMU: u64 = GroupType::NoIommu as u64;
-        match self.0 & ((1 << Self::TYPE_BITS) - 1) {
+        match self.0 & Self::TYPE_MASK {
             EMULATED => GroupType::Emulated,
             NO_IOMMU => GroupType::NoIommu,
             _ => GroupType::Iommu,

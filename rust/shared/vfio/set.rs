@@ -396,7 +396,7 @@ impl SetLocked<'_> {
     /// Moves the stored resources to `first`, unless `first` has resources already.
     #[inline]
     pub(super) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
-        // SAFETY: As above.
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
         move_out(unsafe { &mut *self.state().open_resources.get() }, first);
     }
 
