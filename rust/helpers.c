@@ -26,7 +26,7 @@ noinline void vfio_helper_warn(const char *file, int len, unsigned int line)
 
 /* LLVM inlines across the languages only what is marked: see the kernel's rust/helpers/helpers.c. */
 #ifdef VFIO_INLINE_HELPERS
-#pragma clang attribute push(__attribute__((__always_inline__)), apply_to = function)
+#pragma clang attribute push([[gnu::always_inline]], apply_to = function)
 #endif
 
 bool vfio_helper_refcount_inc_not_zero(refcount_t *r)

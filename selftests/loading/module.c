@@ -101,6 +101,9 @@ TEST(modinfo)
 			     "post: vfio_iommu_type1 vfio_iommu_spapr_tce"));
 	EXPECT_GE(info_count(&image, "import_ns", "IOMMUFD"), 1);
 	EXPECT_EQ(has_iommufd(), info_count(&image, "import_ns", "IOMMUFD_VFIO") >= 1);
+	/* No others, such as those of the kernel's Rust helpers. */
+	EXPECT_EQ(info_count(&image, "import_ns", NULL), info_count(&image, "import_ns", "IOMMUFD") +
+		  info_count(&image, "import_ns", "IOMMUFD_VFIO"));
 	EXPECT_EQ(has_iommufd(), info_count(&image, "depends", "iommufd"));
 	EXPECT_EQ(parameters, info_count(&image, "parmtype", "enable_unsafe_noiommu_mode:bool"));
 	/* D16.  A kernel without SVA has none. */
