@@ -171,7 +171,7 @@ shell:
 
 bench:
 	@$(H)/prepare base
-	@$(SUITE) bench --cores $(CORES) $(if $(TABLE),--table $(TABLE))
+	@$(SUITE) bench --cores $(CORES) $(if $(JSON),--json $(JSON)) $(if $(TABLE),--table $(TABLE))
 
 bench-quick:
 	@$(H)/prepare base
@@ -269,6 +269,7 @@ help:
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/suites/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C
+# help:                          JSON=FILE  write the counts
 # help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make bench-quick     the instructions in vfio.ko of each operation, ours and C, without a VM, in seconds
 # help:                          JSON=FILE  write the counts       PROFILE=OPERATION  the counts of functions

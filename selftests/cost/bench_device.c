@@ -1,161 +1,153 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the operations of the core cost, for "make bench".
+ * What the operations on a device's node cost, for "make bench".
  *
- * Argument: the PCI address of a device that sits on vfio-pci, alone in its group.
+ * Argument: the folder in sysfs of a PCI device that sits on vfio-pci, alone in its group.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include "bench.h"
 
-#include <linux/iommufd.h>
-#include <linux/vfio.h>
-
-#include "count.h"
+#define MANY	10000
+#define PAGE	4096
 
 static char node[64], group[64];
-static int iommufd;
-static uint32_t ioas[2];
 
-static void fail(const char *what)
+static int open_node(void)
 {
-	printf("bench: %s: %s\n", what, strerror(errno));
-	exit(1);
+	return open(node, O_RDWR | O_CLOEXEC);
 }
 
-static int device_open(void)
+/* An IOAS with many mappings of one page, which the IOMMU cannot join. */
+static uint32_t crowded_ioas(int iommufd)
 {
-	int fd = open(node, O_RDWR | O_CLOEXEC);
+	uint32_t ioas = new_ioas(iommufd);
+	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (fd < 0)
-		fail(node);
-	return fd;
+	for (int i = 0; i < MANY; i++) {
+		struct iommu_ioas_map map = {
+			.size = sizeof(map), .ioas_id = ioas, .user_va = (uintptr_t)page, .length = PAGE,
+			.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+			.iova = (uint64_t)(2 * i + 16) * PAGE,
+		};
+
+		if (ioctl(iommufd, IOMMU_IOAS_MAP, &map))
+			fail("IOMMU_IOAS_MAP");
+	}
+	return ioas;
 }
 
-static int bind_(int fd)
+static uint64_t region_offset(int fd, uint32_t index)
 {
-	struct vfio_device_bind_iommufd arg = { .argsz = sizeof(arg), .iommufd = iommufd };
+	struct vfio_region_info region = { .argsz = sizeof(region), .index = index };
 
-	return ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &arg);
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region))
+		fail("GET_REGION_INFO");
+	return region.offset;
 }
 
-static int attach(int fd, uint32_t pt)
+static void refused(int iommufd)
 {
-	struct vfio_device_attach_iommufd_pt arg = { .argsz = sizeof(arg), .pt_id = pt };
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	int fd = must_open(node), other, null = must_open("/dev/null"), group_fd;
+	uint32_t word = 0;
 
-	return ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+	for (int i = 0; i < TOLD; i++)
+		REFUSED(bind_to(fd, BIND_SIZE, 1000), EBADF);
+	OPERATION("bind_short", 10, MEASURE(10, REFUSED(bind_to(fd, 15, iommufd), EINVAL)));
+	OPERATION("bind_no_file", 11, MEASURE(11, REFUSED(bind_to(fd, BIND_SIZE, 1000), EBADF)));
+	OPERATION("bind_other_file", 12, MEASURE(12, REFUSED(bind_to(fd, BIND_SIZE, null), EBADFD)));
+	group_fd = must_open(group);
+	OPERATION("bind_group", 13, MEASURE(13, REFUSED(bind_to(fd, BIND_SIZE, iommufd), EBUSY)));
+	close(group_fd);
+	OPERATION("refused_get_info", 14, MEASURE(14, REFUSED(ioctl(fd, VFIO_DEVICE_GET_INFO, &info), EINVAL)));
+	OPERATION("refused_pread", 15, MEASURE(15, REFUSED(pread(fd, &word, 4, 0), EINVAL)));
+	OPERATION("refused_pwrite", 16, MEASURE(16, REFUSED(pwrite(fd, &word, 4, 0), EINVAL)));
+	OPERATION("refused_mmap", 17, MEASURE(17, MUST(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)));
+	other = open_bound(node, iommufd);
+	OPERATION("bind_second", 18, MEASURE(18, REFUSED(bind_to(fd, BIND_SIZE, iommufd), EINVAL)));
+	OPERATION("bind_again", 19, MEASURE(19, REFUSED(bind_to(other, BIND_SIZE, iommufd), EINVAL)));
+	close(other);
+	close(null);
+	close(fd);
 }
 
-static int detach(int fd)
+static void use(int fd)
 {
-	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = VFIO_PCI_MSI_IRQ_INDEX };
+	struct vfio_region_info region = { .argsz = sizeof(region) };
+	/* Of a feature that nobody has. */
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
+	};
+	static char page[PAGE], text[1024];
+	uint64_t config = region_offset(fd, VFIO_PCI_CONFIG_REGION_INDEX);
+	uint64_t bar = region_offset(fd, VFIO_PCI_BAR0_REGION_INDEX);
+	int info_fd = fdinfo_of(fd);
+	volatile uint32_t *mapped = NULL;
+	uint32_t word = 0;
 
-	return ioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+	OPERATION("get_info", 30, MEASURE(30, MUST(!ioctl(fd, VFIO_DEVICE_GET_INFO, &info))));
+	OPERATION("get_irq_info", 31, MEASURE(31, MUST(!ioctl(fd, VFIO_DEVICE_GET_IRQ_INFO, &irq))));
+	OPERATION("get_region_info", 32, MEASURE(32, MUST(!ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region))));
+	OPERATION("feature_probe", 33, MEASURE(33, REFUSED(ioctl(fd, VFIO_DEVICE_FEATURE, &feature), ENOTTY)));
+	OPERATION("reset", 34, MEASURE(34, REFUSED(ioctl(fd, VFIO_DEVICE_RESET), EINVAL)));
+	OPERATION("config_pread", 35, MEASURE(35, MUST(pread(fd, &word, 4, config) == 4)));
+	OPERATION("config_pwrite", 36, MEASURE(36, MUST(pwrite(fd, &word, 4, config) == 4)));
+	OPERATION("bar_pread", 37, MEASURE(37, MUST(pread(fd, &word, 4, bar) == 4)));
+	OPERATION("bar_pread_page", 38, MEASURE(38, MUST(pread(fd, page, PAGE, bar + PAGE) == PAGE)));
+	OPERATION("bar_pwrite_page", 39, MEASURE(39, MUST(pwrite(fd, page, PAGE, bar + PAGE) == PAGE)));
+	OPERATION("mmap", 40, ({ MEASURE(40, mapped = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, bar));
+				 MUST(mapped != MAP_FAILED); munmap((void *)mapped, PAGE); }));
+	OPERATION("first_touch", 41, ({ mapped = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, bar);
+					MUST(mapped != MAP_FAILED); MEASURE(41, word = *mapped);
+					munmap((void *)mapped, PAGE); }));
+	OPERATION("munmap", 42, ({ mapped = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, bar);
+				   MUST(mapped != MAP_FAILED); word = *mapped;
+				   MEASURE(42, munmap((void *)mapped, PAGE)); }));
+	OPERATION("fdinfo", 43, MEASURE(43, MUST(pread(info_fd, text, sizeof(text), 0) > 0)));
+	close(info_fd);
 }
 
-static int device_open_bound(void)
+static void page_tables(int iommufd, int fd)
 {
-	int fd = device_open();
+	uint32_t one = new_ioas(iommufd), two = new_ioas(iommufd), many = crowded_ioas(iommufd);
 
-	if (bind_(fd))
-		fail("BIND_IOMMUFD");
-	return fd;
-}
-
-static void find_nodes(const char *address)
-{
-	char path[128], target[128];
-	struct dirent *entry;
-	ssize_t length;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", address);
-	dir = opendir(path);
-	if (!dir)
-		fail(path);
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			snprintf(node, sizeof(node), "/dev/vfio/devices/%.20s", entry->d_name);
-	closedir(dir);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", address);
-	length = readlink(path, target, sizeof(target) - 1);
-	if (length < 0)
-		fail(path);
-	target[length] = 0;
-	snprintf(group, sizeof(group), "/dev/vfio/%.20s", strrchr(target, '/') + 1);
+	OPERATION("attach", 50, ({ MEASURE(50, MUST(!attach(fd, one))); MUST(!detach(fd)); }));
+	OPERATION("replace", 51, ({ MUST(!attach(fd, one)); MEASURE(51, MUST(!attach(fd, two)));
+				    MUST(!detach(fd)); }));
+	OPERATION("detach", 52, ({ MUST(!attach(fd, one)); MEASURE(52, MUST(!detach(fd))); }));
+	OPERATION("attach_many", 53, ({ MEASURE(53, MUST(!attach(fd, many))); MUST(!detach(fd)); }));
+	OPERATION("detach_many", 54, ({ MUST(!attach(fd, many)); MEASURE(54, MUST(!detach(fd))); }));
 }
 
 int main(int argc, char **argv)
 {
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct vfio_region_info region = { .argsz = sizeof(region) };
-	struct vfio_device_feature feature = {
-		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
-	};
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	uint32_t word;
-	char fdinfo[64], text[1024];
-	int fd, info_fd, ret = 0;
+	int iommufd, kvm, fd;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: bench ADDRESS\n");
+		fprintf(stderr, "usage: bench_device FOLDER\n");
 		return 1;
 	}
-	find_nodes(argv[1]);
-	iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	if (iommufd < 0)
-		fail("/dev/iommu");
-	for (int i = 0; i < 2; i++) {
-		struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
-
-		if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
-			fail("IOMMU_IOAS_ALLOC");
-		ioas[i] = alloc.out_ioas_id;
-	}
+	find_nodes(argv[1], node, group);
+	iommufd = must_open("/dev/iommu");
 
 	/* What is not the core's, to compare with. */
-	OPERATION("getppid", 1, MEASURE(1, ret |= getppid() < 0));
+	OPERATION("getppid", 1, MEASURE(1, MUST(getppid() >= 0)));
 	OPERATION("null_open_close", 2, MEASURE(2, close(open("/dev/null", O_RDWR | O_CLOEXEC))));
 
-	OPERATION("open_close", 3, MEASURE(3, close(open(node, O_RDWR | O_CLOEXEC))));
-	OPERATION("open_bind_close", 4, MEASURE(4, ({ fd = device_open(); ret |= bind_(fd); close(fd); })));
-	OPERATION("bind", 5, ({ fd = device_open(); MEASURE(5, ret |= bind_(fd)); close(fd); }));
-
-	fd = device_open();
-	OPERATION("refused_get_info", 6, MEASURE(6, ret |= !ioctl(fd, VFIO_DEVICE_GET_INFO, &info)));
-	close(fd);
-
-	fd = device_open_bound();
-	OPERATION("get_info", 7, MEASURE(7, ret |= ioctl(fd, VFIO_DEVICE_GET_INFO, &info)));
-	OPERATION("get_region_info", 8, MEASURE(8, ret |= ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region)));
-	/* Of a feature that nobody has. */
-	OPERATION("feature_probe", 9, MEASURE(9, ret |= !ioctl(fd, VFIO_DEVICE_FEATURE, &feature)));
-	OPERATION("config_pread", 10,
-		  MEASURE(10, ret |= pread(fd, &word, 4, (uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) != 4));
-	OPERATION("attach", 11, ({ MEASURE(11, ret |= attach(fd, ioas[0])); ret |= detach(fd); }));
-	OPERATION("replace", 12, ({ ret |= attach(fd, ioas[0]); MEASURE(12, ret |= attach(fd, ioas[1]));
-				    ret |= detach(fd); }));
-	OPERATION("detach", 13, ({ ret |= attach(fd, ioas[0]); MEASURE(13, ret |= detach(fd)); }));
-	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
-	info_fd = open(fdinfo, O_RDONLY | O_CLOEXEC);
-	OPERATION("fdinfo", 16, MEASURE(16, ret |= pread(info_fd, text, sizeof(text), 0) <= 0));
-	close(info_fd);
-	close(fd);
-
-	OPERATION("group_open_close", 14, MEASURE(14, close(open(group, O_RDWR | O_CLOEXEC))));
-	fd = open(group, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		fail(group);
-	OPERATION("group_get_status", 15, MEASURE(15, ret |= ioctl(fd, VFIO_GROUP_GET_STATUS, &status)));
-	close(fd);
-
-	if (ret)
-		printf("bench: an operation did not do what it must\n");
-	return ret ? 1 : 0;
+	OPERATION("open_close", 3, MEASURE(3, close(open_node())));
+	OPERATION("open_bind_close", 4, MEASURE(4, ({ fd = open_node(); MUST(!bind_to(fd, BIND_SIZE, iommufd));
+						      close(fd); })));
+	OPERATION("bind", 5, ({ fd = open_node(); MEASURE(5, MUST(!bind_to(fd, BIND_SIZE, iommufd))); close(fd); }));
+	OPERATION("close_bound", 6, ({ fd = open_bound(node, iommufd); MEASURE(6, close(fd)); }));
+	refused(iommufd);
+	fd = open_bound(node, iommufd);
+	use(fd);
+	page_tables(iommufd, fd);
+	kvm = new_kvm_vfio();
+	OPERATION("kvm_add", 60, ({ MEASURE(60, MUST(!kvm_file(kvm, KVM_DEV_VFIO_FILE_ADD, fd)));
+				    MUST(!kvm_file(kvm, KVM_DEV_VFIO_FILE_DEL, fd)); }));
+	OPERATION("kvm_del", 61, ({ MUST(!kvm_file(kvm, KVM_DEV_VFIO_FILE_ADD, fd));
+				    MEASURE(61, MUST(!kvm_file(kvm, KVM_DEV_VFIO_FILE_DEL, fd))); }));
+	return end();
 }
