@@ -9,7 +9,8 @@ the instructions that the core executes.  The kernel's code outside of vfio.ko i
 "inside" of "bench".  The program must count the same in each round and in each run.
 
 --check compares the counts of the Rust core with selftests/cost/quick/recorded.json, and fails if a count is more than
-2 % above the recorded one.  --renew writes that file.  --profile prints how many instructions each function of the core
+2 % above the recorded one.  It also fails if users of different devices acquire a common lock of the Rust core that
+they do not in C.  --renew writes that file.  --profile prints how many instructions each function of the core
 executes in an operation."""
 
 import argparse
@@ -176,11 +177,25 @@ def write_json(path, results):
         f.write("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def check(results):
-    """Compares the counts with the recorded ones; the exit status."""
+def shared_locks(program):
+    """operation -> the number of locks that two users acquire in it, each with a device of their own."""
+    return {name: int(number) for name, number in (line.split() for line in run(program, "-l").splitlines())}
+
+
+def check_locks(count, programs):
+    """Verdicts on the locks of the Rust core: users of different devices share none that they do not share in C."""
+    c, ours = shared_locks(programs["c"]), shared_locks(programs["rust"])
+    count.verdict(ours.pop("same_device") > 0, "locks: two files of one device share some")
+    for name, number in ours.items():
+        count.verdict(number <= c[name], f"locks: {name}: users of different devices share {number}, in C {c[name]}")
+
+
+def check(results, programs):
+    """Compares the counts with the recorded ones, and looks for shared locks; the exit status."""
     with open(RECORDED, encoding="ascii") as f:
         recorded = json.load(f)
     count, lower = Count(), False
+    check_locks(count, programs)
     for name in OPERATIONS:
         ours, c = results["rust"][name], results["c"][name]
         was = recorded.get(name)
@@ -249,7 +264,7 @@ def main():
     if options.renew:
         write_json(RECORDED, results)
     if options.check:
-        return check(results)
+        return check(results, programs)
     say("Instructions in the core per operation, without a VM\n")
     print_counts(results)
     return 0

@@ -19,6 +19,7 @@
 static u32 executed[1 << 18];
 static bool counting;
 bool verbose;
+bool only_locks;
 
 static long syscall(long number, long first, long second, long third, long fourth)
 {
@@ -207,6 +208,7 @@ unsigned long count_end(void)
 void begin(long argc, char **argv)
 {
 	verbose = argc > 1 && !strcmp(argv[1], "-v");
+	only_locks = argc > 1 && !strcmp(argv[1], "-l");
 	if (inside_end - inside_begin > ARRAY_SIZE(executed))
 		fail("the core has more text than there are counters");
 	handle(SIGSEGV, on_fault);

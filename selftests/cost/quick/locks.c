@@ -23,6 +23,39 @@ static struct task_struct task = {
 /* The base of gs is 0, so a variable of the CPU is at its own address. */
 DEFINE_PER_CPU_CACHE_HOT(struct task_struct *, current_task) = &task;
 
+unsigned int lock_user;
+
+/* The locks that users have acquired, with a bit for each user */
+static struct {
+	const void *lock;
+	unsigned int users;
+} acquired[64];
+
+static void acquire(const void *lock)
+{
+	unsigned int i = 0;
+
+	if (!lock_user)
+		return;
+	while (acquired[i].lock && acquired[i].lock != lock)
+		if (++i == ARRAY_SIZE(acquired))
+			fail("too many locks");
+	acquired[i].lock = lock;
+	acquired[i].users |= lock_user;
+}
+
+unsigned int shared_locks(void)
+{
+	unsigned int shared = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(acquired); i++) {
+		shared += acquired[i].users == 3;
+		acquired[i].lock = NULL;
+		acquired[i].users = 0;
+	}
+	return shared;
+}
+
 void mutex_init_generic(struct mutex *lock)
 {
 	atomic_long_set(&lock->owner, 0);
@@ -32,6 +65,7 @@ void mutex_lock(struct mutex *lock)
 {
 	if (atomic_long_read(&lock->owner))
 		fail("a mutex is acquired twice");
+	acquire(lock);
 	atomic_long_set(&lock->owner, (long)&task);
 }
 
@@ -48,6 +82,7 @@ void __init_rwsem(struct rw_semaphore *sem, const char *name, struct lock_class_
 
 void down_read(struct rw_semaphore *sem)
 {
+	acquire(sem);
 }
 
 void up_read(struct rw_semaphore *sem)
@@ -56,6 +91,7 @@ void up_read(struct rw_semaphore *sem)
 
 void down_write(struct rw_semaphore *sem)
 {
+	acquire(sem);
 }
 
 void up_write(struct rw_semaphore *sem)
@@ -64,6 +100,7 @@ void up_write(struct rw_semaphore *sem)
 
 void _raw_spin_lock(raw_spinlock_t *lock)
 {
+	acquire(lock);
 }
 
 void _raw_spin_unlock(raw_spinlock_t *lock)
@@ -72,6 +109,7 @@ void _raw_spin_unlock(raw_spinlock_t *lock)
 
 unsigned long _raw_spin_lock_irqsave(raw_spinlock_t *lock)
 {
+	acquire(lock);
 	return 0;
 }
 

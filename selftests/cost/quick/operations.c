@@ -310,6 +310,55 @@ static void count_group(struct vfio_device *vdev, int id)
 	vfio_unregister_iommu_driver(&backend_ops);
 }
 
+/* Two users do the same, each with a device of their own.  Prints the number of locks that they share. */
+#define SHARE(name, first, second) do {		\
+		lock_user = 1;			\
+		first;				\
+		lock_user = 2;			\
+		second;				\
+		lock_user = 0;			\
+		print(name);			\
+		print(" ");			\
+		print_number(shared_locks());	\
+		print("\n");			\
+	} while (0)
+
+/* Devices of different groups, sets and iommufds; the stubs of iommufd have no locks. */
+static void share_locks(struct vfio_device *one, struct vfio_device *two)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	dev_t devt = find_region("vfio");
+	struct file *a, *b;
+	int container[2];
+
+	SHARE("open", a = device_open(one), b = device_open(two));
+	SHARE("bind", EXPECT(bind_to(a, BIND_SIZE, iommufd), 0), EXPECT(bind_to(b, BIND_SIZE, iommufd), 0));
+	SHARE("get_info", EXPECT(file_ioctl(a, VFIO_DEVICE_GET_INFO, &info), 0),
+	      EXPECT(file_ioctl(b, VFIO_DEVICE_GET_INFO, &info), 0));
+	SHARE("pread", EXPECT(file_read(a), 4), EXPECT(file_read(b), 4));
+	SHARE("pwrite", EXPECT(file_write(a), 4), EXPECT(file_write(b), 4));
+	SHARE("mmap", EXPECT(file_mmap(a), 0), EXPECT(file_mmap(b), 0));
+	SHARE("attach", EXPECT(attach(a, 1), 0), EXPECT(attach(b, 1), 0));
+	SHARE("detach", EXPECT(detach(a), 0), EXPECT(detach(b), 0));
+	SHARE("fdinfo", file_fdinfo(a), file_fdinfo(b));
+	SHARE("close", file_close(a), file_close(b));
+	/* The minors of the two groups, which are the first */
+	SHARE("group_open", a = node_open(devt), b = node_open(devt | 1));
+	SHARE("group_get_status", EXPECT(file_ioctl(a, VFIO_GROUP_GET_STATUS, &status), 0),
+	      EXPECT(file_ioctl(b, VFIO_GROUP_GET_STATUS, &status), 0));
+	container[0] = fd_add(misc_open("vfio"));
+	container[1] = fd_add(misc_open("vfio"));
+	SHARE("set_container", EXPECT(file_ioctl(a, VFIO_GROUP_SET_CONTAINER, &container[0]), 0),
+	      EXPECT(file_ioctl(b, VFIO_GROUP_SET_CONTAINER, &container[1]), 0));
+	SHARE("unset_container", EXPECT(file_ioctl(a, VFIO_GROUP_UNSET_CONTAINER, NULL), 0),
+	      EXPECT(file_ioctl(b, VFIO_GROUP_UNSET_CONTAINER, NULL), 0));
+	SHARE("container_close", fd_close(container[0]), fd_close(container[1]));
+	SHARE("group_close", file_close(a), file_close(b));
+	/* What the count is worth: both use one device. */
+	SHARE("same_device", file_close(device_open_bound(one)), file_close(device_open_bound(one)));
+}
+
 void operations(void)
 {
 	struct device *parent = parent_make("physical", false), *alone = parent_make("alone", false);
@@ -326,12 +375,16 @@ void operations(void)
 	vdev_register(physical);
 	emulated = vdev_alloc(parent_make("emulated", true), true);
 	vdev_register(emulated);
-	count_node(physical, emulated);
-	count_refusals(physical);
-	count_bound(physical);
-	count_emulated(emulated);
-	count_device(alone, parent_make("alone-emulated", true));
-	count_group(physical, id);
+	if (only_locks) {
+		share_locks(physical, emulated);
+	} else {
+		count_node(physical, emulated);
+		count_refusals(physical);
+		count_bound(physical);
+		count_emulated(emulated);
+		count_device(alone, parent_make("alone-emulated", true));
+		count_group(physical, id);
+	}
 	vfio_unregister_group_dev(physical);
 	vfio_put_device(physical);
 	vfio_unregister_group_dev(emulated);

@@ -52,6 +52,16 @@ void __noreturn fail_result(const char *call, long result);
 /* Print the kernel's log, and the count of each address. */
 extern bool verbose;
 
+/* Print the locks that users of different devices share, instead of counts. */
+extern bool only_locks;
+
+/* locks.c */
+
+/* The user on whose behalf the core runs: 1 or 2, or 0 for nobody. */
+extern unsigned int lock_user;
+/* Returns the number of locks that both users have acquired, and forgets them. */
+unsigned int shared_locks(void);
+
 /* memory.c */
 
 /* Returns zeroed memory.  The memory is never freed, so addresses do not depend on the order of frees. */
