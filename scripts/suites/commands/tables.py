@@ -121,6 +121,60 @@ def size_of_modules():
     return rst.simple_table(["core", "text", "data", "bss"], rows)
 
 
+# What a function is for, by the module of Rust that its name begins with; the first part that matches counts.
+PARTS = [
+    ("processes bound to devices (SVA)", r"sva|file::processes|kapi::(iommu_sva|mmu_notifier)|uapi::sva"),
+    ("containers", r"container|file::container|kapi::miscdevice|shared::vfio::iommu_driver|abi::container"),
+    ("groups", r"group|file::group|abi::group"),
+    ("emulated devices' DMA", r"pages|kapi::buffer|abi::pages"),
+    ("iommufd", r"iommufd|kapi::iommufd|abi::iommufd"),
+    ("virqfds", r"virqfd|kapi::eventfd|abi::virqfd"),
+    ("migration, DMA logging", r"migration|file::(migration|logging)|ranges|kapi::interval_tree"),
+    ("introspection", r"device::(holders|driver_refs|debugfs)|file::fdinfo|refusal|tally|kapi::(debugfs|sched)|"
+                      r"shared::(trace|vfio::debugfs)"),
+    ("files of devices", r"file|uapi|info_cap|irqs|kapi::(file|uaccess)"),
+    ("devices: registration, open", r"device|minors|shared|kapi::(cdev|class|kvm|list)|abi"),
+    ("load and unload", r"Vfio|kapi::lock|[a-z]+_nodes?|cleanup_queue"),
+]
+# The same by the names of exported functions
+EXPORTED = [("virqfds", "vfio_virqfd"), ("iommufd", "vfio_iommufd"),
+            ("emulated devices' DMA", "vfio_(un)?pin|vfio_dma_rw|vfio_access_unmap"),
+            ("migration, DMA logging", "vfio_mig|vfio_combine"), ("containers", "vfio_(un)?register_iommu_driver"),
+            ("groups", "vfio_file|vfio_group"),
+            ("devices: registration, open", "_?vfio_(alloc|register|unregister|assign|device)"),
+            ("files of devices", "vfio_info|vfio_helper|vfio_set_irqs"),
+            ("load and unload", "(init|cleanup)_module")]
+
+
+def part_of(function):
+    """The part of the module that a function of Rust or C belongs to."""
+    path = re.search(r"vfio::((?:[a-z_]+::)*[a-zA-Z_]+)", function)
+    if path:
+        return next((part for part, names in PARTS if re.match(f"(?:{names})(?![a-z_])", path[1])), "other functions")
+    if function.startswith(("rust_do_trace", "trace_", "perf_trace", "__traceiter", "__probestub", "__bpf_trace")):
+        return "trace events, in C"
+    return next((part for part, names in EXPORTED if re.match(names, function)), "other functions")
+
+
+def size_of_parts():
+    """The text of the module by what it is for."""
+    module, parts = vm.rust_module("base"), {}
+    for size, function in re.findall(r"^[0-9a-f]+ ([0-9a-f]+) [tT] (.+)$", vm.output("nm", "-S", "--demangle", module),
+                                     re.M):
+        total = parts.setdefault(part_of(function), [0, 0])
+        total[0] += int(size, 16)
+        total[1] += 1
+    rows = sorted(parts.items(), key=lambda row: (row[0] == "other functions", -row[1][0]))
+    found = {name: int(size, 16) for name, size in
+             re.findall(r"\] (\S+)\s+PROGBITS\s+[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+)", vm.output("readelf", "-SW", module))}
+    unwinding = sum(size for name, size in found.items() if name.startswith(".orc"))
+    functions = sum(size for size, _ in parts.values())
+    rest = sections(module)[1] - unwinding - functions
+    rows += [("tables for stack unwinding (ORC)", [unwinding, None]), ("constants, symbols, padding", [rest, None])]
+    return rst.simple_table(["part", "bytes", "functions"],
+                            [[name, str(size), str(number or "")] for name, (size, number) in rows])
+
+
 def figure():
     """The layers as a picture, the top layer first."""
     rows = layers()
@@ -142,6 +196,7 @@ def figure():
 OUTPUTS = [(OVERVIEW, "tables files", file_list, operator.eq),
            (MEASUREMENTS, "tables source", size_of_source, operator.eq),
            (MEASUREMENTS, "tables modules", size_of_modules, nearly),
+           (MEASUREMENTS, "tables parts", size_of_parts, nearly),
            (FIGURE, None, figure, operator.eq)]
 
 
