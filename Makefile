@@ -59,7 +59,7 @@ SUITES := \
 	test-install \
 	test-vfioctl
 
-.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick bench-check
+.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick bench-check bench-scaling
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
@@ -181,6 +181,10 @@ bench-check:
 	@$(H)/prepare base
 	@$(SUITE) bench-quick $(if $(RENEW),--renew,--check)
 
+bench-scaling:
+	@$(H)/prepare base
+	@$(SUITE) bench-quick --scaling $(if $(TABLE),--table $(TABLE))
+
 # What check-tables compares.
 .PHONY: tables
 tables:
@@ -275,6 +279,8 @@ help:
 # help:                          JSON=FILE  write the counts       PROFILE=OPERATION  the counts of functions
 # help:   make bench-check     ... and fail if a count of ours is more than 2 % above the recorded one
 # help:                          RENEW=1  record the counts
+# help:   make bench-scaling   ... among 1 to 4,096 devices, and fail if a count of ours grows faster than C's
+# help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make tables          write the tables of the documents that can be had of the source
 # help:
 # help:   make check           all of the following checks

@@ -3,6 +3,7 @@
 
     scripts/host/enter scripts/suite bench-quick [--cores c,rust] [--json FILE] [--profile OPERATION]
     scripts/host/enter scripts/suite bench-quick --check | --renew
+    scripts/host/enter scripts/suite bench-quick --scaling [--table FILE]
 
 A user-space program contains a core, vfio.o, and stubs of the kernel's functions (selftests/cost/quick/).  It counts
 the instructions that the core executes.  The kernel's code outside of vfio.ko is not counted, as in the columns
@@ -11,7 +12,11 @@ the instructions that the core executes.  The kernel's code outside of vfio.ko i
 --check compares the counts of the Rust core with selftests/cost/quick/recorded.json, and fails if a count is more than
 2 % above the recorded one.  It also fails if users of different devices acquire a common lock of the Rust core that
 they do not in C.  --renew writes that file.  --profile prints how many instructions each function of the core
-executes in an operation."""
+executes in an operation.
+
+--scaling counts operations among 1 to 4,096 devices: in groups of their own, in one group, and in one device set.  It
+fails if a count of the Rust core grows faster than the logarithm of the number and faster than that of the C core.
+--table writes the counts into a file, between its marks."""
 
 import argparse
 import bisect
@@ -21,7 +26,7 @@ import os
 import re
 import subprocess
 
-from suites import TOP, Failure, suite, vm
+from suites import TOP, Failure, rst, suite, vm
 from suites.suite import Count, say, step
 
 # The name of an operation in operations.c -> the name in tables
@@ -160,6 +165,62 @@ def measure(program):
     return counts
 
 
+# What devices have in common, and an operation, as scaling.c names them -> the name in tables
+CROWDS = {"own": "own groups", "group": "one group", "set": "one set"}
+SCALED = {
+    "open": "open",
+    "bind": "BIND",
+    "fdinfo": "fdinfo of a bound file",
+    "close": "close, bound",
+    "group_open_close": "group open+close",
+    "get_oldest": "GET_DEVICE_FD, oldest device",
+    "close_oldest": "close of it",
+    "get_newest": "GET_DEVICE_FD, newest device",
+    "get_unknown": "GET_DEVICE_FD, unknown name",
+    "unregister": "unregister",
+    "register": "register",
+    "combine_ranges": "vfio_combine_iova_ranges(), ranges",
+}
+# A logarithm doubles from the first of these numbers to the second.
+FROM, TO = 64, 4096
+
+
+def scaling(program):
+    """(crowd, operation) -> {number of devices: instructions}."""
+    counts = {}
+    for line in run(program, "-s").splitlines():
+        name, number, count = line.split()
+        crowd, _, operation = name.partition("_")
+        counts.setdefault((crowd, operation), {})[int(number)] = int(count)
+    return counts
+
+
+def scaling_table(results):
+    """A table in reStructuredText, with the counts as "C / Rust"."""
+    numbers = sorted(next(iter(results["c"].values())))
+    rows = []
+    for key, counts in results["c"].items():
+        crowd, operation = key
+        rows.append([CROWDS[crowd], SCALED[operation],
+                     *(f"{counts[n]} / {results['rust'][key][n]}" if n in counts else "" for n in numbers)])
+    return rst.simple_table(["devices in", "operation", *map(str, numbers)], rows)
+
+
+def check_scaling(results):
+    """Verdicts on how the counts of the Rust core grow; the exit status."""
+    count = Count()
+    for key, ours in results["rust"].items():
+        crowd, operation = key
+        c = results["c"][key]
+        # vfio_combine_iova_ranges() is quadratic on both cores, and is called with fewer ranges.
+        first, last = (FROM, TO) if TO in ours else sorted(ours)[-2:]
+        growth, theirs = ours[last] / ours[first], c[last] / c[first]
+        count.verdict(growth <= 1.05 * max(theirs, 2), f"{CROWDS[crowd]}: {SCALED[operation]}: {first} to {last}: "
+                                                       f"{ours[first]} to {ours[last]}, times {growth:.2f}; in C "
+                                                       f"{c[first]} to {c[last]}, times {theirs:.2f}")
+    return count.end()
+
+
 def print_counts(results):
     both = len(results) == 2
     say(f"{'operation':40}" + "".join(f"{core:>9}" for core in results) + (f"{'Rust/C':>9}" if both else ""))
@@ -244,10 +305,12 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the counts into this file")
     parser.add_argument("--check", action="store_true", help="compare with the recorded counts")
     parser.add_argument("--renew", action="store_true", help="record the counts")
+    parser.add_argument("--scaling", action="store_true", help="count operations among many devices")
+    parser.add_argument("--table", metavar="FILE", help="write the table of --scaling into this file")
     parser.add_argument("--profile", metavar="OPERATION", choices=OPERATIONS, help="print the counts of functions")
     options = parser.parse_args()
-    if (options.check or options.renew) and options.cores != ["c", "rust"]:
-        raise Failure("--check and --renew are for both cores")
+    if (options.check or options.renew or options.scaling) and options.cores != ["c", "rust"]:
+        raise Failure("--check, --renew and --scaling are for both cores")
     programs = {}
     for core in options.cores:
         step(f"{suite.CORE_NAMES[core]} core: linking")
@@ -257,6 +320,12 @@ def main():
             say(f"{OPERATIONS[options.profile]}, {suite.CORE_NAMES[core]} core:")
             profile(program, options.profile)
         return 0
+    if options.scaling:
+        step("counting among 1 to 4,096 devices")
+        results = {core: scaling(program) for core, program in programs.items()}
+        if options.table:
+            rst.replace(options.table, "bench-quick --scaling", scaling_table(results))
+        return check_scaling(results)
     step("counting")
     results = {core: measure(program) for core, program in programs.items()}
     if options.json:

@@ -19,7 +19,7 @@
 static u32 executed[1 << 18];
 static bool counting;
 bool verbose;
-bool only_locks;
+bool only_locks, only_scaling;
 
 static long syscall(long number, long first, long second, long third, long fourth)
 {
@@ -209,6 +209,7 @@ void begin(long argc, char **argv)
 {
 	verbose = argc > 1 && !strcmp(argv[1], "-v");
 	only_locks = argc > 1 && !strcmp(argv[1], "-l");
+	only_scaling = argc > 1 && !strcmp(argv[1], "-s");
 	if (inside_end - inside_begin > ARRAY_SIZE(executed))
 		fail("the core has more text than there are counters");
 	handle(SIGSEGV, on_fault);

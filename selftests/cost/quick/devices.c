@@ -168,7 +168,8 @@ int __pm_runtime_idle(struct device *dev, int flags)
 /* Character devices */
 
 #define MAJORS	4
-#define CDEVS	16
+/* The nodes of a crowd of devices, and of their groups */
+#define CDEVS	(3 * 4096)
 
 static const char *regions[MAJORS];
 static struct cdev *cdevs[CDEVS];

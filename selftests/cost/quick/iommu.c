@@ -90,6 +90,12 @@ bool device_iommu_capable(struct device *dev, enum iommu_cap cap)
 	return true;
 }
 
+void iommu_group_join(struct device *dev, struct device *other)
+{
+	dev->iommu = other->iommu;
+	iommu_group_add_device(other->iommu_group, dev);
+}
+
 int iommu_group_make(struct device *dev)
 {
 	static struct iommu_device iommu;

@@ -8,8 +8,6 @@
  */
 #include <linux/file.h>
 #include <linux/iommufd.h>
-#include <linux/kstrtox.h>
-#include <linux/seq_file.h>
 
 #include "vfio.h"
 
@@ -44,87 +42,6 @@ static void report(const char *name)
 		print_number(counts[i]);
 	}
 	print("\n");
-}
-
-#define BIND_SIZE	sizeof(struct vfio_device_bind_iommufd)
-
-static int iommufd;
-
-static long file_ioctl(struct file *file, unsigned int cmd, const void *arg)
-{
-	return file->f_op->unlocked_ioctl(file, cmd, (unsigned long)arg);
-}
-
-static struct file *device_open(struct vfio_device *vdev)
-{
-	unsigned int minor;
-
-	if (kstrtouint(dev_name(&vdev->device) + strlen("vfio"), 10, &minor))
-		fail("the device has another name");
-	return node_open(find_region("vfio-dev") | minor);
-}
-
-static long bind_to(struct file *file, u32 argsz, int fd)
-{
-	struct vfio_device_bind_iommufd arg = { .argsz = argsz, .iommufd = fd };
-
-	return file_ioctl(file, VFIO_DEVICE_BIND_IOMMUFD, &arg);
-}
-
-static struct file *device_open_bound(struct vfio_device *vdev)
-{
-	struct file *file = device_open(vdev);
-
-	EXPECT(bind_to(file, BIND_SIZE, iommufd), 0);
-	return file;
-}
-
-static long attach(struct file *file, u32 pt)
-{
-	struct vfio_device_attach_iommufd_pt arg = { .argsz = sizeof(arg), .pt_id = pt };
-
-	return file_ioctl(file, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
-}
-
-static long detach(struct file *file)
-{
-	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
-
-	return file_ioctl(file, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
-}
-
-static long file_read(struct file *file)
-{
-	loff_t pos = 0;
-	u32 word;
-
-	return file->f_op->read(file, (char __user *)&word, sizeof(word), &pos);
-}
-
-static long file_write(struct file *file)
-{
-	loff_t pos = 0;
-	u32 word = 0;
-
-	return file->f_op->write(file, (const char __user *)&word, sizeof(word), &pos);
-}
-
-static long file_mmap(struct file *file)
-{
-	static struct vm_area_struct vma;
-
-	vma.vm_file = file;
-	return file->f_op->mmap(file, &vma);
-}
-
-static void file_fdinfo(struct file *file)
-{
-	static char text[4096];
-	struct seq_file m = { .buf = text, .size = sizeof(text) };
-
-	file->f_op->show_fdinfo(&m, file);
-	if (!m.count)
-		fail("fdinfo is empty");
 }
 
 /* A device whose node is opened */
@@ -375,7 +292,9 @@ void operations(void)
 	vdev_register(physical);
 	emulated = vdev_alloc(parent_make("emulated", true), true);
 	vdev_register(emulated);
-	if (only_locks) {
+	if (only_scaling) {
+		scaling(2);
+	} else if (only_locks) {
 		share_locks(physical, emulated);
 	} else {
 		count_node(physical, emulated);

@@ -52,8 +52,8 @@ void __noreturn fail_result(const char *call, long result);
 /* Print the kernel's log, and the count of each address. */
 extern bool verbose;
 
-/* Print the locks that users of different devices share, instead of counts. */
-extern bool only_locks;
+/* Print the locks that users of different devices share, or the counts among many devices, instead of all counts. */
+extern bool only_locks, only_scaling;
 
 /* locks.c */
 
@@ -93,8 +93,10 @@ void fd_close(unsigned int fd);
 struct iommufd_ctx;
 /* Makes an iommufd, and returns its file descriptor. */
 int iommufd_open(void);
-/* Gives a device a group of its own. */
+/* Gives a device a group of its own.  Returns the id of the group. */
 int iommu_group_make(struct device *dev);
+/* Gives a device the group of another device. */
+void iommu_group_join(struct device *dev, struct device *other);
 
 /* driver.c */
 
@@ -102,9 +104,32 @@ struct device *parent_make(const char *name, bool emulated);
 struct vfio_device *vdev_alloc(struct device *parent, bool emulated);
 void vdev_register(struct vfio_device *vdev);
 
+/* calls.c: system calls */
+
+#define BIND_SIZE	sizeof(struct vfio_device_bind_iommufd)
+
+/* The file descriptor of the iommufd to which devices are bound */
+extern int iommufd;
+
+struct file *device_open(struct vfio_device *vdev);
+long bind_to(struct file *file, u32 argsz, int fd);
+struct file *device_open_bound(struct vfio_device *vdev);
+long attach(struct file *file, u32 pt);
+long detach(struct file *file);
+long file_ioctl(struct file *file, unsigned int cmd, const void *arg);
+long file_read(struct file *file);
+long file_write(struct file *file);
+long file_mmap(struct file *file);
+void file_fdinfo(struct file *file);
+
 /* operations.c */
 
 void operations(void);
+
+/* scaling.c */
+
+/* Prints the counts of operations among 1 to 4,096 devices.  @groups: the number of groups that are registered. */
+void scaling(unsigned int groups);
 
 /* Both cores define these functions. */
 int init_module(void);
