@@ -20,10 +20,10 @@
 
 #include "count.h"
 
-/* The core tells the reasons of refusals in the log, up to a limit; the rounds come after that. */
+/* The Rust core logs ten refusals in five seconds.  The rounds come after these, within the five seconds. */
 #define TOLD	20
 
-/* A call that fails, or fails otherwise than it must, ends the program with status 1. */
+/* A call that fails, or fails otherwise than it must, makes the program end with status 1. */
 static int wrong;
 
 #define MUST(call)		(wrong |= !(call))
@@ -44,15 +44,6 @@ static inline int must_open(const char *path)
 	return fd;
 }
 
-static inline void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail(path);
-	close(fd);
-}
-
 /* The nodes of a device, whose folder in sysfs is @folder, and of its group. */
 static inline void find_nodes(const char *folder, char node[64], char group[64])
 {
@@ -65,10 +56,13 @@ static inline void find_nodes(const char *folder, char node[64], char group[64])
 	dir = opendir(path);
 	if (!dir)
 		fail(path);
+	node[0] = 0;
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			snprintf(node, 64, "/dev/vfio/devices/%.20s", entry->d_name);
 	closedir(dir);
+	if (!node[0])
+		fail("vfio-dev is empty");
 	snprintf(path, sizeof(path), "%s/iommu_group", folder);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)

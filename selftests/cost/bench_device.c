@@ -61,7 +61,7 @@ static void refused(int iommufd)
 	OPERATION("refused_get_info", 14, MEASURE(14, REFUSED(ioctl(fd, VFIO_DEVICE_GET_INFO, &info), EINVAL)));
 	OPERATION("refused_pread", 15, MEASURE(15, REFUSED(pread(fd, &word, 4, 0), EINVAL)));
 	OPERATION("refused_pwrite", 16, MEASURE(16, REFUSED(pwrite(fd, &word, 4, 0), EINVAL)));
-	OPERATION("refused_mmap", 17, MEASURE(17, MUST(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)));
+	OPERATION("refused_mmap", 17, MEASURE(17, MUST(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EINVAL)));
 	other = open_bound(node, iommufd);
 	OPERATION("bind_second", 18, MEASURE(18, REFUSED(bind_to(fd, BIND_SIZE, iommufd), EINVAL)));
 	OPERATION("bind_again", 19, MEASURE(19, REFUSED(bind_to(other, BIND_SIZE, iommufd), EINVAL)));
@@ -133,9 +133,9 @@ int main(int argc, char **argv)
 
 	/* What is not the core's, to compare with. */
 	OPERATION("getppid", 1, MEASURE(1, MUST(getppid() >= 0)));
-	OPERATION("null_open_close", 2, MEASURE(2, close(open("/dev/null", O_RDWR | O_CLOEXEC))));
+	OPERATION("null_open_close", 2, MEASURE(2, MUST(!close(open("/dev/null", O_RDWR | O_CLOEXEC)))));
 
-	OPERATION("open_close", 3, MEASURE(3, close(open_node())));
+	OPERATION("open_close", 3, MEASURE(3, MUST(!close(open_node()))));
 	OPERATION("open_bind_close", 4, MEASURE(4, ({ fd = open_node(); MUST(!bind_to(fd, BIND_SIZE, iommufd));
 						      close(fd); })));
 	OPERATION("bind", 5, ({ fd = open_node(); MEASURE(5, MUST(!bind_to(fd, BIND_SIZE, iommufd))); close(fd); }));

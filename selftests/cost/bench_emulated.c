@@ -49,7 +49,7 @@ int main(void)
 	iommufd = must_open("/dev/iommu");
 	one = new_ioas(iommufd);
 	two = new_ioas(iommufd);
-	OPERATION("emulated_open_close", 3, MEASURE(3, close(open(node, O_RDWR | O_CLOEXEC))));
+	OPERATION("emulated_open_close", 3, MEASURE(3, MUST(!close(open(node, O_RDWR | O_CLOEXEC)))));
 	OPERATION("emulated_bind", 4, ({ fd = must_open(node); MEASURE(4, MUST(!bind_to(fd, BIND_SIZE, iommufd)));
 					 close(fd); }));
 	OPERATION("emulated_close_bound", 5, ({ fd = open_bound(node, iommufd); MEASURE(5, close(fd)); }));

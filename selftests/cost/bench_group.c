@@ -29,7 +29,7 @@ static int get_unknown(int fd)
 	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, "no-such-device");
 }
 
-/* The group is in the container, or the iommufd is its container. */
+/* The group is in a container. */
 static void devices(int fd)
 {
 	int device, second;
@@ -68,8 +68,8 @@ int main(int argc, char **argv)
 	find_nodes(argv[1], node, group);
 	address = argv[2];
 
-	OPERATION("group_open_close", 1, MEASURE(1, close(open(group, O_RDWR | O_CLOEXEC))));
-	OPERATION("container_open_close", 2, MEASURE(2, close(open_container())));
+	OPERATION("group_open_close", 1, MEASURE(1, MUST(!close(open(group, O_RDWR | O_CLOEXEC)))));
+	OPERATION("container_open_close", 2, MEASURE(2, MUST(!close(open_container()))));
 	fd = must_open(group);
 	OPERATION("group_get_status", 3, MEASURE(3, MUST(!ioctl(fd, VFIO_GROUP_GET_STATUS, &status))));
 	container = open_container();

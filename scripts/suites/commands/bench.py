@@ -162,6 +162,9 @@ def main():
         raise Failure("--table is for both cores")
     results = {core: measure(core) for core in options.cores}
     both = len(results) == 2
+    for name in OPERATIONS if both else ():
+        if results["rust"][0][name][1] and not results["c"][0][name][1]:
+            raise Failure(f"{name}: vfio.ko takes part, and that of C does not")
     if options.json:
         write_json(options.json, results)
     if options.table:

@@ -234,25 +234,34 @@ static void count_group(struct vfio_device *vdev, int id)
 		lock_user = 2;			\
 		second;				\
 		lock_user = 0;			\
+		print(kind);			\
+		print("_");			\
 		print(name);			\
 		print(" ");			\
 		print_number(shared_locks());	\
 		print("\n");			\
 	} while (0)
 
-/* Devices of different groups, sets and iommufds; the stubs of iommufd have no locks. */
-static void share_locks(struct vfio_device *one, struct vfio_device *two)
+#define SHARE_CALL(name, a, b, cmd, arg, result) \
+	SHARE(name, EXPECT(file_ioctl(a, cmd, arg), result), EXPECT(file_ioctl(b, cmd, arg), result))
+
+static void share_nodes(const char *kind, struct vfio_device *one, struct vfio_device *two, int other_iommufd)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	dev_t devt = find_region("vfio");
+	struct vfio_irq_info irq = { .argsz = sizeof(irq) };
+	struct vfio_region_info region = { .argsz = sizeof(region) };
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
+	};
 	struct file *a, *b;
-	int container[2];
 
 	SHARE("open", a = device_open(one), b = device_open(two));
-	SHARE("bind", EXPECT(bind_to(a, BIND_SIZE, iommufd), 0), EXPECT(bind_to(b, BIND_SIZE, iommufd), 0));
-	SHARE("get_info", EXPECT(file_ioctl(a, VFIO_DEVICE_GET_INFO, &info), 0),
-	      EXPECT(file_ioctl(b, VFIO_DEVICE_GET_INFO, &info), 0));
+	SHARE("bind", EXPECT(bind_to(a, BIND_SIZE, iommufd), 0), EXPECT(bind_to(b, BIND_SIZE, other_iommufd), 0));
+	SHARE_CALL("get_info", a, b, VFIO_DEVICE_GET_INFO, &info, 0);
+	SHARE_CALL("get_irq_info", a, b, VFIO_DEVICE_GET_IRQ_INFO, &irq, 0);
+	SHARE_CALL("get_region_info", a, b, VFIO_DEVICE_GET_REGION_INFO, &region, 0);
+	SHARE_CALL("feature", a, b, VFIO_DEVICE_FEATURE, &feature, -ENOTTY);
+	SHARE_CALL("reset", a, b, VFIO_DEVICE_RESET, NULL, -ENOTTY);
 	SHARE("pread", EXPECT(file_read(a), 4), EXPECT(file_read(b), 4));
 	SHARE("pwrite", EXPECT(file_write(a), 4), EXPECT(file_write(b), 4));
 	SHARE("mmap", EXPECT(file_mmap(a), 0), EXPECT(file_mmap(b), 0));
@@ -260,20 +269,67 @@ static void share_locks(struct vfio_device *one, struct vfio_device *two)
 	SHARE("detach", EXPECT(detach(a), 0), EXPECT(detach(b), 0));
 	SHARE("fdinfo", file_fdinfo(a), file_fdinfo(b));
 	SHARE("close", file_close(a), file_close(b));
-	/* The minors of the two groups, which are the first */
-	SHARE("group_open", a = node_open(devt), b = node_open(devt | 1));
-	SHARE("group_get_status", EXPECT(file_ioctl(a, VFIO_GROUP_GET_STATUS, &status), 0),
-	      EXPECT(file_ioctl(b, VFIO_GROUP_GET_STATUS, &status), 0));
-	container[0] = fd_add(misc_open("vfio"));
-	container[1] = fd_add(misc_open("vfio"));
+	/* A control: two files of one device must share locks. */
+	SHARE("same_device", file_close(device_open_bound(one)), file_close(device_open_bound(one)));
+}
+
+/* @group: the minor of the group of @one.  The next minor is that of the group of @two. */
+static void share_groups(const char *kind, struct vfio_device *one, struct vfio_device *two, unsigned int group,
+			 int other_iommufd)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	const char *first = dev_name(one->dev), *second = dev_name(two->dev);
+	dev_t devt = find_region("vfio") + group;
+	struct file *a, *b, *containers[2];
+	int container[2], fd[2];
+
+	SHARE("group_open", a = node_open(devt), b = node_open(devt + 1));
+	SHARE_CALL("group_get_status", a, b, VFIO_GROUP_GET_STATUS, &status, 0);
+	SHARE("container_open", containers[0] = misc_open("vfio"), containers[1] = misc_open("vfio"));
+	container[0] = fd_add(containers[0]);
+	container[1] = fd_add(containers[1]);
 	SHARE("set_container", EXPECT(file_ioctl(a, VFIO_GROUP_SET_CONTAINER, &container[0]), 0),
 	      EXPECT(file_ioctl(b, VFIO_GROUP_SET_CONTAINER, &container[1]), 0));
-	SHARE("unset_container", EXPECT(file_ioctl(a, VFIO_GROUP_UNSET_CONTAINER, NULL), 0),
-	      EXPECT(file_ioctl(b, VFIO_GROUP_UNSET_CONTAINER, NULL), 0));
+	SHARE_CALL("check_extension", containers[0], containers[1], VFIO_CHECK_EXTENSION, number(VFIO_TYPE1v2_IOMMU), 1);
+	SHARE_CALL("set_iommu", containers[0], containers[1], VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU), 0);
+	SHARE("get_device_fd", fd[0] = file_ioctl(a, VFIO_GROUP_GET_DEVICE_FD, first),
+	      fd[1] = file_ioctl(b, VFIO_GROUP_GET_DEVICE_FD, second));
+	SHARE("device_close", fd_close(fd[0]), fd_close(fd[1]));
+	SHARE_CALL("unset_container", a, b, VFIO_GROUP_UNSET_CONTAINER, NULL, 0);
 	SHARE("container_close", fd_close(container[0]), fd_close(container[1]));
+	SHARE("set_iommufd", EXPECT(file_ioctl(a, VFIO_GROUP_SET_CONTAINER, &iommufd), 0),
+	      EXPECT(file_ioctl(b, VFIO_GROUP_SET_CONTAINER, &other_iommufd), 0));
+	SHARE("iommufd_device_fd", fd[0] = file_ioctl(a, VFIO_GROUP_GET_DEVICE_FD, first),
+	      fd[1] = file_ioctl(b, VFIO_GROUP_GET_DEVICE_FD, second));
+	SHARE("iommufd_device_close", fd_close(fd[0]), fd_close(fd[1]));
+	SHARE_CALL("unset_iommufd", a, b, VFIO_GROUP_UNSET_CONTAINER, NULL, 0);
 	SHARE("group_close", file_close(a), file_close(b));
-	/* What the count is worth: both use one device. */
-	SHARE("same_device", file_close(device_open_bound(one)), file_close(device_open_bound(one)));
+}
+
+/* Two devices of a kind, with groups, sets, containers and iommufds of their own.  @group: the next free minor. */
+static void share_locks(bool emulated, unsigned int group)
+{
+	const char *kind = emulated ? "emulated" : "physical";
+	struct vfio_device *vdevs[2];
+	int other_iommufd = iommufd_open();
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(vdevs); i++) {
+		struct device *parent = parent_make(i ? "two" : "one", emulated);
+
+		if (!emulated)
+			iommu_group_make(parent);
+		vdevs[i] = vdev_alloc(parent, emulated);
+		vdev_register(vdevs[i]);
+	}
+	EXPECT(vfio_register_iommu_driver(&backend_ops), 0);
+	share_nodes(kind, vdevs[0], vdevs[1], other_iommufd);
+	share_groups(kind, vdevs[0], vdevs[1], group, other_iommufd);
+	vfio_unregister_iommu_driver(&backend_ops);
+	for (unsigned int i = 0; i < ARRAY_SIZE(vdevs); i++) {
+		vfio_unregister_group_dev(vdevs[i]);
+		vfio_put_device(vdevs[i]);
+	}
+	fd_close(other_iommufd);
 }
 
 void operations(void)
@@ -295,7 +351,8 @@ void operations(void)
 	if (only_scaling) {
 		scaling(2);
 	} else if (only_locks) {
-		share_locks(physical, emulated);
+		share_locks(false, 2);
+		share_locks(true, 2);
 	} else {
 		count_node(physical, emulated);
 		count_refusals(physical);

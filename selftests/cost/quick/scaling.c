@@ -13,9 +13,9 @@
 static const unsigned int numbers[] = { 1, 8, 64, 512, MOST };
 
 /* What the devices of a crowd have in common */
-enum kind { NOTHING, GROUP, SET };
+enum kind { NOTHING, GROUP, SET, RANGES };
 
-static const char *const kinds[] = { [NOTHING] = "own", [GROUP] = "group", [SET] = "set" };
+static const char *const kinds[] = { [NOTHING] = "own", [GROUP] = "group", [SET] = "set", [RANGES] = "ranges" };
 
 static struct vfio_device *crowd[MOST];
 
@@ -81,16 +81,18 @@ static void count_group(unsigned int number, dev_t devt)
 	file_close(group);
 }
 
+/* @devt: the node of the first group. */
 static void count(enum kind kind, unsigned int number, dev_t devt)
 {
 	struct vfio_device *middle = crowd[number / 2];
+	dev_t middle_group = kind == GROUP ? devt : devt + number / 2;
 	struct file *file;
 
 	COUNT(kind, "open", number, file = device_open(middle));
 	COUNT(kind, "bind", number, EXPECT(bind_to(file, BIND_SIZE, iommufd), 0));
 	COUNT(kind, "fdinfo", number, file_fdinfo(file));
 	COUNT(kind, "close", number, file_close(file));
-	COUNT(kind, "group_open_close", number, file_close(node_open(devt)));
+	COUNT(kind, "group_open_close", number, file_close(node_open(middle_group)));
 	if (kind == GROUP)
 		count_group(number, devt);
 	COUNT(kind, "unregister", number, vfio_unregister_group_dev(middle));
@@ -124,7 +126,7 @@ static void count_combine(void)
 			nodes[i].last = nodes[i].start + PAGE_SIZE - 1;
 			interval_tree_insert(&nodes[i], &root);
 		}
-		COUNT(NOTHING, "combine_ranges", number, vfio_combine_iova_ranges(&root, number, number / 2));
+		COUNT(RANGES, "combine", number, vfio_combine_iova_ranges(&root, number, number / 2));
 	}
 }
 
