@@ -374,11 +374,6 @@ fn as_long(ret: c_int) -> isize {
     ret as isize
 }
 
-/// Returns the return value of an ioctl: a value, or a negative errno.
-fn value_or_errno(result: Result<c_int>) -> isize {
-    as_long(result.unwrap_or_else(|e| e.to_errno()))
-}
-
 /// Returns the negative errno of a result, or 0, for a trace event.
 fn errno_of<T>(result: &Result<T>) -> c_int {
     result.as_ref().err().map_or(0, |e| e.to_errno())

@@ -184,10 +184,7 @@ impl OpenDevice {
         first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let handle = first.as_ref().and_then(|f| f.backend.container_handle());
-        let (_apart, mut guard) = match handle {
-            None => (None, device.lock_set()),
-            Some(handle) => lock_apart(device, 0, handle),
-        };
+        let (_apart, mut guard) = lock_set(device, 0, handle);
         Self::by_group_locked(&mut guard.locked(), first)
     }
 
@@ -332,10 +329,7 @@ impl Drop for OpenDevice {
             Path::Cdev => None,
             Path::Group => state.container(),
         };
-        let (apart, mut guard) = match &handle {
-            None => (None, device.lock_set()),
-            Some(handle) => lock_apart(device, 1, handle),
-        };
+        let (apart, mut guard) = lock_set(device, 1, handle.as_ref());
         let (mut first, mut kvm) = (None, None);
         close(&mut guard.locked(), closing, &mut first, &mut kvm);
         drop(guard);
@@ -350,10 +344,25 @@ impl Drop for OpenDevice {
     }
 }
 
+/// Takes the lock of a device's set, for an open or a close of the device.  `handle` is that of the container
+/// through which the device is opened or closed, if there is one; see [`lock_apart`].
+#[inline]
+fn lock_set<'a>(
+    device: &'a Device<Registered>,
+    count: u32,
+    handle: Option<&ContainerHandle>,
+) -> (Option<Apart>, DevSetGuard<'a>) {
+    match handle {
+        None => (None, device.lock_set()),
+        Some(handle) => lock_apart(device, count, handle),
+    }
+}
+
 /// Takes the lock of a device's set, for an open or a close of the device through a container.
 ///
-/// If the device has `count` opens, the open or close resets the device.  In this case all processes of the container are unbound from the device until the first result is dropped.
-/// The lock is released while the bonds end, because the end of a bond waits for page requests in flight.
+/// If the device has `count` opens, the open or close resets the device.  In this case all processes of the
+/// container are unbound from the device until the first result is dropped.  The lock is released while the
+/// bonds end, because the end of a bond waits for page requests in flight.
 fn lock_apart<'a>(
     device: &'a Device<Registered>,
     count: u32,

@@ -6,6 +6,7 @@
 //!
 //! Locks: none here; [`Container`] takes its own.
 
+use super::as_long;
 use crate::{
     container::Container,
     kapi::{
@@ -40,13 +41,12 @@ impl FileOperations for Container {
 
     fn ioctl(container: ArcBorrow<'_, Self>, _: &File, cmd: u32, arg: usize) -> isize {
         let user = UserPtr::from_addr(arg);
-        // CAST: The conversions widen.
         match cmd {
             uapi::GET_API_VERSION => uapi::API_VERSION,
             uapi::CHECK_EXTENSION => container.check_extension(arg),
-            uapi::SET_IOMMU => to_int(container.set_iommu(arg)) as isize,
-            uapi::BIND_PROCESS => to_int(container.bind_process(user)) as isize,
-            uapi::UNBIND_PROCESS => to_int(container.unbind_process(user)) as isize,
+            uapi::SET_IOMMU => as_long(to_int(container.set_iommu(arg))),
+            uapi::BIND_PROCESS => as_long(to_int(container.bind_process(user))),
+            uapi::UNBIND_PROCESS => as_long(to_int(container.unbind_process(user))),
             _ => container.ioctl(cmd, user),
         }
     }

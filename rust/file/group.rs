@@ -6,7 +6,7 @@
 //!
 //! Locks: the group's lock.  This lock is not held while a device is opened.
 
-use super::{errno_of, value_or_errno, DeviceFile, Path};
+use super::{as_long, errno_of, DeviceFile, Path};
 use crate::{
     container::Container,
     device::open::{OpenDevice, OpenResources},
@@ -59,7 +59,8 @@ impl FileOperations for Group {
     }
 
     fn ioctl(group: ArcBorrow<'_, Self>, file: &File, cmd: u32, arg: usize) -> isize {
-        value_or_errno(ioctl(group, file, cmd, UserPtr::from_addr(arg)))
+        let result = ioctl(group, file, cmd, UserPtr::from_addr(arg));
+        as_long(result.unwrap_or_else(|e| e.to_errno()))
     }
 }
 

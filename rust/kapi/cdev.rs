@@ -7,8 +7,10 @@
 //! an open of such an inode finds the object.  So a [`Cdev`] owns a reference on its object, and no resource
 //! of a driver.
 
-use super::file::{FileOperations, Node};
-use super::to_result;
+use super::{
+    file::{FileOperations, Node},
+    to_result,
+};
 use crate::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};

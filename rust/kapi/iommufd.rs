@@ -2,10 +2,10 @@
 
 //! The kernel interface of iommufd (`include/linux/iommufd.h`).
 
-use super::to_result;
 use super::{
     buffer::{DriverBuffer, PageArray},
     series::EBADFD,
+    to_result,
 };
 use crate::bindings;
 use core::ptr::NonNull;

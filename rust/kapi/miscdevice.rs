@@ -4,8 +4,10 @@
 //!
 //! The kernel crate has misc devices, too, but chooses the minor, the name and the mode itself.
 
-use super::file::{FileOperations, Node};
-use super::to_result;
+use super::{
+    file::{FileOperations, Node},
+    to_result,
+};
 use crate::bindings;
 use kernel::prelude::*;
 

@@ -2,8 +2,7 @@
 
 //! Notifiers for the end of an address space (`include/linux/mmu_notifier.h`).
 
-use super::restartable;
-use super::to_result;
+use super::{restartable, to_result};
 use crate::bindings;
 use kernel::{
     mm::{Mm, MmWithUser},
