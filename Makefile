@@ -279,7 +279,7 @@ help:
 # help:                          JSON=FILE  write the counts       PROFILE=OPERATION  the counts of functions
 # help:   make bench-check     ... and fail if a count of ours is more than 2 % above the recorded one
 # help:                          RENEW=1  record the counts
-# help:   make bench-scaling   ... among 1 to 4,096 devices, and fail if a count grows faster than a logarithm and C's
+# help:   make bench-scaling   ... among 1 to 4,096 devices, and fail if a count grows faster than a logarithm
 # help:                          TABLE=Documentation/measurements.rst  renew the table there
 # help:   make tables          write the tables of the documents that can be had of the source
 # help:

@@ -5,12 +5,34 @@ QEMU counts instructions (icount) and the guest's time stamp counter shows them:
 depend on the machine.  A plugin counts those that lie in vfio.ko.  What is printed is the median of
 the rounds, which leaves timer interrupts out."""
 
+import json
 import os
 import re
 import statistics
 import sys
 
 from suites import TOP, Failure, klog, vm
+
+# Operations that several programs count: name -> the name in tables
+REFUSED_BINDS = {
+    "bind_short": "BIND refused: short argsz",
+    "bind_no_file": "BIND refused: fd that is not open",
+    "bind_other_file": "BIND refused: fd of another kind",
+    "bind_again": "BIND refused: bound already",
+}
+REFUSED_BEFORE_BIND = {
+    "refused_get_info": "GET_INFO refused before BIND",
+    "refused_pread": "pread refused before BIND",
+    "refused_pwrite": "pwrite refused before BIND",
+    "refused_mmap": "mmap refused before BIND",
+}
+INFO = {
+    "get_info": "GET_INFO",
+    "get_irq_info": "GET_IRQ_INFO",
+    "get_region_info": "GET_REGION_INFO",
+    "feature_probe": "FEATURE probe",
+}
+
 
 def build(name):
     """A program of the guest, and QEMU's plugin."""
@@ -89,3 +111,10 @@ def count_inside(path, pages):
 def medians(result, name):
     """What an operation costs: (whole, inside vfio.ko)."""
     return tuple(statistics.median_low(rounds) for rounds in result[0][name])
+
+
+def write_json(path, rows):
+    """Writes operation -> counts with one line for each operation, so that a diff shows the operations that changed."""
+    lines = [f'  "{name}": {json.dumps(row)}' for name, row in rows.items()]
+    with open(path, "w", encoding="ascii") as f:
+        f.write("{\n" + ",\n".join(lines) + "\n}\n")

@@ -8,7 +8,6 @@ part in vfio.ko."""
 
 import argparse
 import collections
-import json
 import math
 
 from suites import Failure, bench, rst
@@ -30,20 +29,11 @@ PROGRAMS = {
         "open_bind_close": "open+BIND+close",
         "bind": "BIND",
         "close_bound": "close, bound",
-        "bind_short": "BIND refused: short argsz",
-        "bind_no_file": "BIND refused: fd that is not open",
-        "bind_other_file": "BIND refused: fd of another kind",
+        **bench.REFUSED_BINDS,
         "bind_group": "BIND refused: the group's file is open",
-        "bind_again": "BIND refused: bound already",
         "bind_second": "BIND refused: bound by another file",
-        "refused_get_info": "GET_INFO refused before BIND",
-        "refused_pread": "pread refused before BIND",
-        "refused_pwrite": "pwrite refused before BIND",
-        "refused_mmap": "mmap refused before BIND",
-        "get_info": "GET_INFO",
-        "get_irq_info": "GET_IRQ_INFO",
-        "get_region_info": "GET_REGION_INFO",
-        "feature_probe": "FEATURE probe",
+        **bench.REFUSED_BEFORE_BIND,
+        **bench.INFO,
         "reset": "RESET that the device lacks",
         "config_pread": "pread, config, 4 bytes",
         "config_pwrite": "pwrite, config, 4 bytes",
@@ -143,15 +133,6 @@ def table(results):
     return rst.simple_table(["operation", "C, whole", "inside", "Rust", "inside", "ratio", "inside"], rows)
 
 
-def write_json(path, results):
-    """One line for each operation."""
-    rows = {name: {core: dict(zip(("whole", "inside"), result[0][name])) for core, result in results.items()}
-            for name in OPERATIONS}
-    lines = [f'  "{name}": {json.dumps(row)}' for name, row in rows.items()]
-    with open(path, "w", encoding="ascii") as f:
-        f.write("{\n" + ",\n".join(lines) + "\n}\n")
-
-
 def main():
     parser = argparse.ArgumentParser(description="measures the operations of both cores")
     parser.add_argument("--cores", default="c,rust", type=lambda s: s.split(","))
@@ -166,7 +147,9 @@ def main():
         if results["rust"][0][name][1] and not results["c"][0][name][1]:
             raise Failure(f"{name}: vfio.ko takes part, and that of C does not")
     if options.json:
-        write_json(options.json, results)
+        bench.write_json(options.json, {
+            name: {core: dict(zip(("whole", "inside"), result[0][name])) for core, result in results.items()}
+            for name in OPERATIONS})
     if options.table:
         rst.replace(options.table, "bench", table(results))
     say("Guest instructions per operation: the whole system call, and the part in vfio.ko\n")

@@ -31,10 +31,7 @@ OPERATIONS = {
     "unknown_many": "GET_DEVICE_FD, unknown name, 1,024 devices",
     "unknown_match": "... whose driver looks at names",
     "bind": "BIND (for comparison)",
-    "bind_short": "BIND refused: short argsz",
-    "bind_no_file": "BIND refused: fd that is not open",
-    "bind_other_file": "BIND refused: fd of another kind",
-    "bind_again": "BIND refused: bound already",
+    **bench.REFUSED_BINDS,
     "fdinfo": "fdinfo of a bound file, no PASIDs",
 }
 
