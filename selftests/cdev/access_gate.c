@@ -10,6 +10,7 @@
 
 #include "lib/cdev.h"
 #include "lib/test.h"
+#include "lib/trace.h"
 
 FIXTURE(access_gate) {
 	struct pci pci;
@@ -125,8 +126,7 @@ TEST_F(access_gate, opens)
 	}
 }
 
-#define TRACING "/sys/kernel/tracing/"
-#define EVENT TRACING "events/kmem/kmalloc/"
+#define EVENT TRACING "/events/kmem/kmalloc/"
 
 /* semantics: 128.  What a file takes is its opener's memory: each allocation says so. */
 TEST_F(access_gate, accounted)
@@ -139,7 +139,7 @@ TEST_F(access_gate, accounted)
 		SKIP(return, "a kernel that does not trace allocations");
 	snprintf(filter, sizeof(filter), "common_pid == %d", gettid());
 	ASSERT_EQ(0, sysfs_write(EVENT "filter", filter));
-	ASSERT_EQ(0, sysfs_write(TRACING "trace", ""));
+	ASSERT_EQ(0, trace_clear(TRACING "/trace"));
 	ASSERT_EQ(0, pci_cdev_path(&self->pci, path, sizeof(path)));
 	ASSERT_EQ(0, sysfs_write(EVENT "enable", "1"));
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -147,7 +147,7 @@ TEST_F(access_gate, accounted)
 	ASSERT_EQ(0, sysfs_write(EVENT "filter", "0"));
 	ASSERT_GE(fd, 0);
 	close(fd);
-	ASSERT_GT(sysfs_read(TRACING "trace", text, sizeof(text)), 0);
+	ASSERT_GT(sysfs_read(TRACING "/trace", text, sizeof(text)), 0);
 	/* Debugging tools have allocations of their own, which may not sleep. */
 	for (char *at = text; (at = strstr(at, "gfp_flags=GFP_KERNEL")); at++) {
 		const char *want = "gfp_flags=GFP_KERNEL_ACCOUNT";

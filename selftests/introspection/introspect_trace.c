@@ -11,9 +11,9 @@
 #include "lib/space.h"
 #include "lib/sva.h"
 #include "lib/test.h"
+#include "lib/trace.h"
 #include "lib/viommu.h"
 
-#define TRACING "/sys/kernel/tracing"
 /* A buffer of our own: nobody else's events are in it, nor ours in theirs. */
 #define INSTANCE TRACING "/instances/vfio-introspect"
 #define BAD_ID 0x7fffffff
@@ -67,7 +67,7 @@ static bool trace_begin(void)
 {
 	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
 		return false;
-	return !sysfs_write(INSTANCE "/trace", "") &&
+	return !trace_clear(INSTANCE "/trace") &&
 	       !sysfs_write(INSTANCE "/events/vfio/enable", "1");
 }
 

@@ -13,9 +13,9 @@
 #include "lib/mdev.h"
 #include "lib/task.h"
 #include "lib/test.h"
+#include "lib/trace.h"
 #include "lib/uffd.h"
 
-#define TRACING	"/sys/kernel/tracing"
 /* A buffer of our own. */
 #define INSTANCE TRACING "/instances/vfio-shared-locks"
 #define EVENT	INSTANCE "/events/lock/contention_begin"
@@ -33,17 +33,6 @@ FIXTURE(shared_locks) {
 	struct stall stall;
 };
 
-/* Forgets the events. */
-static int trace_clear(void)
-{
-	int fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
 FIXTURE_SETUP(shared_locks)
 {
 	/* With lockdep, each acquisition tells that it spins, also of a free mutex. */
@@ -59,7 +48,7 @@ FIXTURE_SETUP(shared_locks)
 	/* With the offset comes the module. */
 	ASSERT_EQ(0, sysfs_write(INSTANCE "/options/sym-offset", "1"));
 	ASSERT_EQ(0, sysfs_write(EVENT "/filter", filter));
-	ASSERT_EQ(0, trace_clear());
+	ASSERT_EQ(0, trace_clear(INSTANCE "/trace"));
 	ASSERT_EQ(0, sysfs_write(EVENT "/enable", "1"));
 }
 
@@ -221,7 +210,7 @@ TEST_F(shared_locks, of_different_devices)
 		ASSERT_EQ(0, ioas_alloc(client->iommufd, &client->ioas));
 		client->ready = &ready;
 	}
-	ASSERT_EQ(0, trace_clear());
+	ASSERT_EQ(0, trace_clear(INSTANCE "/trace"));
 	for (int i = 0; i < DEVICES; i++)
 		ASSERT_EQ(0, worker_start(&clients[i].worker, use_device, &clients[i]));
 	for (int i = 0; i < DEVICES; i++)
