@@ -121,39 +121,35 @@ def size_of_modules():
     return rst.simple_table(["core", "text", "data", "bss"], rows)
 
 
-# What a function is for, by the module of Rust that its name begins with; the first part that matches counts.
+# A part of the module; the Rust modules of its functions; the names of its exported functions, in C.  The first part
+# that matches counts.
 PARTS = [
-    ("processes bound to devices (SVA)", r"sva|file::processes|kapi::(iommu_sva|mmu_notifier)|uapi::sva"),
-    ("containers", r"container|file::container|kapi::miscdevice|shared::vfio::iommu_driver|abi::container"),
-    ("groups", r"group|file::group|abi::group"),
-    ("emulated devices' DMA", r"pages|kapi::buffer|abi::pages"),
-    ("iommufd", r"iommufd|kapi::iommufd|abi::iommufd"),
-    ("virqfds", r"virqfd|kapi::eventfd|abi::virqfd"),
-    ("migration, DMA logging", r"migration|file::(migration|logging)|ranges|kapi::interval_tree"),
+    ("processes bound to devices (SVA)", r"sva|file::processes|kapi::(iommu_sva|mmu_notifier)|uapi::sva", None),
+    ("containers", r"container|file::container|kapi::miscdevice|shared::vfio::iommu_driver|abi::container",
+     "vfio_(un)?register_iommu_driver"),
+    ("groups", r"group|file::group|abi::group", "vfio_file|vfio_group"),
+    ("emulated devices' DMA", r"pages|kapi::buffer|abi::pages", "vfio_(un)?pin|vfio_dma_rw|vfio_access_unmap"),
+    ("iommufd", r"iommufd|kapi::iommufd|abi::iommufd", "vfio_iommufd"),
+    ("virqfds", r"virqfd|kapi::eventfd|abi::virqfd", "vfio_virqfd"),
+    ("migration, DMA logging", r"migration|file::(migration|logging)|ranges|kapi::interval_tree",
+     "vfio_mig|vfio_combine"),
     ("introspection", r"device::(holders|driver_refs|debugfs)|file::fdinfo|refusal|tally|kapi::(debugfs|sched)|"
-                      r"shared::(trace|vfio::debugfs)"),
-    ("files of devices", r"file|uapi|info_cap|irqs|kapi::(file|uaccess)"),
-    ("devices: registration, open", r"device|minors|shared|kapi::(cdev|class|kvm|list)|abi"),
-    ("load and unload", r"Vfio|kapi::lock|[a-z]+_nodes?|cleanup_queue"),
+                      r"shared::(trace|vfio::debugfs)", None),
+    ("files of devices", r"file|uapi|info_cap|irqs|kapi::(file|uaccess)", "vfio_info|vfio_helper|vfio_set_irqs"),
+    ("devices: registration, open", r"device|minors|shared|kapi::(cdev|class|kvm|list)|abi",
+     "_?vfio_(alloc|register|unregister|assign|device)"),
+    ("load and unload", r"Vfio|kapi::lock|[a-z]+_nodes?|cleanup_queue", "(init|cleanup)_module"),
 ]
-# The same by the names of exported functions
-EXPORTED = [("virqfds", "vfio_virqfd"), ("iommufd", "vfio_iommufd"),
-            ("emulated devices' DMA", "vfio_(un)?pin|vfio_dma_rw|vfio_access_unmap"),
-            ("migration, DMA logging", "vfio_mig|vfio_combine"), ("containers", "vfio_(un)?register_iommu_driver"),
-            ("groups", "vfio_file|vfio_group"),
-            ("devices: registration, open", "_?vfio_(alloc|register|unregister|assign|device)"),
-            ("files of devices", "vfio_info|vfio_helper|vfio_set_irqs"),
-            ("load and unload", "(init|cleanup)_module")]
 
 
 def part_of(function):
     """The part of the module that a function of Rust or C belongs to."""
     path = re.search(r"vfio::((?:[a-z_]+::)*[a-zA-Z_]+)", function)
     if path:
-        return next((part for part, names in PARTS if re.match(f"(?:{names})(?![a-z_])", path[1])), "other functions")
+        return next((part for part, rust, _ in PARTS if re.match(f"(?:{rust})(?![a-z_])", path[1])), "other functions")
     if function.startswith(("rust_do_trace", "trace_", "perf_trace", "__traceiter", "__probestub", "__bpf_trace")):
         return "trace events, in C"
-    return next((part for part, names in EXPORTED if re.match(names, function)), "other functions")
+    return next((part for part, _, exported in PARTS if exported and re.match(exported, function)), "other functions")
 
 
 def size_of_parts():
