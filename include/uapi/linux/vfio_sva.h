@@ -46,9 +46,9 @@
  *     space is unbound from the device of that group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
  *     unbound even if the driver then returns an error.
- *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set that includes a device to which the address space
- *     is bound, if the caller owns all devices of the set.  The address space stays bound if the
- *     reset is refused because of its argument or because of the ownership.
+ *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set, if the set includes a device to which the address
+ *     space is bound, and the caller owns all devices of the set.  The address space stays bound if
+ *     the reset is refused because of its argument or because of the ownership.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound is removed from a group that
@@ -85,7 +85,7 @@
  *		core without this ioctl returns -ENOTTY, too.
  *  -EPERM	The device shares its IOMMU group with other devices.
  *  -EEXIST	The address space is already bound through this file.
- *  -EBUSY	Temporary, the call can be repeated: a device is being reset; or, in a container,
+ *  -EBUSY	Temporary (repeat the call): a device is being reset; or, in a container,
  *		the first open or the last close of a device is in progress.
  *		Not temporary: a page table is attached to this PASID of the device; or the process
  *		has enabled linear address masking (LAM) without ARCH_FORCE_TAGGED_SVA.
