@@ -86,8 +86,8 @@ pub(crate) fn remove_driver(ops: usize) {
 /// groups with an IOMMU.
 ///
 /// Takes [`DRIVERS`] for each driver, and not during the use of the driver, so drivers can be registered and
-/// unregistered meanwhile.  The index decreases, drivers are added at the end, and a removal moves only later
-/// drivers, by one towards the front.  So no driver that stays registered is skipped.  A driver can be returned
+/// unregistered meanwhile.  The iteration goes from the last index to 0.  New drivers are appended.  A removal
+/// shifts later drivers down by one.  So no driver that stays registered is skipped.  A driver can be returned
 /// twice if a driver before it is unregistered meanwhile.
 fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     let mut end = usize::MAX;

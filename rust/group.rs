@@ -118,7 +118,7 @@ impl Provider {
         })
     }
 
-    /// Prepares an iommufd for the ioctls of containers, for a group of the type `kind`.
+    /// Prepares an iommufd for the ioctls of containers, for a group of type `group_type`.
     ///
     /// # Errors
     ///
@@ -136,14 +136,15 @@ impl Provider {
 /// The provider of a group's file.
 enum Provision {
     None,
-    /// A task sets or releases the provider, without the group's own lock.  This can wait, for example for
+    /// A task sets or releases the backend, without the group's own lock.  This can wait, for example for
     /// the mappings of a container and for page requests in flight.
     Changing,
     Set(Provider),
 }
 
-/// The users of a group.  The type excludes both kinds of users at once.  With a discriminant of its own it is
-/// told apart by one comparison.
+/// The users of a group: a group file or device files, never both.
+///
+/// With `repr(u32)` the discriminant has a field of its own, so one comparison tells the variants apart.
 #[repr(u32)]
 enum Users {
     None,
@@ -203,7 +204,7 @@ pub(crate) struct Group {
     /// The minor, which stays allocated until the last file of the group is closed.  None on a kernel without
     /// group nodes.
     _minor: Option<Minor>,
-    /// Held while the provider of the group's file changes.  It is outside `inner`.
+    /// Held while the backend of the group's file changes.  It is outside `inner`.
     #[pin]
     change: Mutex<()>,
     #[pin]
@@ -321,7 +322,7 @@ impl Group {
         }
     }
 
-    /// Undoes [`open`](Self::open), and releases the provider.  Waits for a change of the provider in
+    /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in
     /// progress.  Takes the locks of the group.  C counterpart: `vfio_group_fops_release()`.
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
@@ -370,7 +371,7 @@ impl Group {
         })
     }
 
-    /// Sets the provider of the group's file: the result of `make`, which gets the IOMMU group and the type
+    /// Sets the backend of the group's file: the result of `make`, which gets the IOMMU group and the type
     /// of the group.  Takes the locks of the group.  The group's own lock is not held while `make` runs.
     ///
     /// C counterpart: `vfio_group_ioctl_set_container()`.
@@ -379,7 +380,7 @@ impl Group {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: a provider is already set.
+    /// - `EINVAL`: a backend is already set.
     /// - `ENODEV`: the last device has left the group.
     /// - Those of `make`.
     pub(crate) fn set(
@@ -404,7 +405,7 @@ impl Group {
         result
     }
 
-    /// Releases the provider.  Devices that are open through an iommufd stay open.  Takes the locks of the
+    /// Releases the backend.  Devices that are open through an iommufd stay open.  Takes the locks of the
     /// group.
     ///
     /// C counterpart: `vfio_group_ioctl_unset_container()`.
@@ -413,7 +414,7 @@ impl Group {
     ///
     /// In this order:
     ///
-    /// - `EINVAL`: no provider is set.
+    /// - `EINVAL`: no backend is set.
     /// - `EBUSY`: a device is open through the container.
     pub(crate) fn unset(&self) -> Result {
         let _change = self.change.lock();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Capability chains behind an info structure: pure logic on bytes.
+//! The chain of capabilities that follows an info structure: pure logic on bytes.
 //!
 //! C counterpart: `vfio_info_cap_add()` and `vfio_info_cap_shift()`.  A capability begins with a header of 8
 //! bytes, `{ u16 id, u16 version, u32 next }`, in native byte order.  `next` is the offset of the following

@@ -28,8 +28,8 @@ pub(crate) struct IrqSet {
     pub(crate) count: u32,
 }
 
-/// The checks that refused a set.  Between the first and the later checks, the C core sets the caller's
-/// variable for the size of the data to 0.
+/// The checks that refused a set.  The C core sets the caller's variable for the size of the data to 0 after the
+/// first group of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The first checks: the caller's variable for the size must not be written.

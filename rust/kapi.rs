@@ -2,9 +2,10 @@
 
 //! Safe wrappers that the `kernel` crate lacks, with one file per C header or per gap in the crate.
 //!
-//! Each wrapper is a candidate for upstream.  `unsafe` code is allowed here.  No wrapper knows VFIO.  The
-//! wrappers offer references, guards and typed results.  Each of these states the lock or reference that
-//! makes it valid.
+//! Each wrapper except [`series`] is a candidate for upstream; `series` has the differences between the series of
+//! Linux that the module is for.  `unsafe` code is allowed here.  No wrapper knows VFIO.  The
+//! wrappers offer references, guards and typed results.  The comment of each type names the lock or reference
+//! that keeps it valid.
 
 pub(crate) mod buffer;
 pub(crate) mod capability;
@@ -45,7 +46,7 @@ use kernel::{
 
 /// Converts the return value of a C function: a negative errno is a failure.
 ///
-/// The function of the kernel crate with this name is not inlined, and is called for a success, too.
+/// `kernel::error::to_result()` is not inlined.  This function has no call for a success.
 ///
 /// # Errors
 ///

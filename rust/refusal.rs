@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The reasons why an open or a bind was refused, for the log: each errno has several causes.
+//! The reasons of refused opens and binds.  The log has them, because each errno has several causes.
 //!
-//! The C core logs nothing.  A refusal whose cause the caller can see in its own arguments is not logged here
-//! either.
+//! The C core logs nothing.  This core logs no refusal that the caller's own arguments explain.
 
 use crate::kapi::{ratelimit::RateLimit, sched::TaskId};
 use kernel::{dev_info, device::Device, fmt, prelude::*};

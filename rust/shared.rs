@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, the pseudo file
-//! system, trace events.
+//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, virqfds, the pseudo
+//! file system, trace events.  Also what VFIO alone asks of a wrapper of `kapi`: [`iommu_sva`], [`pm_runtime`].
 //!
 //! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this layer knows VFIO.
 

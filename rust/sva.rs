@@ -19,12 +19,12 @@
 //!   stops the device, and before user space loses the DMA ownership.
 //! - User space resets a device to which the process is bound (`VFIO_DEVICE_RESET`,
 //!   `VFIO_DEVICE_PCI_HOT_RESET`).
-//! - In a container: a bond cannot be made again after the first open or the last close of a device.
+//! - In a container: the core fails to make a bond again after the first open or the last close of a device.
 //! - In a container: a device to which the process is bound leaves a group in which other devices stay.
 //!
 //! The driver resets a device in the first open and in the last close.  If the open is through a container,
-//! the bonds with the device end before the open or close, and are made again afterwards.  In between the
-//! device is *apart*.
+//! the bonds with the device end before the open or close, and are made again afterwards.  [`Apart`] represents
+//! the time in between.
 //!
 //! # Resets and the IOMMU core
 //!
@@ -45,8 +45,8 @@
 //!
 //! - [`BoundProcesses::places`] is held while bonds are made, and while bonds end, except at the end of an
 //!   address space.
-//! - [`Process::bonds`] exists once for each [`Process`].  It is held while the bonds of the process end, so
-//!   if a task takes it and finds no bonds, the IOMMU has no bonds of the process either.  The locks of the
+//! - [`Process::bonds`] exists once for each [`Process`].  It is held while the bonds of the process end.  A
+//!   task that holds it and finds no bonds therefore knows that the IOMMU core has none either.  The locks of the
 //!   IOMMU core and the mmap lock of the process are inside it.  The first bonds of a process are made
 //!   without this lock, before the process is on the list.
 //! - [`BoundProcesses::list`] and [`ENDED`] are leaves.  No code waits while it holds them.

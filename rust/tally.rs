@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Counts of objects by maker, for objects that do not name their maker when they are released: pure logic.
+//! Counts of remaining objects by maker: pure logic.
 //!
-//! The number of remaining objects is exact.  The number of objects of each maker has a lower and an upper
+//! The release of an object does not tell who made the object.  The number of all remaining objects is exact.  The number of objects of each maker has a lower and an upper
 //! bound.  The two bounds of a maker are equal until an object is released while several makers have objects.
 //! They are equal again when no object remains.
 

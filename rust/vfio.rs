@@ -17,9 +17,9 @@
 //! |---|---|
 //! | [`bindings`] | bindings generated from the kernel tree of the build |
 //! | [`kapi`] | safe wrappers that the kernel crate lacks |
-//! | [`shared`] | data shared with C code: `struct vfio_device`, driver callbacks, trace events |
+//! | [`shared`] | data shared with C code: `struct vfio_device`, the callbacks of drivers, virqfds, trace events |
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; pure logic |
-//! | [`device`], [`group`], [`container`], [`sva`], [`iommufd`], [`pages`], [`virqfd`] | the objects of the core, and their locks |
+//! | [`device`], [`group`], [`container`], [`sva`], [`pages`] | the objects of the core, and their locks |
 //! | [`file`] | operations of user space on these objects |
 //! | [`abi`] | the C interface: classes and exported functions |
 //!
@@ -211,8 +211,8 @@ fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
     Ok(Arc::new(queue, GFP_KERNEL)?)
 }
 
-/// Registers the device number range of `/dev/vfio/devices/vfioX`, and makes the debugfs folder `vfio`.
-/// Makes each of the two only if the kernel is configured for it.
+/// Registers the device number range of `/dev/vfio/devices/vfioX`, if the kernel has `CONFIG_VFIO_DEVICE_CDEV`,
+/// and makes the debugfs folder `vfio`, if the kernel has `CONFIG_VFIO_DEBUGFS`.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
         true => Some(CharRegion::register::<file::DeviceFile>(c"vfio-dev")?),

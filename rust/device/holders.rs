@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The holders of a device, for tasks that wait for its release: its open files, and the references of its
-//! driver.
+//! The holders of a device: its open files, and the references of its driver.  A task that waits for the
+//! release of the device logs them.
 //!
 //! The C core has no counterpart: its message about a removal that waits names only the waiting task.
 //!
@@ -107,8 +107,8 @@ impl State {
     }
 
     /// Returns a copy of the holders that unregistration waits for: the bound files, and the references of
-    /// the driver.  The caller formats the copy into a log message.  A message is formatted with interrupts
-    /// off, where the code cannot wait for a lock.
+    /// the driver.  The caller formats the copy into a log message.  printk formats a message with
+    /// interrupts off, so the formatting must take no mutex.
     pub(crate) fn keepers(&self) -> Keepers {
         let mut files = Names::default();
         self.holders.for_each(|_, holder| {

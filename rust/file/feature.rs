@@ -44,7 +44,8 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) ->
     }
 }
 
-/// Handles a feature of the core.  The argument comes in its parts, which are in registers.
+/// Handles a feature of the core.  The parts of the ioctl's argument are separate parameters, so that registers
+/// pass them.
 #[inline(never)]
 fn core_feature(
     file: &DeviceFile,

@@ -127,8 +127,8 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
 ///
 /// - `EFAULT`: the argument cannot be read.
 /// - `EBADF`: the file descriptor is not open.
-/// - Those of [`Group::set`].  The errnos of `make` are those of [`Provider::container`], those of
-///   [`Provider::iommufd`], or `EBADFD` for a file of another kind.
+/// - Those of [`Group::set`].  The errnos of `make` are those of [`GroupBackend::container`], those of
+///   [`GroupBackend::iommufd`], or `EBADFD` for a file of another kind.
 fn set_container(group: &Group, arg: UserPtr) -> Result {
     let fd = read_fd(arg)?;
     // CAST: A negative number is no open file, before and after the conversion.

@@ -2,16 +2,22 @@
 
 //! The resets that user space requests.  A reset unbinds the processes of the reset devices, as a close does.
 //!
-//! There is no C counterpart.  The reason is a deadlock: the driver holds a lock during the reset, a page
-//! request in flight can wait for this lock, and the IOMMU core waits for page requests in a reset.
+//! There is no C counterpart.  Without the unbinding there would be a deadlock:
+//!
+//! 1. The driver holds a lock during the reset.
+//! 2. A page request in flight waits for this lock.
+//! 3. The IOMMU core, which the reset calls, waits for the page request.
+//!
 //! [`sva`](crate::sva) describes the other resets.
 //!
 //! Locks:
 //!
 //! - A reset of a device that has PASIDs: the locks of its processes, and of the processes of its container.
-//! - A hot reset of a physical device, if the device has PASIDs or any process is bound: the set's lock to
-//!   find the devices of the set, then the locks of the processes and of the group of each device, one device
-//!   after the other.
+//! - A hot reset of a physical device, if the device has PASIDs or any process is bound:
+//!
+//!   1. the set's lock, to find the devices of the set;
+//!   2. for one device after the other: the locks of its processes and of its group.
+//!
 //! - Any other reset: none.
 //!
 //! The core holds no lock during the reset.

@@ -2,7 +2,7 @@
 
 //! The DMA backends of an open device: an iommufd, or the container of its group.
 //!
-//! Locks: the group's lock, to find the provider of the group and to drop the pin of a container.
+//! Locks: the group's lock, to find the backend of the group and to drop the pin of a container.
 
 use super::{Group, Provider, Provision, Users};
 use crate::{
@@ -65,7 +65,7 @@ impl OpenBackend {
 
 impl Group {
     /// Returns the backend for an open of a device through `file`, the group's file.  Returns None if no
-    /// provider is set, or if the provider is being changed.  Takes the group's lock.
+    /// backend is set, or if the backend is being changed.  Takes the group's lock.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(Provision::Set(provider)) = &mut inner.users else {

@@ -2,8 +2,7 @@
 
 //! Character devices (`include/linux/cdev.h`).
 //!
-//! Each character device has an object: the value that an open of its node finds.  A `struct cdev` outlives
-//! its removal: inodes that were opened through it point to it until the last of their files is closed, and
+//! The open of a node receives the object of its character device.  A `struct cdev` outlives its removal: inodes that were opened through it point to it until the last of their files is closed, and
 //! an open of such an inode finds the object.  So a [`Cdev`] owns a reference on its object, and no resource
 //! of a driver.
 

@@ -74,14 +74,14 @@ pub(crate) trait Listener: Send + Sync + 'static {
     /// Called when the address space has no users any more, at most once.  May sleep.  Must not drop the
     /// [`Watch`].
     ///
-    /// The pages are freed after this has returned, and after the notifiers of the older kind
-    /// (`struct mmu_notifier`), which drivers of IOMMUs use, have returned.  During this call, the kernel
+    /// The pages are freed after this has returned, and after the callbacks of `struct mmu_notifier`, which
+    /// drivers of IOMMUs use, have returned.  During this call, the kernel
     /// holds no lock of its notifiers, and is in no read-side section of their SRCU.  Other address spaces
     /// wait for this SRCU when they end.
     fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Called after [`mm_released`](Self::mm_released), together with the notifiers of the older kind: when
-    /// [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
+    /// Called after [`mm_released`](Self::mm_released), together with the callbacks of `struct mmu_notifier`:
+    /// when [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
     ///
     /// The kernel can call this a second time.  It also calls this when the watch ends before the address
     /// space.
@@ -232,7 +232,7 @@ impl<T: Listener> Drop for Watch<T> {
     }
 }
 
-/// Waits until all running notifiers of the older kind have returned, for all address spaces.
+/// Waits until all running callbacks of `struct mmu_notifier` have returned, for all address spaces.
 pub(crate) fn synchronize() {
     // SAFETY: No requirements; the caller may sleep.
     unsafe { bindings::mmu_notifier_synchronize() }

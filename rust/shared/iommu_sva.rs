@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The conditions for a bond of a device with a process address space, and the drivers of IOMMUs that do not
-//! support bonds.
+//! The conditions for a bond of a device with a process address space, and what the drivers of IOMMUs need
+//! besides: some do not support bonds, others do not wait for page requests.
 
 use crate::{
     kapi::{

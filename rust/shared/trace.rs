@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The trace events of the module (`include/vfio_trace.h`): for each event, a test whether it is enabled, and
-//! a function that records it.
+//! The trace events of the module (`include/vfio_trace.h`).  Each event has a module with `enabled()` and
+//! `record()`.
 //!
 //! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
 

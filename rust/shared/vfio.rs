@@ -3,8 +3,8 @@
 //! `struct vfio_device` as a Rust type (`include/linux/vfio.h`).
 //!
 //! Drivers embed the structure and share it with the core.  So the structure is never borrowed mutably, and
-//! its fields are accessed one by one.  The operations on a device depend on the facts that are proved about
-//! the device.  The context, which is a type parameter, is the proof:
+//! its fields are accessed one by one.  The type parameter of [`Device`], its context, states what is proved
+//! about the device, and selects the available methods:
 //!
 //! - [`Normal`]: the object exists.  A pointer from C code proves no more than this.
 //! - [`Registered`]: a reference on the registration is held ([`RegistrationRef`]), so the driver stays bound
@@ -12,8 +12,8 @@
 //! - [`Open`]: the device is open, and the caller reached it through a file that has access.  Only a passed
 //!   access gate gives this context.
 //!
-//! A device in a stronger context dereferences to the weaker context.  A device in a stronger context can
-//! only be borrowed, so a proof cannot outlive the fact that it proves.
+//! `Device<Open>` dereferences to `Device<Registered>`, which dereferences to `Device<Normal>`.  A device in one
+//! of the first two contexts can only be borrowed, so a proof cannot outlive the fact that it proves.
 //!
 //! [`set`] has the fields that the device-set lock protects, and [`ops`] has the driver callbacks.
 

@@ -1,6 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The data that virqfd shares with drivers: their callback functions, and their pointers to enabled virqfds.
+//! Virqfds: eventfds that call a driver when user space signals them.
+//!
+//! C counterpart: `virqfd.c`.
+//!
+//! The driver has a slot: a pointer that is NULL while no virqfd is enabled.  Only this module changes it,
+//! under [`SLOTS`].  A virqfd ends when the driver disables the slot or when the eventfd is closed.  The
+//! first of the two empties the slot and queues the shutdown.  A virqfd is set up completely before it is
+//! stored in the slot.
+//!
+//! The callback functions of the driver may be called until [`disable`] returns.  All code that calls them,
+//! ends them or waits for their end is in this file.
+//!
+//! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.  [`CLEANUP`] is a
+//! leaf.
 
 use crate::{
     bindings,
@@ -39,9 +52,10 @@ impl Callbacks {
     /// The functions may be called with these arguments from any task:
     ///
     /// - `handler`, in atomic context, until the subscription that keeps this value has ended
-    ///   ([`Subscription::end`](crate::kapi::eventfd::Subscription::end)) or was cancelled;
-    /// - `thread`, until the task that ended the subscription has waited for the work that calls
-    ///   [`run_thread`](Self::run_thread).
+    ///   ([`Subscription::end`]) or was cancelled;
+    /// - `thread`, until the task that ended the subscription has waited for the work that calls it.
+    ///
+    /// Both have come to pass when [`disable`] of the slot returns.
     pub(crate) unsafe fn new(
         opaque: *mut c_void,
         data: *mut c_void,
@@ -76,7 +90,7 @@ impl Callbacks {
     /// this call, as the promise of [`new`](Self::new) requires.
     pub(crate) fn run_thread(&self) {
         if let Some(thread) = self.thread {
-            // SAFETY: By the promise that `new()` requires.
+            // SAFETY: By the promise that `new()` requires, and that of the caller.
             unsafe { thread(self.opaque, self.data) }
         }
     }
@@ -108,7 +122,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
     /// - `ptr` is valid until `vfio_virqfd_disable(ptr)` returns;
     /// - `ptr` was passed to an exported function, and is used only before that function returns.
     ///
-    /// The pointer at `ptr` is NULL or was stored by [`fill`](Self::fill).
+    /// The pointer at `ptr` is NULL or was stored by [`enable`].
     pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
         Some(Self(NonNull::new(ptr)?, PhantomData))
     }

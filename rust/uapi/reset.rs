@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`, as far as the core needs it: the files that show which
-//! devices the caller owns.
+//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`.  The core reads only the file descriptors, which prove the
+//! ownership of devices.
 //!
 //! The driver handles the ioctl, and reads the argument again.
 

@@ -20,8 +20,7 @@ use kernel::{
     },
 };
 
-/// A registration of a device, which connects the link once: its number, and the type of the group in its low
-/// bits.  A device can be registered again, in another group.  A file of the earlier registration does not
+/// The number of a registration of a device.  The low bits hold the type of the group.  A device can be registered again, in another group.  A file of the earlier registration does not
 /// belong to the later registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
@@ -98,7 +97,7 @@ impl<T: Unpin> DeviceLink<T> {
         })
     }
 
-    /// Connects the link to `device` in a group of the type `kind`, as a new generation.  Takes the lock of
+    /// Connects the link to `device` in a group of type `group_type`, as a new generation.  Takes the lock of
     /// the link.
     ///
     /// # Safety

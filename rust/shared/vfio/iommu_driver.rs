@@ -219,7 +219,7 @@ impl IommuData {
     /// Undoes [`attach_group`](Self::attach_group).
     pub(crate) fn detach_group(&self, group: &IommuGroup) {
         if let Some(detach) = self.driver.ops().detach_group {
-            // SAFETY: As above; the group is attached.
+            // SAFETY: As above.  Container drivers look the group up among those that they have attached.
             unsafe { detach(self.data, group.as_raw()) }
         }
     }

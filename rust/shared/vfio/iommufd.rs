@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The iommufd objects of a device, to which fields of `struct vfio_device` point.
+//! The iommufd objects of a device, to which fields of `struct vfio_device` point, and the standard iommufd
+//! callbacks of VFIO drivers, which are the only code that changes these fields.
+//!
+//! A *physical* device does DMA itself.  It is bound to an iommufd, and page tables are attached to it and to
+//! its PASIDs.  An *emulated* device does no DMA.  Its driver gets an access to an IOAS ([`Access`]).
+//!
+//! C counterpart: `iommufd.c`.
+//!
+//! Locks: the core holds the set's lock during the driver's callbacks.  The locks of iommufd are inside it.
 
 use super::{set::SetLocked, Device, Normal, Registered};
 use crate::{
@@ -38,7 +46,8 @@ impl SetLocked<'_> {
     pub(crate) fn unbind_device(&mut self) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_device };
-        // SAFETY: As above; the field owns the object, and is cleared before the object is freed.
+        // SAFETY: As above; the field owns the object, and is cleared before the object is freed.  No page table
+        // is attached: only the functions of this file attach page tables, and they record them.
         unsafe {
             if let Some(bound) = NonNull::new(field.replace(core::ptr::null_mut())) {
                 iommufd::BoundDevice::unbind(bound);
@@ -52,8 +61,9 @@ impl SetLocked<'_> {
         unsafe { iommufd::Access::from_raw((*self.device().as_raw()).iommufd_access) }
     }
 
-    /// Creates the access, and then destroys the previous access, if there is one.  Returns the id of the
-    /// access in the iommufd.
+    /// Does the same as [`physical_attach`](Self::physical_attach), for a PASID.
+    ///
+    /// C counterpart: `vfio_iommufd_physical_pasid_attach_ioas()`.
     ///
     /// # Errors
     ///

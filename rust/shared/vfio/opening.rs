@@ -10,8 +10,9 @@
 //! Unbound <- LastClose -+
 //! ```
 //!
-//! A result that is dropped, instead of passed to the next step, leaves the device registered for ever,
-//! because the driver must not free a device whose open or close is incomplete.
+//! If a result is dropped instead of passed to the next step, its registration reference is leaked, so the
+//! unregistration of the device never returns.  This is intended: the driver must not free a device whose open
+//! or close is incomplete.
 
 use super::{
     iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources, Registered,

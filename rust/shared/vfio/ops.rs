@@ -123,11 +123,12 @@ impl SetLocked<'_> {
     }
 
     /// Calls the driver's `attach_ioas`, which attaches a page table, or replaces the attached one.  Sets
-    /// `pt_id` to the id of the attached page table.
+    /// `pt_id` to the id of the attached page table.  Returns [`attachments`](Self::attachments).
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the driver does not have the callback, or it returned a positive number.
+    /// - `EINVAL`: the device is not bound to an iommufd, the driver does not have the callback, or it returned a
+    ///   positive number.
     /// - The driver's errno; that of `iommufd_device_attach()` for drivers that use the standard callback.
     pub(crate) fn attach_ioas(&mut self, pt_id: &mut u32) -> Result {
         let attach = self.device().ops().attach_ioas.ok_or(EINVAL)?;

@@ -5,7 +5,7 @@
 //! Each step consumes the result of the previous step, so no step can be omitted or repeated:
 //!
 //! ```text
-//! Owner -> Ready -> Started -> Added     (kept while the device is registered)
+//! Registering -> Ready -> Started -> Added     (kept while the device is registered)
 //!                                |
 //! Draining      <-  Started  <- -+
 //! ```
@@ -24,7 +24,7 @@ use crate::{
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, time::Jiffies};
 
-/// Proof that, in the current call, the driver registers its device, unregisters it, or assigns a set to it.
+/// Proof that the driver is in a call that registers or unregisters its device, or assigns the device's set.
 /// No other task accesses the registration data during the call.
 pub(crate) struct Owner<'a>(&'a Device);
 
@@ -42,7 +42,7 @@ impl<'a> Owner<'a> {
     /// As for [`Device::from_raw`].  In addition, for `'a`:
     ///
     /// - no other task registers or unregisters the device, or assigns a set to it;
-    /// - the caller keeps the device valid, and makes no other `Owner` of it.
+    /// - the caller keeps the device valid, stays bound to its parent, and makes no other `Registering` of it.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::vfio_device) -> Self {
         // SAFETY: By the caller's promise.
         Self(unsafe { Device::from_raw(ptr) })
@@ -131,7 +131,7 @@ impl Deref for Started {
 }
 
 impl Started {
-    /// Connects the link of the device's state to the device, so that files find the device.  `kind` is the
+    /// Connects the link of the device's state to the device, so that files find the device.  `group_type` is the
     /// type of the device's group.  Takes the lock of the link.
     pub(crate) fn connect(&self, kind: GroupType, membership: GroupMembership) {
         let state = self.state();
@@ -160,7 +160,7 @@ impl Started {
         }
     }
 
-    /// Drops the first reference.  Returns None if this is not a reference on the device of `owner`.  In this
+    /// Drops the first reference.  Returns None if this is not a reference on the device of `registering`.  In this
     /// case the device of the reference stays registered for ever.
     pub(crate) fn end<'a>(self, owner: &'a Owner<'_>) -> Option<Draining<'a>> {
         if self.as_raw() != owner.as_raw() {

@@ -315,7 +315,13 @@ impl<'a> SetLocked<'a> {
         unsafe { &*locked }
     }
 
-    /// Counts an attachment or a detachment.  Returns [`attachments`](Self::attachments).
+    /// Calls `f`, which attaches or detaches a page table, and counts the change if `f` succeeds.  Returns
+    /// [`attachments`](Self::attachments).
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the device is not open, or is not bound to an iommufd.  `f` is not called.
+    /// - The errno that `f` returns.
     #[inline]
     pub(crate) fn count_attachment(&mut self) -> u64 {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
