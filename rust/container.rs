@@ -127,7 +127,7 @@ impl ContainerHandle {
 
     /// Tells whether the group has no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
-        self.group.kind == GroupType::NoIommu
+        self.group.group_type == GroupType::NoIommu
     }
 
     /// Tells whether both handles belong to the same container.
@@ -138,7 +138,7 @@ impl ContainerHandle {
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
     /// until the result is dropped.  Returns None if no process can be bound to the device of the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
-        match self.group.kind {
+        match self.group.group_type {
             GroupType::Iommu => self.container.processes.part(&self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
@@ -158,7 +158,7 @@ fn errno(e: Error) -> isize {
 /// A group in a container.
 struct ContainerGroup {
     iommu_group: IommuGroup,
-    kind: GroupType,
+    group_type: GroupType,
 }
 
 struct Inner {
@@ -170,7 +170,7 @@ impl Inner {
     /// Tells whether the groups have no IOMMU.  None without groups.
     fn noiommu(&self) -> Option<bool> {
         let group = self.groups.first()?;
-        Some(group.kind == GroupType::NoIommu)
+        Some(group.group_type == GroupType::NoIommu)
     }
 
     /// Attaches all groups, the latest first.  On failure no group stays attached.
@@ -180,7 +180,7 @@ impl Inner {
     /// The driver's errno.
     fn attach_all(&self, data: &IommuData) -> Result {
         for (index, group) in self.groups.iter().enumerate().rev() {
-            if let Err(e) = data.attach_group(&group.iommu_group, group.kind) {
+            if let Err(e) = data.attach_group(&group.iommu_group, group.group_type) {
                 // Undo in reverse order: the group that was attached last is detached first.
                 for attached in self.groups.iter().skip(index.saturating_add(1)) {
                     data.detach_group(&attached.iommu_group);
@@ -348,24 +348,30 @@ impl ContainerMembership {
     pub(crate) fn take(
         container: Arc<Container>,
         iommu_group: IommuGroup,
-        kind: GroupType,
+        group_type: GroupType,
     ) -> Result<Self> {
-        let noiommu = kind == GroupType::NoIommu;
+        let noiommu = group_type == GroupType::NoIommu;
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
-        let group = Arc::new(ContainerGroup { iommu_group, kind }, GFP_KERNEL)?;
+        let group = Arc::new(
+            ContainerGroup {
+                iommu_group,
+                group_type,
+            },
+            GFP_KERNEL,
+        )?;
         let mut inner = container.inner.lock();
         if inner.noiommu().is_some_and(|others| others != noiommu) {
             return Err(EPERM);
         }
         inner.groups.reserve(1, GFP_KERNEL)?;
-        let owner = match kind {
+        let owner = match group_type {
             GroupType::Iommu => Some(DmaOwner::claim(&group.iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
         };
         if let Some(data) = container.data() {
-            data.attach_group(&group.iommu_group, kind)?;
+            data.attach_group(&group.iommu_group, group_type)?;
         }
         // The space was reserved above.
         let pushed = inner.groups.push(group.clone(), GFP_KERNEL);
@@ -377,8 +383,14 @@ impl ContainerMembership {
             owner,
         };
         pushed?;
-        let ContainerGroup { iommu_group, kind } = &*membership.group;
-        membership.container.processes.join(iommu_group, *kind)?;
+        let ContainerGroup {
+            iommu_group,
+            group_type,
+        } = &*membership.group;
+        membership
+            .container
+            .processes
+            .join(iommu_group, *group_type)?;
         Ok(membership)
     }
 

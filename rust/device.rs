@@ -47,11 +47,12 @@ use crate::{
 use driver_refs::DriverRefs;
 use holders::Holders;
 use kernel::{
+    device::Bound,
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
-        global_lock, Arc, Mutex, SpinLock,
+        global_lock, Arc, Mutex, SetOnce, SpinLock,
     },
 };
 
@@ -119,7 +120,7 @@ pub(crate) struct State {
     inode: PseudoInode,
     /// Whether the device is open and holds a reference on a VM.  Changed under the lock of the device's set.
     /// Code that prints the state reads it without the lock.
-    machine: AtomicFlag,
+    holds_vm: AtomicFlag,
     #[pin]
     link: DeviceLink<GroupMembership>,
     /// The data that the set's lock protects, for example the resources of the first open.
@@ -127,8 +128,8 @@ pub(crate) struct State {
     /// The limit on log lines about refused opens and binds.
     #[pin]
     refusals: RateLimit,
-    /// The processes that are bound to the device.
-    processes: Arc<BoundProcesses>,
+    /// The processes that are bound to the device.  Set when a device that has PASIDs is registered.
+    processes: SetOnce<Arc<BoundProcesses>>,
     /// The open files of the device.
     #[pin]
     holders: Holders,
@@ -148,15 +149,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(minor: Minor, inode: PseudoInode, processes: Arc<BoundProcesses>) -> impl PinInit<Self> {
+    fn new(minor: Minor, inode: PseudoInode) -> impl PinInit<Self> {
         pin_init!(Self {
             minor,
             inode,
-            machine: AtomicFlag::new(false),
+            holds_vm: AtomicFlag::new(false),
             link <- DeviceLink::new(),
             locked: LockedState::new(),
             refusals <- RateLimit::new(c"refused opens and binds"),
-            processes,
+            processes: SetOnce::new(),
             holders <- Holders::new(),
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
@@ -185,10 +186,10 @@ impl State {
     pub(crate) fn with_parent<R>(
         &self,
         generation: Generation,
-        f: impl FnOnce(&kernel::device::Device) -> R,
+        f: impl FnOnce(&kernel::device::Device<Bound>) -> R,
     ) -> Option<R> {
         let (registration, ()) = self.link.registration(generation, |_| ())?;
-        Some(f(registration.parent()))
+        Some(f(registration.bound_parent()))
     }
 
     /// Returns the link to the device, which unregistration revokes.
@@ -196,9 +197,23 @@ impl State {
         &self.link
     }
 
-    /// Returns the processes that are bound to the device.
-    pub(crate) fn processes(&self) -> &Arc<BoundProcesses> {
-        &self.processes
+    /// Returns the processes that are bound to the device.  None if the device has no PASIDs, so that no process
+    /// can be bound to it.
+    #[inline]
+    pub(crate) fn processes(&self) -> Option<&Arc<BoundProcesses>> {
+        self.processes.as_ref()
+    }
+
+    /// Prepares the state of a device for processes that are bound to it.  The device has PASIDs.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`: out of memory.
+    fn expect_processes(&self) -> Result {
+        if self.processes.as_ref().is_none() {
+            self.processes.populate(BoundProcesses::new(GFP_KERNEL)?);
+        }
+        Ok(())
     }
 
     /// Returns the references on the registration that the driver holds.
@@ -239,13 +254,13 @@ impl State {
 
     /// Tells whether the device is open and holds a reference on a VM.  Takes no lock: the answer can be
     /// stale.
-    pub(crate) fn has_machine(&self) -> bool {
-        self.machine.load(Relaxed)
+    pub(crate) fn holds_vm(&self) -> bool {
+        self.holds_vm.load(Relaxed)
     }
 
     /// Sets whether the device is open and holds a reference on a VM.  The caller holds the set's lock.
-    fn set_machine(&self, machine: bool) {
-        self.machine.store(machine, Relaxed);
+    fn set_holds_vm(&self, holds_vm: bool) {
+        self.holds_vm.store(holds_vm, Relaxed);
     }
 }
 
@@ -267,8 +282,7 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let minors = DEVICES.lock().as_ref().map(|d| d.minors.clone());
     let minor = minors.ok_or(ENODEV)?.take()?;
     let index = minor.number();
-    let state = State::new(minor, PseudoInode::new()?, BoundProcesses::new(GFP_KERNEL)?);
-    let state = Arc::pin_init(state, GFP_KERNEL)?;
+    let state = Arc::pin_init(State::new(minor, PseudoInode::new()?), GFP_KERNEL)?;
     let device = memory.into_device(index, state);
     device.driver_init().map_err(|(mut device, e)| {
         sets::release(device.leave_set());

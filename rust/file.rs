@@ -54,6 +54,7 @@ use crate::{
     uapi,
 };
 use kernel::{
+    device::Bound,
     fs::{file, File},
     mm::virt::VmaNew,
     prelude::*,
@@ -165,7 +166,7 @@ impl DeviceFile {
         if generation.group_type() == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
             return Err(refusal.told("open", state.refusals(), |tell| {
-                state.with_parent(generation, tell);
+                state.with_parent(generation, |dev| tell(dev));
             }));
         }
         let file = Self::new(state, generation, Path::Cdev)?;
@@ -212,7 +213,7 @@ impl DeviceFile {
 
     /// Returns the type of the device's group: how the device accesses memory.
     #[inline]
-    fn kind(&self) -> GroupType {
+    fn group_type(&self) -> GroupType {
         self.generation().group_type()
     }
 
@@ -265,9 +266,9 @@ impl DeviceFile {
     }
 
     /// Calls `f` with the device's parent.  The file need not be bound.  Returns None if the device is gone.
-    fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device) -> R) -> Option<R> {
+    fn with_parent<R>(&self, f: impl FnOnce(&kernel::device::Device<Bound>) -> R) -> Option<R> {
         match self.opened.as_ref() {
-            Some(opened) => Some(f(opened.device().parent())),
+            Some(opened) => Some(f(opened.device().bound_parent())),
             None => self.state().with_parent(self.generation(), f),
         }
     }
@@ -343,7 +344,7 @@ impl DeviceFile {
     /// - Those of the operation.
     #[inline(never)]
     fn ioctl_open(&self, cmd: u32, arg: UserPtr, device: &Device<Open>) -> isize {
-        let _powered = match resume(device.parent()) {
+        let _powered = match resume(device.bound_parent()) {
             Ok(powered) => powered,
             Err(e) => return as_long(e.to_errno()),
         };

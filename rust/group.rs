@@ -81,7 +81,7 @@ impl Backing {
     }
 
     /// Returns the type of the group.
-    pub(crate) fn kind(&self) -> GroupType {
+    pub(crate) fn group_type(&self) -> GroupType {
         match self {
             Self::Iommu(_) => GroupType::Iommu,
             Self::Emulated => GroupType::Emulated,
@@ -92,7 +92,7 @@ impl Backing {
 
 /// The container or iommufd through which the devices of a group access memory.  User space sets it for the
 /// group's file.
-pub(crate) enum Provider {
+pub(crate) enum GroupBackend {
     Container {
         membership: ContainerMembership,
         /// The number of devices that are open through the container, or are being opened.
@@ -101,8 +101,8 @@ pub(crate) enum Provider {
     Iommufd(ARef<Ctx>),
 }
 
-impl Provider {
-    /// Adds an IOMMU group of the type `kind` to a container.
+impl GroupBackend {
+    /// Adds an IOMMU group of type `group_type` to a container.
     ///
     /// # Errors
     ///
@@ -110,10 +110,10 @@ impl Provider {
     pub(crate) fn container(
         container: Arc<Container>,
         iommu_group: IommuGroup,
-        kind: GroupType,
+        group_type: GroupType,
     ) -> Result<Self> {
         Ok(Self::Container {
-            membership: ContainerMembership::take(container, iommu_group, kind)?,
+            membership: ContainerMembership::take(container, iommu_group, group_type)?,
             opens: 0,
         })
     }
@@ -124,8 +124,8 @@ impl Provider {
     ///
     /// - `EINVAL`: the iommufd serves groups with an IOMMU and this group has none, or the reverse.
     /// - `ENOMEM`: out of memory.
-    pub(crate) fn iommufd(ctx: ARef<Ctx>, kind: GroupType) -> Result<Self> {
-        match kind {
+    pub(crate) fn iommufd(ctx: ARef<Ctx>, group_type: GroupType) -> Result<Self> {
+        match group_type {
             GroupType::NoIommu => ctx.set_compat_noiommu()?,
             GroupType::Iommu | GroupType::Emulated => ctx.create_compat_ioas()?,
         }
@@ -133,13 +133,13 @@ impl Provider {
     }
 }
 
-/// The provider of a group's file.
-enum Provision {
+/// The backend of a group's file.
+enum BackendState {
     None,
     /// A task sets or releases the backend, without the group's own lock.  This can wait, for example for
     /// the mappings of a container and for page requests in flight.
     Changing,
-    Set(Provider),
+    Set(GroupBackend),
 }
 
 /// The users of a group: a group file or device files, never both.
@@ -148,18 +148,18 @@ enum Provision {
 #[repr(u32)]
 enum Users {
     None,
-    /// The group's file, with its provider if one is set.
-    GroupFile(Provision),
+    /// The group's file, with its backend if one is set.
+    GroupFile(BackendState),
     /// The number of cdev files of the group's devices that are bound or are being bound.
     Cdevs(NonZeroU32),
 }
 
 impl Users {
-    /// Returns whether a provider is set for the group's file, and whether it is being changed.
-    fn provision(&self) -> (bool, bool) {
+    /// Returns whether a backend is set for the group's file, and whether it is being changed.
+    fn state(&self) -> (bool, bool) {
         match self {
-            Self::GroupFile(Provision::Set(_)) => (true, false),
-            Self::GroupFile(Provision::Changing) => (false, true),
+            Self::GroupFile(BackendState::Set(_)) => (true, false),
+            Self::GroupFile(BackendState::Changing) => (false, true),
             _ => (false, false),
         }
     }
@@ -195,7 +195,7 @@ struct Devices {
 /// A group of devices that VFIO drivers have registered.
 #[pin_data]
 pub(crate) struct Group {
-    kind: GroupType,
+    group_type: GroupType,
     /// The id of the IOMMU group, or -1 on a kernel without groups.
     id: i32,
     /// The VM that KVM has assigned to the group's file.
@@ -220,7 +220,7 @@ pub(crate) struct Group {
 /// The answer to `VFIO_GROUP_GET_STATUS`.
 pub(crate) struct Status {
     /// A container or an iommufd is set.
-    pub(crate) provided: bool,
+    pub(crate) has_backend: bool,
     /// No host driver does DMA in the group, as far as this is known before a device is opened.
     pub(crate) viable: bool,
 }
@@ -228,12 +228,12 @@ pub(crate) struct Status {
 impl Group {
     fn new(
         iommu_group: Option<IommuGroup>,
-        kind: GroupType,
+        group_type: GroupType,
         minor: Option<Minor>,
     ) -> impl PinInit<Self> {
         let id = iommu_group.as_ref().map_or(-1, IommuGroup::id);
         pin_init!(Self {
-            kind,
+            group_type,
             id,
             kvm <- KvmSlot::new(),
             _minor: minor,
@@ -251,13 +251,13 @@ impl Group {
     }
 
     /// Returns the type of the group: how its devices access memory.
-    pub(crate) fn kind(&self) -> GroupType {
-        self.kind
+    pub(crate) fn group_type(&self) -> GroupType {
+        self.group_type
     }
 
     /// Tells whether the group has no IOMMU.
     pub(crate) fn is_noiommu(&self) -> bool {
-        self.kind == GroupType::NoIommu
+        self.group_type == GroupType::NoIommu
     }
 
     /// Returns the id of the IOMMU group, which names the group in user space.
@@ -314,7 +314,7 @@ impl Group {
         }
         match inner.users {
             Users::None => {
-                inner.users = Users::GroupFile(Provision::None);
+                inner.users = Users::GroupFile(BackendState::None);
                 Ok(())
             }
             Users::GroupFile(_) => Err(Reason::GroupFileOpen.with(EBUSY)),
@@ -327,11 +327,11 @@ impl Group {
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
-        if let Users::GroupFile(provision @ Provision::Set(_)) = &mut inner.users {
-            let provider = core::mem::replace(provision, Provision::Changing);
+        if let Users::GroupFile(state @ BackendState::Set(_)) = &mut inner.users {
+            let backend = core::mem::replace(state, BackendState::Changing);
             drop(inner);
-            // The group stays in use until the release is done, so the next open finds it without a provider.
-            drop(provider);
+            // The group stays in use until the release is done, so the next open finds it without a backend.
+            drop(backend);
             inner = self.inner.lock();
         }
         inner.users = Users::None;
@@ -346,10 +346,10 @@ impl Group {
     pub(crate) fn status(&self) -> Result<Status> {
         let inner = self.inner.lock();
         let group = inner.iommu_group.as_ref().ok_or(ENODEV)?;
-        let (provided, changing) = inner.users.provision();
-        if provided || changing {
+        let (has_backend, changing) = inner.users.state();
+        if has_backend || changing {
             return Ok(Status {
-                provided,
+                has_backend,
                 viable: true,
             });
         }
@@ -359,15 +359,15 @@ impl Group {
         drop(inner);
         if !group.dma_owner_claimed() {
             return Ok(Status {
-                provided: false,
+                has_backend: false,
                 viable: true,
             });
         }
         // The user of this group can have claimed the DMA ownership in the meantime.
-        let (provided, changing) = self.inner.lock().users.provision();
+        let (has_backend, changing) = self.inner.lock().users.state();
         Ok(Status {
-            provided,
-            viable: provided || changing,
+            has_backend,
+            viable: has_backend || changing,
         })
     }
 
@@ -385,23 +385,23 @@ impl Group {
     /// - Those of `make`.
     pub(crate) fn set(
         &self,
-        make: impl FnOnce(IommuGroup, GroupType) -> Result<Provider>,
+        make: impl FnOnce(IommuGroup, GroupType) -> Result<GroupBackend>,
     ) -> Result {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
         let Inner { iommu_group, users } = &mut *inner;
-        let Users::GroupFile(provision @ Provision::None) = users else {
+        let Users::GroupFile(state @ BackendState::None) = users else {
             return Err(EINVAL);
         };
         let iommu_group = iommu_group.as_ref().ok_or(ENODEV)?.clone();
-        *provision = Provision::Changing;
+        *state = BackendState::Changing;
         drop(inner);
 
-        let (provision, result) = match make(iommu_group, self.kind) {
-            Ok(provider) => (Provision::Set(provider), Ok(())),
-            Err(e) => (Provision::None, Err(e)),
+        let (state, result) = match make(iommu_group, self.group_type) {
+            Ok(backend) => (BackendState::Set(backend), Ok(())),
+            Err(e) => (BackendState::None, Err(e)),
         };
-        self.inner.lock().users = Users::GroupFile(provision);
+        self.inner.lock().users = Users::GroupFile(state);
         result
     }
 
@@ -419,17 +419,19 @@ impl Group {
     pub(crate) fn unset(&self) -> Result {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
-        let Users::GroupFile(provision) = &mut inner.users else {
+        let Users::GroupFile(state) = &mut inner.users else {
             return Err(EINVAL);
         };
-        let provider = match provision {
-            Provision::None | Provision::Changing => return Err(EINVAL),
-            Provision::Set(Provider::Container { opens, .. }) if *opens != 0 => return Err(EBUSY),
-            Provision::Set(_) => core::mem::replace(provision, Provision::Changing),
+        let backend = match state {
+            BackendState::None | BackendState::Changing => return Err(EINVAL),
+            BackendState::Set(GroupBackend::Container { opens, .. }) if *opens != 0 => {
+                return Err(EBUSY)
+            }
+            BackendState::Set(_) => core::mem::replace(state, BackendState::Changing),
         };
         drop(inner);
-        drop(provider);
-        self.inner.lock().users = Users::GroupFile(Provision::None);
+        drop(backend);
+        self.inner.lock().users = Users::GroupFile(BackendState::None);
         Ok(())
     }
 
@@ -437,7 +439,7 @@ impl Group {
     /// lock.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
-            Users::GroupFile(Provision::Set(Provider::Container { membership, .. })) => {
+            Users::GroupFile(BackendState::Set(GroupBackend::Container { membership, .. })) => {
                 Some(membership.container().processes().clone())
             }
             _ => None,
@@ -491,7 +493,7 @@ impl Group {
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();
-        registrations.all(|device| enforces_coherency(device.parent()))
+        registrations.all(|device| enforces_coherency(device.bound_parent()))
     }
 
     /// Returns the device with the given name.  The name is compared with the latest device first.  Holds the
@@ -540,14 +542,14 @@ impl Drop for Revoked {
     fn drop(&mut self) {
         let _change = self.group.change.lock();
         let mut inner = self.group.inner.lock();
-        let provider = match &mut inner.users {
-            Users::GroupFile(provision @ Provision::Set(Provider::Container { .. })) => {
-                core::mem::replace(provision, Provision::None)
+        let backend = match &mut inner.users {
+            Users::GroupFile(state @ BackendState::Set(GroupBackend::Container { .. })) => {
+                core::mem::replace(state, BackendState::None)
             }
-            _ => Provision::None,
+            _ => BackendState::None,
         };
         drop(inner);
-        drop(provider);
+        drop(backend);
     }
 }
 

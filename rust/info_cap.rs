@@ -17,62 +17,91 @@ pub(crate) fn padded(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(core::mem::size_of::<u64>())
 }
 
-fn read_next(chain: &[u8], at: usize) -> Option<u32> {
-    let at = at.checked_add(NEXT)?;
-    let bytes = chain.get(at..at.checked_add(4)?)?;
-    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+/// The bytes of a chain, as numbers of four bytes.
+pub(crate) trait Words {
+    /// Reads the number at offset `at`.  None if it is not in the chain.
+    fn read(&self, at: usize) -> Option<u32>;
+    /// Writes the number at offset `at`.  None if it is not in the chain.
+    fn write(&mut self, at: usize, value: u32) -> Option<()>;
 }
 
-fn write(chain: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
-    let end = at.checked_add(bytes.len())?;
-    chain.get_mut(at..end)?.copy_from_slice(bytes);
-    Some(())
+#[cfg(not(test))]
+impl Words for crate::shared::vfio::info_caps::Chain<'_> {
+    fn read(&self, at: usize) -> Option<u32> {
+        self.read(at)
+    }
+
+    fn write(&mut self, at: usize, value: u32) -> Option<()> {
+        self.write(at, value)
+    }
+}
+
+/// Returns the first four bytes of a header in native byte order.
+fn head(id: u16, version: u16) -> u32 {
+    let ([a, b], [c, d]) = (id.to_ne_bytes(), version.to_ne_bytes());
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// Appends a capability to the chain: writes its header at `at`, where its zeroed bytes begin, and links the
 /// last capability to it.
 ///
 /// Returns None if there is no space for a header at `at`, or if the chain is broken.
-pub(crate) fn link(chain: &mut [u8], at: usize, id: u16, version: u16) -> Option<()> {
-    chain.get(at..at.checked_add(HEADER_SIZE)?)?;
-    write(chain, at, &id.to_ne_bytes())?;
-    write(chain, at.checked_add(2)?, &version.to_ne_bytes())?;
+pub(crate) fn link(chain: &mut impl Words, at: usize, id: u16, version: u16) -> Option<()> {
+    chain.read(at.checked_add(NEXT)?)?;
+    chain.write(at, head(id, version))?;
     // Each step must go forward, so the walk ends.
-    let mut last = 0;
+    let mut last = NEXT;
     loop {
-        match read_next(chain, last)? {
+        match chain.read(last)? {
             0 => break,
-            next if next as usize > last => last = next as usize,
-            _ => return None,
+            next => {
+                let next = (next as usize).checked_add(NEXT)?;
+                if next <= last {
+                    return None;
+                }
+                last = next;
+            }
         }
     }
-    let next = u32::try_from(at).ok()?;
-    write(chain, last.checked_add(NEXT)?, &next.to_ne_bytes())
+    chain.write(last, u32::try_from(at).ok()?)
 }
 
 /// Adds `offset` to every link, for a chain that is copied to user space `offset` bytes behind the start of
 /// the info structure.
 ///
 /// The walk ends at a link that points out of the chain or backwards.
-pub(crate) fn shift(chain: &mut [u8], offset: u32) {
-    let mut at = 0;
-    while let Some(next) = read_next(chain, at) {
+pub(crate) fn shift(chain: &mut impl Words, offset: u32) {
+    let mut at = NEXT;
+    while let Some(next) = chain.read(at) {
         let Some(shifted) = next.checked_add(offset) else {
             return;
         };
-        if next == 0 || write(chain, at + NEXT, &shifted.to_ne_bytes()).is_none() {
+        if next == 0 || chain.write(at, shifted).is_none() {
             return;
         }
-        if next as usize <= at {
-            return;
+        match (next as usize).checked_add(NEXT) {
+            Some(next) if next > at => at = next,
+            _ => return,
         }
-        at = next as usize;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Words for Vec<u8> {
+        fn read(&self, at: usize) -> Option<u32> {
+            let bytes = self.get(at..at.checked_add(4)?)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        }
+
+        fn write(&mut self, at: usize, value: u32) -> Option<()> {
+            let end = at.checked_add(4)?;
+            self.get_mut(at..end)?.copy_from_slice(&value.to_ne_bytes());
+            Some(())
+        }
+    }
 
     fn chain(ids: &[u16]) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -84,12 +113,12 @@ mod tests {
         bytes
     }
 
-    fn walk(bytes: &[u8], offset: usize) -> Vec<(usize, u16)> {
+    fn walk(bytes: &Vec<u8>, offset: usize) -> Vec<(usize, u16)> {
         let mut found = Vec::new();
         let mut at = 0;
         loop {
             found.push((at, u16::from_ne_bytes([bytes[at], bytes[at + 1]])));
-            match read_next(bytes, at).unwrap() as usize {
+            match bytes.read(at + NEXT).unwrap() as usize {
                 0 => return found,
                 next => at = next - offset,
             }
@@ -106,7 +135,7 @@ mod tests {
         let mut bytes = chain(&[7, 8, 9]);
         shift(&mut bytes, 32);
         assert_eq!(walk(&bytes, 32), [(0, 7), (16, 8), (32, 9)]);
-        assert_eq!(read_next(&bytes, 0), Some(48));
+        assert_eq!(bytes.read(NEXT), Some(48));
     }
 
     #[test]
@@ -115,7 +144,7 @@ mod tests {
         let before = bytes.clone();
         shift(&mut bytes, 32);
         assert_eq!(bytes, before);
-        shift(&mut [], 32);
+        shift(&mut vec![], 32);
     }
 
     #[test]
@@ -126,8 +155,8 @@ mod tests {
         shift(&mut bytes.clone(), 8);
         assert_eq!(link(&mut bytes, 16, 1, 1), None);
         // No space for a header.
-        assert_eq!(link(&mut [0; 12], 8, 1, 1), None);
-        assert_eq!(link(&mut [0; 8], usize::MAX, 1, 1), None);
+        assert_eq!(link(&mut vec![0; 12], 8, 1, 1), None);
+        assert_eq!(link(&mut vec![0; 8], usize::MAX, 1, 1), None);
     }
 
     #[test]

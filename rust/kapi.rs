@@ -41,7 +41,7 @@ pub(crate) mod workqueue;
 
 use kernel::{
     error::Result,
-    prelude::{Error, EINTR, EINVAL, ERESTARTSYS},
+    prelude::{Error, EINTR, ERESTARTSYS},
 };
 
 /// Converts the return value of a C function: a negative errno is a failure.
@@ -80,20 +80,5 @@ pub(crate) fn restartable(e: Error) -> Error {
     match e {
         EINTR => ERESTARTSYS,
         e => e,
-    }
-}
-
-/// Converts the return value of a driver callback: 0 is success, and any other value is a failure.
-///
-/// # Errors
-///
-/// - `EINVAL`: the driver returned a positive number, which is no errno.
-/// - The driver's errno.
-#[inline]
-pub(crate) fn callback_result(ret: kernel::ffi::c_int) -> Result {
-    match ret {
-        0 => Ok(()),
-        ret if ret > 0 => Err(EINVAL),
-        ret => Err(Error::from_errno(ret)),
     }
 }

@@ -227,7 +227,7 @@ impl Process {
         }
         let bonds = self.bonds.lock();
         if is_late {
-            bonds.iter().for_each(Bond::wait_for_page_requests);
+            bonds.iter().for_each(iommu_sva::wait_for_page_requests);
         }
         bonds
     }
@@ -391,7 +391,7 @@ struct Place {
     /// again.
     id: u64,
     group: IommuGroup,
-    kind: GroupType,
+    group_type: GroupType,
     /// The number of first opens and last closes of the device in progress.
     apart: u32,
     /// Bonds have ended, and have to be made again.
@@ -416,7 +416,11 @@ impl Places {
     /// - `EINVAL`: there are no groups.
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     fn check(&self) -> Result {
-        match self.list.iter().all(|place| place.kind == GroupType::Iommu) {
+        match self
+            .list
+            .iter()
+            .all(|place| place.group_type == GroupType::Iommu)
+        {
             _ if self.list.is_empty() => Err(EINVAL),
             true => Ok(()),
             false => Err(EOPNOTSUPP),
@@ -595,10 +599,10 @@ impl BoundProcesses {
     /// - Those of [`iommu_sva::bind`].
     ///
     /// After any failure the group has no entry.
-    pub(crate) fn join(&self, group: &IommuGroup, kind: GroupType) -> Result {
+    pub(crate) fn join(&self, group: &IommuGroup, group_type: GroupType) -> Result {
         let mut places = self.places.lock();
         places.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        match kind {
+        match group_type {
             GroupType::Iommu => self.add_all(group)?,
             _ if self.has_living() => return Err(EOPNOTSUPP),
             _ => {}
@@ -607,7 +611,7 @@ impl BoundProcesses {
         let place = Place {
             id: places.last,
             group: group.clone(),
-            kind,
+            group_type,
             apart: 0,
             is_missing: false,
         };

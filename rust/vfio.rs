@@ -38,9 +38,6 @@ mod file;
 mod group;
 #[deny(unsafe_code)]
 mod info_cap;
-#[cfg(CONFIG_IOMMUFD)]
-#[deny(unsafe_code)]
-mod iommufd;
 #[deny(unsafe_code)]
 mod irqs;
 #[deny(unsafe_op_in_unsafe_fn)]
@@ -63,9 +60,6 @@ mod sva;
 mod tally;
 #[deny(unsafe_code)]
 mod uapi;
-#[cfg(CONFIG_VFIO_VIRQFD)]
-#[deny(unsafe_code)]
-mod virqfd;
 
 use kapi::{
     cdev::CharRegion,
@@ -116,7 +110,7 @@ struct Vfio {
     _devices: Loaded<device::DEVICES>,
     _device_class: ClassRegistration,
     #[cfg(CONFIG_VFIO_VIRQFD)]
-    _virqfd: Loaded<virqfd::CLEANUP>,
+    _virqfd: Loaded<shared::virqfd::CLEANUP>,
     _nodes: Option<Loaded<group::NODES>>,
     _groups: Loaded<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
@@ -138,7 +132,7 @@ impl kernel::Module for Vfio {
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
             load.init(&shared::virqfd::SLOTS)?;
-            load.init(&virqfd::CLEANUP)?;
+            load.init(&shared::virqfd::CLEANUP)?;
         }
 
         let ended = sva::Ended::new(OwnedQueue::new_unbound(c"vfio-sva")?);
@@ -162,7 +156,7 @@ impl kernel::Module for Vfio {
             false => None,
         };
         #[cfg(CONFIG_VFIO_VIRQFD)]
-        let virqfd = Loaded::new(&virqfd::CLEANUP, Some(cleanup_queue()?));
+        let virqfd = Loaded::new(&shared::virqfd::CLEANUP, Some(cleanup_queue()?));
         let device_class = abi::vfio_main::DEVICE_CLASS.register()?;
         let devices = Loaded::new(&device::DEVICES, Some(device_nodes()?));
 

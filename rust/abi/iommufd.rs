@@ -4,12 +4,12 @@
 
 use super::check_prototypes;
 use crate::{
-    bindings, iommufd,
+    bindings,
     kapi::{
         iommufd::{BoundDevice, Ctx},
         to_int,
     },
-    shared::vfio::{Device, SetLocked},
+    shared::vfio::{iommufd::dev_id, Device, SetLocked},
 };
 use kernel::prelude::*;
 
@@ -75,7 +75,7 @@ unsafe extern "C" fn vfio_iommufd_get_dev_id(
         let ctx = (!ictx.is_null()).then(|| Ctx::from_raw(ictx));
         (Device::from_raw(vdev), bound(vdev), ctx)
     };
-    match iommufd::dev_id(device, bound, ctx) {
+    match dev_id(device, bound, ctx) {
         // CAST: The ids of iommufd are below `i32::MAX`.
         Ok(id) => id as c_int,
         Err(e) => e.to_errno(),
@@ -93,7 +93,7 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    to_int(iommufd::physical_bind(&mut locked, ctx).map(|id| {
+    to_int(locked.physical_bind(ctx).map(|id| {
         // SAFETY: By the caller's promise.
         unsafe { *out_device_id = id }
     }))
@@ -105,7 +105,7 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    iommufd::physical_unbind(&mut unsafe { locked(vdev) })
+    unsafe { locked(vdev) }.physical_unbind()
 }
 
 /// # Safety
@@ -118,7 +118,7 @@ unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, pt_id) = unsafe { (locked(vdev), &mut *pt_id) };
-    to_int(iommufd::physical_attach(&mut locked, pt_id))
+    to_int(locked.physical_attach(pt_id))
 }
 
 /// # Safety
@@ -127,7 +127,7 @@ unsafe extern "C" fn vfio_iommufd_physical_attach_ioas(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_detach_ioas(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    iommufd::physical_detach(&mut unsafe { locked(vdev) })
+    unsafe { locked(vdev) }.physical_detach()
 }
 
 /// # Safety
@@ -141,7 +141,7 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_attach_ioas(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, pt_id) = unsafe { (locked(vdev), &mut *pt_id) };
-    to_int(iommufd::physical_pasid_attach(&mut locked, pasid, pt_id))
+    to_int(locked.physical_pasid_attach(pasid, pt_id))
 }
 
 /// # Safety
@@ -153,7 +153,7 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
     pasid: u32,
 ) {
     // SAFETY: By the caller's promise.
-    iommufd::physical_pasid_detach(&mut unsafe { locked(vdev) }, pasid)
+    unsafe { locked(vdev) }.physical_pasid_detach(pasid)
 }
 
 /// # Safety
@@ -167,7 +167,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    to_int(iommufd::emulated_bind(&mut locked, ctx).map(|id| {
+    to_int(locked.emulated_bind(ctx).map(|id| {
         // SAFETY: By the caller's promise.
         unsafe { *out_device_id = id }
     }))
@@ -179,7 +179,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    iommufd::emulated_unbind(&mut unsafe { locked(vdev) })
+    unsafe { locked(vdev) }.emulated_unbind()
 }
 
 /// # Safety
@@ -192,7 +192,7 @@ unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, wanted) = unsafe { (locked(vdev), *pt_id) };
-    to_int(iommufd::emulated_attach(&mut locked, wanted))
+    to_int(locked.emulated_attach(wanted))
 }
 
 /// # Safety
@@ -201,5 +201,5 @@ unsafe extern "C" fn vfio_iommufd_emulated_attach_ioas(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_detach_ioas(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    iommufd::emulated_detach(&mut unsafe { locked(vdev) })
+    unsafe { locked(vdev) }.emulated_detach()
 }

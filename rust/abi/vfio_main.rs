@@ -12,15 +12,14 @@ use crate::{
     kapi::{
         buffer::{DriverBuffer, PageArray},
         class::{node_name, Class},
-        interval_tree,
         iommufd::Access,
         panic::warn_on,
         to_int,
     },
     migration, pages,
     shared::vfio::{
-        from_class_device, info_caps::Chain, set, Device, DeviceMemory, InitialisedDevice, Owner,
-        RegistrationRef,
+        from_class_device, info_caps::Chain, iova_ranges, set, Device, DeviceMemory,
+        InitialisedDevice, Registering, RegistrationRef,
     },
 };
 use kernel::prelude::*;
@@ -97,8 +96,8 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
-    let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(owner, Backing::of_physical))
+    let registering = unsafe { Registering::from_raw(device) };
+    to_int(registration::register(registering, Backing::of_physical))
 }
 
 /// # Safety
@@ -108,8 +107,8 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 #[no_mangle]
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
-    let owner = unsafe { Owner::from_raw(device) };
-    to_int(registration::register(owner, Backing::emulated))
+    let registering = unsafe { Registering::from_raw(device) };
+    to_int(registration::register(registering, Backing::emulated))
 }
 
 /// # Safety
@@ -118,7 +117,7 @@ unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfi
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    registration::unregister(unsafe { Owner::from_raw(device) })
+    registration::unregister(unsafe { Registering::from_raw(device) })
 }
 
 /// # Safety
@@ -131,8 +130,8 @@ unsafe extern "C" fn vfio_assign_device_set(
     set_id: *mut c_void,
 ) -> c_int {
     // SAFETY: By the caller's promise.
-    let mut owner = unsafe { Owner::from_raw(device) };
-    to_int(sets::assign(&mut owner, set_id.addr()))
+    let mut registering = unsafe { Registering::from_raw(device) };
+    to_int(sets::assign(&mut registering, set_id.addr()))
 }
 
 /// # Safety
@@ -209,9 +208,9 @@ unsafe extern "C" fn vfio_info_cap_add(
 ///   is empty.
 /// - `EINVAL`: `size` has no space for a header, or the chain is broken.
 fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
-    let at = caps.bytes().len();
+    let at = caps.len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
-    info_cap::link(caps.bytes(), at, id, version).ok_or(EINVAL)?;
+    info_cap::link(&mut caps, at, id, version).ok_or(EINVAL)?;
     caps.room(at).ok_or(EINVAL)
 }
 
@@ -248,7 +247,7 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
     // SAFETY: By the caller's promise.
     let mut caps = unsafe { Chain::from_raw(caps) };
     if let Ok(offset) = u32::try_from(offset) {
-        info_cap::shift(caps.bytes(), offset);
+        info_cap::shift(&mut caps, offset);
     }
 }
 
@@ -448,5 +447,5 @@ unsafe extern "C" fn vfio_combine_iova_ranges(
     req_nodes: u32,
 ) {
     // SAFETY: By the caller's promise.
-    unsafe { interval_tree::combine(root, cur_nodes, req_nodes) }
+    unsafe { iova_ranges::combine(root, cur_nodes, req_nodes) }
 }

@@ -6,8 +6,7 @@ use super::check_prototypes;
 use crate::{
     bindings,
     kapi::to_int,
-    shared::virqfd::{Callbacks, Slot},
-    virqfd,
+    shared::virqfd::{self, Callbacks, Slot},
 };
 use kernel::prelude::*;
 

@@ -68,7 +68,7 @@ impl Holder {
     pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
         HolderLine {
             holder: self,
-            machine: self.bound && state.has_machine(),
+            holds_vm: self.bound && state.holds_vm(),
         }
     }
 }
@@ -126,7 +126,7 @@ impl State {
 /// The line of a file in the debugfs file `holders`.
 pub(crate) struct HolderLine<'a> {
     holder: &'a Holder,
-    machine: bool,
+    holds_vm: bool,
 }
 
 /// Formats the line.  The name of the process comes last, because it can contain any character.
@@ -139,7 +139,7 @@ impl fmt::Display for HolderLine<'_> {
             self.holder.path.name(),
             yes_or_no(self.holder.bound),
             self.holder.kvm_devices,
-            yes_or_no(self.machine),
+            yes_or_no(self.holds_vm),
             self.holder.task.name(),
         ))
     }

@@ -73,7 +73,7 @@ impl OpenBackend {
     /// - The driver's errno.
     fn attach_compat(&self, locked: &mut SetLocked<'_>) -> Result {
         match self {
-            Self::Iommufd(ctx) => locked.attach_ioas(&mut ctx.compat_ioas()?),
+            Self::Iommufd(ctx) => locked.attach_ioas(&mut ctx.compat_ioas()?).map(|_| ()),
             Self::NoIommu(_) | Self::Container(_) => Ok(()),
         }
     }
@@ -233,23 +233,23 @@ impl OpenDevice {
         let driver = registration.driver_module().because(Reason::DriverLeaves)?;
         // The driver's callbacks see an open count that includes this open.
         let mut opening = locked.begin_open(registration)?;
-        let has_machine = kvm.is_some();
-        if let Some(machine) = kvm.take() {
-            opening.set_kvm(machine);
+        let holds_vm = kvm.is_some();
+        if let Some(vm) = kvm.take() {
+            opening.set_kvm(vm);
         }
         match Self::bind_and_open(opening, path, backend) {
             Ok(open) => {
                 *devid = open.devid;
                 *module = Some(driver);
-                locked.device().state().set_machine(has_machine);
+                locked.device().state().set_holds_vm(holds_vm);
                 locked.store_open_resources(first);
                 if path == Path::Cdev {
                     locked.set_cdev_opened(true);
                 }
                 Ok(open)
             }
-            Err((machine, refusal)) => {
-                *kvm = machine;
+            Err((vm, refusal)) => {
+                *kvm = vm;
                 Err(refusal)
             }
         }
@@ -324,7 +324,9 @@ impl Drop for OpenDevice {
         let (device, closing) = self.opened.closing();
         let state = device.state();
         // The processes are unbound before the driver resets the device.
-        state.processes().end_all();
+        if let Some(processes) = state.processes() {
+            processes.end_all();
+        }
         let handle = match self.path {
             Path::Cdev => None,
             Path::Group => state.container(),
@@ -398,6 +400,6 @@ fn close(
         first.backend.unbound(unbound.device());
         drop(first.module.take());
     }
-    unbound.device().state().set_machine(false);
+    unbound.device().state().set_holds_vm(false);
     *kvm = unbound.end();
 }

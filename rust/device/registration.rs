@@ -24,13 +24,15 @@ use crate::{
         completion::Wait,
         debugfs::Dir,
         device::has_iommu,
-        iommu, panic,
+        iommu,
+        iommu_sva::max_pasids,
+        panic,
         sched::TaskId,
     },
     shared::vfio::{
         iommu_driver::GroupType,
         registering::{Draining, Ready, Started},
-        Device, Owner, RegistrationRef,
+        Device, Registering, RegistrationRef,
     },
 };
 use kernel::{dev_warn, prelude::*, sync::Arc, time::msecs_to_jiffies};
@@ -57,31 +59,34 @@ const REQUEST_PERIOD: u32 = 10_000;
 ///
 /// `ENOMEM` is possible at several of these steps.
 pub(crate) fn register(
-    mut owner: Owner<'_>,
+    mut registering: Registering<'_>,
     backing: fn(&kernel::device::Device) -> Result<Backing>,
 ) -> Result {
-    if cfg!(CONFIG_IOMMUFD) && crate::kapi::panic::warn_on!(!owner.has_iommufd_ops()) {
+    if cfg!(CONFIG_IOMMUFD) && crate::kapi::panic::warn_on!(!registering.has_iommufd_ops()) {
         return Err(EINVAL);
     }
-    if !owner.has_set() {
-        let own = owner.as_raw().addr();
-        sets::assign(&mut owner, own)?;
+    if !registering.has_set() {
+        let own = registering.as_raw().addr();
+        sets::assign(&mut registering, own)?;
     }
 
-    let backing = backing(owner.parent())?;
-    let kind = backing.kind();
-    let noiommu = kind == GroupType::NoIommu;
-    let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(owner.parent());
+    let backing = backing(registering.parent())?;
+    let group_type = backing.group_type();
+    let noiommu = group_type == GroupType::NoIommu;
+    let noiommu_cdev = noiommu && cfg!(CONFIG_IOMMUFD_NOIOMMU) && !has_iommu(registering.parent());
 
     // The join fails for a device that is already registered.  The device is unchanged so far.
-    let membership = Group::join(owner.parent(), backing)?;
-    let mut device = owner.ready().ok_or(EINVAL)?;
+    let membership = Group::join(registering.parent(), backing)?;
+    let mut device = registering.ready().ok_or(EINVAL)?;
     let prefix = if noiommu_cdev { c"noiommu-" } else { c"" };
     let minor = device.state().minor();
     device.set_noiommu(noiommu_cdev);
     device.set_name(prefix, minor)?;
-    if kind == GroupType::Iommu && !iommu::cache_coherent(device.parent()) {
+    if group_type == GroupType::Iommu && !iommu::cache_coherent(device.bound_parent()) {
         return Err(EINVAL);
+    }
+    if group_type == GroupType::Iommu && max_pasids(device.bound_parent()) != 0 {
+        device.state().expect_processes()?;
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
@@ -92,13 +97,13 @@ pub(crate) fn register(
         taint(&device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let (owner, started) = publish(device, group, room);
+    let (registering, started) = publish(device, group, room);
     let mut added = match started.add(devt) {
         Ok(added) => added,
         Err((started, e)) => {
             // A process can have opened the device by its device number already.
-            retract(&owner, cdev);
-            end(&owner, started);
+            retract(&registering, cdev);
+            end(&registering, started);
             return Err(e);
         }
     };
@@ -106,7 +111,7 @@ pub(crate) fn register(
     if let Some(root) = debugfs_root() {
         debugfs::show(&mut added, root);
     }
-    *owner.state().registration.lock() = Some(Registration { added, cdev });
+    *registering.state().registration.lock() = Some(Registration { added, cdev });
     Ok(())
 }
 
@@ -114,28 +119,28 @@ pub(crate) fn register(
 /// references are dropped.  Returns at once if the device is not registered.  The caller holds no lock.
 ///
 /// C counterpart: `vfio_unregister_group_dev()`.
-pub(crate) fn unregister(owner: Owner<'_>) {
-    let Some(registration) = owner.state().registration.lock().take() else {
+pub(crate) fn unregister(registering: Registering<'_>) {
+    let Some(registration) = registering.state().registration.lock().take() else {
         return;
     };
-    retract(&owner, registration.cdev);
+    retract(&registering, registration.cdev);
     let started = registration.added.remove();
-    end(&owner, started);
+    end(&registering, started);
 }
 
 /// Waits until all registration references are dropped, then ends the membership of the device in its group.
-fn end(owner: &Owner<'_>, started: Started) {
-    let Some(mut draining) = started.end(owner) else {
+fn end(registering: &Registering<'_>, started: Started) {
+    let Some(mut draining) = started.end(registering) else {
         return;
     };
     if !draining.try_wait() {
         // The debugfs folder was removed before the class device.  Make `holders` again for the wait.
         let root = debugfs_root();
-        let _holders = root.map(|root| debugfs::with_holders(owner, root));
+        let _holders = root.map(|root| debugfs::with_holders(registering, root));
         drain(&mut draining);
     }
     // The membership is dropped last, and without the lock of the field, because the drop can free the group.
-    let membership = owner.state().membership.lock().take();
+    let membership = registering.state().membership.lock().take();
     drop(membership);
 }
 
@@ -177,17 +182,17 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 
 /// Permits references on the registration, connects the link to the device, and adds the device to the
 /// group's list of devices.
-fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Owner<'_>, Started) {
-    let (owner, started) = device.start();
+fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Registering<'_>, Started) {
+    let (registering, started) = device.start();
     let membership = GroupMembership {
         group: group.clone(),
         key: room.key(),
     };
-    started.connect(group.kind(), membership);
+    started.connect(group.group_type(), membership);
     if let Some(listed) = RegistrationRef::try_get(&started) {
         group.add(room, listed);
     }
-    (owner, started)
+    (registering, started)
 }
 
 /// Undoes [`make_node`] and [`publish`], except that references are still permitted: no more opens succeed,

@@ -10,7 +10,7 @@
 
 use crate::shared::vfio::{
     set::{DevSet, Left},
-    Owner,
+    Registering,
 };
 use kernel::{
     prelude::*,
@@ -32,7 +32,7 @@ global_lock! {
 /// - `EINVAL`: the key is 0, or the device is already in a set.  Both also warn.
 /// - `ENODEV`: the module is not loaded completely.
 /// - `ENOMEM`: out of memory.
-pub(crate) fn assign(device: &mut Owner<'_>, id: usize) -> Result {
+pub(crate) fn assign(device: &mut Registering<'_>, id: usize) -> Result {
     if crate::kapi::panic::warn_on!(id == 0) || crate::kapi::panic::warn_on!(device.has_set()) {
         return Err(EINVAL);
     }

@@ -43,12 +43,11 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
         Target::Rid => locked.attach_ioas(&mut pt_id),
         Target::Pasid(pasid) => locked.pasid_attach_ioas(pasid, &mut pt_id),
     };
-    if let Err(e) = attached {
-        drop(guard);
-        return traced_attach(device, arg.target.pasid(), arg.pt_id, Err(e));
-    }
-    let count = locked.count_attachment();
     drop(guard);
+    let count = match attached {
+        Ok(count) => count,
+        Err(e) => return traced_attach(device, arg.target.pasid(), arg.pt_id, Err(e)),
+    };
 
     if let Err(e) = arg.write_pt_id(pt_id) {
         if fresh {
@@ -64,9 +63,8 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
 fn undo(device: &Device<Open>, target: Target, count: u64) {
     let mut guard = device.lock_set();
     let mut locked = guard.locked();
-    if locked.attachments() == count {
+    if locked.attachments() == Some(count) {
         detach_target(&mut locked, target);
-        locked.count_attachment();
     }
 }
 
@@ -102,7 +100,6 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
     let mut guard = device.lock_set();
     let mut locked = guard.locked();
     detach_target(&mut locked, target);
-    locked.count_attachment();
     drop(guard);
     traced_detach(device, target.pasid(), Ok(()))
 }

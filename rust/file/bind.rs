@@ -74,7 +74,7 @@ fn trace_bind(file: &DeviceFile, iommufd: c_int, result: &Result) {
 fn bind_or_tell(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result {
     try_bind(file, bound, arg).map_err(|refusal| {
         refusal.told("bind", file.state().refusals(), |tell| {
-            file.with_parent(tell);
+            file.with_parent(|dev| tell(dev));
         })
     })
 }

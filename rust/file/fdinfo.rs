@@ -20,12 +20,12 @@ use kernel::{seq_file::SeqFile, seq_print};
 impl DeviceFile {
     /// Prints the lines of the file.  Prints nothing if the device is gone, or if no memory can be allocated.
     pub(crate) fn show_fdinfo(&self, m: &SeqFile) {
-        let Some(path) = self.with_parent(SysfsPath::of).flatten() else {
+        let Some(path) = self.with_parent(|dev| SysfsPath::of(dev)).flatten() else {
             return;
         };
         let opened = self.opened.as_ref();
         seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
-        seq_print!(m, "vfio-type: {}\n", self.kind().name());
+        seq_print!(m, "vfio-type: {}\n", self.group_type().name());
         seq_print!(m, "vfio-access: {}\n", self.path().name());
         seq_print!(
             m,
@@ -36,7 +36,7 @@ impl DeviceFile {
             0 => {}
             devices => seq_print!(m, "vfio-kvm-devices: {}\n", devices),
         }
-        if opened.is_some() && self.state().has_machine() {
+        if opened.is_some() && self.state().holds_vm() {
             seq_print!(m, "vfio-kvm-machine: held\n");
         }
         // The id is 0 if the device is in no iommufd: it is open through a container, or it has no IOMMU and
@@ -44,7 +44,9 @@ impl DeviceFile {
         if let Some(opened) = opened.filter(|opened| opened.devid() != 0) {
             seq_print!(m, "vfio-iommufd-devid: {}\n", opened.devid());
             show_pasids(opened.device(), m);
-            show_processes(self.state().processes(), m);
+            if let Some(processes) = self.state().processes() {
+                show_processes(processes, m);
+            }
         }
     }
 }

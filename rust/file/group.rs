@@ -10,7 +10,7 @@ use super::{as_long, errno_of, DeviceFile, Path};
 use crate::{
     container::Container,
     device::open::{OpenDevice, OpenResources},
-    group::{Group, Provider},
+    group::{Group, GroupBackend},
     kapi::{
         capability,
         cdev::CharNode,
@@ -110,7 +110,7 @@ fn get_status(group: &Group, arg: UserPtr) -> Result {
     let arg = GetStatus::read(arg)?;
     let status = group.status()?;
     let mut flags = 0;
-    if status.provided {
+    if status.has_backend {
         flags |= FLAG_CONTAINER_SET;
     }
     if status.viable {
@@ -133,10 +133,12 @@ fn set_container(group: &Group, arg: UserPtr) -> Result {
     let fd = read_fd(arg)?;
     // CAST: A negative number is no open file, before and after the conversion.
     let file = LocalFile::fget(fd as u32)?;
-    group.set(|iommu_group, kind| match data_of::<Container>(&file) {
-        Some(container) => Provider::container(container.into(), iommu_group, kind),
-        None => Provider::iommufd(Ctx::from_file(&file)?, kind),
-    })
+    group.set(
+        |iommu_group, group_type| match data_of::<Container>(&file) {
+            Some(container) => GroupBackend::container(container.into(), iommu_group, group_type),
+            None => GroupBackend::iommufd(Ctx::from_file(&file)?, group_type),
+        },
+    )
 }
 
 /// Handles `VFIO_GROUP_GET_DEVICE_FD` on `file`, the group's file.

@@ -11,7 +11,7 @@ use crate::{
     device::open::Path,
     kapi::{iommu::IommuGroup, iommu_sva::max_pasids, series::EOPNOTSUPP},
     shared::{
-        trace,
+        iommu_sva, trace,
         vfio::{iommu_driver::GroupType, Device, Open},
     },
     sva::{bind_caller, unbind_caller},
@@ -26,7 +26,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `ENOTTY`: the file was opened through the group.
 /// - `EOPNOTSUPP`: the device is emulated, or has no IOMMU.
 fn check(file: &DeviceFile) -> Result {
-    match (file.path(), file.kind()) {
+    match (file.path(), file.group_type()) {
         (Path::Group, _) => Err(ENOTTY),
         (Path::Cdev, GroupType::Iommu) => Ok(()),
         (Path::Cdev, GroupType::Emulated | GroupType::NoIommu) => Err(EOPNOTSUPP),
@@ -46,7 +46,11 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
     let pasid = check(file).and_then(|()| {
         bind_caller(arg, |mm| {
             let group = IommuGroup::of(device.parent()).ok_or(ENODEV)?;
-            file.state().processes().bind(mm, &group)
+            match file.state().processes() {
+                Some(processes) => processes.bind(mm, &group),
+                // The device has no PASIDs.
+                None => Err(iommu_sva::check(&group).err().unwrap_or(ENOSPC)),
+            }
         })
     });
     if trace::bind_process::enabled() {
@@ -66,8 +70,12 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
 /// - Those of [`unbind_caller`], with `ENOENT` if the address space is not bound.
 #[inline(never)]
 pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
-    let pasid =
-        check(file).and_then(|()| unbind_caller(arg, |mm| file.state().processes().unbind(mm)));
+    let pasid = check(file).and_then(|()| {
+        unbind_caller(arg, |mm| match file.state().processes() {
+            Some(processes) => processes.unbind(mm),
+            None => Err(ENOENT),
+        })
+    });
     if trace::unbind_process::enabled() {
         let (pasid, errno) = (pasid.unwrap_or(0), errno_of(&pasid));
         file.trace(|minor, dev| trace::unbind_process::record(minor, dev, pasid, errno));

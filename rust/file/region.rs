@@ -6,7 +6,11 @@
 
 use crate::{
     info_cap,
-    shared::vfio::{info_caps::InfoCaps, ops::RegionInfo, Device, Open},
+    shared::vfio::{
+        info_caps::{Chain, InfoCaps},
+        ops::RegionInfo,
+        Device, Open,
+    },
     uapi::region,
 };
 use core::mem::MaybeUninit;
@@ -34,7 +38,7 @@ pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
     let mut caps = InfoCaps::new();
     device.region_info(info, &caps)?;
     if !caps.is_empty() {
-        add_caps(arg, info, caps.as_chain().bytes())?;
+        add_caps(arg, info, caps.as_chain())?;
     }
     region::write(arg, info)
 }
@@ -48,7 +52,7 @@ pub(super) fn get_info(device: &Device<Open>, arg: UserPtr) -> Result {
 /// - `EINVAL`: the size of the capabilities overflows.
 /// - `EFAULT`: the capabilities cannot be written.
 #[inline(never)]
-fn add_caps(arg: UserPtr, info: &mut RegionInfo, caps: &mut [u8]) -> Result {
+fn add_caps(arg: UserPtr, info: &mut RegionInfo, mut caps: Chain<'_>) -> Result {
     let head = size_of::<RegionInfo>();
     let needed = head.checked_add(caps.len()).ok_or(EINVAL)?;
     let needed = u32::try_from(needed).map_err(|_| EINVAL)?;
@@ -57,8 +61,10 @@ fn add_caps(arg: UserPtr, info: &mut RegionInfo, caps: &mut [u8]) -> Result {
         info.argsz = needed;
         info.cap_offset = 0;
     } else {
-        info_cap::shift(caps, head as u32);
-        region::write_caps(arg, caps)?;
+        info_cap::shift(&mut caps, head as u32);
+        if let Some(bytes) = caps.as_buffer() {
+            region::write_caps(arg, bytes)?;
+        }
         info.cap_offset = head as u32;
     }
     Ok(())

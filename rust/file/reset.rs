@@ -24,7 +24,7 @@
 
 use super::{DeviceFile, Path};
 #[cfg(CONFIG_IOMMUFD)]
-use crate::iommufd::dev_id;
+use crate::shared::vfio::iommufd::dev_id;
 use crate::{
     device::State,
     group::Group,
@@ -50,7 +50,7 @@ pub(super) fn concerns_bonds(device: &Device<Open>) -> bool {
 /// device affects no other devices, and its driver can use the number of the ioctl for another ioctl.
 #[inline]
 pub(super) fn hot_reset_concerns_bonds(file: &DeviceFile, device: &Device<Open>) -> bool {
-    file.kind() == GroupType::Iommu && (sva::is_used() || concerns_bonds(device))
+    file.group_type() == GroupType::Iommu && (sva::is_used() || concerns_bonds(device))
 }
 
 /// Handles `VFIO_DEVICE_RESET` of a device to which processes can be bound: unbinds them, and has the driver
@@ -62,8 +62,8 @@ pub(super) fn hot_reset_concerns_bonds(file: &DeviceFile, device: &Device<Open>)
 #[inline(never)]
 pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> c_int {
     let state = device.state();
-    let own = state.processes().begin_reset();
-    let _resets = (own, state.container().map(|access| access.begin_reset()));
+    let own = state.processes().map(|processes| processes.begin_reset());
+    let _resets = (own, state.container().map(|handle| handle.begin_reset()));
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
@@ -122,7 +122,9 @@ fn begin_reset_of_set(
         _ => None,
     };
     for state in states.iter().flatten() {
-        resets.push(state.processes().begin_reset(), GFP_KERNEL)?;
+        if let Some(processes) = state.processes() {
+            resets.push(processes.begin_reset(), GFP_KERNEL)?;
+        }
         if let Some(processes) = state.group().and_then(|group| group.processes()) {
             resets.push(processes.begin_reset(), GFP_KERNEL)?;
         }

@@ -4,7 +4,7 @@
 //!
 //! Locks: the group's lock, to find the backend of the group and to drop the pin of a container.
 
-use super::{Group, Provider, Provision, Users};
+use super::{BackendState, Group, GroupBackend, Users};
 use crate::{
     container::{ContainerHandle, ContainerMembership},
     kapi::{capability, iommufd::Ctx},
@@ -68,13 +68,13 @@ impl Group {
     /// backend is set, or if the backend is being changed.  Takes the group's lock.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
-        let Users::GroupFile(Provision::Set(provider)) = &mut inner.users else {
+        let Users::GroupFile(BackendState::Set(backend)) = &mut inner.users else {
             return None;
         };
-        Some(match provider {
-            Provider::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
-            Provider::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
-            Provider::Container { membership, opens } => {
+        Some(match backend {
+            GroupBackend::Iommufd(ctx) if self.is_noiommu() => OpenBackend::NoIommu(ctx.clone()),
+            GroupBackend::Iommufd(ctx) => OpenBackend::Iommufd(ctx.clone()),
+            GroupBackend::Container { membership, opens } => {
                 OpenBackend::Container(self.pin_container(membership, opens, file))
             }
         })
@@ -125,7 +125,7 @@ impl Drop for ContainerPin {
     fn drop(&mut self) {
         let mut inner = self.group.inner.lock();
         let users = &mut inner.users;
-        if let Users::GroupFile(Provision::Set(Provider::Container { opens, .. })) = users {
+        if let Users::GroupFile(BackendState::Set(GroupBackend::Container { opens, .. })) = users {
             *opens = opens.saturating_sub(1);
         }
     }

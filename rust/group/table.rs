@@ -109,20 +109,20 @@ impl Group {
     /// `ENOMEM` is possible at several of these steps.
     pub(crate) fn join(dev: &Device, backing: Backing) -> Result<Membership> {
         if !cfg!(CONFIG_VFIO_GROUP) {
-            let group = Group::new(None, backing.kind(), None);
+            let group = Group::new(None, backing.group_type(), None);
             return Ok(Membership {
                 group: Arc::pin_init(group, GFP_KERNEL)?,
                 place: None,
             });
         }
-        let kind = backing.kind();
+        let group_type = backing.group_type();
         match backing {
-            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, kind, None),
+            Backing::Iommu(iommu_group) => Self::join_iommu(dev, iommu_group, group_type, None),
             Backing::Emulated | Backing::NoIommu => {
                 // User space finds devices by their IOMMU groups, so a device without an IOMMU group gets one
                 // of its own.
                 let (iommu_group, fake) = IommuGroup::fake(c"vfio-noiommu", dev)?;
-                Self::join_iommu(dev, iommu_group, kind, Some(fake))
+                Self::join_iommu(dev, iommu_group, group_type, Some(fake))
             }
         }
     }
@@ -130,7 +130,7 @@ impl Group {
     fn join_iommu(
         dev: &Device,
         iommu_group: IommuGroup,
-        kind: GroupType,
+        group_type: GroupType,
         fake: Option<FakeMember>,
     ) -> Result<Membership> {
         let id = iommu_group.id();
@@ -155,7 +155,7 @@ impl Group {
             });
         }
         let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let (group, entry) = Entry::new(id, iommu_group, kind, dev, &mut revoked)?;
+        let (group, entry) = Entry::new(id, iommu_group, group_type, dev, &mut revoked)?;
         groups.insert(room.into_node(id, entry));
         Ok(Membership { group, place })
     }
@@ -169,7 +169,7 @@ impl Entry {
     fn new(
         id: i32,
         iommu_group: IommuGroup,
-        kind: GroupType,
+        group_type: GroupType,
         member: &Device,
         revoked: &mut Option<Revoked>,
     ) -> Result<(Arc<Group>, Self)> {
@@ -178,7 +178,7 @@ impl Entry {
         let minors = NODES.lock().as_ref().map(|nodes| nodes.minors.clone());
         let minor = minors.ok_or(ENODEV)?.take()?;
         let number = minor.number();
-        let group = Group::new(Some(iommu_group), kind, Some(minor));
+        let group = Group::new(Some(iommu_group), group_type, Some(minor));
         let group = Arc::pin_init(group, GFP_KERNEL)?;
 
         // The node can be opened before its uevent is sent, so a program that reacts to the uevent can open

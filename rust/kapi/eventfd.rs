@@ -236,9 +236,11 @@ impl<T: Listener> Subscription<T> {
             wait: this.wait.get(),
             queue: core::ptr::null_mut(),
         };
-        // SAFETY: `table` is valid during the call.
-        unsafe { bindings::vfio_helper_init_poll_funcptr(&mut table.table, Some(add_wait)) };
-        eventfd.poll(&raw mut table.table);
+        // `add_wait()` uses the whole table, so the pointer is that of the whole table.
+        let whole = &raw mut table;
+        // SAFETY: `table` is valid during the call, and begins with the poll table.
+        unsafe { bindings::vfio_helper_init_poll_funcptr(whole.cast(), Some(add_wait)) };
+        eventfd.poll(whole.cast());
         Some(Fresh {
             listener: listener.clone(),
             queue: table.queue,

@@ -6,7 +6,11 @@ use super::device::as_raw;
 use super::to_result;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{device::Device, prelude::*, sync::aref::ARef};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::aref::ARef,
+};
 
 /// The protection flag `IOMMU_WRITE`: the device writes to memory.
 pub(crate) const WRITE: c_int = bindings::IOMMU_WRITE as c_int;
@@ -151,8 +155,8 @@ impl Drop for DmaOwner {
 
 /// Tells whether the DMA of the device can be made coherent with the CPU caches
 /// (`IOMMU_CAP_CACHE_COHERENCY`).
-pub(crate) fn cache_coherent(dev: &Device) -> bool {
-    // SAFETY: `dev` is valid.
+pub(crate) fn cache_coherent(dev: &Device<Bound>) -> bool {
+    // SAFETY: `dev` is valid, and stays behind its IOMMU while a driver is bound.
     unsafe {
         bindings::device_iommu_capable(as_raw(dev), bindings::iommu_cap_IOMMU_CAP_CACHE_COHERENCY)
     }
@@ -160,8 +164,8 @@ pub(crate) fn cache_coherent(dev: &Device) -> bool {
 
 /// Tells whether the IOMMU makes the device's DMA coherent even if the device requests the opposite
 /// (`IOMMU_CAP_ENFORCE_CACHE_COHERENCY`).
-pub(crate) fn enforces_coherency(dev: &Device) -> bool {
-    // SAFETY: `dev` is valid.
+pub(crate) fn enforces_coherency(dev: &Device<Bound>) -> bool {
+    // SAFETY: As for `cache_coherent()`.
     unsafe {
         bindings::device_iommu_capable(
             as_raw(dev),

@@ -9,7 +9,7 @@ use kernel::{
     device::{Bound, Device},
     mm::MmWithUser,
     prelude::*,
-    sync::{aref::ARef, rcu},
+    sync::aref::ARef,
 };
 
 /// A bond of a device with an address space: the device accesses the address space with a PASID, which
@@ -67,35 +67,10 @@ impl Bond {
         unsafe { bindings::vfio_helper_iommu_sva_get_pasid(self.handle.as_ptr()) }
     }
 
-    /// Waits for the page requests that are being handled, for all devices behind the same IOMMU.  May sleep.
-    ///
-    /// The end of a bond waits for these page requests, too, unless the address space has ended before.  In
-    /// this case VT-d's driver (7.3) has cleared the entry of the PASID, and concludes from the cleared entry
-    /// that no page request is in flight.  Without this function, the end of the bond would free a page
-    /// request that is being handled.
-    ///
-    /// This function does not wait for page requests that are still in the queue of the IOMMU itself.  VT-d's
-    /// driver does not wait for these either: the device must have stopped before.
-    pub(crate) fn wait_for_page_requests(&self) {
+    /// Returns the device.
+    pub(crate) fn device(&self) -> &Device<Bound> {
         // SAFETY: By the promise that `new()` requires.
-        let dev = unsafe { self.dev.as_bound() };
-        let queue = {
-            let _guard = rcu::read_lock();
-            with_iommu(dev, |iommu| {
-                // SAFETY: The pointer is read once, and its target is freed only after an RCU grace period.
-                // The queue belongs to the IOMMU, and the device stays behind the IOMMU while a driver is
-                // bound to it.
-                unsafe {
-                    let param = (&raw const iommu.fault_param).read_volatile();
-                    param.as_ref().map(|param| (*param.queue).wq)
-                }
-            })
-            .flatten()
-        };
-        if let Some(queue) = queue {
-            // SAFETY: The queue belongs to the IOMMU, see above; the caller may sleep.
-            unsafe { bindings::__flush_workqueue(queue) }
-        }
+        unsafe { self.dev.as_bound() }
     }
 
     /// Tells whether this is a bond with the device `dev`.
@@ -116,27 +91,28 @@ impl Drop for Bond {
     }
 }
 
-/// Calls `f` with the IOMMU core's data of a device.  Returns None if the device is not behind an IOMMU.  A
-/// device that is bound to a driver stays behind its IOMMU.
-fn with_iommu<R>(dev: &Device<Bound>, f: impl FnOnce(&bindings::dev_iommu) -> R) -> Option<R> {
+/// Returns the IOMMU core's data of a device.  Returns None if the device is not behind an IOMMU.  A device that
+/// is bound to a driver stays behind its IOMMU.  The IOMMU core changes the data meanwhile, so no reference to it is
+/// made.
+pub(crate) fn iommu_of(dev: &Device<Bound>) -> Option<NonNull<bindings::dev_iommu>> {
     // SAFETY: `dev` is valid; `iommu`, if set, does not change while a driver is bound.
-    unsafe { (*as_raw(dev)).iommu.as_ref() }.map(f)
+    NonNull::new(unsafe { (*as_raw(dev)).iommu })
 }
 
 /// Returns the number of PASIDs of the device.  Each PASID of the device is smaller than this number.
 /// Returns 0 if the device has no PASIDs.
 pub(crate) fn max_pasids(dev: &Device<Bound>) -> u32 {
-    with_iommu(dev, |iommu| iommu.max_pasids).unwrap_or(0)
+    // SAFETY: The data exists while a driver is bound, and the number does not change.
+    iommu_of(dev).map_or(0, |iommu| unsafe { (*iommu.as_ptr()).max_pasids })
 }
 
 /// Returns the name of the IOMMU of the device, as in `/sys/class/iommu`.
 pub(crate) fn iommu_name(dev: &Device<Bound>) -> Option<&CStr> {
-    with_iommu(dev, |iommu| {
-        // SAFETY: The IOMMU exists for as long as the device is behind it, and keeps its name.
-        unsafe {
-            let name = iommu.iommu_dev.as_ref()?.dev.as_ref()?.kobj.name;
-            (!name.is_null()).then(|| CStr::from_char_ptr(name))
-        }
-    })
-    .flatten()
+    // SAFETY: The IOMMU exists for as long as the device is behind it, and keeps its name.
+    unsafe {
+        let iommu = NonNull::new((*iommu_of(dev)?.as_ptr()).iommu_dev)?;
+        let class_device = NonNull::new((*iommu.as_ptr()).dev)?;
+        let name = (*class_device.as_ptr()).kobj.name;
+        (!name.is_null()).then(|| CStr::from_char_ptr(name))
+    }
 }

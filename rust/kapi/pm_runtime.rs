@@ -4,12 +4,16 @@
 
 use crate::bindings;
 use core::ops::Deref;
-use kernel::{device::Device, prelude::*};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::aref::ARef,
+};
 
 /// A runtime PM reference, which keeps a device powered.  It is put asynchronously on drop.
 pub(crate) struct Powered<D: Deref<Target = Device>>(Option<D>);
 
-impl<D: Deref<Target = Device>> Powered<D> {
+impl<'a> Powered<&'a Device> {
     /// Resumes the device and takes a reference.  Does nothing if the driver of the device does not support
     /// power management.  May sleep.
     ///
@@ -17,10 +21,10 @@ impl<D: Deref<Target = Device>> Powered<D> {
     ///
     /// Those of `pm_runtime_resume_and_get()`.
     #[inline]
-    pub(crate) fn resume_and_get(dev: D) -> Result<Self> {
-        let raw = super::device::as_raw(&dev);
-        // SAFETY: `dev` is valid, and the callers keep it bound to its driver: the pointer does not change.
-        let managed = unsafe { (*raw).driver.as_ref() }.is_some_and(|driver| !driver.pm.is_null());
+    pub(crate) fn resume_and_get(dev: &'a Device<Bound>) -> Result<Self> {
+        let raw = super::device::as_raw(dev);
+        // SAFETY: `dev` is valid, and bound to its driver: the pointer does not change.
+        let managed = unsafe { !(*raw).driver.is_null() && !(*(*raw).driver).pm.is_null() };
         if !managed {
             return Ok(Self(None));
         }
@@ -29,6 +33,13 @@ impl<D: Deref<Target = Device>> Powered<D> {
             0 => Ok(Self(Some(dev))),
             err => Err(Error::from_errno(err)),
         }
+    }
+
+    /// Also holds a reference on the device.
+    pub(crate) fn hold(self) -> Powered<ARef<Device>> {
+        // The new value puts the PM reference.
+        let this = core::mem::ManuallyDrop::new(self);
+        Powered(this.0.map(ARef::from))
     }
 }
 

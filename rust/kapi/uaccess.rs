@@ -5,7 +5,7 @@
 //! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for
 //! each copy.  This is much for an ioctl that takes 500 instructions in all (see `make bench`).
 
-use super::device::as_raw;
+use super::{buffer::DriverBuffer, device::as_raw};
 use crate::bindings;
 use core::{mem::MaybeUninit, ptr::NonNull};
 use kernel::{device::Device, prelude::*, uaccess::UserPtr};
@@ -18,11 +18,29 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// - `EFAULT`: the memory cannot be read.
 #[inline]
 pub(crate) fn read_bytes(ptr: UserPtr, bytes: &mut [u8]) -> Result {
-    // SAFETY: `bytes` may be written; the function checks the user address.
-    let left = unsafe {
-        bindings::copy_from_user(bytes.as_mut_ptr().cast(), ptr.as_const_ptr(), bytes.len())
-    };
-    match left {
+    // SAFETY: `bytes` may be written.
+    unsafe { copy_in(bytes.as_mut_ptr().cast(), ptr, bytes.len()) }
+}
+
+/// # Safety
+///
+/// `size` bytes at `to` may be written.
+#[inline]
+unsafe fn copy_in(to: *mut c_void, from: UserPtr, size: usize) -> Result {
+    // SAFETY: By the caller's promise; the function checks the user address.
+    match unsafe { bindings::copy_from_user(to, from.as_const_ptr(), size) } {
+        0 => Ok(()),
+        _ => Err(EFAULT),
+    }
+}
+
+/// # Safety
+///
+/// `size` bytes at `from` may be read.  They need not be initialised.
+#[inline]
+unsafe fn copy_out(to: UserPtr, from: *const c_void, size: usize) -> Result {
+    // SAFETY: By the caller's promise; the function checks the user address.
+    match unsafe { bindings::copy_to_user(to.as_mut_ptr(), from, size) } {
         0 => Ok(()),
         _ => Err(EFAULT),
     }
@@ -46,19 +64,10 @@ pub(crate) fn read<T: FromBytes + Copy>(ptr: UserPtr) -> Result<T> {
 /// - `EFAULT`: the memory cannot be read.
 #[inline]
 pub(crate) fn read_into<T: FromBytes>(ptr: UserPtr, value: &mut MaybeUninit<T>) -> Result<&mut T> {
-    // SAFETY: `value` may be written; the function checks the user address.
-    let left = unsafe {
-        bindings::copy_from_user(
-            value.as_mut_ptr().cast(),
-            ptr.as_const_ptr(),
-            size_of::<T>(),
-        )
-    };
-    match left {
-        // SAFETY: All bytes were written, and any bytes are a `T`.
-        0 => Ok(unsafe { value.assume_init_mut() }),
-        _ => Err(EFAULT),
-    }
+    // SAFETY: `value` may be written.
+    unsafe { copy_in(value.as_mut_ptr().cast(), ptr, size_of::<T>()) }?;
+    // SAFETY: All bytes were written, and any bytes are a `T`.
+    Ok(unsafe { value.assume_init_mut() })
 }
 
 /// Writes bytes to user memory.  May sleep.
@@ -68,13 +77,18 @@ pub(crate) fn read_into<T: FromBytes>(ptr: UserPtr, value: &mut MaybeUninit<T>) 
 /// - `EFAULT`: the memory cannot be written; a part may have been written.
 #[inline]
 pub(crate) fn write_bytes(ptr: UserPtr, bytes: &[u8]) -> Result {
-    // SAFETY: `bytes` may be read; the function checks the user address.
-    let left =
-        unsafe { bindings::copy_to_user(ptr.as_mut_ptr(), bytes.as_ptr().cast(), bytes.len()) };
-    match left {
-        0 => Ok(()),
-        _ => Err(EFAULT),
-    }
+    // SAFETY: `bytes` may be read.
+    unsafe { copy_out(ptr, bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// Writes a buffer of C code to user memory.  May sleep.
+///
+/// # Errors
+///
+/// - `EFAULT`: the memory cannot be written; a part may have been written.
+pub(crate) fn write_buffer(ptr: UserPtr, buffer: DriverBuffer<'_>) -> Result {
+    // SAFETY: By the type's invariants.
+    unsafe { copy_out(ptr, buffer.as_ptr(), buffer.len()) }
 }
 
 /// Writes one value.  May sleep.

@@ -4,9 +4,10 @@
 //! besides: some do not support bonds, others do not wait for page requests.
 
 use crate::{
+    bindings,
     kapi::{
         iommu::IommuGroup,
-        iommu_sva::{iommu_name, max_pasids, Bond},
+        iommu_sva::{iommu_name, iommu_of, max_pasids, Bond},
         series::EOPNOTSUPP,
     },
     shared::pm_runtime::resume,
@@ -15,6 +16,7 @@ use kernel::{
     device::{Bound, Device},
     mm::MmWithUser,
     prelude::*,
+    sync::{aref::ARef, rcu},
 };
 
 /// Binds an address space to the device of an IOMMU group that has exactly one device.  The caller promises
@@ -33,6 +35,15 @@ use kernel::{
 /// - `EIO`: the device cannot be resumed.
 /// - The errors of [`Bond::new`], which `vfio_sva.h` lists.
 pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
+    let dev = check(group)?;
+    // SAFETY: As in `check()`.
+    let power = resume(unsafe { dev.as_bound() })?.hold();
+    // SAFETY: As in `check()`; the VFIO device stays registered for the lifetime of the bond.
+    unsafe { Bond::new(dev, power, group, mm) }
+}
+
+/// Makes the first three checks of [`bind`].  Returns the device.
+pub(crate) fn check(group: &IommuGroup) -> Result<ARef<Device>> {
     let dev = group.sole_device().ok_or(EPERM)?;
     // SAFETY: The sole device of the group is the parent of the registered VFIO device, whose driver stays
     // bound to the parent.
@@ -43,9 +54,32 @@ pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     if max_pasids(bound) == 0 {
         return Err(ENOSPC);
     }
-    let power = resume(dev.clone())?;
-    // SAFETY: As above; the VFIO device stays registered for the lifetime of the bond.
-    unsafe { Bond::new(dev, power, group, mm) }
+    Ok(dev)
+}
+
+/// Waits for the page requests that are being handled, for all devices behind the same IOMMU.  May sleep.
+///
+/// The end of a bond waits for these page requests, too, unless the address space has ended before.  In
+/// this case VT-d's driver (7.3) has cleared the entry of the PASID, and concludes from the cleared entry
+/// that no page request is in flight.  Without this function, the end of the bond would free a page
+/// request that is being handled.
+///
+/// This function does not wait for page requests that are still in the queue of the IOMMU itself.  VT-d's
+/// driver does not wait for these either: the device must have stopped before.
+pub(crate) fn wait_for_page_requests(bond: &Bond) {
+    let queue = {
+        let _guard = rcu::read_lock();
+        // SAFETY: The pointer is read once, and its target is freed only after an RCU grace period.  The
+        // queue belongs to the IOMMU, and the device stays behind the IOMMU while a driver is bound to it.
+        iommu_of(bond.device()).and_then(|iommu| unsafe {
+            let param = (&raw const (*iommu.as_ptr()).fault_param).read_volatile();
+            (!param.is_null()).then(|| (*(*param).queue).wq)
+        })
+    };
+    if let Some(queue) = queue {
+        // SAFETY: The queue belongs to the IOMMU, see above; the caller may sleep.
+        unsafe { bindings::__flush_workqueue(queue) }
+    }
 }
 
 /// Tells whether the driver of the IOMMU frees the PASID table of a device together with the page table that

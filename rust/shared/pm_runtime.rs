@@ -6,8 +6,10 @@ use crate::{
     bindings,
     kapi::{device::as_raw, pm_runtime::Powered},
 };
-use core::ops::Deref;
-use kernel::{device::Device, prelude::*};
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+};
 
 /// Resumes the device and holds a runtime PM reference on it until the result is dropped.  Does nothing if
 /// the driver of the device does not support power management.  May sleep.
@@ -18,8 +20,8 @@ use kernel::{device::Device, prelude::*};
 ///
 /// - `EIO`: the device cannot be resumed.  The errno of the resume is logged, rate-limited.
 #[inline]
-pub(crate) fn resume<D: Deref<Target = Device> + Clone>(dev: D) -> Result<Powered<D>> {
-    Powered::resume_and_get(dev.clone()).map_err(|e| failed(&dev, e))
+pub(crate) fn resume(dev: &Device<Bound>) -> Result<Powered<&Device>> {
+    Powered::resume_and_get(dev).map_err(|e| failed(dev, e))
 }
 
 #[cold]

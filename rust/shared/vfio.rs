@@ -23,6 +23,7 @@ pub(crate) mod info_caps;
 pub(crate) mod iommu_driver;
 #[cfg_attr(not(CONFIG_IOMMUFD), path = "vfio/no_iommufd.rs")]
 pub(crate) mod iommufd;
+pub(crate) mod iova_ranges;
 pub(crate) mod migration;
 pub(crate) mod opening;
 pub(crate) mod ops;
@@ -40,7 +41,7 @@ use kernel::{
 };
 
 pub(crate) use device_link::{DeviceLink, Generation};
-pub(crate) use registering::{Added, Owner};
+pub(crate) use registering::{Added, Registering};
 pub(crate) use set::SetLocked;
 
 // The types of the upper layers that are attached to a device.  Their functions are called through the trait
@@ -55,6 +56,21 @@ pub(crate) struct Normal;
 pub(crate) struct Registered;
 /// Context: the device is open and the caller has access.
 pub(crate) struct Open;
+
+/// Converts the return value of a driver callback: 0 is success, and any other value is a failure.
+///
+/// # Errors
+///
+/// - `EINVAL`: the driver returned a positive number, which is no errno.
+/// - The driver's errno.
+#[inline]
+fn callback_result(ret: c_int) -> Result {
+    match ret {
+        0 => Ok(()),
+        ret if ret > 0 => Err(EINVAL),
+        ret => Err(Error::from_errno(ret)),
+    }
+}
 
 /// A `struct vfio_device` about which `Ctx` is proved.
 ///
@@ -290,7 +306,7 @@ impl NewDevice {
         // SAFETY: `ops` is valid; the device is in the state that the contract of the callback requires.
         let result = unsafe {
             match (*(*raw).ops).init {
-                Some(init) => crate::kapi::callback_result(init(raw)),
+                Some(init) => callback_result(init(raw)),
                 None => Ok(()),
             }
         };

@@ -17,12 +17,25 @@
 
 use crate::{
     bindings,
-    kapi::{eventfd::Live, series::global_lock},
+    kapi::{
+        eventfd::{Eventfd, Listener, Live, Signal, Subscription},
+        series::{global_lock, smp_mb},
+        workqueue::{flush_work, percpu, OwnedQueue},
+    },
 };
-use core::{marker::PhantomData, ptr::NonNull};
+use core::ptr::NonNull;
 use kernel::{
+    impl_has_work, new_work,
     prelude::*,
-    sync::{lock::GlobalGuard, Arc, ArcBorrow},
+    sync::{
+        atomic::{
+            ordering::{Full, Relaxed},
+            AtomicFlag,
+        },
+        lock::GlobalGuard,
+        Arc, ArcBorrow, UniqueArc,
+    },
+    workqueue::{Work, WorkItem},
 };
 
 global_lock! {
@@ -31,7 +44,13 @@ global_lock! {
 }
 
 /// The guard of [`SLOTS`]: proof that the lock is held.
-pub(crate) type SlotsGuard = GlobalGuard<SLOTS>;
+type SlotsGuard = GlobalGuard<SLOTS>;
+
+kernel::sync::global_lock! {
+    /// The work queue on which shutdowns run, one at a time.  None before the module is loaded and after it
+    /// is unloaded.
+    pub(crate) unsafe(uninit) static CLEANUP: Mutex<Option<Arc<OwnedQueue>>> = None;
+}
 
 /// The callback functions of a driver, with their arguments.
 pub(crate) struct Callbacks {
@@ -72,7 +91,7 @@ impl Callbacks {
 
     /// Calls the handler.  Returns true if the thread function is to run: it exists, and the handler returned
     /// nonzero or does not exist.  Atomic context.
-    pub(crate) fn handle(this: Live<'_, Self>) -> bool {
+    fn handle(this: Live<'_, Self>) -> bool {
         let wanted = match this.handler {
             // SAFETY: By the promise that `new()` requires: the subscription has not ended.
             Some(handler) => unsafe { handler(this.opaque, this.data) != 0 },
@@ -82,13 +101,16 @@ impl Callbacks {
     }
 
     /// Tells whether there is a thread function.
-    pub(crate) fn has_thread(&self) -> bool {
+    fn has_thread(&self) -> bool {
         self.thread.is_some()
     }
 
-    /// Calls the thread function, if there is one.  May sleep.  The task that ends the subscription waits for
-    /// this call, as the promise of [`new`](Self::new) requires.
-    pub(crate) fn run_thread(&self) {
+    /// Calls the thread function, if there is one.  May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The task that ends the subscription has not yet waited for the caller.
+    unsafe fn run_thread(&self) {
         if let Some(thread) = self.thread {
             // SAFETY: By the promise that `new()` requires, and that of the caller.
             unsafe { thread(self.opaque, self.data) }
@@ -99,22 +121,15 @@ impl Callbacks {
 /// The pointer in a driver's structure to the virqfd that the driver enabled; NULL if no virqfd is enabled.
 ///
 /// [`SLOTS`] protects all accesses; the methods take its guard as proof.
-pub(crate) struct Slot<T>(NonNull<*mut bindings::virqfd>, PhantomData<fn(T)>);
-
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Slot<T> {}
+#[derive(Clone, Copy)]
+pub(crate) struct Slot(NonNull<*mut bindings::virqfd>);
 
 // SAFETY: The lock serialises all accesses; the methods require its guard.
-unsafe impl<T> Send for Slot<T> {}
+unsafe impl Send for Slot {}
 // SAFETY: As above.
-unsafe impl<T> Sync for Slot<T> {}
+unsafe impl Sync for Slot {}
 
-impl<T: Send + Sync + 'static> Slot<T> {
+impl Slot {
     /// # Safety
     ///
     /// One of these holds:
@@ -124,35 +139,225 @@ impl<T: Send + Sync + 'static> Slot<T> {
     ///
     /// The pointer at `ptr` is NULL or was stored by [`enable`].
     pub(crate) unsafe fn from_raw(ptr: *mut *mut bindings::virqfd) -> Option<Self> {
-        Some(Self(NonNull::new(ptr)?, PhantomData))
+        Some(Self(NonNull::new(ptr)?))
     }
 
-    /// Returns the object that the slot points to.  The subscription of the object keeps the object alive.
-    pub(crate) fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, T>> {
-        // SAFETY: By the promise of `from_raw()`.  The slot is emptied before the subscription of the object
-        // ends, under the lock that `_lock` proves, so the object exists for `'a`.
+    /// Returns the virqfd that the slot points to.
+    fn get<'a>(&self, _lock: &'a SlotsGuard) -> Option<ArcBorrow<'a, Virqfd>> {
+        // SAFETY: By the promises of `from_raw()` and `fill()`: the slot is emptied before the subscription of
+        // the virqfd ends, under the lock that `_lock` proves, so the virqfd exists for `'a`.
         unsafe {
             let ptr = NonNull::new(*self.0.as_ptr())?;
             Some(ArcBorrow::from_raw(ptr.as_ptr().cast()))
         }
     }
 
-    /// Tells whether the slot points to `item`.
-    pub(crate) fn holds(&self, item: &T, _lock: &SlotsGuard) -> bool {
+    /// Tells whether the slot points to `virqfd`.
+    fn holds(&self, virqfd: &Virqfd, _lock: &SlotsGuard) -> bool {
         // SAFETY: By the promise of `from_raw()`.
-        unsafe { (*self.0.as_ptr()).cast::<T>().cast_const() == core::ptr::from_ref(item) }
+        unsafe { (*self.0.as_ptr()).cast::<Virqfd>().cast_const() == core::ptr::from_ref(virqfd) }
     }
 
-    /// Makes the slot point to `item`.  The subscription of `item` keeps `item` alive.
-    pub(crate) fn fill(&self, item: &Arc<T>, _lock: &mut SlotsGuard) {
-        let ptr = Arc::as_ptr(item);
+    /// Makes the slot point to `virqfd`.
+    ///
+    /// # Safety
+    ///
+    /// The subscription of `virqfd` is active, and the slot is emptied before it ends.
+    unsafe fn fill(&self, virqfd: &Arc<Virqfd>, _lock: &mut SlotsGuard) {
+        let ptr = Arc::as_ptr(virqfd);
         // SAFETY: By the promise of `from_raw()`.
         unsafe { *self.0.as_ptr() = ptr.cast_mut().cast() }
     }
 
     /// Empties the slot.
-    pub(crate) fn clear(&self, _lock: &mut SlotsGuard) {
+    fn clear(&self, _lock: &mut SlotsGuard) {
         // SAFETY: By the promise of `from_raw()`.
         unsafe { *self.0.as_ptr() = core::ptr::null_mut() }
+    }
+}
+
+// The ids of the work items of a virqfd.
+const SHUTDOWN: u64 = 0;
+const INJECT: u64 = 1;
+const FLUSH_INJECT: u64 = 2;
+
+/// An eventfd to which a driver listens.
+#[pin_data]
+struct Virqfd {
+    slot: Slot,
+    cleanup: Arc<OwnedQueue>,
+    /// Set when the slot points to this virqfd.  A signal before that calls no callback; [`enable`] checks
+    /// for such a signal after it has set this.
+    armed: AtomicFlag,
+    #[pin]
+    subscription: Subscription<Virqfd>,
+    #[pin]
+    shutdown: Work<Virqfd, SHUTDOWN>,
+    #[pin]
+    inject: Work<Virqfd, INJECT>,
+    #[pin]
+    flush_inject: Work<Virqfd, FLUSH_INJECT>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, 0> for Virqfd { self.shutdown }
+    impl HasWork<Self, 1> for Virqfd { self.inject }
+    impl HasWork<Self, 2> for Virqfd { self.flush_inject }
+}
+
+impl Virqfd {
+    /// Queues the driver's thread function to a work queue.  The subscription has not ended.
+    fn inject(this: ArcBorrow<'_, Self>) {
+        // If the work is already pending, this has no effect.
+        let _ = percpu().enqueue::<Arc<Self>, INJECT>(this.into());
+    }
+
+    /// Queues the shutdown.  The caller has emptied the slot.
+    fn deactivate(this: ArcBorrow<'_, Self>) {
+        let queue = this.cleanup.queue();
+        let _ = queue.enqueue::<Arc<Self>, SHUTDOWN>(this.into());
+    }
+}
+
+impl Listener for Virqfd {
+    type Data = Callbacks;
+
+    fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Callbacks>) {
+        // Pairs with the barrier in `enable()`: either `enable()` sees the signal, or this sees the store to
+        // `armed`.
+        smp_mb(Full);
+        if this.armed.load(Relaxed) {
+            signal.take();
+            if Callbacks::handle(signal.data()) {
+                Self::inject(this);
+            }
+        }
+    }
+
+    fn hung_up(this: ArcBorrow<'_, Self>) {
+        let mut lock = SLOTS.lock();
+        if this.slot.holds(&this, &lock) {
+            this.slot.clear(&mut lock);
+            Self::deactivate(this);
+        }
+    }
+
+    fn subscription(&self) -> &Subscription<Self> {
+        &self.subscription
+    }
+}
+
+impl WorkItem<SHUTDOWN> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.subscription.end();
+        flush_work::<Self, INJECT>(&this);
+    }
+}
+
+impl WorkItem<INJECT> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        // SAFETY: This is the work for which the shutdown waits after it has ended the subscription.  `inject()`
+        // queues the work while the subscription has not ended.
+        unsafe { this.subscription.data().run_thread() };
+    }
+}
+
+impl WorkItem<FLUSH_INJECT> for Virqfd {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        flush_work::<Self, INJECT>(&this);
+    }
+}
+
+/// Calls `callbacks` when the eventfd `fd` is signalled, until [`disable`] or the close of the eventfd.  If
+/// the eventfd is already signalled, the callbacks are called once, and the eventfd is not read.  May sleep.
+///
+/// C counterpart: `vfio_virqfd_enable()`.
+///
+/// # Errors
+///
+/// In this order:
+///
+/// - `ENODEV`: the module is not loaded completely.
+/// - `ENOMEM`: out of memory.
+/// - `EBADF`: `fd` is not open.
+/// - `EINVAL`: `fd` is not an eventfd.
+/// - `EBUSY`: the slot is in use.
+pub(crate) fn enable(callbacks: Callbacks, slot: Slot, fd: c_int) -> Result {
+    let cleanup = CLEANUP.lock().clone().ok_or(ENODEV)?;
+    let memory = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?;
+    let eventfd = &Eventfd::from_fd(fd)?;
+    let virqfd: Arc<Virqfd> = memory
+        .pin_init_with(try_pin_init!(Virqfd {
+            slot,
+            cleanup,
+            armed: AtomicFlag::new(false),
+            subscription <- Subscription::new(eventfd, callbacks),
+            shutdown <- new_work!("vfio_virqfd::shutdown"),
+            inject <- new_work!("vfio_virqfd::inject"),
+            flush_inject <- new_work!("vfio_virqfd::flush_inject"),
+        } ? Error))?
+        .into();
+    // This function holds the eventfd open, so the eventfd cannot hang up before the slot is filled.
+    let fresh = Subscription::begin(&virqfd, eventfd).ok_or(EBUSY)?;
+    {
+        let mut lock = SLOTS.lock();
+        if slot.get(&lock).is_some() {
+            drop(lock);
+            fresh.cancel(eventfd);
+            return Err(EBUSY);
+        }
+        // SAFETY: The subscription has begun, and `fresh` keeps it from ending.  After that, only the shutdown
+        // ends it, which `deactivate()` queues when the slot has been emptied.
+        unsafe { slot.fill(&virqfd, &mut lock) };
+        virqfd.armed.store(true, Relaxed);
+    }
+    // Pairs with the barrier in `signalled()`.
+    smp_mb(Full);
+    if eventfd.is_signalled() && Callbacks::handle(fresh.data()) {
+        Virqfd::inject(virqfd.as_arc_borrow());
+    }
+    // From here on the virqfd can end.
+    drop(fresh);
+    Ok(())
+}
+
+/// Ends the virqfd of the slot, if there is one.  When this returns, the callbacks of the virqfd do not run
+/// and will not run.  May sleep.  C counterpart: `vfio_virqfd_disable()`.
+pub(crate) fn disable(slot: Slot) {
+    {
+        let mut lock = SLOTS.lock();
+        if let Some(virqfd) = slot.get(&lock).map(Arc::from) {
+            slot.clear(&mut lock);
+            Virqfd::deactivate(virqfd.as_arc_borrow());
+        }
+    }
+    flush_cleanup();
+}
+
+/// Waits until the thread function of the slot's virqfd is not running.  May sleep.  C counterpart:
+/// `vfio_virqfd_flush_thread()`.
+pub(crate) fn flush_thread(slot: Slot) {
+    {
+        let lock = SLOTS.lock();
+        if let Some(virqfd) = slot.get(&lock) {
+            if virqfd.subscription.data().has_thread() {
+                let queue = virqfd.cleanup.queue();
+                let _ = queue.enqueue::<Arc<Virqfd>, FLUSH_INJECT>(virqfd.into());
+            }
+        }
+    }
+    flush_cleanup();
+}
+
+fn flush_cleanup() {
+    let cleanup = CLEANUP.lock().clone();
+    if let Some(cleanup) = cleanup {
+        cleanup.flush();
     }
 }

@@ -3,7 +3,10 @@
 //! The argument of `VFIO_DEVICE_GET_REGION_INFO`: `struct vfio_region_info` with its capability chain.
 
 use super::field;
-use crate::{kapi::uaccess, shared::vfio::ops::RegionInfo};
+use crate::{
+    kapi::{buffer::DriverBuffer, uaccess},
+    shared::vfio::ops::RegionInfo,
+};
 use core::mem::MaybeUninit;
 use kernel::{prelude::*, uaccess::UserPtr};
 
@@ -42,6 +45,6 @@ pub(crate) fn write(arg: UserPtr, info: &RegionInfo) -> Result {
 /// # Errors
 ///
 /// - `EFAULT`: the capabilities cannot be written.
-pub(crate) fn write_caps(arg: UserPtr, caps: &[u8]) -> Result {
-    uaccess::write_bytes(field(arg, size_of::<RegionInfo>()), caps)
+pub(crate) fn write_caps(arg: UserPtr, caps: DriverBuffer<'_>) -> Result {
+    uaccess::write_buffer(field(arg, size_of::<RegionInfo>()), caps)
 }

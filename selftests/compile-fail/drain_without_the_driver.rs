@@ -2,10 +2,10 @@
 
 //! Waiting for a device's users ends before the driver may free the device.
 
-use crate::shared::vfio::{registering::Started, Owner};
+use crate::shared::vfio::{registering::Started, Registering};
 
-fn case(owner: Owner<'_>, started: Started) {
-    let draining = started.end(&owner);
-    drop(owner); //~ E0505
+fn case(registering: Registering<'_>, started: Started) {
+    let draining = started.end(&registering);
+    drop(registering); //~ E0505
     drop(draining);
 }

@@ -4,7 +4,7 @@
 
 use crate::shared::vfio::{
     set::{DevSet, Unassigned},
-    Owner,
+    Registering,
 };
 
 fn case(device: Unassigned<'_>, one: &mut DevSet, other: &mut DevSet) {

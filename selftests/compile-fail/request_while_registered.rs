@@ -2,9 +2,9 @@
 
 //! A driver is asked for the device while the registration ends, and not before.
 
-use crate::shared::vfio::Owner;
+use crate::shared::vfio::Registering;
 
-fn case(owner: &Owner<'_>) {
-    let _ = owner.parent();
-    owner.request(0); //~ E0599
+fn case(registering: &Registering<'_>) {
+    let _ = registering.parent();
+    registering.request(0); //~ E0599
 }

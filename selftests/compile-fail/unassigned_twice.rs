@@ -2,10 +2,10 @@
 
 //! While one task assigns a set to a device, no other does.
 
-use crate::shared::vfio::Owner;
+use crate::shared::vfio::Registering;
 
-fn case(owner: &mut Owner<'_>) {
-    let one = owner.unassigned();
-    let other = owner.unassigned(); //~ E0499
+fn case(registering: &mut Registering<'_>) {
+    let one = registering.unassigned();
+    let other = registering.unassigned(); //~ E0499
     drop(one);
 }

@@ -29,15 +29,15 @@ impl Generation {
     const TYPE_BITS: u32 = 2;
     const TYPE_MASK: u64 = (1 << Self::TYPE_BITS) - 1;
 
-    /// Returns the registration after `last`, in a group of the type `kind`.  0 is before the first one.
-    fn after(last: u64, kind: GroupType) -> Self {
+    /// Returns the registration after `last`, in a group of type `group_type`.  0 is before the first one.
+    fn after(last: u64, group_type: GroupType) -> Self {
         const {
             assert!(GroupType::Iommu as u64 <= Self::TYPE_MASK);
             assert!(GroupType::Emulated as u64 <= Self::TYPE_MASK);
             assert!(GroupType::NoIommu as u64 <= Self::TYPE_MASK);
         }
         let number = (last >> Self::TYPE_BITS).wrapping_add(1);
-        Self(number << Self::TYPE_BITS | u64::from(kind as u32))
+        Self(number << Self::TYPE_BITS | u64::from(group_type as u32))
     }
 
     /// Returns the type of the group: how the device accesses memory.
@@ -103,9 +103,9 @@ impl<T: Unpin> DeviceLink<T> {
     /// # Safety
     ///
     /// This link is part of the device's state.
-    pub(super) unsafe fn connect(&self, device: &Device, kind: GroupType, data: T) {
+    pub(super) unsafe fn connect(&self, device: &Device, group_type: GroupType, data: T) {
         let mut target = self.target.lock();
-        let generation = Generation::after(self.last.load(Relaxed), kind);
+        let generation = Generation::after(self.last.load(Relaxed), group_type);
         self.last.store(generation.0, Relaxed);
         // INVARIANT: By the caller's promise: `NewDevice` revokes the link of its state before it frees the
         // device.

@@ -2,7 +2,7 @@
 
 //! Buffers of capabilities (`struct vfio_info_cap`), which drivers and the core fill in turn.
 
-use crate::bindings;
+use crate::{bindings, kapi::buffer::DriverBuffer};
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{prelude::*, types::Opaque};
 
@@ -70,7 +70,8 @@ impl<'a> Chain<'a> {
         Self(unsafe { NonNull::new_unchecked(ptr) }, PhantomData)
     }
 
-    fn size(&self) -> usize {
+    /// Returns the size in bytes.
+    pub(crate) fn len(&self) -> usize {
         // SAFETY: By the type's invariants.
         unsafe { (*self.0.as_ptr()).size }
     }
@@ -88,19 +89,41 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Returns the bytes of the chain.
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        match self.buf() {
-            buf if buf.is_null() => &mut [],
-            // SAFETY: By the type's invariants.
-            buf => unsafe { core::slice::from_raw_parts_mut(buf.cast(), self.size()) },
+    /// Returns the bytes of the chain, or None if the chain has no buffer.  They are not a slice, because
+    /// drivers fill them with structures whose padding need not be initialised.
+    pub(crate) fn as_buffer(&self) -> Option<DriverBuffer<'_>> {
+        // SAFETY: By the type's invariants.
+        unsafe { DriverBuffer::from_raw(self.buf(), self.len()) }
+    }
+
+    /// Returns a pointer to the `size` bytes at offset `at`.  None if they are not in the chain.
+    fn at(&self, at: usize, size: usize) -> Option<*mut u8> {
+        if self.buf().is_null() || at.checked_add(size)? > self.len() {
+            return None;
         }
+        // SAFETY: By the type's invariants; the offset is in the buffer.
+        Some(unsafe { self.buf().cast::<u8>().add(at) })
+    }
+
+    /// Reads a number of four bytes at offset `at`.  None if the bytes are not in the chain.
+    pub(crate) fn read(&self, at: usize) -> Option<u32> {
+        let from = self.at(at, size_of::<u32>())?;
+        // SAFETY: The bytes are in the buffer.  The caller follows the links, which the core has written.
+        Some(unsafe { from.cast::<u32>().read_unaligned() })
+    }
+
+    /// Writes a number of four bytes at offset `at`.  None if the bytes are not in the chain.
+    pub(crate) fn write(&mut self, at: usize, value: u32) -> Option<()> {
+        let to = self.at(at, size_of::<u32>())?;
+        // SAFETY: The bytes are in the buffer, to which `self` has exclusive access.
+        unsafe { to.cast::<u32>().write_unaligned(value) };
+        Some(())
     }
 
     /// Returns a pointer to the bytes from offset `at` on, for a driver that writes them.  None if `at` is
     /// beyond the end.
-    pub(crate) fn room(mut self, at: usize) -> Option<*mut u8> {
-        Some(self.bytes().get_mut(at..)?.as_mut_ptr())
+    pub(crate) fn room(self, at: usize) -> Option<*mut u8> {
+        self.at(at, 0)
     }
 
     /// Appends `size` zero bytes.  May sleep.  On failure the buffer is freed, and the chain is empty.
@@ -111,7 +134,7 @@ impl<'a> Chain<'a> {
     ///
     /// - `ENOMEM`: out of memory, or the size overflows.
     pub(crate) fn grow(&mut self, size: usize) -> Result {
-        let old = self.size();
+        let old = self.len();
         let grown = old.checked_add(size).and_then(|new| {
             // SAFETY: `buf` is NULL or was allocated by the same function.
             let buf = unsafe {

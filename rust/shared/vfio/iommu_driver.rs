@@ -5,12 +5,11 @@
 //!
 //! The C core calls them IOMMU drivers.
 
-use super::Device;
+use super::{callback_result, Device};
 use crate::{
     bindings,
     kapi::{
         buffer::{DriverBuffer, PageArray},
-        callback_result,
         iommu::IommuGroup,
         module::ModuleRef,
     },
@@ -208,11 +207,11 @@ impl IommuData {
     /// # Errors
     ///
     /// The driver's errno; `EINVAL` if it returns a positive number.
-    pub(crate) fn attach_group(&self, group: &IommuGroup, kind: GroupType) -> Result {
+    pub(crate) fn attach_group(&self, group: &IommuGroup, group_type: GroupType) -> Result {
         let ops = self.driver.ops();
         // SAFETY: By the type's invariants; `group` holds a reference, and the callback is set.
         callback_result(unsafe {
-            bindings::vfio_helper_attach_group(ops, self.data, group.as_raw(), kind as u32)
+            bindings::vfio_helper_attach_group(ops, self.data, group.as_raw(), group_type as u32)
         })
     }
 

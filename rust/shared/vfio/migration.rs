@@ -3,11 +3,8 @@
 //! The driver callbacks for migration and for DMA logging (`struct vfio_migration_ops`,
 //! `struct vfio_log_ops`).
 
-use super::{Device, Open, SetLocked};
-use crate::{
-    bindings,
-    kapi::{callback_result, interval_tree::RangeTree},
-};
+use super::{callback_result, Device, Open, SetLocked};
+use crate::{bindings, kapi::interval_tree::RangeTree};
 use core::ptr::NonNull;
 use kernel::{fs::File, prelude::*, sync::aref::ARef, uaccess::UserPtr};
 

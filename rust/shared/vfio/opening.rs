@@ -15,10 +15,10 @@
 //! or close is incomplete.
 
 use super::{
-    iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources, Registered,
-    RegistrationRef, SetLocked,
+    callback_result, iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources,
+    Registered, RegistrationRef, SetLocked,
 };
-use crate::kapi::{callback_result, iommufd, kvm::KvmRef};
+use crate::kapi::{iommufd, kvm::KvmRef};
 use core::mem::ManuallyDrop;
 use kernel::{prelude::*, sync::Arc};
 
@@ -85,7 +85,7 @@ impl<'l> SetLocked<'l> {
     /// Undoes the bind.
     fn unbind(&mut self, bound: BoundTo) {
         match bound {
-            BoundTo::Iommufd => {
+            BoundTo::Iommufd { .. } => {
                 if let Some(unbind) = self.device().ops().unbind_iommufd {
                     // SAFETY: Balances `bind_iommufd()`; the set's lock is held.
                     unsafe { unbind(self.device().as_raw()) }
@@ -142,7 +142,7 @@ impl<'a, 'l> Opening<'a, 'l> {
         // SAFETY: The device is registered and not bound; the set's lock is held, and `ctx` holds a
         // reference.
         match callback_result(unsafe { bind(device, ctx.as_raw(), &mut id) }) {
-            Ok(()) => Ok((self.bound(BoundTo::Iommufd), id)),
+            Ok(()) => Ok((self.bound(BoundTo::Iommufd { attachments: 0 }), id)),
             Err(e) => Err((self, e)),
         }
     }

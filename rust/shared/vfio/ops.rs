@@ -6,12 +6,10 @@
 //! Most callbacks return 0 or a negative errno.  A positive number from such a callback becomes `EINVAL`.
 //! The methods `read`, `write`, `ioctl` and `device_feature` return the driver's result unchanged.
 
-use super::{info_caps::InfoCaps, Device, Open, Registered, SetLocked};
+use super::{callback_result, info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
     bindings,
-    kapi::{
-        callback_result, device::as_raw, module::ModuleRef, series::EOPNOTSUPP, uaccess::UserString,
-    },
+    kapi::{device::as_raw, module::ModuleRef, series::EOPNOTSUPP, uaccess::UserString},
 };
 use kernel::{fs::file, mm::virt::VmaNew, prelude::*, uaccess::UserPtr};
 
@@ -130,18 +128,25 @@ impl SetLocked<'_> {
     /// - `EINVAL`: the device is not bound to an iommufd, the driver does not have the callback, or it returned a
     ///   positive number.
     /// - The driver's errno; that of `iommufd_device_attach()` for drivers that use the standard callback.
-    pub(crate) fn attach_ioas(&mut self, pt_id: &mut u32) -> Result {
-        let attach = self.device().ops().attach_ioas.ok_or(EINVAL)?;
-        // SAFETY: The device is bound, and the set's lock is held.
-        callback_result(unsafe { attach(self.device().as_raw(), pt_id) })
+    #[inline]
+    pub(crate) fn attach_ioas(&mut self, pt_id: &mut u32) -> Result<u64> {
+        self.change_attachment(|device| {
+            let attach = device.ops().attach_ioas.ok_or(EINVAL)?;
+            // SAFETY: The device is bound to an iommufd, and the set's lock is held.
+            callback_result(unsafe { attach(device.as_raw(), pt_id) })
+        })
     }
 
-    /// Calls the driver's `detach_ioas`.
+    /// Calls the driver's `detach_ioas`, if the device is bound to an iommufd.
+    #[inline]
     pub(crate) fn detach_ioas(&mut self) {
-        if let Some(detach) = self.device().ops().detach_ioas {
-            // SAFETY: The device is bound, and the set's lock is held.
-            unsafe { detach(self.device().as_raw()) }
-        }
+        let _ = self.change_attachment(|device| {
+            if let Some(detach) = device.ops().detach_ioas {
+                // SAFETY: The device is bound to an iommufd, and the set's lock is held.
+                unsafe { detach(device.as_raw()) }
+            }
+            Ok(())
+        });
     }
 
     /// Does the same as [`attach_ioas`](Self::attach_ioas), for a PASID.
@@ -150,18 +155,25 @@ impl SetLocked<'_> {
     ///
     /// - `EOPNOTSUPP`: the driver does not support PASIDs.
     /// - Otherwise as for `attach_ioas`.
-    pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: &mut u32) -> Result {
-        let attach = self.device().ops().pasid_attach_ioas.ok_or(EOPNOTSUPP)?;
-        // SAFETY: The device is bound, and the set's lock is held.
-        callback_result(unsafe { attach(self.device().as_raw(), pasid, pt_id) })
+    #[inline]
+    pub(crate) fn pasid_attach_ioas(&mut self, pasid: u32, pt_id: &mut u32) -> Result<u64> {
+        self.change_attachment(|device| {
+            let attach = device.ops().pasid_attach_ioas.ok_or(EOPNOTSUPP)?;
+            // SAFETY: The device is bound to an iommufd, and the set's lock is held.
+            callback_result(unsafe { attach(device.as_raw(), pasid, pt_id) })
+        })
     }
 
-    /// Calls the driver's `pasid_detach_ioas`.
+    /// Calls the driver's `pasid_detach_ioas`, if the device is bound to an iommufd.
+    #[inline]
     pub(crate) fn pasid_detach_ioas(&mut self, pasid: u32) {
-        if let Some(detach) = self.device().ops().pasid_detach_ioas {
-            // SAFETY: The device is bound, and the set's lock is held.
-            unsafe { detach(self.device().as_raw(), pasid) }
-        }
+        let _ = self.change_attachment(|device| {
+            if let Some(detach) = device.ops().pasid_detach_ioas {
+                // SAFETY: The device is bound to an iommufd, and the set's lock is held.
+                unsafe { detach(device.as_raw(), pasid) }
+            }
+            Ok(())
+        });
     }
 }
 

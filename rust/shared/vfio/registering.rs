@@ -22,13 +22,13 @@ use crate::{
     shared::Core,
 };
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
-use kernel::{prelude::*, time::Jiffies};
+use kernel::{device::Bound, prelude::*, time::Jiffies};
 
 /// Proof that the driver is in a call that registers or unregisters its device, or assigns the device's set.
 /// No other task accesses the registration data during the call.
-pub(crate) struct Owner<'a>(&'a Device);
+pub(crate) struct Registering<'a>(&'a Device);
 
-impl Deref for Owner<'_> {
+impl Deref for Registering<'_> {
     type Target = Device;
 
     fn deref(&self) -> &Device {
@@ -36,7 +36,7 @@ impl Deref for Owner<'_> {
     }
 }
 
-impl<'a> Owner<'a> {
+impl<'a> Registering<'a> {
     /// # Safety
     ///
     /// As for [`Device::from_raw`].  In addition, for `'a`:
@@ -66,7 +66,7 @@ impl<'a> Owner<'a> {
 /// # Invariants
 ///
 /// The device is in a set, its class device is not added, and no reference on a registration exists.
-pub(crate) struct Ready<'a>(Owner<'a>);
+pub(crate) struct Ready<'a>(Registering<'a>);
 
 impl Deref for Ready<'_> {
     type Target = Device;
@@ -77,6 +77,12 @@ impl Deref for Ready<'_> {
 }
 
 impl<'a> Ready<'a> {
+    /// Returns the parent, which stays bound to the driver that registers the device.
+    pub(crate) fn bound_parent(&self) -> &kernel::device::Device<Bound> {
+        // SAFETY: By the promise that `Registering::from_raw()` requires.
+        unsafe { self.parent().as_bound() }
+    }
+
     /// Marks the device as a device without an IOMMU.  Needs no lock, because the device cannot be opened
     /// yet.
     pub(crate) fn set_noiommu(&mut self, noiommu: bool) {
@@ -108,7 +114,7 @@ impl<'a> Ready<'a> {
     }
 
     /// Permits references on the registration from now on: sets the reference count to 1.
-    pub(crate) fn start(self) -> (Owner<'a>, Started) {
+    pub(crate) fn start(self) -> (Registering<'a>, Started) {
         // SAFETY: By the type's invariants the count is 0, and no other task accesses it.
         unsafe { bindings::refcount_set(self.refcount(), 1) };
         // INVARIANT: The count was set to 1 for this reference; the device is in a set.
@@ -133,10 +139,10 @@ impl Deref for Started {
 impl Started {
     /// Connects the link of the device's state to the device, so that files find the device.  `group_type` is the
     /// type of the device's group.  Takes the lock of the link.
-    pub(crate) fn connect(&self, kind: GroupType, membership: GroupMembership) {
+    pub(crate) fn connect(&self, group_type: GroupType, membership: GroupMembership) {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
-        unsafe { <Device as Core>::link(&state).connect(self, kind, membership) }
+        unsafe { <Device as Core>::link(&state).connect(self, group_type, membership) }
     }
 
     /// Adds the class device: its sysfs folder, its node in `/dev` if `devt` is not 0, and its uevent.
@@ -162,13 +168,13 @@ impl Started {
 
     /// Drops the first reference.  Returns None if this is not a reference on the device of `registering`.  In this
     /// case the device of the reference stays registered for ever.
-    pub(crate) fn end<'a>(self, owner: &'a Owner<'_>) -> Option<Draining<'a>> {
-        if self.as_raw() != owner.as_raw() {
+    pub(crate) fn end<'a>(self, registering: &'a Registering<'_>) -> Option<Draining<'a>> {
+        if self.as_raw() != registering.as_raw() {
             return None;
         }
         drop(ManuallyDrop::into_inner(self.0));
         Some(Draining {
-            device: owner,
+            device: registering,
             done: false,
         })
     }

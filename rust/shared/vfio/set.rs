@@ -5,7 +5,9 @@
 //! Drivers share `struct vfio_device_set`: vfio-pci takes its lock and walks its list.  The fields of a
 //! device that the lock protects are accessible only through [`SetLocked`].
 
-use super::{iommu_driver::IommuData, Device, Normal, OpenResources, Owner, Registered, State};
+use super::{
+    iommu_driver::IommuData, Device, Normal, OpenResources, Registered, Registering, State,
+};
 use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
@@ -96,7 +98,7 @@ impl Drop for DevSet {
 /// A device that is in no set, and whose driver is in the call that assigns one.
 pub(crate) struct Unassigned<'a>(&'a Device);
 
-impl Owner<'_> {
+impl Registering<'_> {
     /// Returns the device if it is in no set.
     pub(crate) fn unassigned(&mut self) -> Option<Unassigned<'_>> {
         (!self.has_set()).then_some(Unassigned(self))
@@ -323,17 +325,26 @@ impl<'a> SetLocked<'a> {
     /// - `EINVAL`: the device is not open, or is not bound to an iommufd.  `f` is not called.
     /// - The errno that `f` returns.
     #[inline]
-    pub(crate) fn count_attachment(&mut self) -> u64 {
-        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
-        let count = unsafe { &mut *self.state().attachments.get() };
-        *count = count.wrapping_add(1);
-        *count
+    pub(super) fn change_attachment(&mut self, f: impl FnOnce(&Device) -> Result) -> Result<u64> {
+        let open_by = self.state().open_by.get();
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call, so the device
+        // stays bound.  `f` has no access to the value.
+        let Some(BoundTo::Iommufd { attachments }) = (unsafe { &mut *open_by }) else {
+            return Err(EINVAL);
+        };
+        f(self.device)?;
+        *attachments = attachments.wrapping_add(1);
+        Ok(*attachments)
     }
 
-    /// Returns the number of attachments and detachments since the device was allocated.
-    pub(crate) fn attachments(&self) -> u64 {
-        // SAFETY: The set's lock is held.
-        unsafe { *self.state().attachments.get() }
+    /// Returns the number of attachments and detachments since the device was bound to its iommufd.  None if the
+    /// device is not bound to an iommufd.
+    pub(crate) fn attachments(&self) -> Option<u64> {
+        // SAFETY: The set's lock is held; the value is replaced only through `&mut self`.
+        match unsafe { &*self.state().open_by.get() } {
+            Some(BoundTo::Iommufd { attachments }) => Some(*attachments),
+            _ => None,
+        }
     }
 
     /// Resets user space's choice of the second precopy format, which ends with the last close.
@@ -346,7 +357,10 @@ impl<'a> SetLocked<'a> {
 /// The object that a device is bound to.
 pub(super) enum BoundTo {
     Nothing,
-    Iommufd,
+    /// The number of attachments and detachments.
+    Iommufd {
+        attachments: u64,
+    },
     Container(Arc<IommuData>),
 }
 
@@ -356,8 +370,6 @@ pub(crate) struct LockedState {
     open_resources: UnsafeCell<Option<OpenResources>>,
     kvm: UnsafeCell<Option<KvmRef>>,
     open_by: UnsafeCell<Option<BoundTo>>,
-    /// The number of attachments and detachments.
-    attachments: UnsafeCell<u64>,
 }
 
 // SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
@@ -371,7 +383,6 @@ impl LockedState {
             open_resources: UnsafeCell::new(None),
             kvm: UnsafeCell::new(None),
             open_by: UnsafeCell::new(None),
-            attachments: UnsafeCell::new(0),
         }
     }
 }
