@@ -40,11 +40,12 @@ def replace(path, suite, lines):
         f.write(before + "\n" + "\n".join(lines) + "\n\n" + after)
 
 
-def table_rows(path, suite):
-    """The rows of the simple table between the marks."""
+def table_of(path, suite):
+    """The head of the simple table between the marks, and its rows."""
     table = between(path, suite)[1].strip().splitlines()
     if not table:
-        return []
+        return [], []
     starts = [m.start() for m in re.finditer("=+", table[0])]
     cuts = list(zip(starts, [*starts[1:], None]))
-    return [[row[start:end].strip() for start, end in cuts] for row in table[3:-1]]
+    head, *rows = [[row[start:end].strip() for start, end in cuts] for row in (table[1], *table[3:-1])]
+    return head, rows

@@ -29,8 +29,21 @@ import subprocess
 from suites import TOP, Failure, bench, rst, suite, vm
 from suites.suite import Count, say, step
 
+def memory(way, title):
+    """The operations on the memory of an emulated device that a user reaches by a container or an iommufd."""
+    return {
+        f"pin_{way}": f"pin through {title}",
+        f"unpin_{way}": f"unpin through {title}",
+        f"pin_many_{way}": f"pin of 512 pages through {title}",
+        f"dma_rw_{way}": f"dma_rw through {title}",
+        f"dma_rw_many_{way}": f"dma_rw of 512 pages through {title}",
+    }
+
+
 # The name of an operation in operations.c -> the name in tables
 OPERATIONS = {
+    "load": "load of the module",
+    "unload": "unload of the module",
     "open_close": "open+close",
     "open_bind_close": "open+BIND+close",
     "bind": "BIND",
@@ -48,10 +61,16 @@ OPERATIONS = {
     "attach": "ATTACH",
     "replace": "ATTACH (replace)",
     "detach": "DETACH",
+    "attach_pasid": "ATTACH, PASID",
+    "replace_pasid": "ATTACH (replace), PASID",
+    "detach_pasid": "DETACH, PASID",
+    "logging_start": "DMA_LOGGING_START, 256 ranges",
+    "logging_stop": "DMA_LOGGING_STOP",
+    "logging_report": "DMA_LOGGING_REPORT",
     "fdinfo": "fdinfo of a bound file",
     "attach_emulated": "ATTACH, emulated device",
     "detach_emulated": "DETACH, emulated device",
-    "dma_rw": "dma_rw through iommufd",
+    **memory("iommufd", "an iommufd"),
     "alloc": "alloc",
     "put": "put",
     "put_registered": "put after unregister",
@@ -70,9 +89,30 @@ OPERATIONS = {
     "set_iommu": "SET_IOMMU",
     "get_device_fd": "GET_DEVICE_FD",
     "get_device_fd_close": "GET_DEVICE_FD+close",
+    "second_device_fd": "GET_DEVICE_FD, second fd",
+    "second_device_close": "close of it",
     "get_device_fd_unknown": "GET_DEVICE_FD, unknown name",
     "set_container_iommufd": "SET_CONTAINER with an iommufd",
     "get_device_fd_iommufd": "GET_DEVICE_FD with an iommufd",
+    **memory("container", "a container"),
+    "kvm_add_device": "KVM file add",
+    "kvm_del_device": "KVM file del",
+    "kvm_add_group": "KVM file add, group",
+    "kvm_del_group": "KVM file del, group",
+    "own_device_id": "hot reset: id of an own device",
+    "foreign_device_id": "hot reset: id of another's device",
+    "set_open_count": "hot reset: open devices of the set",
+    "find_in_set": "hot reset: search for a device in the set",
+    "file_is_group": "hot reset: kind of a file",
+    "file_has_dev": "hot reset: device of a group's file",
+    "add_capabilities": "32 capabilities added",
+    "shift_capabilities": "32 capabilities shifted",
+    "virqfd_enable": "virqfd enable",
+    "virqfd_disable": "virqfd disable",
+    "virqfd_event": "virqfd event",
+    "virqfd_flush_thread": "virqfd flush",
+    "check_irqs": "SET_IRQS, check of the header",
+    "next_state": "next state of a migration",
 }
 
 FOLDER = "selftests/cost/quick"
@@ -119,7 +159,7 @@ def build(core):
         module = os.path.join(kernel, "drivers/vfio/vfio.o")
     folder = os.path.dirname(vm.small_module("base", FOLDER.removeprefix("selftests/"), "counter.o"))
     with open(os.path.join(TOP, FOLDER, "Kbuild"), encoding="ascii") as f:
-        own = re.search(r"^always-y := (.*)$", f.read(), re.M)[1].split()
+        own = " ".join(re.findall(r"^always-y [:+]= (.*)$", f.read(), re.M)).split()
     objects = [module, *(os.path.join(folder, name) for name in own),
                *(os.path.join(kernel, path) for path in KERNEL_OBJECTS + RUST_OBJECTS * (core == "rust"))]
     program = os.path.join(folder, f"quick-{core}")

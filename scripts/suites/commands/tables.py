@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes the tables of the documents that can be had of the source.
+"""Writes the tables and pictures of the documents that can be had of the source.
 
-    scripts/host/enter scripts/suite tables            writes them between their marks
+    scripts/host/enter scripts/suite tables            writes them, the tables between their marks
     scripts/host/enter scripts/suite tables --check    fails if one is not what would be written
 
-The tables are the list of files, and sizes.  The sizes of the modules are those of the reference kernel, which
-must have been built."""
+The tables are the list of files, and sizes; the pictures are the layers, and the chart of what bench-scaling counted.
+The sizes of the modules are those of the reference kernel, which must have been built."""
 
 import argparse
 import glob
@@ -16,10 +16,14 @@ import subprocess
 import textwrap
 from xml.sax.saxutils import escape
 
+import pygal
+import pygal.style
+
 from suites import TOP, Failure, rst, vm
 from suites.bench import sections
 
 OVERVIEW = os.path.join(TOP, "Documentation/overview.rst")
+CHART = os.path.join(TOP, "Documentation/scaling.svg")
 FIGURE = os.path.join(TOP, "Documentation/layers.svg")
 MEASUREMENTS = os.path.join(TOP, "Documentation/measurements.rst")
 ROOT = os.path.join(TOP, "rust/vfio.rs")
@@ -188,12 +192,41 @@ def figure():
     return [*lines, "</svg>"]
 
 
+# The rows of the table of "bench-quick --scaling" that the chart shows
+CHARTED = [("own groups", "register"), ("own groups", "unregister"), ("one group", "GET_DEVICE_FD, unknown name"),
+           ("own groups", "open"), ("own groups", "BIND")]
+
+
+def chart():
+    """How the costs of operations depend on the number of devices, as a picture: solid lines for Rust, dotted for C."""
+    head, rows = rst.table_of(MEASUREMENTS, "bench-quick --scaling")
+    counts = {(crowd, operation): cells for crowd, operation, *cells in rows}
+    colours = ["#1b6ca8", "#c8553d", "#2e933c", "#8d5a97", "#6b6b6b"]
+    picture = pygal.Line(
+        width=860, height=420, logarithmic=True, js=[], show_legend=True, legend_at_bottom=True,
+        legend_at_bottom_columns=2, truncate_legend=-1, print_values=False, include_x_axis=False,
+        x_title="devices", y_title="instructions in vfio.ko", y_labels=[10, 100, 1000, 10000, 100000],
+        style=pygal.style.CleanStyle(colors=[colour for colour in colours for _ in range(2)], font_family="sans-serif"))
+    picture.uuid = "scaling"
+    picture.x_labels = head[2:]
+    for crowd, operation in CHARTED:
+        for core, style in enumerate(({"dasharray": "2, 6", "width": 2}, {"width": 2})):
+            picture.add(f"{operation}, {'C' if core == 0 else 'Rust'}",
+                        [int(cell.split(" / ")[core]) for cell in counts[crowd, operation]],
+                        stroke_style=style, dots_size=3)
+    # The comments hold the date.
+    drawn = re.sub("<!--.*?-->", "", picture.render(is_unicode=True, disable_xml_declaration=True))
+    start, rest = drawn.split(">", 1)
+    return [f"{start}><!-- SPDX-License-Identifier: GPL-2.0-only -->", *rest.splitlines()]
+
+
 # What is written where (without a mark: a file by itself), by which function, and what counts as the same.
 OUTPUTS = [(OVERVIEW, "tables files", file_list, operator.eq),
            (MEASUREMENTS, "tables source", size_of_source, operator.eq),
            (MEASUREMENTS, "tables modules", size_of_modules, nearly),
            (MEASUREMENTS, "tables parts", size_of_parts, nearly),
-           (FIGURE, None, figure, operator.eq)]
+           (FIGURE, None, figure, operator.eq),
+           (CHART, None, chart, operator.eq)]
 
 
 def written(path, mark):

@@ -62,7 +62,7 @@ def main():
         variants.say("\n" + "\n".join(rst.simple_table(HEAD, rows)))
         if options.table:
             # Kernels that were not asked for keep their rows.
-            table = {tuple(old[:4]): old for old in rst.table_rows(options.table, "test-stock") + rows}
+            table = {tuple(old[:4]): old for old in rst.table_of(options.table, "test-stock")[1] + rows}
             rst.replace(options.table, "test-stock", rst.simple_table(HEAD, sorted(table.values(), reverse=True)))
     return variants.main(plan, parser, more=show,
                          host=lambda options: kdir_tests.run(options) + set_tests.host_cases(options))

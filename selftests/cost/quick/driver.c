@@ -44,6 +44,13 @@ static int quick_region_info(struct vfio_device *vdev, struct vfio_region_info *
 {
 	info->size = PAGE_SIZE;
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (info->index == REGION_WITH_CAPABILITY) {
+		struct vfio_region_info_cap_type type = {
+			.header = { .id = VFIO_REGION_INFO_CAP_TYPE, .version = 1 },
+		};
+
+		return vfio_info_add_capability(caps, &type.header, sizeof(type));
+	}
 	return 0;
 }
 
@@ -81,6 +88,32 @@ static int quick_match_token(struct vfio_device *vdev, const uuid_t *uuid)
 	return 0;
 }
 
+static void quick_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+}
+
+static int quick_log_start(struct vfio_device *vdev, struct rb_root_cached *ranges, u32 nnodes, u64 *page_size)
+{
+	return 0;
+}
+
+static int quick_log_stop(struct vfio_device *vdev)
+{
+	return 0;
+}
+
+static int quick_log_report(struct vfio_device *vdev, unsigned long iova, unsigned long length,
+			    struct iova_bitmap *dirty)
+{
+	return 0;
+}
+
+static const struct vfio_log_ops log_ops = {
+	.log_start = quick_log_start,
+	.log_stop = quick_log_stop,
+	.log_read_and_clear = quick_log_report,
+};
+
 #define OPERATIONS(kind)					\
 	.name = "quick",					\
 	.init = quick_init,					\
@@ -109,6 +142,7 @@ static const struct vfio_device_ops physical_ops = {
 
 static const struct vfio_device_ops emulated_ops = {
 	OPERATIONS(emulated),
+	.dma_unmap = quick_dma_unmap,
 };
 
 /* The drivers of the parents.  As vfio-pci does, only the driver of physical devices has runtime power management. */
@@ -133,6 +167,8 @@ struct vfio_device *vdev_alloc(struct device *parent, bool emulated)
 	vdev = _vfio_alloc_device(sizeof(*vdev), parent, emulated ? &emulated_ops : &physical_ops);
 	if (IS_ERR(vdev))
 		fail("vfio_alloc_device");
+	if (!emulated)
+		vdev->log_ops = &log_ops;
 	return vdev;
 }
 

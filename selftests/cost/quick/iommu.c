@@ -3,6 +3,7 @@
 #include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/iova_bitmap.h>
 
 #include "quick.h"
 
@@ -122,9 +123,6 @@ struct iommufd_access {
 	struct iommufd_ctx *ictx;
 };
 
-/* The id of a device in an iommufd. */
-#define DEVICE_ID	2
-
 static const struct file_operations iommufd_fops;
 
 int iommufd_open(void)
@@ -226,6 +224,31 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova, void *d
 	return 0;
 }
 
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova, unsigned long length,
+			     struct page **out_pages, unsigned int flags)
+{
+	return 0;
+}
+
+void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iova, unsigned long length)
+{
+}
+
+struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
+{
+	return idev->ictx;
+}
+
+u32 iommufd_device_to_id(struct iommufd_device *idev)
+{
+	return DEVICE_ID;
+}
+
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
+{
+	return false;
+}
+
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 {
 	*out_ioas_id = 1;
@@ -235,4 +258,29 @@ int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 {
 	return 0;
+}
+
+/* Bitmaps of the user that drivers mark dirty pages in */
+
+struct iova_bitmap {
+	unsigned long iova;
+	size_t length;
+};
+
+struct iova_bitmap *iova_bitmap_alloc(unsigned long iova, size_t length, unsigned long page_size, u64 __user *data)
+{
+	struct iova_bitmap *bitmap = allocate(sizeof(*bitmap));
+
+	bitmap->iova = iova;
+	bitmap->length = length;
+	return bitmap;
+}
+
+void iova_bitmap_free(struct iova_bitmap *bitmap)
+{
+}
+
+int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque, iova_bitmap_fn_t fn)
+{
+	return fn(bitmap, bitmap->iova, bitmap->length, opaque);
 }

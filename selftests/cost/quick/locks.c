@@ -107,6 +107,24 @@ void _raw_spin_unlock(raw_spinlock_t *lock)
 {
 }
 
+void _raw_spin_lock_irq(raw_spinlock_t *lock)
+{
+	acquire(lock);
+}
+
+void _raw_spin_unlock_irq(raw_spinlock_t *lock)
+{
+}
+
+void _raw_spin_lock_irq_disable(raw_spinlock_t *lock)
+{
+	acquire(lock);
+}
+
+void _raw_spin_unlock_irq_enable(raw_spinlock_t *lock)
+{
+}
+
 unsigned long _raw_spin_lock_irqsave(raw_spinlock_t *lock)
 {
 	acquire(lock);
@@ -140,6 +158,19 @@ void complete(struct completion *x)
 	x->done++;
 }
 
+void complete_all(struct completion *x)
+{
+	x->done = UINT_MAX;
+}
+
+void wait_for_completion(struct completion *x)
+{
+	if (!x->done)
+		fail("a completion never comes");
+	if (x->done != UINT_MAX)
+		x->done--;
+}
+
 bool try_wait_for_completion(struct completion *x)
 {
 	if (!x->done)
@@ -148,26 +179,41 @@ bool try_wait_for_completion(struct completion *x)
 	return true;
 }
 
-/* A work runs when a task waits for its end.  No operation queues two works. */
-static struct work_struct *pending;
+/* Works that are queued.  A work runs when a task waits for its end.  The queue does not matter. */
+static struct work_struct *pending[4];
+
+struct workqueue_struct *system_percpu_wq;
 
 bool queue_work_on(int cpu, struct workqueue_struct *wq, struct work_struct *work)
 {
-	if (pending == work)
-		return false;
-	if (pending)
-		fail("two works are pending");
-	pending = work;
+	unsigned int i = 0;
+
+	for (; i < ARRAY_SIZE(pending) && pending[i]; i++)
+		if (pending[i] == work)
+			return false;
+	if (i == ARRAY_SIZE(pending))
+		fail("too many works are pending");
+	pending[i] = work;
 	return true;
 }
 
 bool flush_work(struct work_struct *work)
 {
-	if (pending != work)
-		return false;
-	pending = NULL;
-	work->func(work);
-	return true;
+	for (unsigned int i = 0; i < ARRAY_SIZE(pending); i++) {
+		if (pending[i] != work)
+			continue;
+		memmove(&pending[i], &pending[i + 1], (ARRAY_SIZE(pending) - i - 1) * sizeof(*pending));
+		pending[ARRAY_SIZE(pending) - 1] = NULL;
+		work->func(work);
+		return true;
+	}
+	return false;
+}
+
+void __flush_workqueue(struct workqueue_struct *wq)
+{
+	while (pending[0])
+		flush_work(pending[0]);
 }
 
 struct workqueue_struct *alloc_workqueue_noprof(const char *fmt, unsigned int flags, int max_active, ...)
@@ -177,6 +223,6 @@ struct workqueue_struct *alloc_workqueue_noprof(const char *fmt, unsigned int fl
 
 void destroy_workqueue(struct workqueue_struct *wq)
 {
-	if (pending)
+	if (pending[0])
 		fail("a work is pending");
 }

@@ -7,34 +7,13 @@
  * with the count of each round.
  */
 #include <linux/file.h>
-#include <linux/iommufd.h>
-
-#include "vfio.h"
 
 #include "quick.h"
 
-#define WARM_UP	2
-#define ROUNDS	3
+unsigned long counts[ROUNDS];
+unsigned int counted_round;
 
-static unsigned long counts[ROUNDS];
-static unsigned int round;
-
-#define MEASURE(statement) do {			\
-		count_begin();			\
-		statement;			\
-		counts[round] = count_end();	\
-	} while (0)
-
-/* Runs @statement, which contains one MEASURE(...), with warm-up. */
-#define OPERATION(name, statement) do {						\
-		for (unsigned int i_ = 0; i_ < WARM_UP + ROUNDS; i_++) {	\
-			round = i_ < WARM_UP ? 0 : i_ - WARM_UP;		\
-			statement;						\
-		}								\
-		report(name);							\
-	} while (0)
-
-static void report(const char *name)
+void report_rounds(const char *name)
 {
 	print(name);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
@@ -82,28 +61,51 @@ static void count_refusals(struct vfio_device *vdev)
 	fd_close(other);
 }
 
+static void count_attach(struct file *file)
+{
+	OPERATION("attach", ({ MEASURE(EXPECT(attach(file, 1), 0)); EXPECT(detach(file), 0); }));
+	OPERATION("replace", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(attach(file, 2), 0));
+				EXPECT(detach(file), 0); }));
+	OPERATION("detach", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(detach(file), 0)); }));
+	OPERATION("attach_pasid", ({ MEASURE(EXPECT(attach_pasid(file, 1, 1), 0)); EXPECT(detach_pasid(file, 1), 0); }));
+	OPERATION("replace_pasid", ({ EXPECT(attach_pasid(file, 1, 1), 0);
+				      MEASURE(EXPECT(attach_pasid(file, 1, 2), 0));
+				      EXPECT(detach_pasid(file, 1), 0); }));
+	OPERATION("detach_pasid", ({ EXPECT(attach_pasid(file, 1, 1), 0);
+				     MEASURE(EXPECT(detach_pasid(file, 1), 0)); }));
+}
+
+static void count_logging(struct file *file)
+{
+	OPERATION("logging_start", ({ MEASURE(EXPECT(logging_start(file), 0)); EXPECT(logging_stop(file), 0); }));
+	OPERATION("logging_stop", ({ EXPECT(logging_start(file), 0); MEASURE(EXPECT(logging_stop(file), 0)); }));
+	EXPECT(logging_start(file), 0);
+	OPERATION("logging_report", MEASURE(EXPECT(logging_report(file), 0)));
+	EXPECT(logging_stop(file), 0);
+}
+
 static void count_bound(struct vfio_device *vdev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct vfio_irq_info irq = { .argsz = sizeof(irq) };
 	struct vfio_region_info region = { .argsz = sizeof(region) };
-	struct vfio_device_feature feature = {
-		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
-	};
+	struct {
+		struct vfio_region_info info;
+		char caps[64];
+	} with_caps = { .info = { .argsz = sizeof(with_caps), .index = REGION_WITH_CAPABILITY } };
 	struct file *file = device_open_bound(vdev);
 
 	OPERATION("get_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_INFO, &info), 0)));
 	OPERATION("get_irq_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_IRQ_INFO, &irq), 0)));
 	OPERATION("get_region_info", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_REGION_INFO, &region), 0)));
-	OPERATION("feature_probe", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_FEATURE, &feature), -ENOTTY)));
+	OPERATION("get_region_info_caps", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_GET_REGION_INFO, &with_caps), 0)));
+	OPERATION("feature_probe", MEASURE(EXPECT(feature_probe(file), -ENOTTY)));
 	OPERATION("reset_refused", MEASURE(EXPECT(file_ioctl(file, VFIO_DEVICE_RESET, NULL), -ENOTTY)));
 	OPERATION("pread", MEASURE(EXPECT(file_read(file), 4)));
 	OPERATION("pwrite", MEASURE(EXPECT(file_write(file), 4)));
 	OPERATION("mmap", MEASURE(EXPECT(file_mmap(file), 0)));
-	OPERATION("attach", ({ MEASURE(EXPECT(attach(file, 1), 0)); EXPECT(detach(file), 0); }));
-	OPERATION("replace", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(attach(file, 2), 0));
-				EXPECT(detach(file), 0); }));
-	OPERATION("detach", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(detach(file), 0)); }));
+	count_attach(file);
+	count_logging(file);
 	OPERATION("fdinfo", MEASURE(file_fdinfo(file)));
 	file_close(file);
 }
@@ -111,12 +113,11 @@ static void count_bound(struct vfio_device *vdev)
 static void count_emulated(struct vfio_device *vdev)
 {
 	struct file *file = device_open_bound(vdev);
-	u32 word = 0;
 
 	OPERATION("attach_emulated", ({ MEASURE(EXPECT(attach(file, 1), 0)); EXPECT(detach(file), 0); }));
 	OPERATION("detach_emulated", ({ EXPECT(attach(file, 1), 0); MEASURE(EXPECT(detach(file), 0)); }));
 	EXPECT(attach(file, 1), 0);
-	OPERATION("dma_rw", MEASURE(EXPECT(vfio_dma_rw(vdev, 0, &word, sizeof(word), false), 0)));
+	count_memory(vdev, "iommufd");
 	file_close(file);
 }
 
@@ -139,207 +140,41 @@ static void count_device(struct device *parent, struct device *emulated)
 					    MEASURE(vfio_unregister_group_dev(vdev)); vfio_put_device(vdev); }));
 }
 
-/* An IOMMU driver for containers, which does nothing */
-
-static void *backend_open(unsigned long arg)
+/* The module is loaded and unloaded once. */
+static void report_life(unsigned long load, unsigned long unload)
 {
-	return &iommufd;
+	print("load ");
+	print_number(load);
+	print("\nunload ");
+	print_number(unload);
+	print("\n");
 }
 
-static void backend_release(void *data)
+static void count_all(struct vfio_device *physical, struct vfio_device *emulated)
 {
-}
+	struct device *alone = parent_make("alone", false);
 
-static long backend_ioctl(void *data, unsigned int cmd, unsigned long arg)
-{
-	return cmd == VFIO_CHECK_EXTENSION && arg == VFIO_TYPE1v2_IOMMU;
-}
-
-static int backend_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
-{
-	return 0;
-}
-
-static void backend_detach(void *data, struct iommu_group *group)
-{
-}
-
-static const struct vfio_iommu_driver_ops backend_ops = {
-	.name = "quick",
-	.owner = THIS_MODULE,
-	.open = backend_open,
-	.release = backend_release,
-	.ioctl = backend_ioctl,
-	.attach_group = backend_attach,
-	.detach_group = backend_detach,
-};
-
-static const void *number(unsigned long value)
-{
-	return (const void *)value;
-}
-
-static void count_group(struct vfio_device *vdev, int id)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	dev_t devt = find_region("vfio") | id;
-	const char *name = dev_name(vdev->dev);
-	struct file *group, *container;
-	int container_fd, fd;
-
-	OPERATION("group_open_close", MEASURE(file_close(node_open(devt))));
-	OPERATION("container_open_close", MEASURE(file_close(misc_open("vfio"))));
-	container = misc_open("vfio");
-	container_fd = fd_add(container);
-	OPERATION("check_extension_none", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
-								    number(VFIO_TYPE1v2_IOMMU)), 0)));
-	EXPECT(vfio_register_iommu_driver(&backend_ops), 0);
-	OPERATION("check_extension", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
-							       number(VFIO_TYPE1v2_IOMMU)), 1)));
-	group = node_open(devt);
-	OPERATION("group_get_status", MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_GET_STATUS, &status), 0)));
-	OPERATION("set_container", ({ MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0));
-				      EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
-	OPERATION("unset_container", ({ EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
-					MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0)); }));
-	OPERATION("set_iommu", ({ EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
-				  MEASURE(EXPECT(file_ioctl(container, VFIO_SET_IOMMU,
-							    number(VFIO_TYPE1v2_IOMMU)), 0));
-				  EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
-	EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
-	EXPECT(file_ioctl(container, VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU)), 0);
-	OPERATION("check_extension_set", MEASURE(EXPECT(file_ioctl(container, VFIO_CHECK_EXTENSION,
-								   number(VFIO_TYPE1v2_IOMMU)), 1)));
-	OPERATION("get_device_fd", ({ MEASURE(fd = file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name));
-				      fd_close(fd); }));
-	OPERATION("get_device_fd_close", MEASURE(fd_close(file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name))));
-	OPERATION("get_device_fd_unknown", MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "no-such-device"),
-							  -ENODEV)));
-	EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
-	OPERATION("set_container_iommufd", ({ MEASURE(EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &iommufd), 0));
-					      EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0); }));
-	EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &iommufd), 0);
-	OPERATION("get_device_fd_iommufd", ({ MEASURE(fd = file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name));
-					      fd_close(fd); }));
-	EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
-	file_close(group);
-	fd_close(container_fd);
-	vfio_unregister_iommu_driver(&backend_ops);
-}
-
-/* Two users do the same, each with a device of their own.  Prints the number of locks that they share. */
-#define SHARE(name, first, second) do {		\
-		lock_user = 1;			\
-		first;				\
-		lock_user = 2;			\
-		second;				\
-		lock_user = 0;			\
-		print(kind);			\
-		print("_");			\
-		print(name);			\
-		print(" ");			\
-		print_number(shared_locks());	\
-		print("\n");			\
-	} while (0)
-
-#define SHARE_CALL(name, a, b, cmd, arg, result) \
-	SHARE(name, EXPECT(file_ioctl(a, cmd, arg), result), EXPECT(file_ioctl(b, cmd, arg), result))
-
-static void share_nodes(const char *kind, struct vfio_device *one, struct vfio_device *two, int other_iommufd)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct vfio_irq_info irq = { .argsz = sizeof(irq) };
-	struct vfio_region_info region = { .argsz = sizeof(region) };
-	struct vfio_device_feature feature = {
-		.argsz = sizeof(feature), .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0xfeff,
-	};
-	struct file *a, *b;
-
-	SHARE("open", a = device_open(one), b = device_open(two));
-	SHARE("bind", EXPECT(bind_to(a, BIND_SIZE, iommufd), 0), EXPECT(bind_to(b, BIND_SIZE, other_iommufd), 0));
-	SHARE_CALL("get_info", a, b, VFIO_DEVICE_GET_INFO, &info, 0);
-	SHARE_CALL("get_irq_info", a, b, VFIO_DEVICE_GET_IRQ_INFO, &irq, 0);
-	SHARE_CALL("get_region_info", a, b, VFIO_DEVICE_GET_REGION_INFO, &region, 0);
-	SHARE_CALL("feature", a, b, VFIO_DEVICE_FEATURE, &feature, -ENOTTY);
-	SHARE_CALL("reset", a, b, VFIO_DEVICE_RESET, NULL, -ENOTTY);
-	SHARE("pread", EXPECT(file_read(a), 4), EXPECT(file_read(b), 4));
-	SHARE("pwrite", EXPECT(file_write(a), 4), EXPECT(file_write(b), 4));
-	SHARE("mmap", EXPECT(file_mmap(a), 0), EXPECT(file_mmap(b), 0));
-	SHARE("attach", EXPECT(attach(a, 1), 0), EXPECT(attach(b, 1), 0));
-	SHARE("detach", EXPECT(detach(a), 0), EXPECT(detach(b), 0));
-	SHARE("fdinfo", file_fdinfo(a), file_fdinfo(b));
-	SHARE("close", file_close(a), file_close(b));
-	/* A control: two files of one device must share locks. */
-	SHARE("same_device", file_close(device_open_bound(one)), file_close(device_open_bound(one)));
-}
-
-/* @group: the minor of the group of @one.  The next minor is that of the group of @two. */
-static void share_groups(const char *kind, struct vfio_device *one, struct vfio_device *two, unsigned int group,
-			 int other_iommufd)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	const char *first = dev_name(one->dev), *second = dev_name(two->dev);
-	dev_t devt = find_region("vfio") + group;
-	struct file *a, *b, *containers[2];
-	int container[2], fd[2];
-
-	SHARE("group_open", a = node_open(devt), b = node_open(devt + 1));
-	SHARE_CALL("group_get_status", a, b, VFIO_GROUP_GET_STATUS, &status, 0);
-	SHARE("container_open", containers[0] = misc_open("vfio"), containers[1] = misc_open("vfio"));
-	container[0] = fd_add(containers[0]);
-	container[1] = fd_add(containers[1]);
-	SHARE("set_container", EXPECT(file_ioctl(a, VFIO_GROUP_SET_CONTAINER, &container[0]), 0),
-	      EXPECT(file_ioctl(b, VFIO_GROUP_SET_CONTAINER, &container[1]), 0));
-	SHARE_CALL("check_extension", containers[0], containers[1], VFIO_CHECK_EXTENSION, number(VFIO_TYPE1v2_IOMMU), 1);
-	SHARE_CALL("set_iommu", containers[0], containers[1], VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU), 0);
-	SHARE("get_device_fd", fd[0] = file_ioctl(a, VFIO_GROUP_GET_DEVICE_FD, first),
-	      fd[1] = file_ioctl(b, VFIO_GROUP_GET_DEVICE_FD, second));
-	SHARE("device_close", fd_close(fd[0]), fd_close(fd[1]));
-	SHARE_CALL("unset_container", a, b, VFIO_GROUP_UNSET_CONTAINER, NULL, 0);
-	SHARE("container_close", fd_close(container[0]), fd_close(container[1]));
-	SHARE("set_iommufd", EXPECT(file_ioctl(a, VFIO_GROUP_SET_CONTAINER, &iommufd), 0),
-	      EXPECT(file_ioctl(b, VFIO_GROUP_SET_CONTAINER, &other_iommufd), 0));
-	SHARE("iommufd_device_fd", fd[0] = file_ioctl(a, VFIO_GROUP_GET_DEVICE_FD, first),
-	      fd[1] = file_ioctl(b, VFIO_GROUP_GET_DEVICE_FD, second));
-	SHARE("iommufd_device_close", fd_close(fd[0]), fd_close(fd[1]));
-	SHARE_CALL("unset_iommufd", a, b, VFIO_GROUP_UNSET_CONTAINER, NULL, 0);
-	SHARE("group_close", file_close(a), file_close(b));
-}
-
-/* Two devices of a kind, with groups, sets, containers and iommufds of their own.  @group: the next free minor. */
-static void share_locks(bool emulated, unsigned int group)
-{
-	const char *kind = emulated ? "emulated" : "physical";
-	struct vfio_device *vdevs[2];
-	int other_iommufd = iommufd_open();
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(vdevs); i++) {
-		struct device *parent = parent_make(i ? "two" : "one", emulated);
-
-		if (!emulated)
-			iommu_group_make(parent);
-		vdevs[i] = vdev_alloc(parent, emulated);
-		vdev_register(vdevs[i]);
-	}
-	EXPECT(vfio_register_iommu_driver(&backend_ops), 0);
-	share_nodes(kind, vdevs[0], vdevs[1], other_iommufd);
-	share_groups(kind, vdevs[0], vdevs[1], group, other_iommufd);
-	vfio_unregister_iommu_driver(&backend_ops);
-	for (unsigned int i = 0; i < ARRAY_SIZE(vdevs); i++) {
-		vfio_unregister_group_dev(vdevs[i]);
-		vfio_put_device(vdevs[i]);
-	}
-	fd_close(other_iommufd);
+	iommu_group_make(alone);
+	count_node(physical, emulated);
+	count_refusals(physical);
+	count_bound(physical);
+	count_emulated(emulated);
+	count_device(alone, parent_make("alone-emulated", true));
+	count_group(physical, PHYSICAL_GROUP);
+	count_emulated_group(emulated, EMULATED_GROUP);
+	count_exports(physical);
 }
 
 void operations(void)
 {
-	struct device *parent = parent_make("physical", false), *alone = parent_make("alone", false);
-	int id = iommu_group_make(parent);
+	struct device *parent = parent_make("physical", false);
 	struct vfio_device *physical, *emulated;
+	unsigned long load;
 
-	iommu_group_make(alone);
+	iommu_group_make(parent);
+	count_begin();
 	EXPECT(init_module(), 0);
+	load = count_end();
 	/* The descriptors of standard input, output and error */
 	for (int i = 0; i < 3; i++)
 		get_unused_fd_flags(0);
@@ -348,22 +183,18 @@ void operations(void)
 	vdev_register(physical);
 	emulated = vdev_alloc(parent_make("emulated", true), true);
 	vdev_register(emulated);
-	if (only_scaling) {
-		scaling(2);
-	} else if (only_locks) {
-		share_locks(false, 2);
-		share_locks(true, 2);
-	} else {
-		count_node(physical, emulated);
-		count_refusals(physical);
-		count_bound(physical);
-		count_emulated(emulated);
-		count_device(alone, parent_make("alone-emulated", true));
-		count_group(physical, id);
-	}
+	if (only_scaling)
+		scaling();
+	else if (only_locks)
+		share_locks();
+	else
+		count_all(physical, emulated);
 	vfio_unregister_group_dev(physical);
 	vfio_put_device(physical);
 	vfio_unregister_group_dev(emulated);
 	vfio_put_device(emulated);
+	count_begin();
 	cleanup_module();
+	if (!only_scaling && !only_locks)
+		report_life(load, count_end());
 }

@@ -55,6 +55,35 @@ extern bool verbose;
 /* Print the locks that users of different devices share, or the counts among many devices, instead of all counts. */
 extern bool only_locks, only_scaling;
 
+/* operations.c */
+
+#define WARM_UP	2
+#define ROUNDS	3
+
+extern unsigned long counts[ROUNDS];
+extern unsigned int counted_round;
+
+#define MEASURE(statement) do {				\
+		count_begin();				\
+		statement;				\
+		counts[counted_round] = count_end();	\
+	} while (0)
+
+/* Runs @statement, which contains one MEASURE(...), with warm-up. */
+#define OPERATION(name, statement) do {						\
+		for (unsigned int i_ = 0; i_ < WARM_UP + ROUNDS; i_++) {	\
+			counted_round = i_ < WARM_UP ? 0 : i_ - WARM_UP;	\
+			statement;						\
+		}								\
+		report_rounds(name);						\
+	} while (0)
+
+void report_rounds(const char *name);
+void operations(void);
+
+/* The minors of groups: that of a physical device, that of an emulated device, and the first that is free. */
+enum { PHYSICAL_GROUP, EMULATED_GROUP, FREE_GROUP };
+
 /* locks.c */
 
 /* The user on whose behalf the core runs: 1 or 2, or 0 for nobody. */
@@ -88,7 +117,17 @@ struct file *file_make(const struct file_operations *fops, void *data);
 int fd_add(struct file *file);
 void fd_close(unsigned int fd);
 
+/* events.c */
+
+/* Opens the eventfd, and returns its file descriptor. */
+int eventfd_open(void);
+/* Signals one event. */
+void eventfd_event(void);
+
 /* iommu.c */
+
+/* The id of a device in an iommufd */
+#define DEVICE_ID	2
 
 struct iommufd_ctx;
 /* Makes an iommufd, and returns its file descriptor. */
@@ -99,6 +138,9 @@ int iommu_group_make(struct device *dev);
 void iommu_group_join(struct device *dev, struct device *other);
 
 /* driver.c */
+
+/* The region that has a capability */
+#define REGION_WITH_CAPABILITY	1
 
 struct device *parent_make(const char *name, bool emulated);
 struct vfio_device *vdev_alloc(struct device *parent, bool emulated);
@@ -116,20 +158,43 @@ long bind_to(struct file *file, u32 argsz, int fd);
 struct file *device_open_bound(struct vfio_device *vdev);
 long attach(struct file *file, u32 pt);
 long detach(struct file *file);
+long attach_pasid(struct file *file, u32 pasid, u32 pt);
+long detach_pasid(struct file *file, u32 pasid);
+/* Of a feature that no device has */
+long feature_probe(struct file *file);
+/* DMA logging of 256 ranges */
+long logging_start(struct file *file);
+long logging_stop(struct file *file);
+long logging_report(struct file *file);
 long file_ioctl(struct file *file, unsigned int cmd, const void *arg);
 long file_read(struct file *file);
 long file_write(struct file *file);
 long file_mmap(struct file *file);
 void file_fdinfo(struct file *file);
 
-/* operations.c */
+/* An argument of an ioctl that is a number */
+const void *number(unsigned long value);
 
-void operations(void);
+/* groups.c */
 
-/* scaling.c */
+/* Register and unregister an IOMMU driver for containers, which does nothing. */
+void backend_register(void);
+void backend_unregister(void);
+struct file *group_open(unsigned int minor);
+void count_group(struct vfio_device *vdev, unsigned int minor);
+void count_emulated_group(struct vfio_device *vdev, unsigned int minor);
 
-/* Prints the counts of operations among 1 to 4,096 devices.  @groups: the number of groups that are registered. */
-void scaling(unsigned int groups);
+/* exports.c: the functions that drivers and KVM call */
+
+/* @way: by which the device gets at memory, for the names of the operations. */
+void count_memory(struct vfio_device *vdev, const char *way);
+void count_exports(struct vfio_device *vdev);
+
+/* shared.c: prints the number of locks that users of different devices share. */
+void share_locks(void);
+
+/* scaling.c: prints the counts of operations among 1 to 4,096 devices. */
+void scaling(void);
 
 /* Both cores define these functions. */
 int init_module(void);

@@ -64,7 +64,7 @@ static void leave(unsigned int index)
 }
 
 /* By the name of the device */
-static void count_group(unsigned int number, dev_t devt)
+static void count_names(unsigned int number, dev_t devt)
 {
 	struct file *group = node_open(devt);
 	const char *oldest = dev_name(crowd[0]->dev), *newest = dev_name(crowd[number - 1]->dev);
@@ -94,14 +94,14 @@ static void count(enum kind kind, unsigned int number, dev_t devt)
 	COUNT(kind, "close", number, file_close(file));
 	COUNT(kind, "group_open_close", number, file_close(node_open(middle_group)));
 	if (kind == GROUP)
-		count_group(number, devt);
+		count_names(number, devt);
 	COUNT(kind, "unregister", number, vfio_unregister_group_dev(middle));
 	COUNT(kind, "register", number, vdev_register(middle));
 }
 
-static void count_crowd(enum kind kind, unsigned int groups)
+static void count_crowd(enum kind kind)
 {
-	dev_t devt = find_region("vfio") | groups;
+	dev_t devt = find_region("vfio") | FREE_GROUP;
 	unsigned int number = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -130,11 +130,10 @@ static void count_combine(void)
 	}
 }
 
-/* @groups: the number of groups that are registered, whose minors are the first. */
-void scaling(unsigned int groups)
+void scaling(void)
 {
-	count_crowd(NOTHING, groups);
-	count_crowd(GROUP, groups);
-	count_crowd(SET, groups);
+	count_crowd(NOTHING);
+	count_crowd(GROUP);
+	count_crowd(SET);
 	count_combine();
 }
