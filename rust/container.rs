@@ -108,7 +108,6 @@ fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
 /// A group's handle for DMA through its container, for an open device.
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
-    container: Arc<Container>,
     /// The data of the container driver.
     data: Arc<IommuData>,
     group: Arc<ContainerGroup>,
@@ -132,14 +131,14 @@ impl ContainerHandle {
 
     /// Tells whether both handles belong to the same container.
     pub(crate) fn is_of_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.container, &other.container)
+        Arc::ptr_eq(&self.group.container, &other.group.container)
     }
 
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
     /// until the result is dropped.  Returns None if no process can be bound to the device of the group.
     pub(crate) fn part_from_processes(&self) -> Option<Apart> {
         match self.group.group_type {
-            GroupType::Iommu => self.container.processes.part(&self.group.iommu_group),
+            GroupType::Iommu => self.group.container.processes.part(&self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
     }
@@ -147,7 +146,7 @@ impl ContainerHandle {
     /// Unbinds the container's processes from all devices, for a reset.  No process can be bound until the
     /// result is dropped.
     pub(crate) fn begin_reset(&self) -> Resetting {
-        self.container.processes.begin_reset()
+        self.group.container.processes.begin_reset()
     }
 }
 
@@ -155,8 +154,10 @@ fn errno(e: Error) -> isize {
     e.to_errno() as isize
 }
 
-/// A group in a container.
+/// A group in a container.  The container's list of groups and this reference on the container form a cycle, which
+/// the drop of the [`ContainerMembership`] ends.
 struct ContainerGroup {
+    container: Arc<Container>,
     iommu_group: IommuGroup,
     group_type: GroupType,
 }
@@ -324,7 +325,6 @@ impl Container {
 /// A group's membership in a container.  The group leaves on drop.  C counterpart of the drop:
 /// `vfio_group_detach_container()`.
 pub(crate) struct ContainerMembership {
-    container: Arc<Container>,
     group: Arc<ContainerGroup>,
     owner: Option<DmaOwner>,
 }
@@ -356,11 +356,13 @@ impl ContainerMembership {
         }
         let group = Arc::new(
             ContainerGroup {
+                container,
                 iommu_group,
                 group_type,
             },
             GFP_KERNEL,
         )?;
+        let container = &group.container;
         let mut inner = container.inner.lock();
         if inner.noiommu().is_some_and(|others| others != noiommu) {
             return Err(EPERM);
@@ -377,44 +379,35 @@ impl ContainerMembership {
         let pushed = inner.groups.push(group.clone(), GFP_KERNEL);
         drop(inner);
         // From here on the drop undoes everything.
-        let membership = Self {
-            container,
-            group,
-            owner,
-        };
+        let membership = Self { group, owner };
         pushed?;
-        let ContainerGroup {
-            iommu_group,
-            group_type,
-        } = &*membership.group;
-        membership
-            .container
-            .processes
-            .join(iommu_group, *group_type)?;
+        let group = &membership.group;
+        let processes = &group.container.processes;
+        processes.join(&group.iommu_group, group.group_type)?;
         Ok(membership)
     }
 
     /// Returns the handle for DMA, if the container has a container driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         Some(ContainerHandle {
-            container: self.container.clone(),
-            data: self.container.data()?,
+            data: self.container().data()?,
             group: self.group.clone(),
         })
     }
 
     /// Returns the container.
     pub(crate) fn container(&self) -> &Arc<Container> {
-        &self.container
+        &self.group.container
     }
 }
 
 impl Drop for ContainerMembership {
     fn drop(&mut self) {
+        let container = &self.group.container;
         // This runs without the container's lock, because it waits for page requests in flight.
-        self.container.processes.leave(&self.group.iommu_group);
-        let mut inner = self.container.inner.lock();
-        if let Some(data) = self.container.data() {
+        container.processes.leave(&self.group.iommu_group);
+        let mut inner = container.inner.lock();
+        if let Some(data) = container.data() {
             data.detach_group(&self.group.iommu_group);
         }
         drop(self.owner.take());
@@ -422,7 +415,7 @@ impl Drop for ContainerMembership {
             .groups
             .retain(|group| !core::ptr::eq(&raw const **group, &raw const *self.group));
         let last = match inner.groups.is_empty() {
-            true => self.container.set_data(&mut inner, None),
+            true => container.set_data(&mut inner, None),
             false => None,
         };
         drop(inner);

@@ -19,27 +19,22 @@ pub(crate) fn padded(size: usize) -> Option<usize> {
 
 /// The bytes of a chain, as numbers of four bytes.
 pub(crate) trait Words {
-    /// Reads the number at offset `at`.  None if it is not in the chain.
-    fn read(&self, at: usize) -> Option<u32>;
-    /// Writes the number at offset `at`.  None if it is not in the chain.
-    fn write(&mut self, at: usize, value: u32) -> Option<()>;
+    /// Returns the number at offset `at`, in native byte order.  None if it is not in the chain.
+    fn word(&mut self, at: usize) -> Option<&mut [u8; 4]>;
 }
 
 #[cfg(not(test))]
-impl Words for crate::shared::vfio::info_caps::Chain<'_> {
-    fn read(&self, at: usize) -> Option<u32> {
-        self.read(at)
-    }
-
-    fn write(&mut self, at: usize, value: u32) -> Option<()> {
-        self.write(at, value)
+impl Words for crate::shared::vfio::info_caps::ChainWords<'_> {
+    #[inline]
+    fn word(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+        self.get(at)
     }
 }
 
-/// Returns the first four bytes of a header in native byte order.
-fn head(id: u16, version: u16) -> u32 {
+/// Returns the first four bytes of a header.
+fn head(id: u16, version: u16) -> [u8; 4] {
     let ([a, b], [c, d]) = (id.to_ne_bytes(), version.to_ne_bytes());
-    u32::from_ne_bytes([a, b, c, d])
+    [a, b, c, d]
 }
 
 /// Appends a capability to the chain: writes its header at `at`, where its zeroed bytes begin, and links the
@@ -47,23 +42,23 @@ fn head(id: u16, version: u16) -> u32 {
 ///
 /// Returns None if there is no space for a header at `at`, or if the chain is broken.
 pub(crate) fn link(chain: &mut impl Words, at: usize, id: u16, version: u16) -> Option<()> {
-    chain.read(at.checked_add(NEXT)?)?;
-    chain.write(at, head(id, version))?;
+    chain.word(at.checked_add(NEXT)?)?;
+    *chain.word(at)? = head(id, version);
     // Each step must go forward, so the walk ends.
     let mut last = NEXT;
     loop {
-        match chain.read(last)? {
-            0 => break,
-            next => {
-                let next = (next as usize).checked_add(NEXT)?;
-                if next <= last {
-                    return None;
-                }
-                last = next;
-            }
+        let word = chain.word(last)?;
+        let next = u32::from_ne_bytes(*word);
+        if next == 0 {
+            *word = u32::try_from(at).ok()?.to_ne_bytes();
+            return Some(());
         }
+        let next = (next as usize).checked_add(NEXT)?;
+        if next <= last {
+            return None;
+        }
+        last = next;
     }
-    chain.write(last, u32::try_from(at).ok()?)
 }
 
 /// Adds `offset` to every link, for a chain that is copied to user space `offset` bytes behind the start of
@@ -72,13 +67,15 @@ pub(crate) fn link(chain: &mut impl Words, at: usize, id: u16, version: u16) -> 
 /// The walk ends at a link that points out of the chain or backwards.
 pub(crate) fn shift(chain: &mut impl Words, offset: u32) {
     let mut at = NEXT;
-    while let Some(next) = chain.read(at) {
+    while let Some(word) = chain.word(at) {
+        let next = u32::from_ne_bytes(*word);
+        if next == 0 {
+            return;
+        }
         let Some(shifted) = next.checked_add(offset) else {
             return;
         };
-        if next == 0 || chain.write(at, shifted).is_none() {
-            return;
-        }
+        *word = shifted.to_ne_bytes();
         match (next as usize).checked_add(NEXT) {
             Some(next) if next > at => at = next,
             _ => return,
@@ -91,16 +88,13 @@ mod tests {
     use super::*;
 
     impl Words for Vec<u8> {
-        fn read(&self, at: usize) -> Option<u32> {
-            let bytes = self.get(at..at.checked_add(4)?)?;
-            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+        fn word(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+            self.get_mut(at..at.checked_add(4)?)?.try_into().ok()
         }
+    }
 
-        fn write(&mut self, at: usize, value: u32) -> Option<()> {
-            let end = at.checked_add(4)?;
-            self.get_mut(at..end)?.copy_from_slice(&value.to_ne_bytes());
-            Some(())
-        }
+    fn read(bytes: &mut Vec<u8>, at: usize) -> u32 {
+        u32::from_ne_bytes(*bytes.word(at).unwrap())
     }
 
     fn chain(ids: &[u16]) -> Vec<u8> {
@@ -113,12 +107,12 @@ mod tests {
         bytes
     }
 
-    fn walk(bytes: &Vec<u8>, offset: usize) -> Vec<(usize, u16)> {
+    fn walk(bytes: &mut Vec<u8>, offset: usize) -> Vec<(usize, u16)> {
         let mut found = Vec::new();
         let mut at = 0;
         loop {
             found.push((at, u16::from_ne_bytes([bytes[at], bytes[at + 1]])));
-            match bytes.read(at + NEXT).unwrap() as usize {
+            match read(bytes, at + NEXT) as usize {
                 0 => return found,
                 next => at = next - offset,
             }
@@ -127,15 +121,15 @@ mod tests {
 
     #[test]
     fn a_chain_has_all_its_members_in_order() {
-        assert_eq!(walk(&chain(&[7, 8, 9]), 0), [(0, 7), (16, 8), (32, 9)]);
+        assert_eq!(walk(&mut chain(&[7, 8, 9]), 0), [(0, 7), (16, 8), (32, 9)]);
     }
 
     #[test]
     fn shifting_moves_every_link_and_leaves_the_last_zero() {
         let mut bytes = chain(&[7, 8, 9]);
         shift(&mut bytes, 32);
-        assert_eq!(walk(&bytes, 32), [(0, 7), (16, 8), (32, 9)]);
-        assert_eq!(bytes.read(NEXT), Some(48));
+        assert_eq!(walk(&mut bytes, 32), [(0, 7), (16, 8), (32, 9)]);
+        assert_eq!(read(&mut bytes, NEXT), 48);
     }
 
     #[test]

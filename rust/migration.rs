@@ -41,21 +41,18 @@ impl State {
 
     /// Returns the state with a number, if a device with the given capabilities supports it.  The error state
     /// is supported neither as a current state nor as a requested state.
+    #[inline]
     fn of_device(number: u32, capabilities: u32) -> Option<Self> {
         let state = *Self::ALL.get(number as usize)?;
-        state.needs().filter(|n| capabilities & n == *n)?;
-        Some(state)
+        state.is_supported(capabilities).then_some(state)
     }
 
-    /// Returns the capabilities that a device needs to support the state.  None for the error state.
-    fn needs(self) -> Option<u32> {
-        match self {
-            Self::Error => None,
-            Self::Stop | Self::Running | Self::StopCopy | Self::Resuming => Some(STOP_COPY),
-            Self::RunningP2p => Some(STOP_COPY | P2P),
-            Self::PreCopy => Some(STOP_COPY | PRE_COPY),
-            Self::PreCopyP2p => Some(STOP_COPY | P2P | PRE_COPY),
-        }
+    /// Tells whether a device with the given capabilities supports the state.
+    #[inline]
+    fn is_supported(self, capabilities: u32) -> bool {
+        // The array has an element for each state.
+        let needs = NEEDS.get(self as usize).copied().unwrap_or(u32::MAX);
+        capabilities & needs == needs
     }
 
     /// Returns the name in debugfs.
@@ -73,6 +70,34 @@ impl State {
     }
 }
 
+/// The capabilities that a device needs to support a state, by the number of the state.  No device has all
+/// capabilities, which the error state needs.
+const NEEDS: [u32; 8] = [
+    u32::MAX,
+    STOP_COPY,
+    STOP_COPY,
+    STOP_COPY,
+    STOP_COPY,
+    STOP_COPY | P2P,
+    STOP_COPY | PRE_COPY,
+    STOP_COPY | P2P | PRE_COPY,
+];
+
+/// [`step`] for each pair of states, by their numbers.
+const STEPS: [[State; 8]; 8] = {
+    let mut steps = [[State::Error; 8]; 8];
+    let mut from = 0;
+    while from < 8 {
+        let mut to = 0;
+        while to < 8 {
+            steps[from][to] = step(State::ALL[from], State::ALL[to]);
+            to += 1;
+        }
+        from += 1;
+    }
+    steps
+};
+
 /// The reason for which there is no next state.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -86,11 +111,11 @@ pub(crate) enum Refused {
 
 /// Returns the state to which the first arc of the path leads, for a device that supports all states.
 /// Returns the error state if there is no path.
-fn step(from: State, to: State) -> State {
+const fn step(from: State, to: State) -> State {
     use State::*;
     match (from, to) {
         (Error, _) | (_, Error) => Error,
-        (from, to) if from == to => to,
+        (from, to) if from as u32 == to as u32 => to,
 
         (Stop, StopCopy) => StopCopy,
         (Stop, Resuming) => Resuming,
@@ -123,13 +148,17 @@ fn step(from: State, to: State) -> State {
 pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<State, Refused> {
     let current = State::of_device(current, capabilities).ok_or(Refused::Current)?;
     let new = State::of_device(new, capabilities).ok_or(Refused::New)?;
-    let mut next = step(current, new);
+    let step = |from: State| match STEPS.get(from as usize) {
+        Some(row) => row.get(new as usize).copied().unwrap_or(State::Error),
+        None => State::Error,
+    };
+    let mut next = step(current);
     // Each arc leads nearer to `new`, which the device supports.
-    while State::of_device(next as u32, capabilities).is_none() {
+    while !next.is_supported(capabilities) {
         if next == State::Error {
             return Err(Refused::NoWay);
         }
-        next = step(next, new);
+        next = step(next);
     }
     Ok(next)
 }

@@ -210,7 +210,8 @@ unsafe extern "C" fn vfio_info_cap_add(
 fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
     let at = caps.len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
-    info_cap::link(&mut caps, at, id, version).ok_or(EINVAL)?;
+    let mut words = caps.words().ok_or(EINVAL)?;
+    info_cap::link(&mut words, at, id, version).ok_or(EINVAL)?;
     caps.room(at).ok_or(EINVAL)
 }
 
@@ -246,8 +247,8 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
     warn_on!(offset % size_of::<u64>() != 0);
     // SAFETY: By the caller's promise.
     let mut caps = unsafe { Chain::from_raw(caps) };
-    if let Ok(offset) = u32::try_from(offset) {
-        info_cap::shift(&mut caps, offset);
+    if let (Ok(offset), Some(mut words)) = (u32::try_from(offset), caps.words()) {
+        info_cap::shift(&mut words, offset);
     }
 }
 

@@ -61,7 +61,9 @@ fn add_caps(arg: UserPtr, info: &mut RegionInfo, mut caps: Chain<'_>) -> Result 
         info.argsz = needed;
         info.cap_offset = 0;
     } else {
-        info_cap::shift(&mut caps, head as u32);
+        if let Some(mut words) = caps.words() {
+            info_cap::shift(&mut words, head as u32);
+        }
         if let Some(bytes) = caps.as_buffer() {
             region::write_caps(arg, bytes)?;
         }

@@ -41,19 +41,20 @@ impl RangeTree {
         if !unsafe { bindings::interval_tree_iter_first(&mut self.root, start, last) }.is_null() {
             return Err(EINVAL);
         }
-        let node = Node {
-            start,
-            last,
-            ..Node::default()
-        };
         let index = self.nodes.len();
+        if index >= self.nodes.capacity() {
+            return Err(EINVAL);
+        }
         // INVARIANT: The vector does not move while it stays within its capacity.
-        self.nodes.push_within_capacity(node).map_err(|_| EINVAL)?;
-        // SAFETY: The node is in no tree, and lives as long as this tree.  No reference to a node is made,
-        // because the tree keeps pointers to all nodes.
+        // SAFETY: The vector has space for the node.  The function initialises the rest of the node, which is in
+        // no tree, and lives as long as this tree.  No reference to a node is made, because the tree keeps
+        // pointers to all nodes.
         unsafe {
             let node = self.nodes.as_mut_ptr().add(index);
+            (*node).start = start;
+            (*node).last = last;
             bindings::interval_tree_insert(node, &mut self.root);
+            self.nodes.inc_len(1);
         }
         Ok(())
     }

@@ -96,34 +96,24 @@ impl<'a> Chain<'a> {
         unsafe { DriverBuffer::from_raw(self.buf(), self.len()) }
     }
 
-    /// Returns a pointer to the `size` bytes at offset `at`.  None if they are not in the chain.
-    fn at(&self, at: usize, size: usize) -> Option<*mut u8> {
-        if self.buf().is_null() || at.checked_add(size)? > self.len() {
-            return None;
-        }
-        // SAFETY: By the type's invariants; the offset is in the buffer.
-        Some(unsafe { self.buf().cast::<u8>().add(at) })
-    }
-
-    /// Reads a number of four bytes at offset `at`.  None if the bytes are not in the chain.
-    pub(crate) fn read(&self, at: usize) -> Option<u32> {
-        let from = self.at(at, size_of::<u32>())?;
-        // SAFETY: The bytes are in the buffer.  The caller follows the links, which the core has written.
-        Some(unsafe { from.cast::<u32>().read_unaligned() })
-    }
-
-    /// Writes a number of four bytes at offset `at`.  None if the bytes are not in the chain.
-    pub(crate) fn write(&mut self, at: usize, value: u32) -> Option<()> {
-        let to = self.at(at, size_of::<u32>())?;
-        // SAFETY: The bytes are in the buffer, to which `self` has exclusive access.
-        unsafe { to.cast::<u32>().write_unaligned(value) };
-        Some(())
+    /// Returns the chain as numbers.  None if it has no number.
+    pub(crate) fn words(&mut self) -> Option<ChainWords<'_>> {
+        // INVARIANT: By the invariants of `self`.
+        Some(ChainWords {
+            buf: NonNull::new(self.buf())?.cast(),
+            last: self.len().checked_sub(size_of::<u32>())?,
+            _chain: PhantomData,
+        })
     }
 
     /// Returns a pointer to the bytes from offset `at` on, for a driver that writes them.  None if `at` is
     /// beyond the end.
     pub(crate) fn room(self, at: usize) -> Option<*mut u8> {
-        self.at(at, 0)
+        if self.buf().is_null() || at > self.len() {
+            return None;
+        }
+        // SAFETY: By the type's invariants; the offset is in the buffer.
+        Some(unsafe { self.buf().cast::<u8>().add(at) })
     }
 
     /// Appends `size` zero bytes.  May sleep.  On failure the buffer is freed, and the chain is empty.
@@ -162,5 +152,29 @@ impl<'a> Chain<'a> {
         // SAFETY: By the type's invariants.
         unsafe { bindings::kfree(self.buf()) };
         self.set(core::ptr::null_mut(), 0);
+    }
+}
+
+/// The numbers of four bytes in a chain.
+///
+/// # Invariants
+///
+/// `last + 4` bytes at `buf` may be read and written for `'a`, and no other code accesses them meanwhile.
+pub(crate) struct ChainWords<'a> {
+    buf: NonNull<u8>,
+    last: usize,
+    _chain: PhantomData<&'a mut InfoCaps>,
+}
+
+impl ChainWords<'_> {
+    /// Returns the number at offset `at`.  None if it is not in the chain.
+    #[inline]
+    pub(crate) fn get(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+        if at > self.last {
+            return None;
+        }
+        // SAFETY: By the type's invariants.  The caller follows the links and writes headers, all of which are
+        // initialised: `grow()` writes zeroes, and drivers write behind the headers.
+        Some(unsafe { &mut *self.buf.as_ptr().add(at).cast() })
     }
 }
