@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The processes that are bound, and their bonds.
+//!
+//! Locks: see [`sva`](super).
+
+use super::BoundProcesses;
+use crate::{
+    kapi::{
+        iommu::IommuGroup,
+        iommu_sva::Bond,
+        mmu_notifier::{self, Listener, Releaser, Watch},
+        workqueue::OwnedQueue,
+    },
+    shared::iommu_sva,
+};
+use kernel::{
+    device::Device,
+    impl_has_work,
+    mm::{Mm, MmWithUser},
+    new_mutex, new_work,
+    prelude::*,
+    rbtree::{RBTree, RBTreeNode, RBTreeNodeReservation},
+    sync::{
+        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        global_lock,
+        lock::{mutex::MutexBackend, Guard},
+        Arc, ArcBorrow, Completion, Mutex,
+    },
+    workqueue::{Work, WorkItem},
+};
+
+global_lock! {
+    /// The work that remains after processes are unbound.  None before the module is loaded and after it is
+    /// unloaded.
+    pub(crate) unsafe(uninit) static ENDED: Mutex<Option<Ended>> = None;
+}
+
+/// Watches of address spaces ([`Watch`]), by the serial numbers of their processes.
+type Watches = RBTree<u64, Watch<Process>>;
+type WatchNode = RBTreeNode<u64, Watch<Process>>;
+
+/// Asynchronous work: the end of bonds that could not end with the address space, and the end of watches,
+/// which waits for changes of mappings.
+pub(crate) struct Ended {
+    /// The first field: its drop waits for the work items, and then the remaining watches are dropped.
+    pub(super) queue: OwnedQueue,
+    /// The watches that a work item has to end.
+    watches: Watches,
+}
+
+impl Ended {
+    /// Returns a value without pending work.
+    pub(crate) fn new(queue: OwnedQueue) -> Self {
+        Self {
+            queue,
+            watches: RBTree::new(),
+        }
+    }
+}
+
+/// The number of processes that are bound or are being bound, in the whole module.
+static BOUND: Atomic<usize> = Atomic::new(0);
+
+/// The serial number of the process that was bound last.
+static SERIAL: Atomic<u64> = Atomic::new(0);
+
+/// Tells whether any process is bound.  This is a hint with which callers skip further work.
+pub(crate) fn is_used() -> bool {
+    BOUND.load(Relaxed) != 0
+}
+
+/// One count of [`BOUND`].  The drop subtracts it.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        BOUND.fetch_add(1, Relaxed);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        BOUND.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Tells whether an address space can end while bonds with it end.
+#[derive(Clone, Copy)]
+pub(super) enum User<'a> {
+    /// The address space cannot end: the caller holds a user of it.
+    Held(&'a MmWithUser),
+    /// The address space has no users.  It is about to end, or has ended.
+    None,
+}
+
+/// A process that is bound to one device or to one container.
+#[pin_data]
+pub(crate) struct Process {
+    /// The processes of the device or container.
+    pub(super) among: Arc<BoundProcesses>,
+    /// The key in the list.  It increases in the order in which processes are bound.
+    pub(super) serial: u64,
+    /// Set with the first bond.
+    pasid: Atomic<u32>,
+    _counted: Counted,
+    /// One bond for each device, except for devices that are apart.
+    #[pin]
+    bonds: Mutex<KVec<Bond>>,
+    /// Completed when the address space has ended.  Then the bonds have also ended, unless `late` is set.
+    #[pin]
+    released: Completion,
+    /// The address space has ended in a task that may not wait.  Set before `released` completes.
+    late: AtomicFlag,
+    /// The work item that ends the watch, or the bonds if `late` is set.
+    #[pin]
+    work: Work<Process>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Process { self.work }
+}
+
+impl Process {
+    /// Returns the PASID of the address space.
+    pub(crate) fn pasid(&self) -> u32 {
+        self.pasid.load(Relaxed)
+    }
+
+    /// Ends all bonds of the process, and removes it from the list.  When this returns, no bond is left, also
+    /// if another task was ending the bonds.
+    pub(super) fn end(self: ArcBorrow<'_, Self>, user: User<'_>) {
+        self.lock_bonds(user).clear();
+        self.forget();
+    }
+
+    /// Binds the process to one more device.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`iommu_sva::bind`].
+    /// - `ENOMEM`: out of memory.
+    pub(super) fn add(&self, group: &IommuGroup, mm: &MmWithUser) -> Result {
+        let mut bonds = self.bonds.lock();
+        Ok(bonds.push(iommu_sva::bind(group, mm)?, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Ends the bond with the device of one group.
+    pub(super) fn remove(&self, group: &IommuGroup, user: User<'_>) {
+        self.lock_bonds(user).retain(|bond| !bond.is_of(group));
+    }
+
+    /// Tells whether the process has a bond with the device.
+    pub(super) fn is_bound_to(&self, dev: &Device) -> bool {
+        self.bonds.lock().iter().any(|bond| bond.is_with(dev))
+    }
+
+    /// Locks the bonds, to end some or all of them.
+    ///
+    /// If the address space has no users, this first waits for the end of the address space, which ends the
+    /// bonds.  If the address space ended in a task that may not wait, this waits for the notifier of the
+    /// IOMMU's hardware driver, and for the page request that this task may have handled.
+    fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
+        if let User::Held(_) = user {
+            return self.bonds.lock();
+        }
+        self.released.wait_for_completion();
+        let is_late = self.late.load(Relaxed);
+        if is_late {
+            mmu_notifier::synchronize();
+        }
+        let bonds = self.bonds.lock();
+        if is_late {
+            bonds.iter().for_each(iommu_sva::wait_for_page_requests);
+        }
+        bonds
+    }
+
+    /// Removes the process from the list.  A work item ends its watch.
+    fn forget(self: ArcBorrow<'_, Self>) {
+        let node = self.among.list.lock().remove(self.serial);
+        if let Some(node) = node {
+            self.end_watch(node);
+        }
+    }
+
+    /// Queues the end of the watch to the work item.
+    fn end_watch(self: ArcBorrow<'_, Self>, node: WatchNode) {
+        if let Some(ended) = ENDED.lock().as_mut() {
+            ended.watches.insert(node);
+            // If the work is already pending, it finds this watch.
+            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(self.into());
+        }
+    }
+}
+
+impl Listener for Process {
+    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser) {
+        match releaser {
+            Releaser::Task => {
+                this.bonds.lock().clear();
+                this.released.complete_all();
+                this.forget();
+            }
+            Releaser::Other => this.late.store(true, Relaxed),
+        }
+    }
+
+    fn mm_releasing(this: ArcBorrow<'_, Self>) {
+        if !this.late.load(Relaxed) {
+            return;
+        }
+        this.released.complete_all();
+        if let Some(ended) = ENDED.lock().as_ref() {
+            // If the work is already pending, it ends the bonds.
+            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
+        }
+    }
+}
+
+impl WorkItem for Process {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let watch = match ENDED.lock().as_mut() {
+            Some(ended) => ended.watches.remove(&this.serial),
+            None => None,
+        };
+        match watch {
+            Some(watch) => drop(watch),
+            None if this.late.load(Relaxed) => this.as_arc_borrow().end(User::None),
+            None => {}
+        }
+    }
+}
+
+/// The bound processes, by their serial numbers.
+pub(super) struct List {
+    pub(super) processes: Watches,
+    pub(super) len: usize,
+}
+
+impl List {
+    pub(super) fn of_mm(&self, mm: &Mm) -> Option<&Arc<Process>> {
+        let mut watches = self.processes.values();
+        Some(watches.find(|w| w.mm().as_raw() == mm.as_raw())?.listener())
+    }
+
+    pub(super) fn insert(&mut self, node: WatchNode) {
+        self.processes.insert(node);
+        self.len = self.len.saturating_add(1);
+    }
+
+    pub(super) fn remove(&mut self, serial: u64) -> Option<WatchNode> {
+        let node = self.processes.remove_node(&serial)?;
+        self.len = self.len.saturating_sub(1);
+        Some(node)
+    }
+}
+
+/// A process that is being bound.  It is watched, and has no bonds yet.
+pub(super) struct NewProcess {
+    process: Arc<Process>,
+    /// None after the process is on the list.
+    node: Option<WatchNode>,
+}
+
+impl NewProcess {
+    /// Begins to watch the address space.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`: out of memory.
+    /// - Those of [`Watch::begin`].
+    pub(super) fn begin(among: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
+        let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let serial = SERIAL.fetch_add(1, Relaxed).wrapping_add(1);
+        let process = Arc::pin_init(
+            pin_init!(Process {
+                among: among.clone(),
+                serial,
+                pasid: Atomic::new(0),
+                _counted: Counted::new(),
+                bonds <- new_mutex!(KVec::new(), "Process::bonds"),
+                released <- Completion::new(),
+                late: AtomicFlag::new(false),
+                work <- new_work!("vfio_sva::ended"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let watch = Watch::begin(process.clone(), mm)?;
+        Ok(Self {
+            process,
+            node: Some(room.into_node(serial, watch)),
+        })
+    }
+
+    /// Binds the process to the devices of `groups`, and adds it to the list.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`iommu_sva::bind`].
+    /// - `ENOMEM`: out of memory.
+    /// - `EINVAL`: `groups` is empty.
+    pub(super) fn bind<'a>(
+        mut self,
+        mm: &MmWithUser,
+        groups: impl Iterator<Item = &'a IommuGroup>,
+    ) -> Result<Arc<Process>> {
+        let mut new = KVec::new();
+        for group in groups {
+            new.push(iommu_sva::bind(group, mm)?, GFP_KERNEL_ACCOUNT)?;
+        }
+        let pasid = new.first().ok_or(EINVAL)?.pasid();
+        self.process.pasid.store(pasid, Relaxed);
+        *self.process.bonds.lock() = new;
+        if let Some(node) = self.node.take() {
+            self.process.among.list.lock().insert(node);
+        }
+        Ok(self.process.clone())
+    }
+}
+
+impl Drop for NewProcess {
+    fn drop(&mut self) {
+        if let Some(node) = self.node.take() {
+            self.process.as_arc_borrow().end_watch(node);
+        }
+    }
+}
