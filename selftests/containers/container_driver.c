@@ -11,13 +11,11 @@
 #include "lib/task.h"
 #include "lib/test.h"
 #include "lib/testdrv.h"
-
-#define MODULE "vfio_testiommu"
-#define PARAMETERS "/sys/module/" MODULE "/parameters/"
+#include "lib/testiommu.h"
 
 /* As in drivers/vfio_testiommu.c. */
-#define ANY 1000
-#define OWN 1001
+#define ANY TESTIOMMU_ANY
+#define OWN TESTIOMMU_OWN
 #define BROKEN 1099
 #define ECHO _IO(VFIO_TYPE, VFIO_BASE + 90)
 #define HOLD _IO(VFIO_TYPE, VFIO_BASE + 91)
@@ -31,20 +29,12 @@ FIXTURE(container_driver) {
 	int drv, container, group[GROUPS], id[GROUPS];
 };
 
-static int set(const char *parameter, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", parameter);
-	return sysfs_write(path, value);
-}
-
 /* What was called since the last time. */
 static const char *calls(void)
 {
 	static char text[8192];
 
-	if (sysfs_read(PARAMETERS "log", text, sizeof(text)) < 0 || set("log", "0"))
+	if (sysfs_read(TESTIOMMU_PARAMETERS "log", text, sizeof(text)) < 0 || testiommu_set("log", "0"))
 		return "no log";
 	return text;
 }
@@ -83,8 +73,8 @@ FIXTURE_SETUP(container_driver)
 	self->drv = -1;
 	if (!has_containers())
 		SKIP(return, NO_CONTAINERS);
-	if (module_load(MODULE))
-		SKIP(return, "no module " MODULE);
+	if (module_load(TESTIOMMU))
+		SKIP(return, NO_TESTIOMMU);
 	self->drv = testdrv_open();
 	if (self->drv == -ENOENT)
 		SKIP(return, NO_TESTDRV);
@@ -97,36 +87,36 @@ FIXTURE_SETUP(container_driver)
 	}
 	self->container = container_open();
 	ASSERT_GE(self->container, 0);
-	ASSERT_EQ(0, set("open_error", "0,0,0,0,0"));
-	ASSERT_EQ(0, set("attach_error", "0"));
-	ASSERT_EQ(0, set("attach_good", "0"));
-	ASSERT_EQ(0, set("hold", "N"));
-	ASSERT_EQ(0, set("register", "0"));
+	ASSERT_EQ(0, testiommu_set("open_error", "0,0,0,0,0"));
+	ASSERT_EQ(0, testiommu_set("attach_error", "0"));
+	ASSERT_EQ(0, testiommu_set("attach_good", "0"));
+	ASSERT_EQ(0, testiommu_set("hold", "N"));
+	ASSERT_EQ(0, testiommu_set("register", "0"));
 	calls();
 }
 
 FIXTURE_TEARDOWN(container_driver)
 {
-	set("hold", "N");
+	testiommu_set("hold", "N");
 	EXPECT_EQ(0, testdrv_close(self->drv));
-	EXPECT_EQ(0, module_unload(MODULE));
+	EXPECT_EQ(0, module_unload(TESTIOMMU));
 }
 
 /* semantics: 56, 57.  Once each; one that is not there can be taken back all the same. */
 TEST_F(container_driver, register)
 {
-	EXPECT_EQ(-EINVAL, set("register", "0"));
-	EXPECT_EQ(0, set("register", "1"));
-	EXPECT_EQ(-EINVAL, set("register", "1"));
+	EXPECT_EQ(-EINVAL, testiommu_set("register", "0"));
+	EXPECT_EQ(0, testiommu_set("register", "1"));
+	EXPECT_EQ(-EINVAL, testiommu_set("register", "1"));
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(0, set("unregister", "0"));
+		EXPECT_EQ(0, testiommu_set("unregister", "0"));
 		EXPECT_EQ(0, container_check(self->container, OWN));
 		EXPECT_EQ(2, container_check(self->container, ANY));
 	}
-	EXPECT_EQ(0, set("register", "0"));
+	EXPECT_EQ(0, testiommu_set("register", "0"));
 	EXPECT_EQ(1, container_check(self->container, OWN));
 	EXPECT_EQ(1, container_check(self->container, ANY));
-	EXPECT_EQ(0, set("unregister", "2"));
+	EXPECT_EQ(0, testiommu_set("unregister", "2"));
 }
 
 /* semantics: 56, 190.  Who registers devices must be told when they go, and the reverse. */
@@ -137,13 +127,13 @@ TEST_F(container_driver, half_a_pair)
 	ASSERT_GE(log, 0);
 	kmsg_expect_warning(true, NULL);
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(-EINVAL, set("register", i ? "4" : "3"));
+		EXPECT_EQ(-EINVAL, testiommu_set("register", i ? "4" : "3"));
 		EXPECT_TRUE(kmsg_warned(log));
-		EXPECT_EQ(0, set("unregister", i ? "4" : "3"));
+		EXPECT_EQ(0, testiommu_set("unregister", i ? "4" : "3"));
 	}
 	kmsg_expect_warning(false, NULL);
 	/* And that is all there is to ask for. */
-	EXPECT_EQ(0, set("register", "2"));
+	EXPECT_EQ(0, testiommu_set("register", "2"));
 	EXPECT_EQ(3, container_check(self->container, ANY));
 	close(log);
 }
@@ -151,15 +141,15 @@ TEST_F(container_driver, half_a_pair)
 /* semantics: 160, 161.  The latest is asked first; the first that says yes has the word. */
 TEST_F(container_driver, latest_first)
 {
-	ASSERT_EQ(0, set("register", "1"));
-	ASSERT_EQ(0, set("register", "2"));
+	ASSERT_EQ(0, testiommu_set("register", "1"));
+	ASSERT_EQ(0, testiommu_set("register", "2"));
 	EXPECT_EQ(3, container_check(self->container, ANY));
 	EXPECT_EQ(1, container_check(self->container, OWN));
 	EXPECT_EQ(2, container_check(self->container, OWN + 1));
-	ASSERT_EQ(0, set("unregister", "2"));
+	ASSERT_EQ(0, testiommu_set("unregister", "2"));
 	EXPECT_EQ(2, container_check(self->container, ANY));
-	ASSERT_EQ(0, set("unregister", "0"));
-	ASSERT_EQ(0, set("register", "0"));
+	ASSERT_EQ(0, testiommu_set("unregister", "0"));
+	ASSERT_EQ(0, testiommu_set("register", "0"));
 	EXPECT_EQ(1, container_check(self->container, ANY));
 	EXPECT_CALLS("");
 	ASSERT_EQ(0, group_set(self->group[0], self->container));
@@ -189,19 +179,19 @@ TEST_F(container_driver, attach)
 	for (int i = 0; i < GROUPS; i++)
 		ASSERT_EQ(0, group_set(self->group[i], fd));
 	EXPECT_CALLS("");
-	ASSERT_EQ(0, set("attach_error", "117"));
+	ASSERT_EQ(0, testiommu_set("attach_error", "117"));
 	EXPECT_EQ(-EUCLEAN, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("0.open(1000) 0.attach(%2,1) 0.release");
-	ASSERT_EQ(0, set("attach_good", "1"));
+	ASSERT_EQ(0, testiommu_set("attach_good", "1"));
 	EXPECT_EQ(-EUCLEAN, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("0.open(1000) 0.attach(%2,1) 0.attach(%1,1) 0.detach(%2) 0.release");
-	ASSERT_EQ(0, set("attach_good", "2"));
+	ASSERT_EQ(0, testiommu_set("attach_good", "2"));
 	EXPECT_EQ(-EUCLEAN, container_set_iommu(fd, ANY));
 	EXPECT_CALLS(
 		"0.open(1000) 0.attach(%2,1) 0.attach(%1,1) 0.attach(%0,1) 0.detach(%1) 0.detach(%2) 0.release");
 	/* Nothing is chosen. */
 	EXPECT_EQ(-EINVAL, xioctl(fd, ECHO, (void *)5));
-	ASSERT_EQ(0, set("attach_good", "3"));
+	ASSERT_EQ(0, testiommu_set("attach_good", "3"));
 	EXPECT_EQ(0, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("0.open(1000) 0.attach(%2,1) 0.attach(%1,1) 0.attach(%0,1)");
 	EXPECT_EQ(5, xioctl(fd, ECHO, (void *)5));
@@ -214,7 +204,7 @@ TEST_F(container_driver, attach)
 	EXPECT_EQ(-EINVAL, group_unset(self->group[1]));
 	close_fd(&self->group[2]);
 	EXPECT_CALLS("0.detach(%2)");
-	ASSERT_EQ(0, set("attach_error", "0"));
+	ASSERT_EQ(0, testiommu_set("attach_error", "0"));
 	ASSERT_EQ(0, group_set(self->group[1], fd));
 	EXPECT_CALLS("0.attach(%1,1)");
 	ASSERT_EQ(0, group_unset(self->group[0]));
@@ -228,23 +218,23 @@ TEST_F(container_driver, next_driver)
 {
 	int fd = self->container;
 
-	ASSERT_EQ(0, set("register", "1"));
+	ASSERT_EQ(0, testiommu_set("register", "1"));
 	ASSERT_EQ(0, group_set(self->group[0], fd));
-	ASSERT_EQ(0, set("open_error", "117,61"));
+	ASSERT_EQ(0, testiommu_set("open_error", "117,61"));
 	EXPECT_EQ(-EUCLEAN, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("1.open(1000) 0.open(1000)");
 	/* Who was not asked to open has not failed. */
 	EXPECT_EQ(-ENODATA, container_set_iommu(fd, OWN + 1));
 	EXPECT_CALLS("1.open(1002)");
 	EXPECT_EQ(-ENODEV, container_set_iommu(fd, OWN + 2));
-	ASSERT_EQ(0, set("open_error", "117,0"));
-	ASSERT_EQ(0, set("attach_error", "95"));
+	ASSERT_EQ(0, testiommu_set("open_error", "117,0"));
+	ASSERT_EQ(0, testiommu_set("attach_error", "95"));
 	EXPECT_EQ(-EUCLEAN, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("1.open(1000) 1.attach(%0,1) 1.release 0.open(1000)");
-	ASSERT_EQ(0, set("open_error", "0,61"));
+	ASSERT_EQ(0, testiommu_set("open_error", "0,61"));
 	EXPECT_EQ(-EOPNOTSUPP, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("1.open(1000) 0.open(1000) 0.attach(%0,1) 0.release");
-	ASSERT_EQ(0, set("attach_error", "0"));
+	ASSERT_EQ(0, testiommu_set("attach_error", "0"));
 	EXPECT_EQ(0, container_set_iommu(fd, ANY));
 	EXPECT_CALLS("1.open(1000) 0.open(1000) 0.attach(%0,1)");
 	EXPECT_EQ(-EINVAL, container_set_iommu(fd, ANY));
@@ -256,8 +246,8 @@ TEST_F(container_driver, taken_back)
 {
 	ASSERT_EQ(0, group_set(self->group[0], self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, ANY));
-	EXPECT_EQ(-EWOULDBLOCK, module_unload(MODULE));
-	ASSERT_EQ(0, set("unregister", "0"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(TESTIOMMU));
+	ASSERT_EQ(0, testiommu_set("unregister", "0"));
 	EXPECT_EQ(1, container_check(self->container, ANY));
 	EXPECT_EQ(7, xioctl(self->container, ECHO, (void *)7));
 	ASSERT_EQ(0, group_set(self->group[1], self->container));
@@ -322,10 +312,10 @@ TEST_F(container_driver, unpin_while_unregistered)
 	fd = group_device(self->group[0], TESTDRV_DEVICE);
 	ASSERT_GE(fd, 0);
 	calls();
-	ASSERT_EQ(0, set("unpin_late", "1"));
+	ASSERT_EQ(0, testiommu_set("unpin_late", "1"));
 	close(fd);
 	EXPECT_CALLS("0.unregister(vfio-testdrv.0,1) 0.unpin(1000,1)");
-	EXPECT_EQ(0, set("unpin_late", "0"));
+	EXPECT_EQ(0, testiommu_set("unpin_late", "0"));
 }
 
 static int pin(int drv, uint64_t iova, int n)
@@ -371,7 +361,7 @@ TEST_F(container_driver, least)
 {
 	int fd;
 
-	ASSERT_EQ(0, set("register", "2"));
+	ASSERT_EQ(0, testiommu_set("register", "2"));
 	ASSERT_EQ(0, group_set(self->group[0], self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, OWN + 2));
 	fd = group_device(self->group[0], TESTDRV_DEVICE);
@@ -390,18 +380,6 @@ static int hold(void *arg)
 	return xioctl(*(int *)arg, HOLD, NULL);
 }
 
-static bool one_is_held(void)
-{
-	char text[16];
-
-	for (int ms = 0; ms < EVENT_MS; ms += 10) {
-		if (sysfs_read(PARAMETERS "held", text, sizeof(text)) > 0 && atoi(text) == 1)
-			return true;
-		poll(NULL, 0, 10);
-	}
-	return false;
-}
-
 /*
  * semantics: 163, 164; defect: B1, B26.  A call that goes on keeps what it works on: the
  * driver's side is released after it on ours, and under it by the core in C.  And it
@@ -416,9 +394,9 @@ TEST_F(container_driver, call_outlasts_the_group)
 		ASSERT_EQ(0, group_set(self->group[0], fd));
 		ASSERT_EQ(0, container_set_iommu(fd, OWN));
 		calls();
-		ASSERT_EQ(0, set("hold", "Y"));
+		ASSERT_EQ(0, testiommu_set("hold", "Y"));
 		ASSERT_EQ(0, worker_start(&worker, hold, &fd));
-		ASSERT_TRUE(one_is_held());
+		ASSERT_TRUE(testiommu_held());
 		EXPECT_EQ(3, xioctl(fd, ECHO, (void *)3));
 		EXPECT_EQ(1, container_check(fd, OWN));
 		ASSERT_EQ(0, group_set(self->group[1], fd));
@@ -438,7 +416,7 @@ TEST_F(container_driver, call_outlasts_the_group)
 		ASSERT_EQ(0, container_set_iommu(fd, OWN));
 		EXPECT_EQ(4, xioctl(fd, ECHO, (void *)4));
 		EXPECT_CALLS("0.open(1001) 0.attach(%2,1)");
-		ASSERT_EQ(0, set("hold", "N"));
+		ASSERT_EQ(0, testiommu_set("hold", "N"));
 		EXPECT_EQ(0, worker_join(&worker));
 		EXPECT_CALLS(BY_CORE("dead.held", "0.held 0.release"));
 		EXPECT_EQ(4, xioctl(fd, ECHO, (void *)4));
@@ -456,16 +434,16 @@ TEST_F(container_driver, call_holds_the_module)
 		SKIP(return, "the core in C lets the module go under the call");
 	ASSERT_EQ(0, group_set(self->group[0], self->container));
 	ASSERT_EQ(0, container_set_iommu(self->container, OWN));
-	ASSERT_EQ(0, set("hold", "Y"));
+	ASSERT_EQ(0, testiommu_set("hold", "Y"));
 	ASSERT_EQ(0, worker_start(&worker, hold, &self->container));
-	ASSERT_TRUE(one_is_held());
+	ASSERT_TRUE(testiommu_held());
 	ASSERT_EQ(0, group_unset(self->group[0]));
-	EXPECT_EQ(-EWOULDBLOCK, module_unload(MODULE));
-	ASSERT_EQ(0, set("hold", "N"));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(TESTIOMMU));
+	ASSERT_EQ(0, testiommu_set("hold", "N"));
 	EXPECT_EQ(0, worker_join(&worker));
-	ASSERT_EQ(0, module_unload(MODULE));
+	ASSERT_EQ(0, module_unload(TESTIOMMU));
 	EXPECT_EQ(0, container_check(self->container, OWN));
-	ASSERT_EQ(0, module_load(MODULE));
+	ASSERT_EQ(0, module_load(TESTIOMMU));
 }
 
 TEST_HARNESS_MAIN

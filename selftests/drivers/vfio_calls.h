@@ -144,6 +144,8 @@ enum {
 /* Callback a of the device returns the errno -b from now on. */
 #define CALLS_FAIL		CALLS_DO(18)
 enum { CALLS_FAIL_BIND, CALLS_FAIL_OPEN, CALLS_FAIL_ATTACH, CALLS_FAILS };
+/* calls_open() of the device waits from now on, or (a: 0) no more. */
+#define CALLS_HOLD		CALLS_DO(19)
 /* Puts parent a into an IOMMU group, though it has no IOMMU, or (flags 0) takes it out. */
 #define CALLS_GROUP		CALLS_DO(17)
 

@@ -24,6 +24,7 @@ struct slot {
 	int references;			/* on its registration, that commands took */
 	int set;			/* its number, 0: none that others can join */
 	int fail[CALLS_FAILS];
+	bool hold;
 	struct calls_seen seen[CALLS_WHENS];
 };
 
@@ -36,6 +37,7 @@ struct device *calls_parent(u64 nth);
 extern const struct vfio_device_ops calls_emulated_ops;
 extern const struct vfio_migration_ops calls_mig_ops;
 void calls_look(struct slot *slot, struct vfio_device *vdev, enum calls_when when);
+void calls_hold(struct slot *slot, bool hold);
 
 /* vfio_calls_life.c: from the allocation of a device to its release. */
 extern char calls_sets[CALLS_DEVICES];

@@ -141,6 +141,9 @@ static int do_device(unsigned int cmd, struct slot *slot, struct calls_args *arg
 			return -ENXIO;
 		slot->fail[args->a] = args->b;
 		return 0;
+	case CALLS_HOLD:
+		calls_hold(slot, args->a);
+		return 0;
 	}
 	return -ENOTTY;
 }

@@ -5,6 +5,7 @@
 #include <linux/idr.h>
 #include <linux/iommufd.h>
 #include <linux/kdev_t.h>
+#include <linux/wait.h>
 
 #include "vfio_calls_driver.h"
 
@@ -178,10 +179,21 @@ static int calls_attach(struct vfio_device *vdev, u32 *pt_id)
 #define calls_attach	NULL
 #endif
 
+static DECLARE_WAIT_QUEUE_HEAD(hold_wait);
+
+void calls_hold(struct slot *slot, bool hold)
+{
+	WRITE_ONCE(slot->hold, hold);
+	wake_up_all(&hold_wait);
+}
+
 static int calls_open(struct vfio_device *vdev)
 {
-	calls_look(slot_of(vdev), vdev, CALLS_IN_OPEN);
-	return -slot_of(vdev)->fail[CALLS_FAIL_OPEN];
+	struct slot *slot = slot_of(vdev);
+
+	calls_look(slot, vdev, CALLS_IN_OPEN);
+	wait_event(hold_wait, !READ_ONCE(slot->hold));
+	return -slot->fail[CALLS_FAIL_OPEN];
 }
 
 static void calls_close(struct vfio_device *vdev)

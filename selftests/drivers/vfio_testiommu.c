@@ -7,6 +7,8 @@
  *   open_error             one errno for each driver, 0: none
  *   attach_error           the errno of attach_group, once attach_good of them went well
  *   hold                   an ioctl HOLD waits as long as this is Y
+ *   hold_attach            attach_group waits as long as this is Y
+ *   hold_detach            detach_group waits as long as this is Y
  *   held                   how many are waiting
  *   log                    what was called; written to, it is empty again
  */
@@ -42,7 +44,7 @@ module_param(attach_good, int, 0600);
 /* Has the device's driver unpin while the device is unregistered, as an unmap in that moment would. */
 static bool unpin_late;
 module_param(unpin_late, bool, 0600);
-static bool hold;
+static bool hold, hold_attach, hold_detach;
 static int held;
 module_param(held, int, 0400);
 
@@ -106,12 +108,12 @@ static long check_of(int driver, unsigned long arg)
 	return arg == ANY || arg == OWN + driver ? driver + 1 : 0;
 }
 
-static long wait_held(void)
+static long wait_held(const bool *by)
 {
 	int ret;
 
 	held++;
-	ret = wait_event_killable(hold_wait, !READ_ONCE(hold));
+	ret = wait_event_killable(hold_wait, !READ_ONCE(*by));
 	held--;
 	return ret;
 }
@@ -127,7 +129,7 @@ static long ioctl_of(int driver, void *data, unsigned int cmd, unsigned long arg
 	if (cmd == ECHO)
 		ret = arg;
 	if (cmd == HOLD) {
-		ret = wait_held();
+		ret = wait_held(&hold);
 		note("%s.held", who(data));
 	}
 	return ret;
@@ -144,6 +146,7 @@ static void td_release(void *data)
 static int td_attach(void *data, struct iommu_group *group, enum vfio_group_type type)
 {
 	note("%s.attach(%d,%d)", who(data), iommu_group_id(group), type);
+	wait_held(&hold_attach);
 	if (attach_good) {
 		attach_good--;
 		return 0;
@@ -154,6 +157,7 @@ static int td_attach(void *data, struct iommu_group *group, enum vfio_group_type
 static void td_detach(void *data, struct iommu_group *group)
 {
 	note("%s.detach(%d)", who(data), iommu_group_id(group));
+	wait_held(&hold_detach);
 }
 
 static int td_pin(void *data, struct iommu_group *group, dma_addr_t iova, int npage,
@@ -293,6 +297,8 @@ static const struct kernel_param_ops log_ops = { .set = set_log, .get = get_log 
 module_param_cb(register, &register_ops, NULL, 0200);
 module_param_cb(unregister, &unregister_ops, NULL, 0200);
 module_param_cb(hold, &hold_ops, &hold, 0600);
+module_param_cb(hold_attach, &hold_ops, &hold_attach, 0600);
+module_param_cb(hold_detach, &hold_ops, &hold_detach, 0600);
 module_param_cb(log, &log_ops, NULL, 0600);
 
 /* All drivers are offered by writing to a parameter. */

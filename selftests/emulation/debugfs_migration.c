@@ -188,4 +188,60 @@ TEST_F(debugfs_migration, gone)
 	close(features);
 }
 
+struct read_call {
+	int fd;
+	void *to;
+	size_t size;
+};
+
+static int do_read(void *arg)
+{
+	struct read_call *call = arg;
+	ssize_t n = read(call->fd, call->to, call->size);
+
+	return n < 0 ? -errno : n;
+}
+
+static int destroy(void *arg)
+{
+	return testdrv_destroy(*(int *)arg, 0);
+}
+
+/*
+ * semantics: 86, 179.  The same on both cores: the text is copied to the reader without the lock of the set,
+ * but during the read, for which the removal of the file waits.
+ */
+TEST_F(debugfs_migration, slow_reader)
+{
+	static const char page[4096];
+	struct worker reader, remover;
+	struct read_call call;
+	struct stall stall;
+	int iommufd, fd;
+
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	iommufd = iommufd_open();
+	ASSERT_GE(iommufd, 0);
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	ASSERT_EQ(0, stall_open(&stall));
+	call = (struct read_call){ open(STATE, O_RDONLY | O_CLOEXEC), stall.page, stall.size };
+	ASSERT_GE(call.fd, 0);
+	ASSERT_EQ(0, worker_start(&reader, do_read, &call));
+	ASSERT_EQ(0, stall_wait(&stall));
+	fd = testdrv_open_bound(0, iommufd);
+	EXPECT_GE(fd, 0);
+	close(fd);
+	ASSERT_EQ(0, worker_start(&remover, destroy, &self->drv));
+	EXPECT_TRUE(worker_sleeps_in(&remover, "debugfs_remove"));
+	EXPECT_FALSE(worker_ended(&reader));
+	ASSERT_EQ(0, stall_release(&stall, page));
+	EXPECT_EQ(strlen("RUNNING\n"), worker_join(&reader));
+	EXPECT_STREQ("RUNNING\n", stall.page);
+	EXPECT_EQ(0, worker_join(&remover));
+	close(call.fd);
+	close(iommufd);
+	stall_close(&stall);
+}
+
 TEST_HARNESS_MAIN

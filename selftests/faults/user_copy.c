@@ -7,8 +7,11 @@
  *
  * That a page which is not there is -EFAULT, each test of a call says for itself.
  */
+#include <fcntl.h>
+
 #include "lib/cdev.h"
 #include "lib/group.h"
+#include "lib/introspect.h"
 #include "lib/iommufd.h"
 #include "lib/qmp.h"
 #include "lib/task.h"
@@ -58,6 +61,8 @@ FIXTURE(user_copy) {
 	struct worker first, second;
 	struct bind_call call, sibling;
 	struct vfio_device_bind_iommufd bind, bind_b;
+	struct attach_call pin;
+	struct vfio_device_attach_iommufd_pt attach;
 };
 
 /*
@@ -293,41 +298,179 @@ TEST(attachment_in_between)
 	session_close(&s);
 }
 
+/* The first device is attached, and waits for a page that is mapped for DMA, with the lock of the set. */
+static void begin_pinning(struct __test_metadata *_metadata, user_copy_t *self)
+{
+	self->attach = (struct vfio_device_attach_iommufd_pt){ .argsz = sizeof(self->attach) };
+	self->pin = (struct attach_call){ self->sa.fd, &self->attach };
+	ASSERT_EQ(0, do_bind(&self->call));
+	ASSERT_EQ(0, ioas_alloc(self->sa.iommufd, &self->attach.pt_id));
+	ASSERT_EQ(0, stall_open(&self->stall));
+	ASSERT_EQ(0, ioas_map(self->sa.iommufd, self->attach.pt_id, self->stall.page,
+			      self->stall.size, IOVA));
+	ASSERT_EQ(0, worker_start(&self->first, do_attach, &self->pin));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+}
+
+/* The page comes: the attach ends, and so does the call that has waited for it. */
+static void end_pinning(struct __test_metadata *_metadata, user_copy_t *self)
+{
+	static const char page[4096];
+
+	EXPECT_FALSE(worker_ended(&self->first));
+	EXPECT_FALSE(worker_ended(&self->second));
+	ASSERT_EQ(0, stall_release(&self->stall, page));
+	EXPECT_EQ(0, worker_join(&self->first));
+	EXPECT_EQ(0, worker_join(&self->second));
+	stall_close(&self->stall);
+}
+
+/* Reads fdinfo of both files, and on ours who holds the devices. */
+static int look(void *arg)
+{
+	user_copy_t *self = arg;
+	char path[64], text[1024];
+	int ret;
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", i ? self->sb.fd : self->sa.fd);
+		ret = sysfs_read(path, text, sizeof(text));
+		if (ret <= 0)
+			return ret ?: -ENODATA;
+		if (core_is_rust() && has_debugfs() &&
+		    !strstr(holders(i ? &self->b : &self->a), i ? "bound=no" : "bound=yes"))
+			return -EPROTO;
+	}
+	return 0;
+}
+
 /*
  * semantics: 182, 185.  The same on both cores: an attach pins what is mapped, under the set's lock,
  * for which a sibling's BIND waits.  Who only looks, or opens, does not.
  */
 TEST_F(user_copy, pinning)
 {
-	static const char page[4096];
-	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
-	struct attach_call call = { self->sa.fd, &attach };
-	char path[64], text[1024];
+	struct worker looker;
 	int fd;
 
-	ASSERT_EQ(0, do_bind(&self->call));
-	ASSERT_EQ(0, ioas_alloc(self->sa.iommufd, &attach.pt_id));
-	ASSERT_EQ(0, stall_open(&self->stall));
-	ASSERT_EQ(0, ioas_map(self->sa.iommufd, attach.pt_id, self->stall.page, self->stall.size, IOVA));
-	ASSERT_EQ(0, worker_start(&self->first, do_attach, &call));
-	ASSERT_EQ(0, stall_wait(&self->stall));
+	begin_pinning(_metadata, self);
 	ASSERT_EQ(0, worker_start(&self->second, do_bind, &self->sibling));
 	EXPECT_TRUE(worker_sleeps_in(&self->second, "[vfio]"));
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", i ? self->sb.fd : self->sa.fd);
-		EXPECT_GT(sysfs_read(path, text, sizeof(text)), 0);
-	}
+	ASSERT_EQ(0, worker_start(&looker, look, self));
+	EXPECT_TRUE(worker_ends(&looker));
 	EXPECT_EQ(0, device_info(self->sa.fd));
 	fd = cdev_open(&self->b);
 	EXPECT_GE(fd, 0);
 	close(fd);
+	end_pinning(_metadata, self);
+	EXPECT_EQ(0, worker_join(&looker));
+	EXPECT_EQ(0, device_info(self->sb.fd));
+}
+
+static int remove_device(void *arg)
+{
+	return pci_unbind(arg);
+}
+
+static int add_device(void *arg)
+{
+	return pci_to_vfio(arg);
+}
+
+static int remove_and_add(void *arg)
+{
+	return remove_device(arg) ?: add_device(arg);
+}
+
+/* A device of another set comes and goes meanwhile. */
+static void use_another_set(struct __test_metadata *_metadata)
+{
+	struct worker w;
+	struct pci pci;
+
+	ASSERT_EQ(0, pci_find_at(EDU, false, &pci));
+	ASSERT_EQ(0, pci_to_vfio(&pci));
+	ASSERT_EQ(0, worker_start(&w, remove_and_add, &pci));
+	EXPECT_TRUE(worker_ends(&w));
+	EXPECT_EQ(0, worker_join(&w));
+}
+
+/*
+ * semantics: 92, 182.  The same on both cores: a sibling that nobody has open leaves the set when its driver
+ * releases it, and waits for the set's lock.
+ */
+TEST_F(user_copy, pinning_and_removal)
+{
+	session_close(&self->sb);
+	begin_pinning(_metadata, self);
+	ASSERT_EQ(0, worker_start(&self->second, remove_device, &self->b));
+	EXPECT_TRUE(worker_sleeps_in(&self->second, "device_release"));
+	use_another_set(_metadata);
+	end_pinning(_metadata, self);
+}
+
+/* semantics: 182.  ... and a sibling that gets its driver joins the set, likewise. */
+TEST_F(user_copy, pinning_and_registration)
+{
+	session_close(&self->sb);
+	ASSERT_EQ(0, pci_unbind(&self->b));
+	begin_pinning(_metadata, self);
+	ASSERT_EQ(0, worker_start(&self->second, add_device, &self->b));
+	EXPECT_TRUE(worker_sleeps_in(&self->second, "assign"));
+	use_another_set(_metadata);
+	end_pinning(_metadata, self);
+}
+
+struct read_call {
+	int fd;
+	void *to;
+	size_t size;
+};
+
+static int do_read(void *arg)
+{
+	struct read_call *call = arg;
+	ssize_t n = read(call->fd, call->to, call->size);
+
+	return n < 0 ? -errno : n;
+}
+
+/*
+ * debugfs removes no file that is being read, and the text is copied to the reader during the read.  A
+ * reader whose page does not come thus holds up the removal, which has revoked the unbound files before.
+ */
+TEST_F(user_copy, holders_and_removal)
+{
+	static const char page[4096];
+	struct read_call call;
+	char path[128];
+
+	if (!core_is_rust() || !has_debugfs())
+		SKIP(return, "no file \"holders\"");
+	snprintf(path, sizeof(path), VFIO_DEBUGFS "/%s/holders", self->b.bdf);
+	ASSERT_EQ(0, stall_open(&self->stall));
+	call = (struct read_call){ open(path, O_RDONLY | O_CLOEXEC), self->stall.page, self->stall.size };
+	ASSERT_GE(call.fd, 0);
+	ASSERT_EQ(0, worker_start(&self->first, do_read, &call));
+	ASSERT_EQ(0, stall_wait(&self->stall));
+	/* Others can open the device, and see who has it. */
+	EXPECT_EQ(0, do_bind(&self->sibling));
+	EXPECT_NE(NULL, strstr(holders(&self->b), "bound=yes"));
+	session_close(&self->sb);
+	ASSERT_EQ(0, session_open_node(&self->b, &self->sb));
+
+	ASSERT_EQ(0, worker_start(&self->second, remove_device, &self->b));
+	EXPECT_TRUE(worker_sleeps_in(&self->second, "debugfs_remove"));
+	EXPECT_EQ(-ENODEV, device_info(self->sb.fd));
+	use_another_set(_metadata);
 	EXPECT_FALSE(worker_ended(&self->first));
 	EXPECT_FALSE(worker_ended(&self->second));
 	ASSERT_EQ(0, stall_release(&self->stall, page));
-	EXPECT_EQ(0, worker_join(&self->first));
+	EXPECT_GT(worker_join(&self->first), 0);
+	EXPECT_NE(NULL, strstr(self->stall.page, "bound=no"));
 	EXPECT_EQ(0, worker_join(&self->second));
-	EXPECT_EQ(0, device_info(self->sb.fd));
 	stall_close(&self->stall);
+	close(call.fd);
 }
 
 TEST_HARNESS_MAIN

@@ -16,6 +16,7 @@
 #include "lib/open_path.h"
 #include "lib/task.h"
 #include "lib/test.h"
+#include "lib/testiommu.h"
 
 #define PAGE 4096u
 #define RNG_DRIVER "virtio-pci"
@@ -215,17 +216,6 @@ TEST_F(dma_owner, every_order_of_closing)
 	}
 }
 
-#define TESTIOMMU "vfio_testiommu"
-#define TESTIOMMU_TYPE 1001	/* as in drivers/vfio_testiommu.c */
-
-static int testiommu_set(const char *parameter, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/module/" TESTIOMMU "/parameters/%s", parameter);
-	return sysfs_write(path, value);
-}
-
 /*
  * Its driver refuses a group that the core has claimed for it already: another group is in
  * the container, for a driver is chosen by the first.
@@ -235,7 +225,7 @@ static int refused_by_the_driver(const struct pci *other, struct opened *o)
 	int group = group_open(other), ret;
 
 	ret = group < 0 ? group : group_set(group, o->space);
-	ret = ret ?: container_set_iommu(o->space, TESTIOMMU_TYPE);
+	ret = ret ?: container_set_iommu(o->space, TESTIOMMU_OWN);
 	ret = ret ?: testiommu_set("attach_error", "71");	/* EPROTO */
 	ret = ret ?: group_set(o->group, o->space);
 	testiommu_set("attach_error", "0");

@@ -70,12 +70,19 @@ static void td_detach(struct vfio_device *vdev)
 
 static int td_open(struct vfio_device *vdev)
 {
-	return td_note(slot_of(vdev), TESTDRV_OPEN, (uintptr_t)vdev->kvm, 0);
+	struct slot *slot = slot_of(vdev);
+	int ret = td_note(slot, TESTDRV_OPEN, (uintptr_t)vdev->kvm, 0);
+
+	wait_event(td_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_OPEN);
+	return ret;
 }
 
 static void td_close(struct vfio_device *vdev)
 {
-	td_note(slot_of(vdev), TESTDRV_CLOSE, (uintptr_t)vdev->kvm, 0);
+	struct slot *slot = slot_of(vdev);
+
+	td_note(slot, TESTDRV_CLOSE, (uintptr_t)vdev->kvm, 0);
+	wait_event(td_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_CLOSE);
 }
 
 void td_request(struct vfio_device *vdev, unsigned int count)
