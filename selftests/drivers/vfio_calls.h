@@ -40,10 +40,13 @@ struct calls_args {
 #define CALLS_NO_ATTACH		(1 << 5)
 #define CALLS_NO_DETACH		(1 << 6)
 #define CALLS_WITH_MIG		(1 << 7)	/* it can migrate, with pre-copy */
+#define CALLS_EMPTY_OPS		(1 << 8)	/* it can migrate and log, without any callback */
 /* vfio_assign_device_set(); a: the set, 0: NULL. */
 #define CALLS_ASSIGN_SET	CALLS_DO(2)
 #define CALLS_REGISTER		CALLS_DO(3)
+#define CALLS_OTHER_KIND	(1 << 0)	/* by the function for the other kind of device */
 #define CALLS_UNREGISTER	CALLS_DO(4)
+#define CALLS_ANYWAY		(1 << 0)	/* though it is not registered */
 #define CALLS_PUT		CALLS_DO(5)
 /* vfio_device_try_get_registration(): 1 or 0; vfio_device_put_registration() */
 #define CALLS_GET_REGISTRATION	CALLS_DO(6)
@@ -92,6 +95,8 @@ struct calls_seen {
 	__s32 pm_usage;		/* of the parent */
 	__u32 pm_resumes;	/* by its driver, so far */
 	__u32 fields;
+	__u32 references;	/* on its registration */
+	__u64 set;		/* the address of its set */
 	__u64 magic;		/* of the inode's file system */
 	char fs[16];
 	char name[32];		/* of the class device */
@@ -130,11 +135,15 @@ struct calls_cap {
 #define CALLS_DEV_ID		CALLS_DO(13)
 enum { CALLS_NO_ICTX, CALLS_THIS_ICTX, CALLS_OTHER_ICTX };
 
-/* A standard operation, at any time: a says which, b: page table, c: PASID. */
+/*
+ * A standard operation, at any time: a says which, b: page table or id, there and back,
+ * c: PASID, or for those that bind the iommufd.
+ */
 #define CALLS_OP		CALLS_DO(14)
 enum {
 	CALLS_OP_ATTACH, CALLS_OP_DETACH, CALLS_OP_ATTACH_PASID, CALLS_OP_DETACH_PASID,
-	CALLS_OP_EMULATED_UNBIND, CALLS_OP_EMULATED_DETACH,
+	CALLS_OP_EMULATED_UNBIND, CALLS_OP_EMULATED_DETACH, CALLS_OP_BIND, CALLS_OP_UNBIND,
+	CALLS_OP_EMULATED_BIND, CALLS_OP_EMULATED_ATTACH,
 };
 
 /* The parents' driver: has it power management? (flags), resuming fails with -a */
@@ -144,7 +153,7 @@ enum {
 /* Callback a of the device returns the errno -b from now on. */
 #define CALLS_FAIL		CALLS_DO(18)
 enum { CALLS_FAIL_BIND, CALLS_FAIL_OPEN, CALLS_FAIL_ATTACH, CALLS_FAILS };
-/* calls_open() of the device waits from now on, or (a: 0) no more. */
+/* Opens of the device and its ioctls wait from now on, or (a: 0) no more. */
 #define CALLS_HOLD		CALLS_DO(19)
 /* Puts parent a into an IOMMU group, though it has no IOMMU, or (flags 0) takes it out. */
 #define CALLS_GROUP		CALLS_DO(17)

@@ -24,7 +24,7 @@ struct slot {
 	int references;			/* on its registration, that commands took */
 	int set;			/* its number, 0: none that others can join */
 	int fail[CALLS_FAILS];
-	bool hold;
+	bool hold;			/* its opens and its ioctls wait */
 	struct calls_seen seen[CALLS_WHENS];
 };
 
@@ -35,7 +35,8 @@ struct device *calls_parent(u64 nth);
 
 /* vfio_calls_seen.c: the callbacks, and what they see of a device. */
 extern const struct vfio_device_ops calls_emulated_ops;
-extern const struct vfio_migration_ops calls_mig_ops;
+extern const struct vfio_migration_ops calls_mig_ops, calls_empty_mig_ops;
+extern const struct vfio_log_ops calls_empty_log_ops;
 void calls_look(struct slot *slot, struct vfio_device *vdev, enum calls_when when);
 void calls_hold(struct slot *slot, bool hold);
 
@@ -45,8 +46,8 @@ extern char calls_sets[CALLS_DEVICES];
 extern struct slot *calls_making;
 int calls_alloc(struct slot *slot, struct calls_args *args);
 int calls_assign_set(struct slot *slot, u64 set);
-int calls_register(struct slot *slot);
-void calls_unregister(struct slot *slot);
+int calls_register(struct slot *slot, bool other_kind);
+void calls_unregister(struct slot *slot, bool anyway);
 int calls_reference(struct slot *slot, bool get);
 void calls_put(struct slot *slot);
 int calls_find(struct slot *slot, struct device *parent);

@@ -51,6 +51,11 @@ int calls_alloc(struct slot *slot, struct calls_args *args)
 		vdev->mig_ops = &calls_mig_ops;
 		vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY;
 	}
+	if (args->flags & CALLS_EMPTY_OPS) {
+		vdev->mig_ops = &calls_empty_mig_ops;
+		vdev->log_ops = &calls_empty_log_ops;
+		vdev->migration_flags = VFIO_MIGRATION_STOP_COPY;
+	}
 	return 0;
 }
 
@@ -66,11 +71,12 @@ int calls_assign_set(struct slot *slot, u64 set)
 	return ret;
 }
 
-int calls_register(struct slot *slot)
+int calls_register(struct slot *slot, bool other_kind)
 {
+	bool physical = slot->flags & CALLS_PHYSICAL;
 	int ret;
 
-	if (slot->flags & CALLS_PHYSICAL)
+	if (physical != other_kind)
 		ret = vfio_register_group_dev(&slot->calls->vdev);
 	else
 		ret = vfio_register_emulated_iommu_dev(&slot->calls->vdev);
@@ -78,10 +84,10 @@ int calls_register(struct slot *slot)
 	return ret;
 }
 
-void calls_unregister(struct slot *slot)
+void calls_unregister(struct slot *slot, bool anyway)
 {
 	mutex_lock(&unregistering);
-	if (slot->registered)
+	if (slot->registered || (anyway && slot->calls))
 		vfio_unregister_group_dev(&slot->calls->vdev);
 	slot->registered = false;
 	mutex_unlock(&unregistering);
@@ -107,9 +113,10 @@ void calls_put(struct slot *slot)
 	struct calls *calls = slot->calls;
 
 	/* What a test that failed has left, and somebody may wait for. */
+	calls_hold(slot, false);
 	while (slot->references)
 		calls_reference(slot, false);
-	calls_unregister(slot);
+	calls_unregister(slot, false);
 	slot->calls = NULL;
 	if (calls)
 		vfio_put_device(&calls->vdev);
@@ -146,6 +153,19 @@ int calls_dev_id(struct slot *slot, struct calls_args *args)
 	return ret;
 }
 
+static int bind_op(struct vfio_device *vdev, struct calls_args *args, u32 *id)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_fd(args->c);
+	int ret;
+
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	ret = args->a == CALLS_OP_BIND ? vfio_iommufd_physical_bind(vdev, ictx, id) :
+					 vfio_iommufd_emulated_bind(vdev, ictx, id);
+	iommufd_ctx_put(ictx);
+	return ret;
+}
+
 int calls_op(struct slot *slot, struct calls_args *args)
 {
 	struct vfio_device *vdev = &slot->calls->vdev;
@@ -172,10 +192,21 @@ int calls_op(struct slot *slot, struct calls_args *args)
 	case CALLS_OP_EMULATED_DETACH:
 		vfio_iommufd_emulated_detach_ioas(vdev);
 		break;
+	case CALLS_OP_BIND:
+	case CALLS_OP_EMULATED_BIND:
+		ret = bind_op(vdev, args, &pt);
+		break;
+	case CALLS_OP_UNBIND:
+		vfio_iommufd_physical_unbind(vdev);
+		break;
+	case CALLS_OP_EMULATED_ATTACH:
+		ret = vfio_iommufd_emulated_attach_ioas(vdev, &pt);
+		break;
 	default:
 		ret = -ENXIO;
 	}
 	mutex_unlock(&vdev->dev_set->lock);
+	args->b = pt;
 	return ret;
 }
 #else

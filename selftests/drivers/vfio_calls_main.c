@@ -123,7 +123,7 @@ static int do_device(unsigned int cmd, struct slot *slot, struct calls_args *arg
 	case CALLS_ASSIGN_SET:
 		return calls_assign_set(slot, args->a);
 	case CALLS_REGISTER:
-		return calls_register(slot);
+		return calls_register(slot, args->flags & CALLS_OTHER_KIND);
 	case CALLS_PUT:
 		calls_put(slot);
 		return 0;
@@ -188,7 +188,7 @@ static long calls_control(struct file *file, unsigned int cmd, unsigned long arg
 		return -ENXIO;
 	if (cmd == CALLS_UNREGISTER) {
 		/* Waits for files that are closed, and references that are put. */
-		calls_unregister(&calls_slots[args.device]);
+		calls_unregister(&calls_slots[args.device], args.flags & CALLS_ANYWAY);
 		return 0;
 	}
 	mutex_lock(&lock);

@@ -78,6 +78,8 @@ void calls_look(struct slot *slot, struct vfio_device *vdev, enum calls_when whe
 		.pm_usage = atomic_read(&vdev->dev->power.usage_count),
 		.pm_resumes = calls_resumes,
 		.fields = fields_of(vdev),
+		.references = refcount_read(&vdev->refcount),
+		.set = (uintptr_t)vdev->dev_set,
 	};
 	if (vdev->dev == slot->parent && vdev->ops == &slot->ops)
 		seen->what |= CALLS_OWN_DEV;
@@ -209,8 +211,10 @@ static ssize_t calls_read(struct vfio_device *vdev, char __user *buf, size_t cou
 
 static long calls_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
-	calls_look(slot_of(vdev), vdev, CALLS_IN_IOCTL);
-	return -ENOTTY;
+	struct slot *slot = slot_of(vdev);
+
+	calls_look(slot, vdev, CALLS_IN_IOCTL);
+	return wait_event_killable(hold_wait, !READ_ONCE(slot->hold)) ?: -ENOTTY;
 }
 
 const struct vfio_device_ops calls_emulated_ops = {
@@ -249,3 +253,6 @@ const struct vfio_migration_ops calls_mig_ops = {
 	.migration_get_state = calls_get_state,
 	.migration_get_data_size = calls_data_size,
 };
+
+const struct vfio_migration_ops calls_empty_mig_ops;
+const struct vfio_log_ops calls_empty_log_ops;

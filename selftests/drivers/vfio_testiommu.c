@@ -3,7 +3,7 @@
  * Drivers for containers that map nothing.  They note what the core called, and fail when
  * they are told to.  A test talks to them by the module's parameters:
  *
- *   register, unregister   number of a driver; the errno is the core's
+ *   register, unregister   number of a driver, -1: NULL; the errno is the core's
  *   open_error             one errno for each driver, 0: none
  *   attach_error           the errno of attach_group, once attach_good of them went well
  *   hold                   an ioctl HOLD waits as long as this is Y
@@ -243,14 +243,19 @@ static int number_of(const char *text, int *driver)
 {
 	int ret = kstrtoint(text, 10, driver);
 
-	return ret ? ret : *driver >= 0 && *driver < DRIVERS ? 0 : -ERANGE;
+	return ret ? ret : *driver >= -1 && *driver < DRIVERS ? 0 : -ERANGE;
+}
+
+static const struct vfio_iommu_driver_ops *ops_of(int driver)
+{
+	return driver < 0 ? NULL : &drivers[driver];
 }
 
 static int set_register(const char *text, const struct kernel_param *kp)
 {
 	int driver, ret = number_of(text, &driver);
 
-	return ret ? ret : vfio_register_iommu_driver(&drivers[driver]);
+	return ret ? ret : vfio_register_iommu_driver(ops_of(driver));
 }
 
 static int set_unregister(const char *text, const struct kernel_param *kp)
@@ -258,7 +263,7 @@ static int set_unregister(const char *text, const struct kernel_param *kp)
 	int driver, ret = number_of(text, &driver);
 
 	if (!ret)
-		vfio_unregister_iommu_driver(&drivers[driver]);
+		vfio_unregister_iommu_driver(ops_of(driver));
 	return ret;
 }
 

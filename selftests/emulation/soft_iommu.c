@@ -10,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/sysfs.h"
+#include "lib/task.h"
 #include "lib/test.h"
 
 FIXTURE(soft_iommu) {
@@ -87,6 +88,45 @@ TEST_F(soft_iommu, enforced_coherency)
 			  calls_cmd(calls, CALLS_FILE, 0, 0, group, 0));
 	}
 	close(fd);
+	close(group);
+}
+
+static int unregister(void *arg)
+{
+	return calls_one(*(int *)arg, CALLS_UNREGISTER, 0, 0);
+}
+
+/*
+ * semantics: 44, 86.  A device that is being unregistered does not count: it is on the group's
+ * list no more, whoever still holds a reference on its registration.
+ */
+TEST_F(soft_iommu, coherency_without_the_leaving_device)
+{
+	const int file = CALLS_IS_VALID | CALLS_IS_GROUP;
+	/* Whether the device is in the group is not the question here. */
+	const int asked = file | CALLS_IS_COHERENT;
+	struct worker leaver;
+	int group, calls = self->calls;
+	char path[64];
+
+	if (!has_groups())
+		SKIP(return, NO_GROUPS);
+	ASSERT_EQ(0, sysfs_write(SOFT_IOMMU("enforces"), "N"));
+	ASSERT_EQ(0, calls_physical(calls, 0, CALLS_SOFT_IOMMU));
+	snprintf(path, sizeof(path), "/dev/vfio/%d", calls_group(CALLS_SOFT_IOMMU));
+	group = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(file, calls_one(calls, CALLS_FILE, 0, group) & asked);
+	ASSERT_EQ(1, calls_one(calls, CALLS_GET_REGISTRATION, 0, 0));
+	EXPECT_EQ(file, calls_one(calls, CALLS_FILE, 0, group) & asked);
+
+	ASSERT_EQ(0, worker_start(&leaver, unregister, &self->calls));
+	ASSERT_TRUE(worker_waits_for_users(&leaver));
+	EXPECT_EQ(file | CALLS_IS_COHERENT, calls_one(calls, CALLS_FILE, 0, group) & asked);
+	EXPECT_FALSE(worker_ended(&leaver));
+	EXPECT_EQ(0, calls_one(calls, CALLS_PUT_REGISTRATION, 0, 0));
+	EXPECT_EQ(0, worker_join(&leaver));
+	EXPECT_EQ(file | CALLS_IS_COHERENT, calls_one(calls, CALLS_FILE, 0, group) & asked);
 	close(group);
 }
 

@@ -7,6 +7,7 @@
 
 #include "lib/cdev.h"
 #include "lib/fault.h"
+#include "lib/hot_reset.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/removal.h"
@@ -127,6 +128,8 @@ TEST_F(bare_driver, no_operations)
 	self->fd = fd;
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_INFO, buf));
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_RESET, NULL));
+	EXPECT_EQ(-EINVAL, hot_reset_owned(fd));
+	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, NULL));
 	EXPECT_EQ(-EINVAL, xioctl(fd, _IO('x', 1), NULL));
 	EXPECT_EQ(-EINVAL, xioctl(fd, VFIO_DEVICE_GET_REGION_INFO, buf));
 	/* ... before the memory is looked at */

@@ -291,4 +291,56 @@ TEST_F(sva_others, hot_reset_of_another_kind)
 	EXPECT_EQ(0, calls_close(calls));
 }
 
+/*
+ * semantics: 120.  On both cores: neither does a physical device's driver have to know the number,
+ * nor the argument to be one.  The second driver has no ioctl at all.  On ours no bond ends but by
+ * an argument with which a driver would reset the device.
+ */
+TEST_F(sva_others, hot_reset_of_another_driver)
+{
+	static const struct {
+		const char *name, *module;
+		int result;
+	} drivers[] = {
+		{ CALLS_DRIVER, "vfio_calls", -ENOTTY },
+		{ "vfio-bare", "vfio_bare", -EINVAL },
+	};
+	struct vfio_pci_hot_reset good = { .argsz = sizeof(good) };
+	struct vfio_pci_hot_reset flags = { .argsz = sizeof(flags), .flags = 1 };
+	struct vfio_pci_hot_reset small = { .argsz = sizeof(small) - 1 };
+	void *const arguments[] = { NULL, &flags, &small, &good };
+	const struct pci *pci = &self->sva.a;
+	int calls = calls_open();
+
+	if (calls == -ENOENT || module_load("vfio_bare"))
+		SKIP(return, NO_CALLS);
+	ASSERT_GE(calls, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		int fd, iommufd = iommufd_open();
+
+		ASSERT_EQ(0, pci_to_driver(pci, drivers[i].name));
+		if (!i)
+			ASSERT_EQ(0, calls_physical(calls, 0, CALLS_PCI));
+		fd = cdev_open(pci);
+		ASSERT_GE(fd, 0);
+		ASSERT_EQ(0, cdev_bind(fd, iommufd, NULL));
+		for (size_t k = 0; k < ARRAY_SIZE(arguments); k++) {
+			if (core_is_rust() && !pasid_entries(pci))
+				ASSERT_EQ(0, process_bind(fd, NULL));
+			EXPECT_EQ(drivers[i].result,
+				  xioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, arguments[k])) {
+				TH_LOG("%s, argument %zu", drivers[i].name, k);
+			}
+			if (core_is_rust() && arguments[k] != &good)
+				EXPECT_EQ(1, pasid_entries(pci));
+		}
+		EXPECT_EQ(0, pasid_entries(pci));
+		close(fd);
+		close(iommufd);
+		ASSERT_EQ(0, pci_to_vfio(pci));
+	}
+	EXPECT_EQ(0, module_unload("vfio_bare"));
+	EXPECT_EQ(0, calls_close(calls));
+}
+
 TEST_HARNESS_MAIN

@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 
 #include "lib/bound.h"
+#include "lib/calls.h"
 #include "lib/cdev.h"
 #include "lib/container.h"
 #include "lib/hot_reset.h"
+#include "lib/iommufd.h"
 #include "lib/pasid_table.h"
 #include "lib/sva.h"
 #include "lib/sva_pair.h"
@@ -23,18 +25,21 @@
 
 FIXTURE(sva_reset) {
 	struct sva_pair sva;
+	int calls;		/* if a test has opened it */
 };
 
 FIXTURE_SETUP(sva_reset)
 {
 	const char *lacks = sva_pair_open_rust(&self->sva);
 
+	self->calls = -1;
 	if (lacks)
 		SKIP(return, "%s", lacks);
 }
 
 FIXTURE_TEARDOWN(sva_reset)
 {
+	EXPECT_EQ(0, calls_close(self->calls));
 	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
@@ -301,6 +306,70 @@ TEST_F(sva_reset, race)
 	EXPECT_EQ(-ENOENT, process_unbind(s.fd));
 	EXPECT_EQ(0, reset(s.fd));
 	session_close(&s);
+}
+
+struct reset_call {
+	unsigned long cmd;
+	void *arg;
+	int fd;
+};
+
+static int reset_with(void *arg)
+{
+	const struct reset_call *call = arg;
+
+	return xioctl(call->fd, call->cmd, call->arg);
+}
+
+/*
+ * While a reset goes on no process is bound, and none can be, whichever of the two resets it is.
+ * Here the driver does not come to an end with it: drivers/vfio_calls_main.c, which waits, and
+ * then says that it does not know the number.
+ */
+TEST_F(sva_reset, bind_meanwhile)
+{
+	struct vfio_pci_hot_reset hot = { .argsz = sizeof(hot) };
+	struct reset_call resets[] = {
+		{ .cmd = VFIO_DEVICE_RESET },
+		{ .cmd = VFIO_DEVICE_PCI_HOT_RESET, .arg = &hot },
+	};
+	int fd, iommufd;
+
+	self->calls = calls_open();
+	if (self->calls == -ENOENT)
+		SKIP(return, NO_CALLS);
+	ASSERT_GE(self->calls, 0);
+	ASSERT_EQ(0, pci_to_driver(&self->sva.a, CALLS_DRIVER));
+	ASSERT_EQ(0, calls_physical(self->calls, 0, CALLS_PCI));
+	iommufd = iommufd_open();
+	ASSERT_GE(iommufd, 0);
+	fd = cdev_open(&self->sva.a);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, cdev_bind(fd, iommufd, NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(resets); i++) {
+		struct worker resetter;
+
+		resets[i].fd = fd;
+		ASSERT_EQ(0, process_bind(fd, NULL));
+		ASSERT_EQ(1, pasid_entries(&self->sva.a));
+		ASSERT_EQ(0, calls_one(self->calls, CALLS_HOLD, 0, true));
+		ASSERT_EQ(0, worker_start(&resetter, reset_with, &resets[i]));
+		ASSERT_TRUE(worker_sleeps_in(&resetter, "calls_ioctl"));
+		EXPECT_EQ(0, pasid_entries(&self->sva.a));
+		for (int k = 0; k < 2; k++)
+			EXPECT_EQ(-EBUSY, process_bind(fd, NULL));
+		EXPECT_EQ(-ENOENT, process_unbind(fd));
+		EXPECT_EQ(0, pasid_entries(&self->sva.a));
+		EXPECT_FALSE(worker_ended(&resetter));
+		EXPECT_EQ(0, calls_one(self->calls, CALLS_HOLD, 0, false));
+		EXPECT_EQ(-ENOTTY, worker_join(&resetter));
+		EXPECT_EQ(0, process_bind(fd, NULL));
+		EXPECT_EQ(1, pasid_entries(&self->sva.a));
+		EXPECT_EQ(0, process_unbind(fd));
+	}
+	close(fd);
+	close(iommufd);
+	EXPECT_EQ(0, pci_to_vfio(&self->sva.a));
 }
 
 static atomic_int signals;

@@ -11,6 +11,8 @@
 
 #define MAX_PINS	4096
 #define MAX_DATA	(1 << 20)
+/* In the array before the core pins pages: no page's address. */
+#define NO_PAGE		((struct page *)~0UL)
 
 struct pin {
 	struct list_head list;
@@ -61,7 +63,12 @@ int td_pin_pages(struct slot *slot, struct testdrv_args *args)
 	}
 	pin->iova = args->a;
 	pin->npage = npage;
+	for (i = 0; i < MAX_PINS; i++)
+		pages[i] = NO_PAGE;
 	ret = vfio_pin_pages(&slot->dev->vdev, args->a, npage, prot, pages);
+	args->c = 0;
+	for (i = 0; i < MAX_PINS; i++)
+		args->c += pages[i] != NO_PAGE;
 	for (i = 0; i < ret && words; i++) {
 		u64 *page = kmap_local_page(pages[i]);
 		u64 word = page[0];
@@ -141,8 +148,8 @@ int td_dma_rw(struct slot *slot, struct testdrv_args *args)
 	} else {
 		td_rw_call(&rw.work);
 	}
-	if (!rw.ret && !(args->flags & TESTDRV_RW_WRITE) &&
-	    copy_to_user(u64_to_user_ptr(args->ptr), data, args->b))
+	if (!(args->flags & TESTDRV_RW_WRITE) &&
+	    copy_to_user(u64_to_user_ptr(args->ptr), data, args->b) && !rw.ret)
 		rw.ret = -EFAULT;
 	vfree(data);
 	return rw.ret;

@@ -92,13 +92,16 @@ struct testdrv_args {
 /* Returns when callback a has been called b times since TESTDRV_CALLS. */
 #define TESTDRV_WAIT		TESTDRV_DO(6)
 
-/* vfio_pin_pages(a: IOVA, b: number); ptr: first word of each page, and more. */
+/*
+ * vfio_pin_pages(a: IOVA, b: number); ptr: first word of each page, and more; c: how many pages
+ * the core wrote to the array, also if it failed.
+ */
 #define TESTDRV_PIN		TESTDRV_DO(10)
 #define TESTDRV_PIN_WRITE	(1 << 0)	/* for writing; ptr's go to the second */
 #define TESTDRV_PIN_NULL	(1 << 1)	/* no array of pages */
 /* vfio_unpin_pages(a: IOVA, b: number) */
 #define TESTDRV_UNPIN		TESTDRV_DO(11)
-/* vfio_dma_rw(a: IOVA, ptr: data, b: length) */
+/* vfio_dma_rw(a: IOVA, ptr: data, there and back, also if it fails; b: length) */
 #define TESTDRV_RW		TESTDRV_DO(12)
 #define TESTDRV_RW_WRITE	(1 << 0)
 #define TESTDRV_RW_NULL		(1 << 1)	/* no data */
@@ -120,11 +123,12 @@ struct testdrv_args {
 /* What those of logging do; a: page size that log_start leaves (0: the user's). */
 #define TESTDRV_LOG		TESTDRV_DO(21)
 
-/* vfio_virqfd_enable(fd a), with handler and thread. */
+/* vfio_virqfd_enable(fd a), with handler and thread; c: is there another virqfd in the slot? */
 #define TESTDRV_ENABLE		TESTDRV_DO(30)
 #define TESTDRV_WITH_HANDLER	(1 << 0)
 #define TESTDRV_WITH_THREAD	(1 << 1)
 #define TESTDRV_HANDLED		(1 << 2)	/* the thread is not wanted */
+#define TESTDRV_NO_SLOT		(1 << 3)	/* NULL in the place of the slot */
 #define TESTDRV_DISABLE		TESTDRV_DO(31)
 #define TESTDRV_FLUSH		TESTDRV_DO(32)
 /*

@@ -25,8 +25,14 @@ static void td_thread(void *opaque, void *data)
 
 int td_enable(struct slot *slot, struct testdrv_args *args)
 {
+	struct virqfd **at = args->flags & TESTDRV_NO_SLOT ? NULL : &slot->virqfd;
+	struct virqfd *before = READ_ONCE(slot->virqfd);
+	int ret;
+
 	slot->handled = args->flags & TESTDRV_HANDLED;
-	return vfio_virqfd_enable(slot, args->flags & TESTDRV_WITH_HANDLER ? td_handler : NULL,
-				  args->flags & TESTDRV_WITH_THREAD ? td_thread : NULL,
-				  (void *)(uintptr_t)args->b, &slot->virqfd, args->a);
+	ret = vfio_virqfd_enable(slot, args->flags & TESTDRV_WITH_HANDLER ? td_handler : NULL,
+				 args->flags & TESTDRV_WITH_THREAD ? td_thread : NULL,
+				 (void *)(uintptr_t)args->b, at, args->a);
+	args->c = READ_ONCE(slot->virqfd) != before;
+	return ret;
 }

@@ -184,7 +184,9 @@ impl SetLocked<'_> {
             let data = self.device().as_raw().cast();
             Access::create(ctx, &bindings::vfio_access_ops, data)
         }?;
-        self.destroy_access();
+        if self.iommufd_access().is_some() {
+            self.emulated_unbind();
+        }
         // SAFETY: The set's lock is held; the field owns the access that is stored in it.
         unsafe { (*self.device().as_raw()).iommufd_access = access.as_ptr() };
         Ok(id)
@@ -196,10 +198,6 @@ impl SetLocked<'_> {
         if self.is_attached() {
             self.emulated_detach();
         }
-        self.destroy_access();
-    }
-
-    fn destroy_access(&mut self) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_access };
         // SAFETY: As above; the field owns the access, and is cleared before the access is freed.
