@@ -113,19 +113,22 @@ pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: 
     if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
         return;
     }
-    let container = device.state().container();
-    if access.is_none() && container.is_none() {
-        return;
-    }
-    let Ok(range) = Range::new(iova, pages) else {
-        warn_on!(true);
-        return;
-    };
+    let range = || Range::new(iova, pages).inspect_err(|_| warn_range());
     if let Some(access) = access {
-        access.unpin(range.iova, range.length);
-    } else if let Some(container) = container {
-        container.data().unpin_pages(iova, pages);
+        if let Ok(range) = range() {
+            access.unpin(range.iova, range.length);
+        }
+    } else if let Some(container) = device.state().container() {
+        if range().is_ok() {
+            container.data().unpin_pages(iova, pages);
+        }
     }
+}
+
+/// Warns about an unpin of a range that cannot have been pinned.
+#[cold]
+fn warn_range() {
+    warn_on!(true);
 }
 
 /// Copies between the driver's buffer and the user's memory at `iova`, an address in bytes.  If `write`, the

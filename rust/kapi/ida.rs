@@ -35,9 +35,21 @@ impl Ida {
     }
 
     /// Tells whether `id` is a member.
+    #[inline]
     pub(crate) fn contains(&self, id: u32) -> bool {
         // SAFETY: `self` is initialised.
-        unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
+        !self.is_empty() && unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
+    }
+
+    /// Tells whether there are no members.  Takes no lock.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        // SAFETY: `self` is initialised; the pointer is read with one load, as `ida_is_empty()` does.
+        unsafe {
+            (&raw const (*self.0.get()).xa.xa_head)
+                .read_volatile()
+                .is_null()
+        }
     }
 
     /// Removes `id`, which must be a member: otherwise the kernel warns.
@@ -47,8 +59,12 @@ impl Ida {
     }
 
     /// Returns the smallest member.
+    #[inline]
     pub(crate) fn first(&self) -> Option<u32> {
-        self.find(0, c_int::MAX as u32)
+        match self.is_empty() {
+            true => None,
+            false => self.find(0, c_int::MAX as u32),
+        }
     }
 
     /// Returns the smallest member in the range `min..=max`.

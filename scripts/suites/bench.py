@@ -30,7 +30,6 @@ INFO = {
     "get_info": "GET_INFO",
     "get_irq_info": "GET_IRQ_INFO",
     "get_region_info": "GET_REGION_INFO",
-    "get_region_info_caps": "GET_REGION_INFO with a capability",
     "feature_probe": "FEATURE probe",
 }
 

@@ -54,6 +54,7 @@ OPERATIONS = {
     "bind_second": "BIND refused: bound by another file",
     **bench.REFUSED_BEFORE_BIND,
     **bench.INFO,
+    "get_region_info_caps": "GET_REGION_INFO with a capability",
     "reset_refused": "RESET refused by the driver",
     "pread": "pread",
     "pwrite": "pwrite",

@@ -226,6 +226,12 @@ static struct miscdevice misc = {
 	.fops = &fops,
 };
 
+/* The core takes a reference on the module of the driver to which the parent is bound. */
+static struct platform_driver driver = {
+	.driver.name = "vfio-null",
+	.driver_managed_dma = true,
+};
+
 static int __init null_init(void)
 {
 	int ret;
@@ -233,6 +239,9 @@ static int __init null_init(void)
 	buffer = kvzalloc(NULL_PAGES * PAGE_SIZE, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
+	ret = platform_driver_register(&driver);
+	if (ret)
+		goto err_driver;
 	parent = platform_device_register_simple("vfio-null", 0, NULL, 0);
 	if (IS_ERR(parent)) {
 		ret = PTR_ERR(parent);
@@ -246,6 +255,8 @@ static int __init null_init(void)
 err_misc:
 	platform_device_unregister(parent);
 err_parent:
+	platform_driver_unregister(&driver);
+err_driver:
 	kvfree(buffer);
 	return ret;
 }
@@ -256,6 +267,7 @@ static void __exit null_exit(void)
 {
 	misc_deregister(&misc);
 	platform_device_unregister(parent);
+	platform_driver_unregister(&driver);
 	kvfree(buffer);
 }
 module_exit(null_exit);
