@@ -199,8 +199,8 @@ CHARTED = [("own groups", "register"), ("own groups", "unregister"), ("one group
 
 def chart():
     """How the costs of operations depend on the number of devices, as a picture: solid lines for Rust, dotted for C."""
-    head, rows = rst.table_of(MEASUREMENTS, "bench-quick --scaling")
-    counts = {(crowd, operation): cells for crowd, operation, *cells in rows}
+    columns, rows = rst.table_of(MEASUREMENTS, "bench-quick --scaling")
+    cells_of = {(crowd, operation): cells for crowd, operation, *cells in rows}
     colours = ["#1b6ca8", "#c8553d", "#2e933c", "#8d5a97", "#6b6b6b"]
     picture = pygal.Line(
         width=860, height=420, logarithmic=True, js=[], show_legend=True, legend_at_bottom=True,
@@ -208,11 +208,11 @@ def chart():
         x_title="devices", y_title="instructions in vfio.ko", y_labels=[10, 100, 1000, 10000, 100000],
         style=pygal.style.CleanStyle(colors=[colour for colour in colours for _ in range(2)], font_family="sans-serif"))
     picture.uuid = "scaling"
-    picture.x_labels = head[2:]
+    picture.x_labels = columns[2:]
     for crowd, operation in CHARTED:
         for core, style in enumerate(({"dasharray": "2, 6", "width": 2}, {"width": 2})):
             picture.add(f"{operation}, {'C' if core == 0 else 'Rust'}",
-                        [int(cell.split(" / ")[core]) for cell in counts[crowd, operation]],
+                        [int(cell.split(" / ")[core]) for cell in cells_of[crowd, operation]],
                         stroke_style=style, dots_size=3)
     # The comments hold the date.
     drawn = re.sub("<!--.*?-->", "", picture.render(is_unicode=True, disable_xml_declaration=True))
