@@ -11,13 +11,26 @@ mirror() {
 		awk '$2 == "Packages" && $1 !~ /security/ {print $1; exit}'
 }
 
+# apt_get COMMAND...: apt-get on the host.  Waits for up to five minutes while another program, such as the one for
+# unattended upgrades, holds apt's locks.
+apt_get() {
+	local end=$((SECONDS + 300)) said
+	until said=$(DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1); do
+		case $said in
+		*"Could not get lock"*|*"Unable to acquire"*) [ $SECONDS -lt $end ] ;;
+		*) false ;;
+		esac || { echo "$said"; return 1; }
+		sleep 3
+	done
+	echo "$said"
+}
+
 install_mmdebstrap() {
 	command -v mmdebstrap >/dev/null && return
 	command -v apt-get >/dev/null ||
 		die "mmdebstrap is not installed and this is not a Debian host: install it"
 	step "installing mmdebstrap"
-	{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-		--no-install-recommends mmdebstrap; } >"$CACHE/apt.log" 2>&1 ||
+	{ apt_get update && apt_get install -y --no-install-recommends mmdebstrap; } >"$CACHE/apt.log" 2>&1 ||
 		die_log "$CACHE/apt.log" "apt-get could not install mmdebstrap: is the network up?"
 }
 
