@@ -70,8 +70,8 @@ impl State {
     }
 }
 
-/// The capabilities that a device needs to support a state, by the number of the state.  No device has all
-/// capabilities, which the error state needs.
+/// The capabilities that a device needs to support a state, by the number of the state.  The error state needs
+/// all bits, as in the C core.
 const NEEDS: [u32; 8] = [
     u32::MAX,
     STOP_COPY,
@@ -154,13 +154,13 @@ pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<St
     };
     let mut next = step(current);
     // Each arc leads nearer to `new`, which the device supports.
-    while !next.is_supported(capabilities) {
-        if next == State::Error {
-            return Err(Refused::NoWay);
+    while next != State::Error {
+        if next.is_supported(capabilities) {
+            return Ok(next);
         }
         next = step(next);
     }
-    Ok(next)
+    Err(Refused::NoWay)
 }
 
 #[cfg(test)]
@@ -224,6 +224,9 @@ mod tests {
     #[test]
     fn what_a_device_does_not_have() {
         assert_eq!(next_state(0, 1, ALL), Err(Refused::Current));
+        // A driver that sets all bits claims the error state, too.
+        assert_eq!(next_state(1, 0, u32::MAX), Err(Refused::NoWay));
+        assert_eq!(next_state(3, 6, u32::MAX), Err(Refused::NoWay));
         assert_eq!(next_state(8, 1, ALL), Err(Refused::Current));
         assert_eq!(next_state(5, 1, STOP_COPY), Err(Refused::Current));
         assert_eq!(next_state(1, 0, ALL), Err(Refused::New));

@@ -4,8 +4,9 @@
 //!
 //! There is no C counterpart; `include/uapi/linux/vfio_sva.h` specifies the ioctls.
 //!
-//! A *bond* is the association of an address space with one device, by PASID ([`Bond`]).  While a bond
-//! exists, the PASID of its address space is not assigned to another address space.
+//! A *bond* is the association of an address space with one device, by PASID
+//! ([`Bond`](crate::kapi::iommu_sva::Bond)).  While a bond exists, the PASID of its address space is not assigned
+//! to another address space.
 //!
 //! A [`BoundProcesses`] belongs to one device or to one container.  A process that is bound to a container
 //! has a bond with the device of each group in the container.
@@ -34,7 +35,7 @@
 //! with an address space whose pages are being freed: a reset would restore its PASID.  Therefore a bond ends
 //! in the MMU notifier for the end of the address space, and not later.
 //!
-//! There is one exception: an address space that ends in a task that may not wait ([`Releaser::Other`]), such
+//! There is one exception: an address space that ends in a task that may not wait (`Releaser::Other`), such
 //! as the handler of a page request.  A work item ends these bonds.  The driver of the IOMMU hardware has a
 //! notifier of its own, which removes the PASID from the devices.  The work item runs after this notifier,
 //! because the two must not remove the PASID at the same time.
@@ -180,9 +181,9 @@ impl BoundProcesses {
     /// - `EEXIST`: the address space is already bound.
     /// - `ENOSPC`: the number of bound processes has reached `max_bound_processes`.
     /// - `ENOMEM`: out of memory.
-    /// - Those of [`Watch::begin`].
+    /// - Those of [`Watch::begin`](crate::kapi::mmu_notifier::Watch::begin).
     /// - The first three errors again, because the state can have changed.
-    /// - Those of [`iommu_sva::bind`].
+    /// - Those of [`iommu_sva::bind`](crate::shared::iommu_sva::bind).
     ///
     /// After any failure the address space is not bound.
     pub(crate) fn bind(
@@ -288,7 +289,7 @@ impl BoundProcesses {
     ///
     /// - `ENOMEM`: out of memory.
     /// - `EOPNOTSUPP`: there are bound processes, and the group has no IOMMU or its devices are emulated.
-    /// - Those of [`iommu_sva::bind`].
+    /// - Those of [`iommu_sva::bind`](crate::shared::iommu_sva::bind).
     ///
     /// After any failure the group has no entry.
     pub(crate) fn join(&self, group: &IommuGroup, group_type: GroupType) -> Result {

@@ -2,9 +2,9 @@
 
 //! Counts of remaining objects by maker: pure logic.
 //!
-//! The release of an object does not tell who made the object.  The number of all remaining objects is exact.  The number of objects of each maker has a lower and an upper
-//! bound.  The two bounds of a maker are equal until an object is released while several makers have objects.
-//! They are equal again when no object remains.
+//! The release of an object does not tell who made the object.  The number of all remaining objects is exact.  The
+//! number of objects of each maker has a lower and an upper bound.  The two bounds of a maker are equal until an
+//! object is released while several makers have objects.  They are equal again when no object remains.
 
 /// The maximum number of makers that are distinguished.
 const MAKERS: usize = 8;

@@ -91,8 +91,8 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 
 /// # Safety
 ///
-/// Drivers call this.  The driver owns the device, and makes no concurrent call that registers or unregisters
-/// it.
+/// Drivers call this.  The driver owns the device, is bound to its parent, and makes no concurrent call that
+/// registers or unregisters it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
@@ -102,8 +102,8 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 
 /// # Safety
 ///
-/// Drivers call this.  The driver owns the device, and makes no concurrent call that registers or unregisters
-/// it.
+/// Drivers call this.  The driver owns the device, is bound to its parent, and makes no concurrent call that
+/// registers or unregisters it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
@@ -113,7 +113,7 @@ unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfi
 
 /// # Safety
 ///
-/// Drivers call this with a device that they have registered.
+/// Drivers call this with a device that they have registered, while they are bound to its parent.
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -122,8 +122,8 @@ unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_devic
 
 /// # Safety
 ///
-/// Drivers call this.  The driver owns the device, has not registered it yet, and makes no concurrent call
-/// that assigns a set.  `set_id` serves only as a key.
+/// Drivers call this.  The driver owns the device, is bound to its parent, has not registered the device yet, and
+/// makes no concurrent call that assigns a set.  `set_id` serves only as a key.
 #[no_mangle]
 unsafe extern "C" fn vfio_assign_device_set(
     device: *mut bindings::vfio_device,

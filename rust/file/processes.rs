@@ -40,7 +40,8 @@ fn check(file: &DeviceFile) -> Result {
 /// In this order:
 ///
 /// - Those of [`check`].
-/// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
+/// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).  For a
+///   device without PASIDs, those of [`iommu_sva::check`] instead.
 #[inline(never)]
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let pasid = check(file).and_then(|()| {

@@ -44,7 +44,7 @@ impl Ida {
     /// Tells whether there are no members.  Takes no lock.
     #[inline]
     fn is_empty(&self) -> bool {
-        // SAFETY: `self` is initialised; the pointer is read with one load, as `ida_is_empty()` does.
+        // SAFETY: `self` is initialised; the pointer is read with one load.
         unsafe {
             (&raw const (*self.0.get()).xa.xa_head)
                 .read_volatile()

@@ -42,7 +42,8 @@ pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     unsafe { Bond::new(dev, power, group, mm) }
 }
 
-/// Makes the first three checks of [`bind`].  Returns the device.
+/// Makes the first three checks of [`bind`].  Returns the device.  The caller promises during the call that a VFIO
+/// device of the group stays registered.
 pub(crate) fn check(group: &IommuGroup) -> Result<ARef<Device>> {
     let dev = group.sole_device().ok_or(EPERM)?;
     // SAFETY: The sole device of the group is the parent of the registered VFIO device, whose driver stays

@@ -59,7 +59,8 @@
  * address space is not bound.
  *
  * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS for a
- * device that is being reset returns -EBUSY (Documentation/sva.rst describes one exception).
+ * device that is being reset, and that supports PASIDs, returns -EBUSY (Documentation/sva.rst
+ * describes one exception).
  *
  * In a container, the address space is also bound to devices that are not open.  The first open and
  * the last close of a device of a container reset the device.  The address space is unbound from

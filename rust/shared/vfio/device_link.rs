@@ -20,8 +20,8 @@ use kernel::{
     },
 };
 
-/// The number of a registration of a device.  The low bits hold the type of the group.  A device can be registered again, in another group.  A file of the earlier registration does not
-/// belong to the later registration.
+/// The number of a registration of a device.  The low bits hold the type of the group.  A device can be registered
+/// again, in another group.  A file of the earlier registration does not belong to the later registration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 

@@ -55,7 +55,8 @@ impl Drop for InfoCaps {
 /// # Invariants
 ///
 /// The structure is valid, and this value has exclusive access to it for `'a`.  Its `buf` is NULL or was
-/// allocated by the kernel's `krealloc()` with `size` bytes.
+/// allocated by the kernel's `krealloc()` with `size` bytes.  The headers are initialised, and the links lead to
+/// headers: the core writes both, and drivers write behind the headers.
 pub(crate) struct Chain<'a>(
     NonNull<bindings::vfio_info_cap>,
     PhantomData<&'a mut InfoCaps>,
@@ -173,8 +174,7 @@ impl ChainWords<'_> {
         if at > self.last {
             return None;
         }
-        // SAFETY: By the type's invariants.  The caller follows the links and writes headers, all of which are
-        // initialised: `grow()` writes zeroes, and drivers write behind the headers.
+        // SAFETY: By the type's invariants, and those of `Chain`: the caller follows the links.
         Some(unsafe { &mut *self.buf.as_ptr().add(at).cast() })
     }
 }

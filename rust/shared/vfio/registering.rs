@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! Registering -> Ready -> Started -> Added     (kept while the device is registered)
-//!                                |
-//! Draining      <-  Started  <- -+
+//!                                      |
+//! Draining       <-       Started  <- -+
 //! ```
 
 use super::{
