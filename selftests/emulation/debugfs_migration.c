@@ -188,20 +188,6 @@ TEST_F(debugfs_migration, gone)
 	close(features);
 }
 
-struct read_call {
-	int fd;
-	void *to;
-	size_t size;
-};
-
-static int do_read(void *arg)
-{
-	struct read_call *call = arg;
-	ssize_t n = read(call->fd, call->to, call->size);
-
-	return n < 0 ? -errno : n;
-}
-
 static int destroy(void *arg)
 {
 	return testdrv_destroy(*(int *)arg, 0);
@@ -215,7 +201,7 @@ TEST_F(debugfs_migration, slow_reader)
 {
 	static const char page[4096];
 	struct worker reader, remover;
-	struct read_call call;
+	struct stalled_read call;
 	struct stall stall;
 	int iommufd, fd;
 
@@ -225,9 +211,9 @@ TEST_F(debugfs_migration, slow_reader)
 	ASSERT_GE(iommufd, 0);
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
 	ASSERT_EQ(0, stall_open(&stall));
-	call = (struct read_call){ open(STATE, O_RDONLY | O_CLOEXEC), stall.page, stall.size };
+	call = (struct stalled_read){ open(STATE, O_RDONLY | O_CLOEXEC), &stall };
 	ASSERT_GE(call.fd, 0);
-	ASSERT_EQ(0, worker_start(&reader, do_read, &call));
+	ASSERT_EQ(0, worker_start(&reader, stalled_read, &call));
 	ASSERT_EQ(0, stall_wait(&stall));
 	fd = testdrv_open_bound(0, iommufd);
 	EXPECT_GE(fd, 0);

@@ -421,20 +421,6 @@ TEST_F(user_copy, pinning_and_registration)
 	end_pinning(_metadata, self);
 }
 
-struct read_call {
-	int fd;
-	void *to;
-	size_t size;
-};
-
-static int do_read(void *arg)
-{
-	struct read_call *call = arg;
-	ssize_t n = read(call->fd, call->to, call->size);
-
-	return n < 0 ? -errno : n;
-}
-
 /*
  * debugfs removes no file that is being read, and the text is copied to the reader during the read.  A
  * reader whose page does not come thus holds up the removal, which has revoked the unbound files before.
@@ -442,16 +428,16 @@ static int do_read(void *arg)
 TEST_F(user_copy, holders_and_removal)
 {
 	static const char page[4096];
-	struct read_call call;
+	struct stalled_read call;
 	char path[128];
 
 	if (!core_is_rust() || !has_debugfs())
 		SKIP(return, "no file \"holders\"");
 	snprintf(path, sizeof(path), VFIO_DEBUGFS "/%s/holders", self->b.bdf);
 	ASSERT_EQ(0, stall_open(&self->stall));
-	call = (struct read_call){ open(path, O_RDONLY | O_CLOEXEC), self->stall.page, self->stall.size };
+	call = (struct stalled_read){ open(path, O_RDONLY | O_CLOEXEC), &self->stall };
 	ASSERT_GE(call.fd, 0);
-	ASSERT_EQ(0, worker_start(&self->first, do_read, &call));
+	ASSERT_EQ(0, worker_start(&self->first, stalled_read, &call));
 	ASSERT_EQ(0, stall_wait(&self->stall));
 	/* Others can open the device, and see who has it. */
 	EXPECT_EQ(0, do_bind(&self->sibling));

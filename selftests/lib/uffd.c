@@ -100,3 +100,11 @@ void stall_close(struct stall *s)
 	close(s->fd);
 	munmap(s->page, s->size);
 }
+
+int stalled_read(void *call)
+{
+	struct stalled_read *this = call;
+	ssize_t n = read(this->fd, this->stall->page, this->stall->size);
+
+	return n < 0 ? -errno : n;
+}

@@ -28,4 +28,12 @@ int stall_release_write(struct stall *s);
 int stall_revoke(struct stall *s);
 void stall_close(struct stall *s);
 
+/* A read from a file into the page, for a worker: the number of bytes, or -errno. */
+struct stalled_read {
+	int fd;
+	struct stall *stall;
+};
+
+int stalled_read(void *call);
+
 #endif

@@ -130,6 +130,8 @@ PROGRAMS = {
     }, inside=False),
 }
 OPERATIONS = {name: title for program in PROGRAMS.values() for name, title in program.operations.items()}
+# Those of which the part inside is not counted
+WHOLE = {name for program in PROGRAMS.values() if not program.inside for name in program.operations}
 
 
 def measure(core):
@@ -145,7 +147,7 @@ def measure(core):
             raise Failure(f"{name}.c and commands/bench.py differ: {' '.join(sorted(missing))}")
         for operation in program.operations:
             whole, inside = bench.medians(result, operation)
-            counts[operation] = whole, inside if program.inside else 0
+            counts[operation] = whole, 0 if operation in WHOLE else inside
         sizes = result[1]
     return counts, sizes
 
@@ -176,7 +178,7 @@ def table(results):
         whole, inside = ratios(results, name)
         if c_inside:
             rows.append([title, *map(str, (c, c_inside, ours, ours_inside)), f"{whole:.3f}", f"{inside:.2f}"])
-        elif name in PROGRAMS["bench_load"].operations:
+        elif name in WHOLE:
             rows.append([title, str(c), "", str(ours), "", f"{whole:.3f}", ""])
     whole, inside = means(results)
     rows.append(["geometric mean", "", "", "", "", f"{whole:.3f}", f"{inside:.2f}"])

@@ -76,11 +76,11 @@ static void count_virqfd(void)
 	fd_close(eventfd);
 }
 
-/* KVM makes these calls when it is given a file, and when the file is taken away.  It does not use the machine. */
+/* KVM makes these calls when it is given a file, and when the file is taken away.  It does not use the VM. */
 static void count_kvm(struct file *file, const char *kind)
 {
-	static char machine;
-	struct kvm *kvm = (struct kvm *)&machine;
+	static char vm;
+	struct kvm *kvm = (struct kvm *)&vm;
 
 	OPERATION(by("kvm_add", kind), ({ MEASURE(({ EXPECT(vfio_file_is_valid(file), true);
 						     vfio_file_set_kvm(file, kvm);

@@ -64,9 +64,9 @@ static void leave(unsigned int index)
 }
 
 /* By the name of the device */
-static void count_names(unsigned int number, dev_t devt)
+static void count_names(unsigned int number)
 {
-	struct file *group = node_open(devt);
+	struct file *group = group_open(FREE_GROUP);
 	const char *oldest = dev_name(crowd[0]->dev), *newest = dev_name(crowd[number - 1]->dev);
 	int fd;
 
@@ -81,33 +81,31 @@ static void count_names(unsigned int number, dev_t devt)
 	file_close(group);
 }
 
-/* @devt: the node of the first group. */
-static void count(enum kind kind, unsigned int number, dev_t devt)
+static void count(enum kind kind, unsigned int number)
 {
 	struct vfio_device *middle = crowd[number / 2];
-	dev_t middle_group = kind == GROUP ? devt : devt + number / 2;
+	unsigned int middle_group = kind == GROUP ? FREE_GROUP : FREE_GROUP + number / 2;
 	struct file *file;
 
 	COUNT(kind, "open", number, file = device_open(middle));
 	COUNT(kind, "bind", number, EXPECT(bind_to(file, BIND_SIZE, iommufd), 0));
 	COUNT(kind, "fdinfo", number, file_fdinfo(file));
 	COUNT(kind, "close", number, file_close(file));
-	COUNT(kind, "group_open_close", number, file_close(node_open(middle_group)));
+	COUNT(kind, "group_open_close", number, file_close(group_open(middle_group)));
 	if (kind == GROUP)
-		count_names(number, devt);
+		count_names(number);
 	COUNT(kind, "unregister", number, vfio_unregister_group_dev(middle));
 	COUNT(kind, "register", number, vdev_register(middle));
 }
 
 static void count_crowd(enum kind kind)
 {
-	dev_t devt = find_region("vfio") | FREE_GROUP;
 	unsigned int number = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
 		while (number < numbers[i])
 			join(kind, number++);
-		count(kind, number, devt);
+		count(kind, number);
 	}
 	while (number)
 		leave(--number);
