@@ -47,7 +47,7 @@ use crate::{
     refusal::Reason,
     shared::{
         pm_runtime::resume,
-        trace,
+        trace::{self, traced},
         vfio::{iommu_driver::GroupType, Device, Generation, Open, RegistrationRef},
         OwnerModule,
     },
@@ -92,10 +92,9 @@ impl FileOperations for DeviceFile {
 
     fn open(state: &Arc<State>) -> Result<Pin<KBox<Self>>> {
         let result = Self::open_cdev(state.clone());
-        if trace::open::enabled() {
-            trace_open(state, &result);
-        }
-        result
+        traced(trace::open::enabled(), result, |result| {
+            trace_open(state, result);
+        })
     }
 
     fn mapping<'a>(file: Pin<&'a Self>) -> Option<Mapping<'a>>
@@ -381,7 +380,6 @@ fn errno_of<T>(result: &Result<T>) -> c_int {
 }
 
 /// Records the trace event of an open of a device's node.
-#[cold]
 fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
     let errno = errno_of(result);
     // CAST: A minor has 20 bits.

@@ -10,7 +10,7 @@
 use super::errno_of;
 use crate::{
     shared::{
-        trace,
+        trace::{self, traced},
         vfio::{Device, Open, SetLocked},
     },
     uapi::attach::{Attach, Detach, Target},
@@ -71,18 +71,13 @@ fn undo(device: &Device<Open>, target: Target, count: u64) {
 /// Records the trace event of an attach, if it is enabled.
 #[inline]
 fn traced_attach(device: &Device<Open>, pasid: u32, pt_id: u32, result: Result<u32>) -> Result {
-    if trace::attach::enabled() {
-        trace_attach(device, pasid, pt_id, result);
-    }
+    let result = traced(trace::attach::enabled(), result, move |result| {
+        let (minor, name) = (device.state().minor(), device.parent().name());
+        let (used, errno) = (result.unwrap_or(0), errno_of(result));
+        // CAST: A minor has 20 bits.
+        trace::attach::record(minor as c_int, name, pasid, pt_id, used, errno);
+    });
     result.map(|_| ())
-}
-
-#[cold]
-fn trace_attach(device: &Device<Open>, pasid: u32, pt_id: u32, result: Result<u32>) {
-    let (minor, name) = (device.state().minor(), device.parent().name());
-    let (used, errno) = (result.unwrap_or(0), errno_of(&result));
-    // CAST: A minor has 20 bits.
-    trace::attach::record(minor as c_int, name, pasid, pt_id, used, errno);
 }
 
 /// Handles `VFIO_DEVICE_DETACH_IOMMUFD_PT`.  Succeeds also if no page table is attached.  Takes the set's
@@ -107,17 +102,11 @@ pub(super) fn detach(device: &Device<Open>, arg: UserPtr) -> Result {
 /// Records the trace event of a detach, if it is enabled.
 #[inline]
 fn traced_detach(device: &Device<Open>, pasid: u32, result: Result) -> Result {
-    if trace::detach::enabled() {
-        trace_detach(device, pasid, result);
-    }
-    result
-}
-
-#[cold]
-fn trace_detach(device: &Device<Open>, pasid: u32, result: Result) {
-    let (minor, name) = (device.state().minor(), device.parent().name());
-    // CAST: A minor has 20 bits.
-    trace::detach::record(minor as c_int, name, pasid, errno_of(&result));
+    traced(trace::detach::enabled(), result, move |result| {
+        let (minor, name) = (device.state().minor(), device.parent().name());
+        // CAST: A minor has 20 bits.
+        trace::detach::record(minor as c_int, name, pasid, errno_of(result));
+    })
 }
 
 fn is_attached(locked: &SetLocked<'_>, target: Target) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     kapi::iommufd::Ctx,
     refusal::{Because, Reason, Refusal},
     shared::{
-        trace,
+        trace::{self, traced},
         vfio::{ops::Uuid, SetLocked},
     },
     uapi::bind::BindIommufd,
@@ -54,19 +54,12 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
         Ok(arg) => bind_or_tell(file, bound, arg),
         Err(e) => Err(*e),
     };
-    if trace::bind::enabled() {
-        trace_bind(file, arg.map_or(-1, |arg| arg.iommufd), &result);
-    }
-    result
-}
-
-/// Records the trace event of a bind.
-#[cold]
-fn trace_bind(file: &DeviceFile, iommufd: c_int, result: &Result) {
-    let opened = file.opened.as_ref().filter(|_| result.is_ok());
-    let devid = opened.map_or(0, OpenDevice::devid);
-    let errno = errno_of(result);
-    file.trace(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+    traced(trace::bind::enabled(), result, |result| {
+        let iommufd = arg.map_or(-1, |arg| arg.iommufd);
+        let opened = file.opened.as_ref().filter(|_| result.is_ok());
+        let (devid, errno) = (opened.map_or(0, OpenDevice::devid), errno_of(result));
+        file.trace(|minor, dev| trace::bind::record(minor, dev, iommufd, devid, errno));
+    })
 }
 
 /// Binds the file.  Explains a refusal in the log.

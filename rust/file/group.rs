@@ -19,7 +19,11 @@ use crate::{
         sched::TaskId,
     },
     refusal::{Because, Reason, Refusal},
-    shared::{trace, vfio::RegistrationRef, OwnerModule},
+    shared::{
+        trace::{self, traced},
+        vfio::RegistrationRef,
+        OwnerModule,
+    },
     uapi::{
         self,
         group::{read_fd, read_name, GetStatus, FLAG_CONTAINER_SET, FLAG_VIABLE},
@@ -164,8 +168,8 @@ fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Resu
         Ok(device) => install_device(group, file, device),
         Err(e) => Err(*e),
     };
-    if trace::open::enabled() {
-        let errno = errno_of(&result);
+    traced(trace::open::enabled(), result, |result| {
+        let errno = errno_of(result);
         match &found {
             Ok(device) => {
                 // CAST: A minor has 20 bits.
@@ -174,8 +178,7 @@ fn get_device_fd(group: ArcBorrow<'_, Group>, file: &File, arg: UserPtr) -> Resu
             }
             Err(_) => trace::open::record(-1, c"", true, errno),
         }
-    }
-    result
+    })
 }
 
 /// Opens the device, and installs a file descriptor for it in the caller.

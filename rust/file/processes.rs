@@ -11,7 +11,8 @@ use crate::{
     device::open::Path,
     kapi::{iommu::IommuGroup, iommu_sva::max_pasids, series::EOPNOTSUPP},
     shared::{
-        iommu_sva, trace,
+        iommu_sva,
+        trace::{self, traced},
         vfio::{iommu_driver::GroupType, Device, Open},
     },
     sva::{bind_caller, unbind_caller},
@@ -54,10 +55,10 @@ pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Re
             }
         })
     });
-    if trace::bind_process::enabled() {
-        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(&pasid));
+    let pasid = traced(trace::bind_process::enabled(), pasid, move |pasid| {
+        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(pasid));
         file.trace(|minor, dev| trace::bind_process::record(minor, dev, pasid, errno));
-    }
+    });
     pasid.map(|_| ())
 }
 
@@ -77,10 +78,10 @@ pub(super) fn unbind(file: &DeviceFile, arg: UserPtr) -> Result {
             None => Err(ENOENT),
         })
     });
-    if trace::unbind_process::enabled() {
-        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(&pasid));
+    let pasid = traced(trace::unbind_process::enabled(), pasid, move |pasid| {
+        let (pasid, errno) = (pasid.unwrap_or(0), errno_of(pasid));
         file.trace(|minor, dev| trace::unbind_process::record(minor, dev, pasid, errno));
-    }
+    });
     pasid.map(|_| ())
 }
 

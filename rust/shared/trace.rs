@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The trace events of the module (`include/vfio_trace.h`).  Each event has a module with `enabled()` and
-//! `record()`.
+//! `record()`.  [`traced`] records the event of a result.
 //!
 //! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
 
 use kernel::prelude::*;
+
+/// Returns `result`.  If `enabled` is set, calls `record` with the result first.  A closure that takes its
+/// captures with `move` costs a function without a tracer nothing else than the test of `enabled`.
+#[inline(always)]
+pub(crate) fn traced<R>(enabled: bool, result: R, record: impl FnOnce(&R)) -> R {
+    if enabled {
+        call_cold(record, &result);
+    }
+    result
+}
+
+/// Calls `record` with `result`.  Keeps the code of `record` out of the function that traces.
+#[cold]
+#[inline(never)]
+fn call_cold<R>(record: impl FnOnce(&R), result: &R) {
+    record(result);
+}
 
 /// Declares one module for each event, with `enabled()` and `record()`.  `enabled()` costs almost nothing
 /// while the event is disabled.
