@@ -34,7 +34,7 @@ use crate::{
         iommu::{DmaOwner, IommuGroup},
     },
     shared::vfio::iommu_driver::{GroupType, IommuData, IommuDriver, RegisteredDriver},
-    sva::{Apart, BoundProcesses, Resetting},
+    sva::{BoundProcesses, Resetting, Suspension},
     uapi::sva,
 };
 use kernel::{
@@ -136,9 +136,13 @@ impl ContainerHandle {
 
     /// Unbinds the container's processes from the group's device, which is about to be opened or closed,
     /// until the result is dropped.  Returns None if no process can be bound to the device of the group.
-    pub(crate) fn part_from_processes(&self) -> Option<Apart> {
+    pub(crate) fn suspend_processes(&self) -> Option<Suspension> {
         match self.group.group_type {
-            GroupType::Iommu => self.group.container.processes.part(&self.group.iommu_group),
+            GroupType::Iommu => self
+                .group
+                .container
+                .processes
+                .suspend(&self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
     }

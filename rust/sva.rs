@@ -24,8 +24,8 @@
 //! - In a container: a device to which the process is bound leaves a group in which other devices stay.
 //!
 //! The driver resets a device in the first open and in the last close.  If the open is through a container,
-//! the bonds with the device end before the open or close, and are made again afterwards.  [`Apart`] represents
-//! the time in between.
+//! the bonds with the device end before the open or close, and are made again afterwards.  [`Suspension`] stands
+//! for the time in between.
 //!
 //! # Resets and the IOMMU core
 //!
@@ -44,7 +44,7 @@
 //!
 //! From the outermost to the innermost:
 //!
-//! - [`BoundProcesses::places`] is held while bonds are made, and while bonds end, except at the end of an
+//! - [`BoundProcesses::groups`] is held while bonds are made, and while bonds end, except at the end of an
 //!   address space.
 //! - [`Process::bonds`] exists once for each [`Process`].  It is held while the bonds of the process end.  A
 //!   task that holds it and finds no bonds therefore knows that the IOMMU core has none either.  The locks of the
@@ -79,29 +79,29 @@ pub(crate) use process::{is_used, Ended, Process, ENDED};
 use process::{List, NewProcess, User};
 
 /// A group of a container.  The container's processes are bound to the device of the group.
-struct Place {
+struct BoundGroup {
     /// Tells this entry from an earlier entry of the same group, which has left the container and joined
     /// again.
     id: u64,
     group: IommuGroup,
     group_type: GroupType,
     /// The number of first opens and last closes of the device in progress.
-    apart: u32,
+    suspensions: u32,
     /// Bonds have ended, and have to be made again.
-    is_missing: bool,
+    lacks_bonds: bool,
 }
 
 /// The devices of a [`BoundProcesses`], and the resets in progress.
-struct Places {
+struct Groups {
     /// The groups of a container.  Empty if the processes are bound to one device.
-    list: KVec<Place>,
+    list: KVec<BoundGroup>,
     /// The id of the latest entry.
     last: u64,
     /// The number of resets in progress.
     resets: u32,
 }
 
-impl Places {
+impl Groups {
     /// Checks that processes can be bound to all devices of a container.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Places {
         match self
             .list
             .iter()
-            .all(|place| place.group_type == GroupType::Iommu)
+            .all(|entry| entry.group_type == GroupType::Iommu)
         {
             _ if self.list.is_empty() => Err(EINVAL),
             true => Ok(()),
@@ -120,8 +120,8 @@ impl Places {
         }
     }
 
-    fn find(&mut self, is_wanted: impl Fn(&Place) -> bool) -> Option<&mut Place> {
-        self.list.iter_mut().find(|place| is_wanted(place))
+    fn find(&mut self, is_wanted: impl Fn(&BoundGroup) -> bool) -> Option<&mut BoundGroup> {
+        self.list.iter_mut().find(|entry| is_wanted(entry))
     }
 }
 
@@ -129,7 +129,7 @@ impl Places {
 #[pin_data]
 pub(crate) struct BoundProcesses {
     #[pin]
-    places: Mutex<Places>,
+    groups: Mutex<Groups>,
     /// The bound processes.
     #[pin]
     list: Mutex<List>,
@@ -150,13 +150,13 @@ impl BoundProcesses {
     /// - `ENOMEM`: out of memory.
     pub(crate) fn new(flags: Flags) -> Result<Arc<Self>> {
         let processes = pin_init!(Self {
-            places <- new_mutex!(
-                Places {
+            groups <- new_mutex!(
+                Groups {
                     list: KVec::new(),
                     last: 0,
                     resets: 0,
                 },
-                "BoundProcesses::places"
+                "BoundProcesses::groups"
             ),
             list <- new_mutex!(
                 List {
@@ -191,10 +191,10 @@ impl BoundProcesses {
         mm: &MmWithUser,
         group: &IommuGroup,
     ) -> Result<Arc<Process>> {
-        self.check(&self.places.lock(), mm)?;
+        self.check(&self.groups.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;
-        let places = self.places.lock();
-        self.check(&places, mm)?;
+        let groups = self.groups.lock();
+        self.check(&groups, mm)?;
         new.bind(mm, core::iter::once(group))
     }
 
@@ -210,25 +210,29 @@ impl BoundProcesses {
     /// - `EBUSY`: the first open or the last close of a device is in progress.
     /// - Those of [`bind`](Self::bind).
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
-        self.check_all(&self.places.lock(), mm)?;
+        self.check_all(&self.groups.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;
-        let places = self.places.lock();
-        self.check_all(&places, mm)?;
-        new.bind(mm, places.list.iter().map(|place| &place.group))
+        let groups = self.groups.lock();
+        self.check_all(&groups, mm)?;
+        new.bind(mm, groups.list.iter().map(|entry| &entry.group))
     }
 
     /// Checks that an address space can be bound, for a container.
-    fn check_all(&self, places: &Places, mm: &MmWithUser) -> Result {
-        places.check()?;
-        if places.list.iter().any(|p| p.apart != 0 || p.is_missing) {
+    fn check_all(&self, groups: &Groups, mm: &MmWithUser) -> Result {
+        groups.check()?;
+        if groups
+            .list
+            .iter()
+            .any(|p| p.suspensions != 0 || p.lacks_bonds)
+        {
             return Err(EBUSY);
         }
-        self.check(places, mm)
+        self.check(groups, mm)
     }
 
     /// Checks that an address space can be bound.
-    fn check(&self, places: &Places, mm: &MmWithUser) -> Result {
-        if places.resets != 0 {
+    fn check(&self, groups: &Groups, mm: &MmWithUser) -> Result {
+        if groups.resets != 0 {
             return Err(EBUSY);
         }
         let list = self.list.lock();
@@ -247,7 +251,7 @@ impl BoundProcesses {
     ///
     /// - `ENOENT`: the address space is not bound.
     pub(crate) fn unbind(&self, mm: &MmWithUser) -> Result<u32> {
-        let _places = self.places.lock();
+        let _groups = self.groups.lock();
         self.unbind_from(mm)
     }
 
@@ -260,15 +264,15 @@ impl BoundProcesses {
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     /// - `ENOENT`: the address space is not bound.
     pub(crate) fn unbind_from_all(&self, mm: &MmWithUser) -> Result<u32> {
-        let places = self.places.lock();
-        match places.check() {
+        let groups = self.groups.lock();
+        match groups.check() {
             // Without groups no process is bound, so this returns `ENOENT`.
             Err(e) if e == EOPNOTSUPP => Err(e),
             _ => self.unbind_from(mm),
         }
     }
 
-    /// Unbinds the address space.  The caller holds the lock of the places.
+    /// Unbinds the address space.  The caller holds the lock of the groups.
     fn unbind_from(&self, mm: &MmWithUser) -> Result<u32> {
         let process = self.list.lock().of_mm(mm).cloned().ok_or(ENOENT)?;
         process.as_arc_borrow().end(User::Held(mm));
@@ -277,7 +281,7 @@ impl BoundProcesses {
 
     /// Undoes a successful bind of the caller.
     fn undo(&self, process: &Arc<Process>, mm: &MmWithUser) {
-        let _places = self.places.lock();
+        let _groups = self.groups.lock();
         process.as_arc_borrow().end(User::Held(mm));
     }
 
@@ -293,32 +297,32 @@ impl BoundProcesses {
     ///
     /// After any failure the group has no entry.
     pub(crate) fn join(&self, group: &IommuGroup, group_type: GroupType) -> Result {
-        let mut places = self.places.lock();
-        places.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let mut groups = self.groups.lock();
+        groups.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
         match group_type {
             GroupType::Iommu => self.add_all(group)?,
             _ if self.has_living() => return Err(EOPNOTSUPP),
             _ => {}
         }
-        places.last = places.last.wrapping_add(1);
-        let place = Place {
-            id: places.last,
+        groups.last = groups.last.wrapping_add(1);
+        let entry = BoundGroup {
+            id: groups.last,
             group: group.clone(),
             group_type,
-            apart: 0,
-            is_missing: false,
+            suspensions: 0,
+            lacks_bonds: false,
         };
-        Ok(places.list.push(place, GFP_KERNEL_ACCOUNT)?)
+        Ok(groups.list.push(entry, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Removes the entry of a container's group, if there is one, and unbinds all processes from the device
     /// of the group.  When the last entry is removed, all processes are unbound and leave the list.
     pub(crate) fn leave(&self, group: &IommuGroup) {
-        let mut places = self.places.lock();
-        places
+        let mut groups = self.groups.lock();
+        groups
             .list
-            .retain(|place| place.group.as_raw() != group.as_raw());
-        match places.list.is_empty() {
+            .retain(|entry| entry.group.as_raw() != group.as_raw());
+        match groups.list.is_empty() {
             true => self.for_each(|process, user| process.end(user)),
             false => self.for_each(|process, user| process.remove(group, user)),
         }
@@ -327,7 +331,7 @@ impl BoundProcesses {
     /// Ends all bonds of each process that is bound to `dev`.  The device leaves its group, and other devices
     /// stay in the group.  All bonds end, because a process is bound either to all devices or to no device.
     pub(crate) fn remove_device(&self, dev: &Device) {
-        let _places = self.places.lock();
+        let _groups = self.groups.lock();
         self.for_each(|process, user| {
             if process.is_bound_to(dev) {
                 process.end(user);
@@ -338,21 +342,21 @@ impl BoundProcesses {
     /// Ends the bonds with the device of a container's group, which is about to be opened or closed.  The
     /// drop of the result makes the bonds again.  A process whose bond cannot be made again is unbound from
     /// all devices.  Returns None if the group has no entry.
-    pub(crate) fn part(self: &Arc<Self>, group: &IommuGroup) -> Option<Apart> {
-        let mut places = self.places.lock();
-        let place = places.find(|place| place.group.as_raw() == group.as_raw())?;
-        place.apart = place.apart.saturating_add(1);
-        let id = place.id;
+    pub(crate) fn suspend(self: &Arc<Self>, group: &IommuGroup) -> Option<Suspension> {
+        let mut groups = self.groups.lock();
+        let entry = groups.find(|entry| entry.group.as_raw() == group.as_raw())?;
+        entry.suspensions = entry.suspensions.saturating_add(1);
+        let id = entry.id;
         // No process can be bound until the result is dropped, so only these bonds have to be made again.
         if is_used() {
-            let is_missing = &mut place.is_missing;
+            let lacks_bonds = &mut entry.lacks_bonds;
             self.for_each(|process, user| {
-                *is_missing = true;
+                *lacks_bonds = true;
                 process.remove(group, user);
             });
         }
-        drop(places);
-        Some(Apart {
+        drop(groups);
+        Some(Suspension {
             from: self.clone(),
             id,
         })
@@ -360,16 +364,16 @@ impl BoundProcesses {
 
     /// Ends all bonds.  No process can be bound until the result is dropped.
     pub(crate) fn begin_reset(self: &Arc<Self>) -> Resetting {
-        let mut places = self.places.lock();
-        places.resets = places.resets.saturating_add(1);
+        let mut groups = self.groups.lock();
+        groups.resets = groups.resets.saturating_add(1);
         self.for_each(|process, user| process.end(user));
-        drop(places);
+        drop(groups);
         Resetting(self.clone())
     }
 
     /// Binds all processes to one more device.  On failure no process is bound to that device.  A process
     /// whose address space has no users is skipped, because its bonds are about to end.  The caller holds the
-    /// lock of the places.
+    /// lock of the groups.
     fn add_all(&self, group: &IommuGroup) -> Result {
         let mut result = Ok(());
         self.for_each(|process, user| {
@@ -392,7 +396,7 @@ impl BoundProcesses {
         if !is_used() {
             return;
         }
-        let _places = self.places.lock();
+        let _groups = self.groups.lock();
         self.for_each(|process, user| process.end(user));
     }
 
@@ -436,14 +440,14 @@ impl WorkItem for BoundProcesses {
     /// Makes bonds again.  This does not run in the task that has opened or closed the device: a pending
     /// signal of that task would make the bind fail.
     fn run(this: Arc<Self>) {
-        let mut places = this.places.lock();
-        for place in places.list.iter_mut() {
-            if place.apart != 0 || !core::mem::take(&mut place.is_missing) {
+        let mut groups = this.groups.lock();
+        for entry in groups.list.iter_mut() {
+            if entry.suspensions != 0 || !core::mem::take(&mut entry.lacks_bonds) {
                 continue;
             }
             this.for_each(|process, user| {
                 if let User::Held(mm) = user {
-                    if process.add(&place.group, mm).is_err() {
+                    if process.add(&entry.group, mm).is_err() {
                         process.end(user);
                     }
                 }
@@ -454,26 +458,26 @@ impl WorkItem for BoundProcesses {
 
 /// While this exists, no process has a bond with the device of a container's group.  The drop of the last
 /// value for the device makes the bonds again, and waits for that.
-pub(crate) struct Apart {
+pub(crate) struct Suspension {
     from: Arc<BoundProcesses>,
     /// The id of the group's entry.
     id: u64,
 }
 
-impl Drop for Apart {
+impl Drop for Suspension {
     fn drop(&mut self) {
-        let mut places = self.from.places.lock();
+        let mut groups = self.from.groups.lock();
         // The group can have left the container in the meantime.
-        let Some(place) = places.find(|place| place.id == self.id) else {
+        let Some(entry) = groups.find(|entry| entry.id == self.id) else {
             return;
         };
-        place.apart = place.apart.saturating_sub(1);
-        if place.apart != 0 || !place.is_missing {
+        entry.suspensions = entry.suspensions.saturating_sub(1);
+        if entry.suspensions != 0 || !entry.lacks_bonds {
             return;
         }
-        drop(places);
+        drop(groups);
         if let Some(ended) = ENDED.lock().as_ref() {
-            // If the work is already pending, it has not read `is_missing` yet.
+            // If the work is already pending, it has not read `lacks_bonds` yet.
             let _ = ended
                 .queue
                 .queue()
@@ -488,8 +492,8 @@ pub(crate) struct Resetting(Arc<BoundProcesses>);
 
 impl Drop for Resetting {
     fn drop(&mut self) {
-        let mut places = self.0.places.lock();
-        places.resets = places.resets.saturating_sub(1);
+        let mut groups = self.0.groups.lock();
+        groups.resets = groups.resets.saturating_sub(1);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
         set::DevSetGuard,
         Device, Open, Registered, RegistrationRef, SetLocked,
     },
-    sva::Apart,
+    sva::Suspension,
 };
 use kernel::prelude::*;
 
@@ -184,7 +184,7 @@ impl OpenDevice {
         first: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let handle = first.as_ref().and_then(|f| f.backend.container_handle());
-        let (_apart, mut guard) = lock_set(device, 0, handle);
+        let (_suspension, mut guard) = lock_set(device, 0, handle);
         Self::by_group_locked(&mut guard.locked(), first)
     }
 
@@ -331,13 +331,13 @@ impl Drop for OpenDevice {
             Path::Cdev => None,
             Path::Group => state.container(),
         };
-        let (apart, mut guard) = lock_set(device, 1, handle.as_ref());
+        let (suspension, mut guard) = lock_set(device, 1, handle.as_ref());
         let (mut first, mut kvm) = (None, None);
         close(&mut guard.locked(), closing, &mut first, &mut kvm);
         drop(guard);
         // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
         // the container.
-        drop(apart);
+        drop(suspension);
         // The VM comes before the block of the group, as in the C core.
         drop(kvm);
         // `first` is dropped before the registration reference.  So a task that has waited for the last
@@ -347,16 +347,16 @@ impl Drop for OpenDevice {
 }
 
 /// Takes the lock of a device's set, for an open or a close of the device.  `handle` is that of the container
-/// through which the device is opened or closed, if there is one; see [`lock_apart`].
+/// through which the device is opened or closed, if there is one; see [`lock_suspended`].
 #[inline]
 fn lock_set<'a>(
     device: &'a Device<Registered>,
     count: u32,
     handle: Option<&ContainerHandle>,
-) -> (Option<Apart>, DevSetGuard<'a>) {
+) -> (Option<Suspension>, DevSetGuard<'a>) {
     match handle {
         None => (None, device.lock_set()),
-        Some(handle) => lock_apart(device, count, handle),
+        Some(handle) => lock_suspended(device, count, handle),
     }
 }
 
@@ -365,18 +365,18 @@ fn lock_set<'a>(
 /// If the device has `count` opens, the open or close resets the device.  In this case all processes of the
 /// container are unbound from the device until the first result is dropped.  The lock is released while the
 /// bonds end, because the end of a bond waits for page requests in flight.
-fn lock_apart<'a>(
+fn lock_suspended<'a>(
     device: &'a Device<Registered>,
     count: u32,
     handle: &ContainerHandle,
-) -> (Option<Apart>, DevSetGuard<'a>) {
+) -> (Option<Suspension>, DevSetGuard<'a>) {
     let mut guard = device.lock_set();
     if guard.locked().open_count() != count {
         return (None, guard);
     }
     drop(guard);
-    let apart = handle.part_from_processes();
-    (apart, device.lock_set())
+    let suspension = handle.suspend_processes();
+    (suspension, device.lock_set())
 }
 
 /// Ends one open of the device.  The last close moves the resources of the first open and the VM reference to

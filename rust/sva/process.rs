@@ -105,7 +105,7 @@ pub(crate) struct Process {
     /// Set with the first bond.
     pasid: Atomic<u32>,
     _counted: Counted,
-    /// One bond for each device, except for devices that are apart.
+    /// One bond for each device, except for devices whose bonds are suspended.
     #[pin]
     bonds: Mutex<KVec<Bond>>,
     /// Completed when the address space has ended.  Then the bonds have also ended, unless `late` is set.
