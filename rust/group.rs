@@ -98,12 +98,12 @@ struct Inner {
 }
 
 /// A reserved entry in a group's list of devices.
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     key: u64,
     node: RBTreeNodeReservation<u64, RegistrationRef>,
 }
 
-impl Room {
+impl Reservation {
     /// Returns the key of the device in the list.
     pub(crate) fn key(&self) -> u64 {
         self.key
@@ -391,23 +391,23 @@ impl Group {
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    pub(crate) fn room(&self) -> Result<Room> {
+    pub(crate) fn reserve(&self) -> Result<Reservation> {
         let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let mut devices = self.devices.lock();
         let key = devices.next;
         devices.next = key.wrapping_sub(1);
-        Ok(Room { key, node })
+        Ok(Reservation { key, node })
     }
 
     /// Adds a device to the list.  The device can be opened by its name until [`remove`](Self::remove).  C
     /// counterpart: `vfio_device_group_register()`.
-    pub(crate) fn add(&self, room: Room, device: RegistrationRef) {
-        let Room { key, node } = room;
+    pub(crate) fn add(&self, reservation: Reservation, device: RegistrationRef) {
+        let Reservation { key, node } = reservation;
         let node = node.into_node(key, device);
         self.devices.lock().registrations.insert(node);
     }
 
-    /// Undoes [`add`](Self::add).  `key` is the key of the [`Room`].  C counterpart:
+    /// Undoes [`add`](Self::add).  `key` is the key of the [`Reservation`].  C counterpart:
     /// `vfio_device_group_unregister()`.
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.devices.lock().registrations.remove(&key);

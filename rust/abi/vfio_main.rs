@@ -194,7 +194,7 @@ unsafe extern "C" fn vfio_info_cap_add(
     // SAFETY: By the caller's promise.
     let caps = unsafe { Chain::from_raw(caps) };
     match cap_add(caps, size, id, version) {
-        Ok(room) => room.cast(),
+        Ok(header) => header.cast(),
         Err(e) => e.to_ptr(),
     }
 }
@@ -212,7 +212,7 @@ fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*m
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
     let mut words = caps.words().ok_or(EINVAL)?;
     info_cap::link(&mut words, at, id, version).ok_or(EINVAL)?;
-    caps.room(at).ok_or(EINVAL)
+    caps.bytes_from(at).ok_or(EINVAL)
 }
 
 /// Adds a copy of the capability `cap`.  The errors are those of [`cap_add`].
@@ -228,13 +228,13 @@ unsafe extern "C" fn vfio_info_add_capability(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (caps, id, version) = unsafe { (Chain::from_raw(caps), (*cap).id, (*cap).version) };
-    to_int(cap_add(caps, size, id, version).map(|room| {
+    to_int(cap_add(caps, size, id, version).map(|to| {
         let body = size.saturating_sub(info_cap::HEADER_SIZE);
         // SAFETY: By the caller's promise; the chain has space for these bytes.  Padding in the driver's
         // structure need not be initialised.
         unsafe {
             let from = cap.cast::<u8>().add(info_cap::HEADER_SIZE);
-            core::ptr::copy_nonoverlapping(from, room.add(info_cap::HEADER_SIZE), body);
+            core::ptr::copy_nonoverlapping(from, to.add(info_cap::HEADER_SIZE), body);
         }
     }))
 }

@@ -18,7 +18,7 @@
 
 use super::{debugfs, sets, GroupMembership, Registration, State, DEVICES};
 use crate::{
-    group::{Backing, Group, Room},
+    group::{Backing, Group, Reservation},
     kapi::{
         cdev::{Cdev, DevT},
         completion::Wait,
@@ -92,12 +92,12 @@ pub(crate) fn register(
     let has_node = !noiommu || noiommu_cdev;
     // The character device exists before the device is published.  Its opens fail until then.
     let (devt, cdev) = make_node(&device, has_node)?;
-    let room = group.room()?;
+    let reservation = group.reserve()?;
     if noiommu {
         taint(&device, noiommu_cdev);
     }
     *device.state().membership.lock() = Some(membership);
-    let (registering, started) = publish(device, group, room);
+    let (registering, started) = publish(device, group, reservation);
     let mut added = match started.add(devt) {
         Ok(added) => added,
         Err((started, e)) => {
@@ -182,15 +182,19 @@ fn make_node(device: &Device, has_node: bool) -> Result<(DevT, Option<Cdev<State
 
 /// Permits references on the registration, connects the link to the device, and adds the device to the
 /// group's list of devices.
-fn publish(device: Ready<'_>, group: Arc<Group>, room: Room) -> (Registering<'_>, Started) {
+fn publish(
+    device: Ready<'_>,
+    group: Arc<Group>,
+    reservation: Reservation,
+) -> (Registering<'_>, Started) {
     let (registering, started) = device.start();
     let membership = GroupMembership {
         group: group.clone(),
-        key: room.key(),
+        key: reservation.key(),
     };
     started.connect(group.group_type(), membership);
     if let Some(listed) = RegistrationRef::try_get(&started) {
-        group.add(room, listed);
+        group.add(reservation, listed);
     }
     (registering, started)
 }

@@ -154,9 +154,9 @@ impl Group {
                 place,
             });
         }
-        let room = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let (group, entry) = Entry::new(id, iommu_group, group_type, dev, &mut revoked)?;
-        groups.insert(room.into_node(id, entry));
+        groups.insert(node.into_node(id, entry));
         Ok(Membership { group, place })
     }
 }

@@ -274,7 +274,7 @@ impl NewProcess {
     /// - `ENOMEM`: out of memory.
     /// - Those of [`Watch::begin`].
     pub(super) fn begin(among: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
-        let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let serial = SERIAL.fetch_add(1, Relaxed).wrapping_add(1);
         let process = Arc::pin_init(
             pin_init!(Process {
@@ -292,7 +292,7 @@ impl NewProcess {
         let watch = Watch::begin(process.clone(), mm)?;
         Ok(Self {
             process,
-            node: Some(room.into_node(serial, watch)),
+            node: Some(node.into_node(serial, watch)),
         })
     }
 

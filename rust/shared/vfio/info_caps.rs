@@ -109,7 +109,7 @@ impl<'a> Chain<'a> {
 
     /// Returns a pointer to the bytes from offset `at` on, for a driver that writes them.  None if `at` is
     /// beyond the end.
-    pub(crate) fn room(self, at: usize) -> Option<*mut u8> {
+    pub(crate) fn bytes_from(self, at: usize) -> Option<*mut u8> {
         if self.buf().is_null() || at > self.len() {
             return None;
         }
