@@ -76,11 +76,11 @@ pub(crate) struct Entry {
 /// `vfio_device_remove_group()`.
 pub(crate) struct Membership {
     group: Arc<Group>,
-    place: Option<Place>,
+    member: Option<Member>,
 }
 
 /// The entry of a member in the table.
-struct Place {
+struct Member {
     dev: ARef<Device>,
     /// The membership of an IOMMU group that was made for this device only.
     fake: Option<FakeMember>,
@@ -112,7 +112,7 @@ impl Group {
             let group = Group::new(None, backing.group_type(), None);
             return Ok(Membership {
                 group: Arc::pin_init(group, GFP_KERNEL)?,
-                place: None,
+                member: None,
             });
         }
         let group_type = backing.group_type();
@@ -134,7 +134,7 @@ impl Group {
         fake: Option<FakeMember>,
     ) -> Result<Membership> {
         let id = iommu_group.id();
-        let place = Some(Place {
+        let member = Some(Member {
             dev: dev.into(),
             fake,
         });
@@ -151,13 +151,13 @@ impl Group {
                 .try_create_and_insert(address(dev), dev.into(), GFP_KERNEL)?;
             return Ok(Membership {
                 group: entry.group.clone(),
-                place,
+                member,
             });
         }
         let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let (group, entry) = Entry::new(id, iommu_group, group_type, dev, &mut revoked)?;
         groups.insert(node.into_node(id, entry));
-        Ok(Membership { group, place })
+        Ok(Membership { group, member })
     }
 }
 
@@ -211,7 +211,7 @@ fn address(dev: &Device) -> usize {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let Some(place) = &mut self.place else {
+        let Some(place) = &mut self.member else {
             return;
         };
         drop(place.fake.take());
