@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Counts of remaining objects by maker: pure logic.
+//! Counts of remaining objects by origin: pure logic.
 //!
 //! The release of an object does not tell who made the object.  The number of all remaining objects is exact.  The
-//! number of objects of each maker has a lower and an upper bound.  The two bounds of a maker are equal until an
-//! object is released while several makers have objects.  They are equal again when no object remains.
+//! number of objects of each origin has a lower and an upper bound.  The two bounds of a origin are equal until an
+//! object is released while several origins have objects.  They are equal again when no object remains.
 
-/// The maximum number of makers that are distinguished.
-const MAKERS: usize = 8;
+/// The maximum number of origins that are distinguished.
+const ORIGINS: usize = 8;
 
-/// The remaining objects, by maker.
+/// The remaining objects, by origin.
 ///
 /// # Invariants
 ///
-/// No maker has more objects than its upper bound.  The makers without an entry share the bound `others`.  No
+/// No origin has more objects than its upper bound.  The origins without an entry share the bound `others`.  No
 /// upper bound is above `left`, and the sum of the upper bounds is at least `left`.
 #[derive(Clone, Copy)]
 pub(crate) struct Tally<T> {
     /// The number of remaining objects.
     left: u32,
-    /// The makers with their upper bounds; each maker occurs once.
-    makers: [Option<(T, u32)>; MAKERS],
-    /// The upper bound for the makers without an entry.
+    /// The origins with their upper bounds; each origin occurs once.
+    origins: [Option<(T, u32)>; ORIGINS],
+    /// The upper bound for the origins without an entry.
     others: u32,
 }
 
-/// The number of objects that one maker has left, as bounds.
+/// The number of objects that one origin has left, as bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Share<T> {
-    /// None stands for all makers without an entry.
-    pub(crate) maker: Option<T>,
+    /// None stands for all origins without an entry.
+    pub(crate) origin: Option<T>,
     pub(crate) least: u32,
     pub(crate) most: u32,
 }
@@ -40,26 +40,26 @@ impl<T: Copy + PartialEq> Tally<T> {
         // INVARIANT: No object has been made.
         Self {
             left: 0,
-            makers: [None; MAKERS],
+            origins: [None; ORIGINS],
             others: 0,
         }
     }
 
     /// Records that an object has been made.
     pub(crate) fn made(&mut self, by: T) {
-        // INVARIANT: The upper bound of the maker grows with `left`.
+        // INVARIANT: The upper bound of the origin grows with `left`.
         self.left = self.left.saturating_add(1);
         let bound = self.bound_of(by);
         *bound = bound.saturating_add(1);
     }
 
-    /// Returns the upper bound of a maker.  The maker gets an entry if one is free.
-    fn bound_of(&mut self, maker: T) -> &mut u32 {
-        let is = |slot: &Option<(T, u32)>| slot.is_some_and(|(other, _)| other == maker);
-        let place = self.makers.iter().position(is);
-        let place = place.or_else(|| self.makers.iter().position(Option::is_none));
-        match place.and_then(|place| self.makers.get_mut(place)) {
-            Some(slot) => &mut slot.get_or_insert((maker, 0)).1,
+    /// Returns the upper bound of a origin.  The origin gets an entry if one is free.
+    fn bound_of(&mut self, origin: T) -> &mut u32 {
+        let is = |slot: &Option<(T, u32)>| slot.is_some_and(|(other, _)| other == origin);
+        let place = self.origins.iter().position(is);
+        let place = place.or_else(|| self.origins.iter().position(Option::is_none));
+        match place.and_then(|place| self.origins.get_mut(place)) {
+            Some(slot) => &mut slot.get_or_insert((origin, 0)).1,
             None => &mut self.others,
         }
     }
@@ -71,9 +71,9 @@ impl<T: Copy + PartialEq> Tally<T> {
             *self = Self::new();
             return;
         }
-        // INVARIANT: The maker of the object is unknown, so each upper bound is only limited by `left`.
+        // INVARIANT: The origin of the object is unknown, so each upper bound is only limited by `left`.
         self.left = left;
-        for (_, bound) in self.makers.iter_mut().flatten() {
+        for (_, bound) in self.origins.iter_mut().flatten() {
             *bound = left.min(*bound);
         }
         self.others = left.min(self.others);
@@ -84,7 +84,7 @@ impl<T: Copy + PartialEq> Tally<T> {
         self.left
     }
 
-    /// Tells whether the lower and the upper bound are equal for each maker.
+    /// Tells whether the lower and the upper bound are equal for each origin.
     pub(crate) fn is_exact(&self) -> bool {
         self.bounds() == u64::from(self.left)
     }
@@ -92,28 +92,28 @@ impl<T: Copy + PartialEq> Tally<T> {
     /// Returns the sum of the upper bounds.
     fn bounds(&self) -> u64 {
         let others = u64::from(self.others);
-        let makers = self.makers.iter().flatten();
-        makers.fold(others, |sum, (_, bound)| {
+        let origins = self.origins.iter().flatten();
+        origins.fold(others, |sum, (_, bound)| {
             sum.saturating_add(u64::from(*bound))
         })
     }
 
-    /// Returns the share of each maker, in the order of their entries; the makers without an entry come last.
+    /// Returns the share of each origin, in the order of their entries; the origins without an entry come last.
     pub(crate) fn shares(&self) -> impl Iterator<Item = Share<T>> + '_ {
         let bounds = self.bounds();
-        let share = move |maker, most: u32| {
-            // The number of objects that exceeds the upper bounds of all other makers.
+        let share = move |origin, most: u32| {
+            // The number of objects that exceeds the upper bounds of all other origins.
             let least = u64::from(self.left).saturating_sub(bounds.saturating_sub(u64::from(most)));
             Share {
-                maker,
+                origin,
                 // CAST: The value is at most `left`.
                 least: least as u32,
                 most,
             }
         };
-        let makers = self.makers.iter().flatten();
-        makers
-            .map(move |(maker, bound)| share(Some(*maker), *bound))
+        let origins = self.origins.iter().flatten();
+        origins
+            .map(move |(origin, bound)| share(Some(*origin), *bound))
             .chain((self.others != 0).then(|| share(None, self.others)))
     }
 }
@@ -124,12 +124,12 @@ mod tests {
 
     fn shares(tally: &Tally<char>) -> Vec<(Option<char>, u32, u32)> {
         let shares = tally.shares();
-        shares.map(|s| (s.maker, s.least, s.most)).collect()
+        shares.map(|s| (s.origin, s.least, s.most)).collect()
     }
 
-    fn of(makers: &str) -> Tally<char> {
+    fn of(origins: &str) -> Tally<char> {
         let mut tally = Tally::new();
-        makers.chars().for_each(|maker| tally.made(maker));
+        origins.chars().for_each(|origin| tally.made(origin));
         tally
     }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_maker_all_is_known() {
+    fn of_one_origin_all_is_known() {
         let mut tally = of("aaa");
         tally.gone();
         assert!(tally.is_exact());
@@ -205,20 +205,20 @@ mod tests {
         let (mut tally, mut truth, mut random) = (Tally::new(), Vec::new(), 1u32);
         for _ in 0..20_000 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let (choice, maker) = (random >> 8, random >> 20 & 15);
+            let (choice, origin) = (random >> 8, random >> 20 & 15);
             if choice & 64 != 0 && truth.len() < 20 {
-                tally.made(maker);
-                truth.push(maker);
+                tally.made(origin);
+                truth.push(origin);
             } else if !truth.is_empty() {
                 tally.gone();
                 truth.swap_remove(choice as usize % truth.len());
             }
             assert_eq!(tally.left() as usize, truth.len());
-            let named: Vec<_> = tally.shares().filter_map(|s| s.maker).collect();
+            let named: Vec<_> = tally.shares().filter_map(|s| s.origin).collect();
             for share in tally.shares() {
-                let has = truth.iter().filter(|maker| match share.maker {
-                    Some(share) => **maker == share,
-                    None => !named.contains(maker),
+                let has = truth.iter().filter(|origin| match share.origin {
+                    Some(share) => **origin == share,
+                    None => !named.contains(origin),
                 });
                 let has = has.count() as u32;
                 assert!((share.least..=share.most).contains(&has), "{share:?} {has}");

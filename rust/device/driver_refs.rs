@@ -6,12 +6,12 @@
 //! dma-buf that it exports.  Unregistration waits for these references as it waits for files.  The C core
 //! only counts the references.
 //!
-//! The *maker* of a reference is the process that caused the driver to take the reference, together with the
-//! purpose of the reference ([`Maker`]).  The driver does not say which reference it puts.  So the number of
-//! remaining references of each maker is known exactly in two cases only:
+//! The *origin* of a reference is the process that caused the driver to take the reference, together with the
+//! purpose of the reference ([`Origin`]).  The driver does not say which reference it puts.  So the number of
+//! remaining references of each origin is known exactly in two cases only:
 //!
 //! - No reference has been put since the driver last had none.
-//! - All references since then have the same maker.
+//! - All references since then have the same origin.
 //!
 //! In all other cases the number has a lower and an upper bound ([`Tally`]).
 //!
@@ -67,7 +67,7 @@ impl Kind {
 
 /// The purpose of a reference, and the process that caused the driver to take it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Maker {
+pub(crate) struct Origin {
     pub(crate) kind: Kind,
     /// The process that called the driver.
     pub(crate) task: TaskId,
@@ -81,7 +81,7 @@ pub(crate) struct DriverRefs {
 }
 
 struct Inner {
-    tally: Tally<Maker>,
+    tally: Tally<Origin>,
     /// The ids of the threads that are exporting.  A free entry is 0, which is no id of a thread that makes
     /// system calls.
     exporting: [i32; EXPORTS],
@@ -107,7 +107,7 @@ impl DriverRefs {
             true => Kind::DmaBuf,
             false => Kind::Driver,
         };
-        inner.tally.made(Maker { kind, task });
+        inner.tally.made(Origin { kind, task });
     }
 
     /// Records that the driver is about to put a reference.
@@ -133,7 +133,7 @@ impl DriverRefs {
     }
 
     /// Returns a copy of the current references.
-    pub(crate) fn tally(&self) -> Tally<Maker> {
+    pub(crate) fn tally(&self) -> Tally<Origin> {
         self.inner.lock().tally
     }
 }

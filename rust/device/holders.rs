@@ -8,7 +8,7 @@
 //! Locks: the lock of the list of files, and the lock of the driver's references.  The two locks are not
 //! nested, and both are leaves.
 
-use super::{driver_refs::Maker, open::Path, State};
+use super::{driver_refs::Origin, open::Path, State};
 use crate::{
     kapi::{
         list::{HasList, List, ListEntry},
@@ -147,13 +147,13 @@ impl fmt::Display for HolderLine<'_> {
 
 /// A line about references of the driver in the debugfs file `holders`.
 pub(crate) struct RefsLine {
-    share: Share<Maker>,
+    share: Share<Origin>,
     total: u32,
 }
 
 impl RefsLine {
-    /// Returns the lines: one for each maker of references.
-    pub(crate) fn all(refs: &Tally<Maker>) -> impl Iterator<Item = Self> + '_ {
+    /// Returns the lines: one for each origin of references.
+    pub(crate) fn all(refs: &Tally<Origin>) -> impl Iterator<Item = Self> + '_ {
         let total = refs.left();
         refs.shares().map(move |share| Self { share, total })
     }
@@ -162,9 +162,13 @@ impl RefsLine {
 /// Formats the line.  It begins with the same fields as the line of a file.
 impl fmt::Display for RefsLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Share { maker, least, most } = self.share;
-        let (pid, kind) = match maker {
-            Some(maker) => (maker.task.pid(), maker.kind.name()),
+        let Share {
+            origin,
+            least,
+            most,
+        } = self.share;
+        let (pid, kind) = match origin {
+            Some(origin) => (origin.task.pid(), origin.kind.name()),
             None => (0, "unknown"),
         };
         f.write_fmt(fmt!("pid={} access={} bound=yes refs=", pid, kind))?;
@@ -172,8 +176,8 @@ impl fmt::Display for RefsLine {
             f.write_fmt(fmt!("{}-", least))?;
         }
         f.write_fmt(fmt!("{} total={} comm=", most, self.total))?;
-        match maker {
-            Some(maker) => f.write_fmt(fmt!("{}", maker.task.name())),
+        match origin {
+            Some(origin) => f.write_fmt(fmt!("{}", origin.task.name())),
             None => f.write_str("?"),
         }
     }
@@ -227,12 +231,12 @@ impl fmt::Display for Names {
 /// The holders that unregistration of a device waits for, at one moment.
 pub(crate) struct Keepers {
     files: Names,
-    refs: Tally<Maker>,
+    refs: Tally<Origin>,
 }
 
 /// Formats the processes that have bound files, then the references of the driver:
 /// `"comm" (pid), a dma-buf of "comm" (pid)`.  If only bounds are known for the references, `one of: ` or
-/// `3 of: ` and the possible makers take the place of the references.  If there are neither bound files nor
+/// `3 of: ` and the possible origins take the place of the references.  If there are neither bound files nor
 /// references of the driver, the result is `an unknown holder`: a reference has just been taken, or is being
 /// put.
 impl fmt::Display for Keepers {
@@ -253,9 +257,9 @@ impl fmt::Display for Keepers {
         for share in self.refs.shares() {
             f.write_str(separator)?;
             separator = ", ";
-            match (share.maker, share.most) {
-                (Some(Maker { kind, task }), 1) => f.write_fmt(fmt!("{} {}", kind.one(), task)),
-                (Some(Maker { kind, task }), most) => {
+            match (share.origin, share.most) {
+                (Some(Origin { kind, task }), 1) => f.write_fmt(fmt!("{} {}", kind.one(), task)),
+                (Some(Origin { kind, task }), most) => {
                     f.write_fmt(fmt!("{} {} {}", most, kind.several(), task))
                 }
                 (None, 1) => f.write_str("one more reference"),
