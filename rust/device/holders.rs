@@ -109,14 +109,14 @@ impl State {
     /// Returns a copy of the holders that unregistration waits for: the bound files, and the references of
     /// the driver.  The caller formats the copy into a log message.  printk formats a message with
     /// interrupts off, so the formatting must take no mutex.
-    pub(crate) fn keepers(&self) -> Keepers {
+    pub(crate) fn current_holders(&self) -> CurrentHolders {
         let mut files = Names::default();
         self.holders.for_each(|_, holder| {
             if holder.bound {
                 files.add(holder.task, holder.kvm_devices != 0);
             }
         });
-        Keepers {
+        CurrentHolders {
             files,
             refs: self.driver_refs.tally(),
         }
@@ -229,7 +229,7 @@ impl fmt::Display for Names {
 }
 
 /// The holders that unregistration of a device waits for, at one moment.
-pub(crate) struct Keepers {
+pub(crate) struct CurrentHolders {
     files: Names,
     refs: Tally<Origin>,
 }
@@ -239,7 +239,7 @@ pub(crate) struct Keepers {
 /// `3 of: ` and the possible origins take the place of the references.  If there are neither bound files nor
 /// references of the driver, the result is `an unknown holder`: a reference has just been taken, or is being
 /// put.
-impl fmt::Display for Keepers {
+impl fmt::Display for CurrentHolders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, refs) = (!self.files.is_empty(), self.refs.left());
         match (files, refs) {

@@ -233,12 +233,12 @@ fn drain(device: &mut Draining<'_>) {
             Wait::TimedOut => {}
             Wait::Interrupted => {
                 interrupted = true;
-                let keepers = device.state().keepers();
+                let holders = device.state().current_holders();
                 dev_warn!(
                     device.parent(),
                     "Device is currently in use, task {} blocked until device is released by {}\n",
                     TaskId::current(),
-                    keepers
+                    holders
                 );
             }
         }

@@ -211,19 +211,19 @@ fn address(dev: &Device) -> usize {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let Some(place) = &mut self.member else {
+        let Some(member) = &mut self.member else {
             return;
         };
-        drop(place.fake.take());
+        drop(member.fake.take());
         let mut table = GROUPS.lock();
         let Some(groups) = table.as_mut() else { return };
         let Some(entry) = groups.get_mut(&self.group.id) else {
             return;
         };
-        drop(entry.members.remove(&address(&place.dev)));
+        drop(entry.members.remove(&address(&member.dev)));
         if !entry.members.is_empty() {
             drop(table);
-            self.group.remove_from_processes(&place.dev);
+            self.group.remove_from_processes(&member.dev);
             return;
         }
         let revoked = self.group.revoke();
