@@ -517,7 +517,7 @@ pub(crate) fn bind_caller(
     let mm = task.mm().ok_or(EINVAL)?;
     let process = bind(mm)?;
     arg.write_pasid(process.pasid())
-        .inspect_err(|_| process.among.undo(&process, mm))?;
+        .inspect_err(|_| process.processes.undo(&process, mm))?;
     Ok(process.pasid())
 }
 

@@ -99,7 +99,7 @@ pub(super) enum User<'a> {
 #[pin_data]
 pub(crate) struct Process {
     /// The processes of the device or container.
-    pub(super) among: Arc<BoundProcesses>,
+    pub(super) processes: Arc<BoundProcesses>,
     /// The key in the list.  It increases in the order in which processes are bound.
     pub(super) serial: u64,
     /// Set with the first bond.
@@ -179,7 +179,7 @@ impl Process {
 
     /// Removes the process from the list.  A work item ends its watch.
     fn forget(self: ArcBorrow<'_, Self>) {
-        let node = self.among.list.lock().remove(self.serial);
+        let node = self.processes.list.lock().remove(self.serial);
         if let Some(node) = node {
             self.end_watch(node);
         }
@@ -273,12 +273,12 @@ impl NewProcess {
     ///
     /// - `ENOMEM`: out of memory.
     /// - Those of [`Watch::begin`].
-    pub(super) fn begin(among: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
+    pub(super) fn begin(processes: &Arc<BoundProcesses>, mm: &MmWithUser) -> Result<Self> {
         let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let serial = SERIAL.fetch_add(1, Relaxed).wrapping_add(1);
         let process = Arc::pin_init(
             pin_init!(Process {
-                among: among.clone(),
+                processes: processes.clone(),
                 serial,
                 pasid: Atomic::new(0),
                 _counted: Counted::new(),
@@ -316,7 +316,7 @@ impl NewProcess {
         self.process.pasid.store(pasid, Relaxed);
         *self.process.bonds.lock() = new;
         if let Some(node) = self.node.take() {
-            self.process.among.list.lock().insert(node);
+            self.process.processes.list.lock().insert(node);
         }
         Ok(self.process.clone())
     }
