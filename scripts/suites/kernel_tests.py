@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own selftests: reads selftests/kernel-tests.toml and makes boots of it."""
+"""The kernel's own selftests: reads its part of selftests/plan.toml and makes boots of it."""
 
 import collections
 import os
-import tomllib
 
 from suites import TOP, Failure, vm
-from suites.suite import Boot, wanted
-
-TABLE = os.path.join(TOP, "selftests", "kernel-tests.toml")
+from suites.suite import Boot, plan, wanted
 
 # A program on certain devices: its name in the results, its file, the line of the guest's job.
 Run = collections.namedtuple("Run", "name program job")
@@ -22,8 +19,7 @@ class Table:
     programs say so."""
 
     def __init__(self, modes=None, kernel=None):
-        with open(TABLE, "rb") as f:
-            self.data = tomllib.load(f)
+        self.data = plan()["kernel-tests"]
         self.modes = modes or self.data["modes"]
         self.kernel = kernel
         self.place = f"@{kernel}" if kernel else ""
@@ -70,7 +66,7 @@ class Table:
         """A test of the table, once for each set of devices."""
         together = test.get("with", "each")
         if together not in ("each", "all", "none"):
-            raise Failure(f"{TABLE}: {_name(test)}: with = \"{together}\"")
+            raise Failure(f"selftests/plan.toml: {_name(test)}: with = \"{together}\"")
         sets = {"each": [(d, [d]) for d in devices], "all": [("all", devices)], "none": [("none", [])]}[together]
         variants = [v.format(mode=m) for m in modes for v in test.get("variants", [])]
         for label, members in sets:

@@ -191,7 +191,7 @@ def build_selftests(kernel):
 
 @functools.cache
 def plan():
-    """Which programs need more than the usual VM."""
+    """The plan of the suites."""
     with open(os.path.join(TOP, "selftests/plan.toml"), "rb") as f:
         return tomllib.load(f)
 

@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tests on other kernels than the reference, on both cores: what the suites test-variants and test-stock
-share.  A program runs as PROGRAM@KERNEL.  A plan in selftests/ says which run where.  What is missing a program
+share.  A program runs as PROGRAM@KERNEL.  selftests/plan.toml says which run where.  What is missing a program
 finds out itself: a case that wants it is skipped and says so."""
 
 import asyncio
 import fnmatch
-import os
 import re
-import tomllib
 
-from suites import TOP, Failure, guest_tests, kernel_tests, klog, suite, user_tests, vm
+from suites import Failure, guest_tests, kernel_tests, klog, suite, user_tests, vm
 from suites.suite import Boot, Program, boot_groups, build_drivers, build_selftests, say, step, wanted
 
 
 def read_plan(name):
-    """A plan; an entry that is "like" another has what it does not say itself from that."""
-    with open(os.path.join(TOP, "selftests", name), "rb") as f:
-        plan = tomllib.load(f)
+    """The plan of one suite; an entry that is "like" another has what it does not say itself from that."""
+    plan = suite.plan()[name]
     return {kernel: {**plan.get(entry.get("like"), {}), **entry} for kernel, entry in plan.items()}
 
 

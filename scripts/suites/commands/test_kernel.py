@@ -3,7 +3,7 @@
 
     scripts/host/enter scripts/suite test-kernel [--cores c,rust] [--modes MODE,...] [--table FILE] [PATTERN...]
 
-What runs on which devices stands in selftests/kernel-tests.toml.  Last come a table in
+What runs on which devices stands in selftests/plan.toml.  Last come a table in
 reStructuredText and "N passed, N failed"."""
 
 import collections

@@ -4,7 +4,7 @@
     scripts/host/enter scripts/suite test-stock [--variants stock,set] [--cores c,rust] [--table FILE] [PATTERN...]
     scripts/host/enter scripts/suite test-stock --list [--variants ...]
 
-selftests/stock.toml says which programs run where, on both cores.  What needs no VM is in
+selftests/plan.toml says which programs run where, on both cores.  What needs no VM is in
 scripts/suites/kdir_tests.py and scripts/suites/set_tests.py; "kdir" and "install_set" choose all of it.  Last come a
 table in reStructuredText of the kernels and "N passed, N failed"."""
 
@@ -53,7 +53,7 @@ def available(name):
 
 
 def main():
-    plan = {name: entry for name, entry in variants.read_plan("stock.toml").items() if available(name)}
+    plan = {name: entry for name, entry in variants.read_plan("stock").items() if available(name)}
     parser = variants.arguments("runs the tests on Debian's own kernels")
     suite.table_argument(parser)
 

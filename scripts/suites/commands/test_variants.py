@@ -4,7 +4,7 @@
     scripts/host/enter scripts/suite test-variants [--variants nogroup,noiommufd] [--cores c,rust] [PATTERN...]
     scripts/host/enter scripts/suite test-variants --list [--variants ...]
 
-selftests/variants.toml says which programs run where, on both cores."""
+selftests/plan.toml says which programs run where, on both cores."""
 
 
 from suites import variants
@@ -12,4 +12,4 @@ from suites import variants
 
 def main():
     parser = variants.arguments("runs the tests on kernels built in other ways")
-    return variants.main(variants.read_plan("variants.toml"), parser, user_space="base")
+    return variants.main(variants.read_plan("variants"), parser, user_space="base")
