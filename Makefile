@@ -59,7 +59,7 @@ SUITES := \
 	test-install \
 	test-vfioctl
 
-.PHONY: demo demo-sva $(SUITES) test-all shell bench bench-quick bench-check bench-scaling
+.PHONY: demo demo-sva $(SUITES) test-all shell fuzz bench bench-quick bench-check bench-scaling
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
@@ -169,6 +169,13 @@ shell:
 	@$(H)/prepare $(KERNEL)
 	@$(SUITE) vm shell --core $(CORE) --kernel $(KERNEL) --machine $(MACHINE)
 
+fuzz:
+	@$(H)/prepare base $(filter-out base,$(KERNEL))
+	@$(H)/build-crate fuzz --fetch
+	@$(SUITE) fuzz --cores $(CORES) --kernel $(KERNEL) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(CORPUS),--corpus $(CORPUS)) $(if $(REPLAY),--replay $(REPLAY)) \
+		$(if $(LEAVE_OUT),--leave-out $(LEAVE_OUT))
+
 bench:
 	@$(H)/prepare base
 	@$(SUITE) bench --cores $(CORES) $(if $(JSON),--json $(JSON)) $(if $(TABLE),--table $(TABLE))
@@ -203,7 +210,7 @@ install-set uninstall-set:
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports \
 	check-series check-uapi check-patch check-semantics check-doc check-tables check-mutants check-shell \
-	check-python check-vfioctl
+	check-python check-vfioctl check-crates
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
@@ -269,6 +276,9 @@ help:
 # help:                          and purged in a fresh Debian root        TESTS=rust-vfio-set  one of them
 # help:   make test-package    ... a kernel upgraded under them, booted in the VM with Debian's kernels
 # help:   make test-install    the commands of Documentation/install.rst, in a Debian root and in the VM
+# help:   make fuzz            random sequences of calls on both cores, which must do the same
+# help:                          SECONDS=60 SEED=  how long, from which seed    KERNEL=debug
+# help:                          REPLAY=SEED LEAVE_OUT=N+N  one sequence, call by call
 # help:   make test-all        all of the tests
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/suites/machines.py)

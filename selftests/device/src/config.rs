@@ -61,10 +61,10 @@ impl Config {
     pub fn add_ext_cap(&mut self, id: u16, size: usize) -> usize {
         let at = self.ext_free;
         if let Some(before) = self.ext_link {
-            let header = self.u32(before) | (at as u32) << 20;
+            let header = self.u32(before) | ((at as u32) << 20);
             self.set_u32(before, header, 0);
         }
-        self.set_u32(at, u32::from(id) | 1 << 16, 0);
+        self.set_u32(at, u32::from(id) | (1 << 16), 0);
         self.ext_link = Some(at);
         self.ext_free = (at + size).next_multiple_of(8);
         assert!(self.ext_free <= SIZE);
@@ -76,7 +76,7 @@ impl Config {
     }
 
     pub fn u32(&self, at: usize) -> u32 {
-        u32::from(self.u16(at)) | u32::from(self.u16(at + 2)) << 16
+        u32::from(self.u16(at)) | (u32::from(self.u16(at + 2)) << 16)
     }
 
     /// What is beyond the end reads as ones.

@@ -36,9 +36,9 @@ impl Features {
     fn number(&self) -> u16 {
         DEVICE
             | u16::from(self.ats)
-            | u16::from(self.pri) << 1
-            | u16::from(self.pasid) << 2
-            | u16::from(self.pri_without_pasid) << 3
+            | (u16::from(self.pri) << 1)
+            | (u16::from(self.pasid) << 2)
+            | (u16::from(self.pri_without_pasid) << 3)
     }
 }
 
@@ -204,9 +204,10 @@ impl Device {
         let address = self.registers.dma_address;
         match at {
             REG_SCRATCH => self.registers.scratch = value,
-            REG_DMA_LOW => self.registers.dma_address = address >> 32 << 32 | u64::from(value),
+            REG_DMA_LOW => self.registers.dma_address = (address >> 32 << 32) | u64::from(value),
             REG_DMA_HIGH => {
-                self.registers.dma_address = address & u64::from(u32::MAX) | u64::from(value) << 32
+                self.registers.dma_address =
+                    address & u64::from(u32::MAX) | (u64::from(value) << 32)
             }
             REG_DMA_LEN => self.registers.dma_len = value,
             REG_DMA_RUN => self.registers.dma_result = self.dma(value)?,
@@ -370,14 +371,14 @@ fn express(config: &mut Config) -> usize {
     // Version 2, an endpoint
     config.set_u16(at + 0x02, 0x0002, 0);
     // Function-level reset, role-based errors
-    config.set_u32(at + 0x04, 1 << 28 | 1 << 15, 0);
+    config.set_u32(at + 0x04, (1 << 28) | (1 << 15), 0);
     config.set_u16(at + 0x08, 0x2810, 0xffff);
     // 2.5 GT/s, one lane
     config.set_u32(at + 0x0c, 0x11, 0);
     config.set_u16(at + 0x10, 0, 0x01fb);
     config.set_u16(at + 0x12, 0x11, 0);
     // One end-to-end prefix: it is what a PASID travels in.
-    config.set_u32(at + 0x24, 1 << 22 | 1 << 21, 0);
+    config.set_u32(at + 0x24, (1 << 22) | (1 << 21), 0);
     config.set_u16(at + 0x28, 0, 0x83ff);
     at
 }

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fuzzes both cores with the same sequences of system calls, and compares what they do.
+
+    scripts/host/enter scripts/suite fuzz [--seconds N] [--seed S] [--kernel base|debug] [--cores c,rust]
+    scripts/host/enter scripts/suite fuzz --replay SEED
+
+A seed is a sequence of operations (selftests/fuzz/).  Each core runs the same sequences in a VM of its own: those
+of a fixed corpus, and those of the seeds from S on, for N seconds in all.  A sequence passes if both cores give the same results and leave the system as it was.
+If one does not, the operations that do not matter are left out one after the other, and what remains is shown.
+
+--replay runs one sequence and shows each call, on each core.
+
+Last come a line for each operation, with the share of its tries that succeeded, and "N passed, N failed": these are
+sequences."""
+
+import asyncio
+import collections
+import os
+import re
+import time
+
+from suites import Failure, klog, suite, vm
+from suites.suite import CORE_NAMES, Count, say, step
+
+# The devices of the machine, as the guest names them.
+DEVICES = "$EDU0 $PAIR0 $PAIR1 $MIXED1"
+JOB = """ins_vfio
+for module in ccp irqbypass kvm kvm_amd mtty; do [ ! -e /modules/$module.ko ] || ins $module; done
+run fuzz /opt/fuzz {arguments} {devices}
+"""
+
+# Seconds without a sequence after which an operation is taken for one that hangs.
+IDLE_S = 240
+
+# Boots in which operations are left out of a sequence.
+ROUNDS = 12
+
+# Operations of which a share of the calls, in percent, must succeed: others build on them.
+SUCCESSES = {"bind": 33, "attach": 33, "ioas_map": 33, "map_dma": 33, "set_iommu": 33, "get_device_fd": 33}
+# Of fewer calls a share says nothing.
+TRIES = 100
+
+# What a core made of a sequence: the digest of its results, its calls until then, and what it left behind.
+Outcome = collections.namedtuple("Outcome", "digest calls left")
+
+
+class Run:
+    """The fuzzer in the VM of one core."""
+
+    def __init__(self, options, core, arguments):
+        self.core = core
+        self.outcomes = {}
+        self.candidates = {}
+        self.shares = {}
+        self.rules = {}
+        self.lines = []
+        program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
+        job = JOB.format(arguments=arguments, devices=DEVICES)
+        archive = suite.archive(options) + vm.job_archive(job, programs=[("opt/fuzz", program)])
+        self.machine = vm.Machine(archive, core=core, kernel=options.kernel, memory=options.memory, cpus=1,
+                                  log=vm.console_log(f"{options.kernel}-{core}-fuzz"), on_line=self.on_line,
+                                  timeout=24 * 3600, idle=IDLE_S)
+        self.result = None
+
+    def on_line(self, line):
+        if match := re.match(r"sequence (\d+) (\w+) (\d+) (.*)$", line):
+            self.outcomes[int(match[1])] = Outcome(match[2], int(match[3]), match[4])
+        elif match := re.match(r"candidate (\S+) (\w+) (.*)$", line):
+            self.candidates[match[1]] = match[2]
+        elif match := re.match(r"share (\w+) (\d+) (\d+)$", line):
+            self.shares[match[1]] = int(match[2]), int(match[3])
+        elif match := re.match(r"rule (\w+ \S+) (\d+)$", line):
+            self.rules[match[1]] = int(match[2])
+        else:
+            self.lines.append(line)
+            if os.environ.get("V"):
+                say(f"{CORE_NAMES[self.core]}: {line}")
+
+    async def run(self):
+        self.result = await self.machine.run_async()
+
+    def complaints(self):
+        """What is wrong beyond the sequences."""
+        reports = klog.scan(self.result.console, self.core)
+        found = [self.result.reason] if self.result.reason else []
+        if not self.result.reason and self.result.status("fuzz") != 0:
+            found.append(f"the fuzzer ended with status {self.result.status('fuzz')}: {' '.join(self.lines[-3:])}")
+        return found + ["kernel report: " + " / ".join(report.excerpt[:3]) for report in reports]
+
+
+def run(options, arguments):
+    """Runs the fuzzer on each core; core -> its Run."""
+    runs = [Run(options, core, arguments) for core in options.cores]
+
+    async def all_of_them():
+        await asyncio.gather(*(r.run() for r in runs))
+
+    asyncio.run(all_of_them())
+    return {r.core: r for r in runs}
+
+
+def differ(runs, seed):
+    """Do the cores differ in a sequence that both have run?"""
+    return len({r.outcomes[seed].digest for r in runs.values()}) > 1
+
+
+def shrink(options, seed):
+    """The operations of a sequence that make no difference, left out."""
+    step(f"sequence {seed}: leaving out what makes no difference")
+    left_out, size = [], max(1, options.length // 4)
+    for _ in range(ROUNDS):
+        rest = [n for n in range(options.length) if n not in left_out]
+        chunks = [rest[i:i + size] for i in range(0, len(rest), size)]
+        names = {"+".join(map(str, left_out + chunk)): chunk for chunk in chunks}
+        runs = run(options, f"--seed {seed} --length {options.length} --left-out {','.join(names)}")
+        good = [name for name in names if len({r.candidates.get(name) for r in runs.values()}) > 1]
+        if not good:
+            if size == 1:
+                break
+            size = max(1, size // 2)
+            continue
+        # All chunks that alone can be left out, if they can be together; else the first.
+        together = left_out + [n for name in good for n in names[name]]
+        runs = run(options, f"--seed {seed} --length {options.length} --left-out {'+'.join(map(str, together))}")
+        digests = {d for r in runs.values() for d in r.candidates.values()}
+        left_out = together if len(digests) > 1 else left_out + names[good[0]]
+    return left_out
+
+
+def replay(options, seed, left_out=()):
+    """Shows each call of a sequence, on each core."""
+    skip = f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
+    runs = run(options, f"--seed {seed} --sequences 1 --length {options.length} --verbose{skip}")
+    texts = {core: [line for line in r.lines if not line.startswith("@@")] for core, r in runs.items()}
+    first, *others = texts.values()
+    if others and others[0] != first:
+        # Calls to which a rule applies may differ: what counts are the results behind them.
+        at = next((i for i, (a, b) in enumerate(zip(first, others[0])) if a != b and not a.startswith("  [")),
+                  min(len(first), len(others[0])))
+        for line in first[:at]:
+            say(f"  {line}")
+        for core, text in texts.items():
+            for line in text[at:at + 3]:
+                say(f"{CORE_NAMES[core]:5} {line}")
+    else:
+        say("\n".join(first))
+    for core, r in runs.items():
+        for complaint in r.complaints():
+            say(f"# {CORE_NAMES[core]} core: {complaint}")
+
+
+def main():
+    parser = suite.arguments("fuzzes both cores with the same sequences of system calls")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()) << 20, help="the first seed; otherwise a new one")
+    parser.add_argument("--corpus", type=int, default=200, help="the seeds from 1 to this one come first")
+    parser.add_argument("--length", type=int, default=300, help="operations of a sequence")
+    parser.add_argument("--replay", type=int, metavar="SEED", help="show each call of one sequence")
+    parser.add_argument("--leave-out", type=lambda s: [int(n) for n in s.split("+")], default=[],
+                        help="operations to leave out of it")
+    parser.add_argument("--shrink", type=int, default=3, help="how many sequences that differ are shrunk")
+    options = suite.parse(parser)
+    if options.replay is not None:
+        replay(options, options.replay, options.leave_out)
+        return 0
+    step(f"fuzzing for {options.seconds} s from seed {options.seed}")
+    runs = run(options, f"--corpus {options.corpus} --seed {options.seed} --seconds {options.seconds} "
+               f"--length {options.length}")
+    count = Count()
+    for core, r in runs.items():
+        for complaint in r.complaints():
+            count.verdict(False, f"{CORE_NAMES[core]} core: {complaint}")
+        for seed, outcome in r.outcomes.items():
+            if outcome.left:
+                count.verdict(False, f"{CORE_NAMES[core]} core, sequence {seed}: {outcome.left}")
+    common = set.intersection(*(set(r.outcomes) for r in runs.values()))
+    if not common:
+        raise Failure("no sequence has run on all cores")
+    different = sorted(seed for seed in common if differ(runs, seed))
+    count.passed += len(common) - len(different)
+    show_shares(runs)
+    for core, r in runs.items():
+        for name, least in SUCCESSES.items():
+            tries, successes = r.shares.get(name, (0, 0))
+            if tries >= TRIES and 100 * successes < least * tries:
+                count.verdict(False, f"{CORE_NAMES[core]} core: {name}: fewer than {least} % of {tries} calls succeed")
+    if different:
+        say(f"the cores differ in sequences {' '.join(map(str, different[:30]))}")
+    for seed in different[:options.shrink]:
+        left_out = shrink(options, seed)
+        count.verdict(False, f"sequence {seed}: the cores differ.  make fuzz REPLAY={seed} "
+                      f"LEAVE_OUT={'+'.join(map(str, sorted(left_out)))}")
+        replay(options, seed, left_out)
+    count.failed += len(different[options.shrink:])
+    return count.end()
+
+
+def show_shares(runs):
+    """How often each operation was tried, and what share of the tries succeeded."""
+    for core, r in runs.items():
+        calls = max((outcome.calls for outcome in r.outcomes.values()), default=0)
+        say(f"{CORE_NAMES[core]} core: {len(r.outcomes)} sequences, {calls} calls; rules: " +
+            (", ".join(f"{name} {times}" for name, times in r.rules.items()) or "none"))
+    shares = list(runs.values())[-1].shares
+    for name, (tries, successes) in sorted(shares.items()):
+        say(f"  {name:20} {tries:8}  {100 * successes // max(1, tries):3} %")
