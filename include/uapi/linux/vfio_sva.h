@@ -41,9 +41,10 @@
  *
  *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
  *  2. The end of the address space: exit of its last user, or execve().
- *  3. The last close of the device file, when no descriptor and no mapping of the file is left.
- *  4. In a container: the last group leaves the container.  When another group leaves, the address
- *     space is unbound from the device of that group only.
+ *  3. The release of the device file, when no descriptor, no mapping and no other reference to the
+ *     file (for example of a KVM device) is left.
+ *  4. In a container: the last group leaves the container.  When a group leaves and other groups
+ *     stay, the address space is unbound from the device of the leaving group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
  *     unbound even if the driver then returns an error.
  *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set, if the set includes a device to which the address
@@ -88,8 +89,9 @@
  *  -EEXIST	The address space is already bound through this file.
  *  -EBUSY	Temporary (repeat the call): a device is being reset; or, in a container,
  *		the first open or the last close of a device is in progress.
- *		Not temporary: a page table is attached to this PASID of the device; or the process
- *		has enabled linear address masking (LAM) without ARCH_FORCE_TAGGED_SVA.
+ *		Not temporary: a page table is attached to the PASID of the address space on the
+ *		device; or the process has enabled linear address masking (LAM) without
+ *		ARCH_FORCE_TAGGED_SVA.
  *  -EOVERFLOW	The address space already has a PASID, and this PASID is too large for the device.
  *  -ENOSPC	One of these: the number of processes that are bound through this file has reached
  *		the module parameter max_bound_processes; the device does not support PASIDs; no
@@ -162,8 +164,8 @@ struct vfio_device_feature_sva {
 /*
  * VFIO_SVA - whether the two ioctls are available on a container
  *
- * VFIO_CHECK_EXTENSION returns 1 for this extension if the ioctls are available, before and after
- * VFIO_SET_IOMMU, and 0 if they are not.
+ * VFIO_CHECK_EXTENSION returns 1 for this extension, both before and after VFIO_SET_IOMMU.  A VFIO
+ * core without the two ioctls returns 0.
  */
 #define VFIO_SVA	0xff00
 

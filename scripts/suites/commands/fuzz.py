@@ -5,8 +5,9 @@
     scripts/host/enter scripts/suite fuzz --replay SEED
 
 A seed is a sequence of operations (selftests/fuzz/).  Each core runs the same sequences in a VM of its own: those
-of a fixed corpus, and those of the seeds from S on, for N seconds in all.  A sequence passes if both cores give the same results and leave the system as it was.
-If one does not, the operations that do not matter are left out one after the other, and what remains is shown.
+of a fixed corpus, and those of the seeds from S on, for N seconds in all.  A sequence passes if both cores give
+the same results and leave the system as it was.  If one does not, the operations that do not matter are left out
+one after the other, and what remains is shown.
 
 --replay runs one sequence and shows each call, on each core.
 
