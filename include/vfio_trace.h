@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events of the core: /sys/kernel/tracing/events/vfio/.  There is one event for each step in
- * the life of a device file.  Except for vfio_close, the event is recorded after the step, with the
- * errno that user space gets, or 0.
+ * the life of a device file.  Except for vfio_close, the event is recorded after the step.  @err is
+ * the result that user space gets: 0 or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM vfio

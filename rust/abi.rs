@@ -2,7 +2,8 @@
 
 //! The C interface of the module: classes, and the functions that `exports.c` exports.
 //!
-//! There is one file per C source file of the in-tree core, and `layout.rs` for the structures of the uAPI.
+//! There is one file for each C source file of the in-tree core that exports functions or has a class, and
+//! `layout.rs` for the structures of the uAPI.
 //!
 //! A function here converts its arguments, calls the safe code, and converts the result.  The safe function
 //! that it calls documents the errors and the locks.  Some functions also check pointers for NULL, or write

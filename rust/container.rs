@@ -12,8 +12,8 @@
 //! When the last group leaves, the driver releases its data with all mappings.
 //!
 //! The data of a container driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
-//! reference releases the data.  Ioctls, pins and copies call the driver with a reference and without the
-//! container's lock, for two reasons:
+//! reference releases the data.  The ioctls of a container, `vfio_pin_pages()` and `vfio_dma_rw()` call the
+//! driver with a reference and without the container's lock, for two reasons:
 //!
 //! - A driver can take its own locks in these calls, and can hold the same locks when it calls into the core.
 //! - An ioctl that maps memory can take long.
@@ -105,7 +105,8 @@ fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     })
 }
 
-/// A group's handle for DMA through its container, for an open device.
+/// The reference of an open device on its container: the driver data of the container, and the entry of the
+/// group in the container.
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
     /// The data of the container driver.

@@ -57,8 +57,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The minors of devices, and the places where devices appear.  None before the module is loaded and
-    /// after it is unloaded.
+    /// The minors, the device number range and the debugfs directory of devices.  None before the module is
+    /// loaded and after it is unloaded.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
@@ -237,8 +237,8 @@ impl State {
         core::mem::replace(&mut *self.container.lock(), handle)
     }
 
-    /// Returns the group in which the device is registered.  After unregistration has begun, the group stays
-    /// until the last close.
+    /// Returns the group in which the device is registered.  Returns None if the device is in no group.
+    /// Unregistration clears the group after the last registration reference is dropped.
     pub(crate) fn group(&self) -> Option<Arc<Group>> {
         Some(self.membership.lock().as_ref()?.group().clone())
     }

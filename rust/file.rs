@@ -198,7 +198,7 @@ impl DeviceFile {
         self.held.owner()
     }
 
-    /// Returns the registration in which the file was opened.
+    /// Returns the generation to which the file belongs: the registration in which it was opened.
     #[inline]
     fn generation(&self) -> Generation {
         self.held.label()
@@ -220,8 +220,8 @@ impl DeviceFile {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the file has no access.
-    /// - `ENODEV`: the file has no access, and the device is no longer registered.
+    /// - `EINVAL`: the file has no access, and its device is registered.
+    /// - `ENODEV`: the file has no access, and the link to its device is revoked.
     #[inline]
     pub(crate) fn access(&self) -> Result<&Device<Open>> {
         match self.opened.as_ref() {
@@ -333,7 +333,7 @@ impl DeviceFile {
     /// Handles an ioctl of a file with access, other than `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0 or the
     /// driver's result, or a negative errno.
     ///
-    /// Each operation is a function of its own, so that no operation uses the stack frame of another.
+    /// The operations are functions that are not inlined, so that their stack frames do not add up here.
     ///
     /// # Errors
     ///

@@ -289,7 +289,7 @@ impl Group {
                 viable: true,
             });
         }
-        // The user of this group can have claimed the DMA ownership in the meantime.
+        // A `VFIO_GROUP_SET_CONTAINER` of this group can have claimed the DMA ownership in the meantime.
         let (has_backend, changing) = self.inner.lock().users.state();
         Ok(Status {
             has_backend,
@@ -372,8 +372,8 @@ impl Group {
         }
     }
 
-    /// Unbinds the container's processes that are bound to `dev`.  The device leaves the group, and other
-    /// devices stay in the group.  The processes were bound before the other devices joined, because a bind
+    /// Unbinds the container's processes that are bound to `dev`.  Called when `dev` leaves the group and
+    /// other devices stay in it.  The processes were bound before the other devices joined, because a bind
     /// requires a group with one device.
     fn remove_from_processes(&self, dev: &kernel::device::Device) {
         // A change of the group can take long, so skip the lock unless processes are bound.

@@ -17,7 +17,7 @@ pub(crate) fn padded(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(core::mem::size_of::<u64>())
 }
 
-/// The bytes of a chain, as numbers of four bytes.
+/// The bytes of a chain, accessed as 32-bit words.
 pub(crate) trait Words {
     /// Returns the number at offset `at`, in native byte order.  None if it is not in the chain.
     fn word(&mut self, at: usize) -> Option<&mut [u8; 4]>;

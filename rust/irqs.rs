@@ -59,7 +59,7 @@ pub(crate) fn data_size(
         return Err(Refused::Head);
     }
     let interrupts = u32::try_from(interrupts).unwrap_or(0);
-    // No overflow: the check above compared `count` with the remainder above `start`.
+    // No overflow: the check above ensures that `start + count` is below `u32::MAX`.
     if set.start >= interrupts || set.start.saturating_add(set.count) > interrupts {
         return Err(Refused::Body);
     }

@@ -46,11 +46,11 @@ use kernel::{
 
 /// Converts the return value of a C function: a negative errno is a failure.
 ///
-/// `kernel::error::to_result()` is not inlined.  This function has no call for a success.
+/// This function is inlined, unlike `kernel::error::to_result()`, so the success path makes no call.
 ///
 /// # Errors
 ///
-/// - The errno.
+/// - The errno that `ret` encodes, if `ret` is negative.
 #[inline]
 pub(crate) fn to_result(ret: kernel::ffi::c_int) -> Result {
     match ret {

@@ -3,8 +3,9 @@
 //! The Rust layout of the structures that the module shares with C code, as assertions for the C compiler.
 //!
 //! This file is compiled to assembly only, as the kernel's asm-offsets.  Each string becomes a line of
-//! `layout_generated.h`, which `layout.c` includes.  So two compilers check the layout in each build.
-//! Bit-fields have no offset; the size of the structure and the fields next to them check them.
+//! `layout_generated.h`, which `layout.c` includes.  So the C compiler checks the layout that rustc has
+//! computed, in each build.  `offsetof()` does not exist for bit-fields: the size of the
+//! structure and the offsets of the neighbouring fields confine them.
 
 mod bindings;
 

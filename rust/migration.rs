@@ -40,7 +40,7 @@ impl State {
     ];
 
     /// Returns the state with a number, if a device with the given capabilities supports it.  The error state
-    /// is supported neither as a current state nor as a requested state.
+    /// is supported only if all 32 bits are set, which no valid device does.
     #[inline]
     fn of_device(number: u32, capabilities: u32) -> Option<Self> {
         let state = *Self::ALL.get(number as usize)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The minors of a range of character devices.
+//! The allocation of minors in a device number range.
 //!
 //! C counterpart: the two IDAs, `device_ida` and `group_ida`.
 //!

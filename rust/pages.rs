@@ -5,9 +5,9 @@
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
 //! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`.
-//! If the device is bound to an iommufd, the access therefore exists during the call, and the locks of
-//! iommufd keep the access attached.  If the device is open through a container, the call holds a reference
-//! on the data of the container driver.
+//! If the device is bound to an iommufd, its `struct iommufd_access` therefore exists during the call, and
+//! the locks of iommufd keep it attached.  If the device is open through a container, the call holds a
+//! reference on the data of the container driver.
 
 use crate::{
     kapi::{

@@ -33,7 +33,7 @@ impl PageSize {
 pub(crate) enum Refused {
     /// The range is empty, or does not consist of whole pages.
     Invalid,
-    /// The range ends beyond the last address.
+    /// The range ends at the last 64-bit address or beyond it (`start + length` is 2^64 or more).
     Overflow,
 }
 

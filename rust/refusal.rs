@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The reasons of refused opens and binds.  The log has them, because each errno has several causes.
+//! The reasons for which an open or a BIND was refused.  The reason is logged, because several causes share
+//! one errno.  An error without a [`Reason`] is not logged, for example an invalid structure or `ENOMEM`.
 //!
-//! The C core logs nothing.  This core logs no refusal that the caller's own arguments explain.
+//! The C core logs no refusals.
 
 use crate::kapi::{ratelimit::RateLimit, sched::TaskId};
 use kernel::{dev_info, device::Device, fmt, prelude::*};
@@ -14,7 +15,7 @@ pub(crate) enum Reason {
     NeedsRawIo,
     /// The group is used through its own file.
     GroupFileOpen,
-    /// The group is used through files of its devices.
+    /// A file of the node of a device of the group is bound or is being bound.
     DeviceBound,
     /// The same file is already bound.
     BoundAlready,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, virqfds, the pseudo
-//! file system, trace events.  Also what VFIO alone asks of a wrapper of `kapi`: [`iommu_sva`], [`pm_runtime`].
+//! file system, trace events.  It also has the parts of two `kapi` wrappers that are specific to VFIO: the
+//! conditions for a bond ([`iommu_sva`]), and the log message of a failed resume ([`pm_runtime`]).
 //!
 //! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this layer knows VFIO.
 

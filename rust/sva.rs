@@ -85,7 +85,7 @@ struct BoundGroup {
     id: u64,
     group: IommuGroup,
     group_type: GroupType,
-    /// The number of first opens and last closes of the device in progress.
+    /// The number of first opens and last closes that are in progress for the device of the group.
     suspensions: u32,
     /// Bonds have ended, and have to be made again.
     lacks_bonds: bool,
@@ -339,9 +339,9 @@ impl BoundProcesses {
         });
     }
 
-    /// Ends the bonds with the device of a container's group, which is about to be opened or closed.  The
-    /// drop of the result makes the bonds again.  A process whose bond cannot be made again is unbound from
-    /// all devices.  Returns None if the group has no entry.
+    /// Ends the bonds with the device of a container's group.  The caller is about to open or close the
+    /// device.  The drop of the result makes the bonds again.  A process whose bond cannot be made again is
+    /// unbound from all devices.  Returns None if the group has no entry.
     pub(crate) fn suspend(self: &Arc<Self>, group: &IommuGroup) -> Option<Suspension> {
         let mut groups = self.groups.lock();
         let entry = groups.find(|entry| entry.group.as_raw() == group.as_raw())?;
@@ -410,9 +410,9 @@ impl BoundProcesses {
         }
     }
 
-    /// Returns the first process whose serial number is above `after`, and a user of its address space,
-    /// unless the address space has no users.  If the other users are gone meanwhile, the drop of the
-    /// returned user does not wait for the end of the address space.
+    /// Returns the first process whose serial number is above `after`, and a reference on the `mm_users` of
+    /// its address space, or None if `mm_users` is 0.  The drop of the reference does not wait
+    /// (`mmput_async()`).
     fn next(&self, after: u64) -> Option<(Arc<Process>, Option<ARef<MmWithUserAsync>>)> {
         let list = self.list.lock();
         let cursor = list.processes.cursor_lower_bound(&after.wrapping_add(1))?;

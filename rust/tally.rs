@@ -2,9 +2,10 @@
 
 //! Counts of remaining objects by origin: pure logic.
 //!
-//! The release of an object does not tell who made the object.  The number of all remaining objects is exact.  The
-//! number of objects of each origin has a lower and an upper bound.  The two bounds of a origin are equal until an
-//! object is released while several origins have objects.  They are equal again when no object remains.
+//! The release of an object does not identify its origin.  The number of all remaining objects is exact.  The
+//! number of objects of each origin has a lower and an upper bound.  The two bounds of an origin are equal
+//! until an object is released while several origins have objects.  They are equal again when no object
+//! remains.
 
 /// The maximum number of origins that are distinguished.
 const ORIGINS: usize = 8;
@@ -53,7 +54,7 @@ impl<T: Copy + PartialEq> Tally<T> {
         *bound = bound.saturating_add(1);
     }
 
-    /// Returns the upper bound of a origin.  The origin gets an entry if one is free.
+    /// Returns the upper bound of an origin.  The origin gets an entry if one is free.
     fn bound_of(&mut self, origin: T) -> &mut u32 {
         let is = |slot: &Option<(T, u32)>| slot.is_some_and(|(other, _)| other == origin);
         let place = self.origins.iter().position(is);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_makers_bounds_are_known() {
+    fn of_several_origins_bounds_are_known() {
         let mut tally = of("aaaab");
         tally.gone();
         assert_eq!(tally.left(), 4);

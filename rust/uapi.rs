@@ -21,8 +21,7 @@ pub(crate) mod sva;
 
 use kernel::{ioctl::_IO, uaccess::UserPtr};
 
-/// Returns the number of an ioctl of type `VFIO_TYPE`, whose number within the type is `nr` above
-/// `VFIO_BASE`.
+/// Returns the ioctl number `_IO(VFIO_TYPE, VFIO_BASE + nr)`.
 const fn io(nr: u32) -> u32 {
     _IO(b';' as u32, 100 + nr)
 }

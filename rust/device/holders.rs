@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The holders of a device: its open files, and the references of its driver.  A task that waits for the
-//! release of the device logs them.
+//! The holders of a device: the processes that have its files, and the processes for which its driver holds
+//! references on the registration.  An interrupted unregistration logs them.
 //!
 //! The C core has no counterpart: its message about a removal that waits names only the waiting task.
 //!
@@ -19,7 +19,7 @@ use crate::{
 };
 use kernel::{fmt, prelude::*};
 
-/// An open file of the device, and the process that holds the file.
+/// The entry of an open file: the process that holds the file, and the state of the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Holder {
     /// The process that opened the file or, after `VFIO_DEVICE_BIND_IOMMUFD`, the process that bound the
@@ -28,7 +28,7 @@ pub(crate) struct Holder {
     path: Path,
     /// Whether the file has access, and holds a reference on the registration.
     bound: bool,
-    /// The number of KVM devices that hold the file.  Each KVM device belongs to another VM.
+    /// The number of KVM devices that hold the file.  No two of them belong to one VM.
     kvm_devices: u32,
 }
 
@@ -234,11 +234,11 @@ pub(crate) struct CurrentHolders {
     refs: Tally<Origin>,
 }
 
-/// Formats the processes that have bound files, then the references of the driver:
-/// `"comm" (pid), a dma-buf of "comm" (pid)`.  If only bounds are known for the references, `one of: ` or
-/// `3 of: ` and the possible origins take the place of the references.  If there are neither bound files nor
-/// references of the driver, the result is `an unknown holder`: a reference has just been taken, or is being
-/// put.
+/// Formats the processes that have bound files, then the references of the driver: `"comm" (pid), a dma-buf
+/// of "comm" (pid)`.  If the numbers of references are not known exactly, `one of: ` or `3 of: ` comes before
+/// the possible origins: one reference is left, or three are left, and these origins can have them.  If there
+/// are neither bound files nor references of the driver, the result is `an unknown holder`: a reference has
+/// just been taken, or is being put.
 impl fmt::Display for CurrentHolders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, refs) = (!self.files.is_empty(), self.refs.left());

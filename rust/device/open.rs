@@ -56,8 +56,8 @@ impl OpenBackend {
         }
     }
 
-    /// Undoes the rest of [`bind`](Self::bind), after the device is unbound.  Until the device is unbound,
-    /// its driver can unpin pages, and the container driver can ask the driver to unpin pages.
+    /// Clears the container handle of the device that [`bind`](Self::bind) has set.  Called after the device
+    /// is unbound: until then the driver can unpin pages, which needs the handle.
     fn unbound(&self, device: &Device) {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}
@@ -134,7 +134,9 @@ impl Path {
 }
 
 /// One open of a device.  The drop ends this open, and the drop of the last open closes the device.  The drop
-/// takes the set's lock and releases it.  Then the drop of the last open takes the group's lock.
+/// takes these locks, and never the lock of the set together with one of the others: the locks of
+/// `BoundProcesses`, under which it can wait for page requests in flight; the lock of the set; for the last
+/// open, `Group::inner`.
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
@@ -176,7 +178,8 @@ impl OpenDevice {
     ///
     /// A further open, in this order:
     ///
-    /// - `EINVAL`: the device is open with another backend.  The C core mixes the two backends in this case.
+    /// - `EINVAL`: the device is open with another backend.  The C core opens the device again, with the
+    ///   other backend (D2 in `Documentation/differences-from-c.rst`).
     /// - `ENODEV`: the device is being unregistered.
     /// - `EMFILE`: the open count would overflow.
     pub(crate) fn by_group(
@@ -338,7 +341,7 @@ impl Drop for OpenDevice {
         // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
         // the container.
         drop(suspension);
-        // The VM comes before the block of the group, as in the C core.
+        // The VM reference is dropped before the group block, as in the C core.
         drop(kvm);
         // `first` is dropped before the registration reference.  So a task that has waited for the last
         // reference finds the group unblocked.
@@ -346,8 +349,8 @@ impl Drop for OpenDevice {
     }
 }
 
-/// Takes the lock of a device's set, for an open or a close of the device.  `handle` is that of the container
-/// through which the device is opened or closed, if there is one; see [`lock_suspended`].
+/// Takes the lock of a device's set, for an open or a close of the device.  `handle` belongs to the container
+/// through which the device is opened or closed, if there is one.  For `count` see [`lock_suspended`].
 #[inline]
 fn lock_set<'a>(
     device: &'a Device<Registered>,
@@ -362,9 +365,10 @@ fn lock_set<'a>(
 
 /// Takes the lock of a device's set, for an open or a close of the device through a container.
 ///
-/// If the device has `count` opens, the open or close resets the device.  In this case all processes of the
-/// container are unbound from the device until the first result is dropped.  The lock is released while the
-/// bonds end, because the end of a bond waits for page requests in flight.
+/// `count` is the open count at which the call is a first open (0) or a last close (1).  The driver resets
+/// the device only in these calls.  In this case all processes of the container are unbound from the device
+/// until the first result is dropped.  The lock is released while the bonds end, because the end of a bond
+/// waits for page requests in flight.
 fn lock_suspended<'a>(
     device: &'a Device<Registered>,
     count: u32,

@@ -58,7 +58,8 @@ pub(super) fn attach(device: &Device<Open>, arg: UserPtr) -> Result {
     traced_attach(device, arg.target.pasid(), arg.pt_id, Ok(pt_id))
 }
 
-/// Undoes an attachment, unless another task has attached or detached since the `count`th change.
+/// Undoes an attachment.  `count` is the result of `attachments()` after it.  No effect if the count differs:
+/// another task has attached or detached since.
 #[cold]
 fn undo(device: &Device<Open>, target: Target, count: u64) {
     let mut guard = device.lock_set();

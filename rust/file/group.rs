@@ -100,8 +100,8 @@ fn ioctl(group: ArcBorrow<'_, Group>, file: &File, cmd: u32, arg: UserPtr) -> Re
     }
 }
 
-/// Handles `VFIO_GROUP_GET_STATUS`.  A group with a container or an iommufd is reported as viable.  The open
-/// of a device can still fail because the group is not viable.
+/// Handles `VFIO_GROUP_GET_STATUS`.  A group with a container or an iommufd is always reported as viable.
+/// For an iommufd this is a guess: the bind of the first device claims the DMA ownership, and can fail.
 ///
 /// # Errors
 ///

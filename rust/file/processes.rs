@@ -41,8 +41,10 @@ fn check(file: &DeviceFile) -> Result {
 /// In this order:
 ///
 /// - Those of [`check`].
-/// - Those of [`bind_caller`], with those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).  For a
-///   device without PASIDs, those of [`iommu_sva::check`] instead.
+/// - Those of [`bind_caller`].  The errors of its `bind` are, in this order:
+///   - `ENODEV`: the device is in no IOMMU group.
+///   - For a device with PASIDs, those of [`BoundProcesses::bind`](crate::sva::BoundProcesses::bind).
+///   - For a device without PASIDs: `EPERM`, `EOPNOTSUPP` and `ENOSPC`, as for [`iommu_sva::bind`].
 #[inline(never)]
 pub(super) fn bind(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) -> Result {
     let pasid = check(file).and_then(|()| {

@@ -72,17 +72,19 @@ pub(crate) struct Entry {
 }
 
 /// A device's membership in its group.  The drop of the last membership removes the group.  The drop takes
-/// [`GROUPS`], and after it has released that lock, the locks of the group.  C counterpart of the drop:
-/// `vfio_device_remove_group()`.
+/// [`GROUPS`].  The drop of the last membership takes `Group::inner` inside it.  After the release of
+/// [`GROUPS`], the drop can take `Group::change`, `Group::inner` and the locks of the container.  C
+/// counterpart of the drop: `vfio_device_remove_group()`.
 pub(crate) struct Membership {
     group: Arc<Group>,
     member: Option<Member>,
 }
 
-/// The entry of a member in the table.
+/// The device of a membership.
 struct Member {
     dev: ARef<Device>,
-    /// The membership of an IOMMU group that was made for this device only.
+    /// The device's membership in an IOMMU group that the core has made for it.  None if its IOMMU made the
+    /// group.
     fake: Option<FakeMember>,
 }
 

@@ -59,7 +59,7 @@ impl GroupBackend {
 /// The backend of a group's file.
 pub(super) enum BackendState {
     None,
-    /// A task sets or releases the backend, without the group's own lock.  This can wait, for example for
+    /// A task sets or releases the backend, without the group's own lock.  The task can wait, for example for
     /// the mappings of a container and for page requests in flight.
     Changing,
     Set(GroupBackend),

@@ -103,8 +103,8 @@ impl<T> Drop for CharRegion<T> {
 
 /// A character device whose object is a `T`.
 ///
-/// After the drop, opens of inodes that were not opened before fail with `ENXIO`.  Inodes that have open
-/// files still lead to the `T`.
+/// After the drop, an open fails with `ENXIO`, unless the inode was opened before and a file of the cdev is
+/// still open.  Then the open still gets the `T`.
 ///
 /// # Invariants
 ///

@@ -95,8 +95,8 @@ impl ClassDevice {
         prefix: &CStr,
         id: i32,
     ) -> Result<Self> {
-        // SAFETY: The class is static, and its user keeps it registered while the device exists.  The format
-        // matches its arguments, which are copied.
+        // SAFETY: The class is static.  The format matches its arguments, which are copied.  The owner of the
+        // [`ClassRegistration`] keeps it until the result is dropped.
         let dev = unsafe {
             bindings::device_create(
                 class.as_raw(),

@@ -11,7 +11,7 @@ pub(crate) struct Completion(Opaque<bindings::completion>);
 
 /// The result of a wait.
 pub(crate) enum Wait {
-    /// The completion was complete, and one completion has been consumed.
+    /// The wait has consumed one call of [`complete`](Completion::complete).
     Done,
     /// The timeout has expired.
     TimedOut,

@@ -124,7 +124,7 @@ impl Eventfd {
     }
 
     fn poll(&self, table: *mut bindings::poll_table) -> bool {
-        // SAFETY: `file` is held; `table` is NULL or valid.
+        // SAFETY: `self` holds the file.  The two callers pass NULL, and a table that lives during the call.
         let events = unsafe { bindings::vfio_helper_vfs_poll(self.file.as_ptr(), table) };
         events & bindings::POLLIN != 0
     }
@@ -171,8 +171,8 @@ impl<T: Listener> Fresh<T> {
         Live(&self.listener.subscription().calls.data)
     }
 
-    /// Ends the callbacks.  Unlike [`Subscription::end`], this does not read the eventfd.  `_eventfd` is the
-    /// eventfd with which the subscription was made, and holds its file open.
+    /// Ends the callbacks.  Unlike [`Subscription::end`], this does not read the eventfd.  The caller passes the eventfd of the
+    /// subscription as proof that its file is open, so that it cannot hang up at the same time.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
         let this = self.listener.subscription();
         if !this.active.xchg(false, Full) {
@@ -258,8 +258,9 @@ impl<T: Listener> Subscription<T> {
         }
         self.begun.wait_for_completion();
         let mut count = 0;
-        // SAFETY: By the type's invariants, until this task, which has cleared `active`, removes the entry.
-        // Callbacks run under the lock of the queue, which the function takes, so it waits for them.
+        // SAFETY: `active` was set, and only the task that cleared it, this task, removes the entry, so the
+        // entry is on the queue.  `eventfd_ctx_remove_wait_queue()` takes the lock of the queue, under which
+        // callbacks run.
         unsafe {
             bindings::eventfd_ctx_remove_wait_queue(
                 self.calls.ctx.as_ptr(),

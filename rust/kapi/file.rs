@@ -24,7 +24,7 @@ use kernel::{
     ModuleMetadata,
 };
 
-/// A kind of device with nodes.
+/// A type of device node: character devices ([`CharNode`](super::cdev::CharNode)) or misc devices.
 pub(crate) trait Node {
     /// The object of a device: the value that an open of the node of the device gets.
     type Object<'a>;
@@ -66,7 +66,7 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Ends a file that has no users any more.
+    /// Handles the last close: drops the private data.  C counterpart: `file_operations::release`.
     fn release(data: Self::Owner) {
         drop(data);
     }
@@ -171,7 +171,8 @@ impl<T: FileOperations> FileTable<T> {
     ///
     /// # Safety
     ///
-    /// No other code uses the file yet, and its operations are those of `T`.
+    /// No other code uses the file yet, and its operations are those of `T`.  `data` came from
+    /// `T::Owner::into_foreign()`, and the file becomes its owner.
     unsafe fn install(file: *mut bindings::file, data: *mut c_void) {
         // SAFETY: By the caller's promise; the private data, which the file keeps until its release, keeps
         // the mapping.
@@ -187,7 +188,8 @@ impl<T: FileOperations> FileTable<T> {
     ///
     /// The VFS calls this.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: Only nodes of the kind `T::Node` have these operations.
+        // SAFETY: `CharRegion::register()` and `MiscDevice::register()` use this table only for nodes of the
+        // kind `T::Node`.  The object is borrowed only for the call of `T::open()`.
         match T::open(unsafe { T::Node::opened(inode) }) {
             Ok(owner) => {
                 // SAFETY: `file` is being opened.

@@ -70,9 +70,10 @@ impl Ida {
     /// Returns the smallest member in the range `min..=max`.
     pub(crate) fn next(&self, min: u32, max: u32) -> Option<u32> {
         self.find(min, max).or_else(|| {
-            // The C function searches only one bitmap: the first one from that of `min` on that has members.
-            // If this is the bitmap of `min`, its members can all be below `min`.  The second search begins
-            // at the start of the following bitmap, so no member that it meets is below its minimum.
+            // `ida_find_first_range()` searches one bitmap: the first bitmap with members, starting at the
+            // bitmap of `min`.  If this is the bitmap of `min`, its members can all be below `min`.  The
+            // second search begins at the start of the following bitmap, so no member that it meets is below
+            // its minimum.
             let next = (min / BITMAP_BITS)
                 .checked_add(1)?
                 .checked_mul(BITMAP_BITS)?;

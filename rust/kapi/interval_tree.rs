@@ -46,9 +46,9 @@ impl RangeTree {
             return Err(EINVAL);
         }
         // INVARIANT: The vector does not move while it stays within its capacity.
-        // SAFETY: The vector has space for the node.  The function initialises the rest of the node, which is in
-        // no tree, and lives as long as this tree.  No reference to a node is made, because the tree keeps
-        // pointers to all nodes.
+        // SAFETY: The vector has space for the node.  `interval_tree_insert()` initialises its
+        // other fields, so the node may be counted.  The node is in no tree and lives as long as this tree.
+        // No reference to a node is made, because the tree keeps pointers to all nodes.
         unsafe {
             let node = self.nodes.as_mut_ptr().add(index);
             (*node).start = start;

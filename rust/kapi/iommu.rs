@@ -54,8 +54,8 @@ impl IommuGroup {
         unsafe { bindings::iommu_group_id(self.0.as_ptr()) }
     }
 
-    /// Tells whether the DMA of the group is in use: by a host driver, or by another owner that has claimed
-    /// it.
+    /// Tells whether the DMA of the group has an owner: a host driver, or a user that has claimed the DMA
+    /// ownership.  The claims of this module count, too.  The answer can be stale.
     pub(crate) fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }

@@ -36,7 +36,8 @@ impl Bond {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: the device is being reset.
+    /// - `EBUSY`: the device is being reset; or a page table is attached to this PASID; or the process has
+    ///   enabled LAM without `ARCH_FORCE_TAGGED_SVA`.
     /// - `ERESTARTSYS`: a signal is pending.
     /// - The other errnos of `iommu_sva_bind_device()`.
     ///

@@ -126,7 +126,8 @@ impl Ctx {
     }
 }
 
-/// A device that is bound to an iommufd: `struct iommufd_device`.  The iommufd owns the DMA of its group.
+/// A device that is bound to an iommufd: `struct iommufd_device`.  The iommufd owns the DMA of the device's
+/// group, unless the device has no IOMMU.
 ///
 /// A Rust reference (`&BoundDevice`) exists only while its user keeps the device from being unbound: with a
 /// lock that the unbinding task takes, or as the driver that has bound the device.
@@ -141,7 +142,7 @@ impl BoundDevice {
     /// - `EINVAL`: the DMA of the device cannot be made coherent.
     /// - `ENODEV`: the device is in no group.
     /// - `EPERM`: the group has another owner, or interrupts are not isolated.
-    /// - `EBUSY`: a page table that is not the default one is attached to the group.
+    /// - `EBUSY`: a page table other than the default one, or a page table of a PASID, is attached.
     /// - `ENOMEM`: out of memory.
     ///
     /// # Safety
@@ -152,7 +153,8 @@ impl BoundDevice {
         dev: &Device,
     ) -> Result<(NonNull<bindings::iommufd_device>, u32)> {
         let mut id = 0;
-        // SAFETY: `ctx` and `dev` are valid; iommufd takes the references that it needs.
+        // SAFETY: `ctx` and `dev` are valid.  iommufd takes a reference on `ctx`, but none on `dev`: the
+        // caller promises to unbind while `dev` exists.
         let raw = kernel::error::from_err_ptr(unsafe {
             bindings::iommufd_device_bind(ctx.as_raw(), super::device::as_raw(dev), &mut id)
         })?;
@@ -187,8 +189,10 @@ impl BoundDevice {
     /// # Errors
     ///
     /// - `ENOENT`: the id is unknown.
-    /// - `EINVAL`: the object is not compatible with the device.
-    /// - `EBUSY`, `ENOMEM`.
+    /// - `EINVAL`: the object is neither a page table nor an IOAS; it is not compatible with the device; or
+    ///   another page table is attached to the group.
+    /// - `EBUSY`: the device is being reset; or another user has attached a page table to the group or PASID.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn attach(&self, pasid: u32, pt_id: &mut u32) -> Result {
         // SAFETY: `self` is bound.
         to_result(unsafe { bindings::iommufd_device_attach(self.as_raw(), pasid, pt_id) })
@@ -279,7 +283,10 @@ impl Access {
     /// # Errors
     ///
     /// - `ENOENT`: the id is unknown.
-    /// - `EINVAL`, `ENOMEM`.
+    /// - `EINVAL`: an IOAS is already attached.  iommufd also warns.
+    /// - `EADDRINUSE`: a mapping of the IOAS is not aligned to pages.
+    /// - `EBUSY`: a detach is in progress.
+    /// - `ENOMEM`: out of memory.
     pub(crate) fn attach(&self, ioas_id: u32) -> Result {
         // SAFETY: `self` is valid.
         to_result(unsafe { bindings::iommufd_access_attach(self.as_raw(), ioas_id) })

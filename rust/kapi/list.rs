@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Lists whose entries contain their own links, so that joining a list needs no allocation.
+//! Intrusive lists: each entry contains its links, so an entry joins a list without an allocation.
 //!
 //! The pattern is that of `include/linux/list.h`.  The kernel crate's `List` owns its entries.  A list of
 //! this file does not: the code that made an entry owns the entry, which leaves the list on drop.

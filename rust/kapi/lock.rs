@@ -12,8 +12,8 @@ use kernel::{
 
 static BEGUN: AtomicFlag = AtomicFlag::new(false);
 
-/// Proof that the module is being loaded and has not registered anything yet: no other thread can reach a
-/// global of the module.  At most one value exists in the lifetime of the module.
+/// The right to initialise the global locks of the module.  At most one value exists in the lifetime of the
+/// module.  The init function initialises all global locks before it registers anything, that is, before another thread can reach a global of the module.
 pub(crate) struct LoadPhase {
     /// The addresses of the initialised locks.
     done: KVec<usize>,
@@ -40,8 +40,9 @@ impl LoadPhase {
     /// - `ENOMEM`: out of memory.
     pub(crate) fn init<B: GlobalLockBackend>(&mut self, lock: &'static GlobalLock<B>) -> Result {
         self.first_time(core::ptr::from_ref(lock).addr())?;
-        // SAFETY: There is one load phase, and it has not initialised this lock; no other code of the module
-        // runs before its init function has registered something.
+        // SAFETY: `first_time()` has checked that this lock was not initialised, and there is one
+        // `LoadPhase`.  The init function of the module calls this before it registers anything, so no other
+        // thread uses the lock.
         unsafe { lock.init() };
         Ok(())
     }

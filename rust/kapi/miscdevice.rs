@@ -2,7 +2,7 @@
 
 //! Misc devices: character devices with a minor of the shared misc major (`include/linux/miscdevice.h`).
 //!
-//! The kernel crate has misc devices, too, but chooses the minor, the name and the mode itself.
+//! The kernel crate's misc devices have a dynamic minor and the default mode, and cannot set `nodename`.
 
 use super::{
     file::{FileOperations, Node},

@@ -129,8 +129,8 @@ impl<T: Listener> Registered<T> {
         // SAFETY: By the caller's promise.
         let (event, mm) = unsafe { ((*range).event, (*range).mm) };
         if event == bindings::mmu_notifier_event_MMU_NOTIFY_RELEASE {
-            // SAFETY: `interval` is the first field; the watch does not end before this returns.  The kernel
-            // holds the address space.
+            // SAFETY: `interval` is the first field; `mmu_interval_notifier_remove()` in the drop of the
+            // watch waits for this call.  The caller holds a reference on `mm` (`mm_count`).
             let (this, releaser) = unsafe { (&*interval.cast::<Self>(), Releaser::current(mm)) };
             T::mm_released(this.listener.as_arc_borrow(), releaser);
         }
@@ -159,8 +159,8 @@ impl<T: Listener> Registered<T> {
 pub(crate) struct Watch<T: Listener>(Pin<KBox<Registered<T>>>);
 
 impl<T: Listener> Watch<T> {
-    /// The address of the last page of all addresses.  This page is never mapped, so the listener is not
-    /// notified of changes of mappings.
+    /// The address of the last page of all addresses.  This page is never mapped, so only changes of the
+    /// whole address space call `invalidate()`, which ignores all events except the release.
     const START: usize = usize::MAX & !(PAGE_SIZE - 1);
 
     /// Begins to watch an address space.  Waits for changes of its mappings that are in progress.

@@ -35,7 +35,8 @@ impl<'a> Powered<&'a Device> {
         }
     }
 
-    /// Also holds a reference on the device.
+    /// Converts the PM reference to one that also holds a reference on the device, so that it has no
+    /// lifetime.
     pub(crate) fn hold(self) -> Powered<ARef<Device>> {
         // The new value puts the PM reference.
         let this = core::mem::ManuallyDrop::new(self);

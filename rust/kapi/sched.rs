@@ -6,7 +6,8 @@ use crate::bindings::task_struct;
 use core::{fmt::Write, mem::offset_of};
 use kernel::{fmt, prelude::*, task::Task};
 
-/// Tells whether the calling task has a user address space.  Kernel threads have none.
+/// Tells whether the calling task has a user address space (`current->mm`).  A kernel thread has one only
+/// between `kthread_use_mm()` and `kthread_unuse_mm()`.
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) fn has_mm() -> bool {
     // SAFETY: The current task is valid, and only the task itself changes its `mm`.
@@ -33,7 +34,8 @@ impl TaskId {
         Self::of(kernel::current!())
     }
 
-    /// Returns the calling process, which holds a file even after the thread that opened it has ended.
+    /// Returns the calling process: the name and id of its thread group leader.  A thread that opens a file
+    /// can end while its process still has the file.
     #[inline]
     pub(crate) fn process() -> Self {
         Self::of(kernel::current!().group_leader())

@@ -144,7 +144,8 @@ mod linux_7_2 {
 
             $(#[$attribute])*
             $visible static $name: ::kernel::sync::GlobalLock<$name> = {
-                // SAFETY: No other code makes locks of this type; the load phase initialises the lock.
+                // SAFETY: The macro makes one lock of the type `$name`.  `LoadPhase::init()` initialises the
+                // lock before use.
                 unsafe { ::kernel::sync::GlobalLock::new(()) }
             };
         };

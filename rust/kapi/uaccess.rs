@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Copies from and to user memory (`include/linux/uaccess.h`), of whole values that are read once.
+//! Copies between kernel and user memory (`include/linux/uaccess.h`).  Each function copies a whole value
+//! with one access to user memory.
 //!
 //! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for
 //! each copy.  This is much for an ioctl that takes 500 instructions in all (see `make bench`).

@@ -69,7 +69,8 @@ pub(crate) fn percpu() -> &'static Queue {
     unsafe { Queue::from_raw(bindings::system_percpu_wq) }
 }
 
-/// Waits until the given work of `item` is neither executing nor pending.  May sleep.
+/// Waits until the last enqueued instance of the work `ID` of `item` has finished.  On return the work is
+/// idle, unless it was enqueued again during the wait.  May sleep.  C counterpart: `flush_work()`.
 pub(crate) fn flush_work<T: HasWork<T, ID>, const ID: u64>(item: &T) {
     let item = core::ptr::from_ref(item).cast_mut();
     // SAFETY: `item` is valid, and its work was initialised with it.

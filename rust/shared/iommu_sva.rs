@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The conditions for a bond of a device with a process address space, and what the drivers of IOMMUs need
-//! besides: some do not support bonds, others do not wait for page requests.
+//! The conditions for a bond of a device with a process address space, and workarounds for IOMMU drivers:
+//! AMD's driver does not support bonds, and VT-d's driver does not always wait for page requests.
 
 use crate::{
     bindings,
@@ -30,7 +30,7 @@ use kernel::{
 /// In this order:
 ///
 /// - `EPERM`: the group does not have exactly one device.
-/// - `EOPNOTSUPP`: the driver of the IOMMU [`loses_pasids`].
+/// - `EOPNOTSUPP`: the IOMMU is AMD-Vi, whose driver frees the PASID table too early ([`loses_pasids`]).
 /// - `ENOSPC`: the device has no PASIDs, even if the address space already has a PASID.
 /// - `EIO`: the device cannot be resumed.
 /// - The errors of [`Bond::new`], which `vfio_sva.h` lists.
@@ -87,8 +87,8 @@ pub(crate) fn wait_for_page_requests(bond: &Bond) {
 /// serves requests without a PASID.
 ///
 /// AMD's driver does so: it frees the PASID table when this page table is detached, and a reset detaches this
-/// page table temporarily.  The removal of a PASID then writes to address 0 (`destroy_gcr3_table()`,
-/// `amd_iommu_clear_gcr3()`).
+/// page table temporarily.  The removal of a PASID then dereferences the NULL pointer `gcr3_tbl`
+/// (`destroy_gcr3_table()`, `amd_iommu_clear_gcr3()`).
 fn loses_pasids(dev: &Device<Bound>) -> bool {
     iommu_name(dev).is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))
 }

@@ -8,7 +8,8 @@ use crate::bindings;
 ///
 /// The value can change at any time: read it once for each decision.  Takes no lock.
 pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
-    // SAFETY: A plain `bool` of this module (params.c), written by the kernel's parameter code.
+    // SAFETY: The variable exists as long as the module (params.c).  A concurrent write by `param_set_bool()`
+    // stores one byte, 0 or 1, and this reads it with one load.
     unsafe { core::ptr::read_volatile(&raw const bindings::vfio_noiommu) }
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The trace events of the module (`include/vfio_trace.h`).  Each event has a module with `enabled()` and
-//! `record()`.  [`traced`] records the event of a result.
+//! `record()`.  [`traced`] records the event that reports a result.
 //!
 //! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
 
 use kernel::prelude::*;
 
-/// Returns `result`.  If `enabled` is set, calls `record` with the result first.  A closure that takes its
-/// captures with `move` costs a function without a tracer nothing else than the test of `enabled`.
+/// Returns `result`.  If `enabled` is set, first calls `record` with the result.  Pass a `move` closure where
+/// possible: then the test of `enabled` is the only cost while the event is disabled.
 #[inline(always)]
 pub(crate) fn traced<R>(enabled: bool, result: R, record: impl FnOnce(&R)) -> R {
     if enabled {

@@ -9,11 +9,12 @@
 //! - [`Normal`]: the object exists.  A pointer from C code proves no more than this.
 //! - [`Registered`]: a reference on the registration is held ([`RegistrationRef`]), so the driver stays bound
 //!   to the parent.
-//! - [`Open`]: the device is open, and the caller reached it through a file that has access.  Only a passed
-//!   access gate gives this context.
+//! - [`Open`]: the device is open, and the caller reached it through a file that has access.
+//!   [`Opened::device()`](opening::Opened::device) gives this context.  The operations of a file get it only
+//!   after the access gate.
 //!
-//! `Device<Open>` dereferences to `Device<Registered>`, which dereferences to `Device<Normal>`.  A device in one
-//! of the first two contexts can only be borrowed, so a proof cannot outlive the fact that it proves.
+//! `Device<Open>` dereferences to `Device<Registered>`, which dereferences to `Device<Normal>`.  A `Device`
+//! can only be borrowed, so a proof cannot outlive the fact that it proves.
 //!
 //! [`set`] has the fields that the device-set lock protects, and [`ops`] has the driver callbacks.
 
@@ -187,7 +188,7 @@ impl RegistrationRef {
             .then(|| Self(NonNull::from(device)))
     }
 
-    /// Returns the generation of the registration, to which the files belong that are opened in it.
+    /// Returns the generation of the registration.  A file that is opened now belongs to this generation.
     pub(crate) fn generation(&self) -> Generation {
         // The reference keeps the device from being registered again, so the last generation is that of `self`.
         <Device as Core>::link(&self.state()).last()

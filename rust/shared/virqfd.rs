@@ -74,7 +74,7 @@ impl Callbacks {
     ///   ([`Subscription::end`]) or was cancelled;
     /// - `thread`, until the task that ended the subscription has waited for the work that calls it.
     ///
-    /// Both have come to pass when [`disable`] of the slot returns.
+    /// When [`disable`] of the slot returns, the functions are not called any more.
     pub(crate) unsafe fn new(
         opaque: *mut c_void,
         data: *mut c_void,
@@ -109,7 +109,7 @@ impl Callbacks {
     ///
     /// # Safety
     ///
-    /// The task that ends the subscription has not yet waited for the caller.
+    /// The caller is the work `INJECT`, or the shutdown has not finished waiting for that work.
     unsafe fn run_thread(&self) {
         if let Some(thread) = self.thread {
             // SAFETY: By the promise that `new()` requires, and that of the caller.

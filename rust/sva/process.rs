@@ -40,12 +40,13 @@ global_lock! {
 type Watches = RBTree<u64, Watch<Process>>;
 type WatchNode = RBTreeNode<u64, Watch<Process>>;
 
-/// Asynchronous work: the end of bonds that could not end with the address space, and the end of watches,
-/// which waits for changes of mappings.
+/// Deferred work of processes that are no longer bound: the end of bonds that could not end together with the
+/// address space, and the unregistration of MMU notifiers ([`Watch`]), which waits for invalidations in
+/// progress and for an SRCU grace period.
 pub(crate) struct Ended {
     /// The first field: its drop waits for the work items, and then the remaining watches are dropped.
     pub(super) queue: OwnedQueue,
-    /// The watches that a work item has to end.
+    /// The MMU notifiers that a work item has to unregister.
     watches: Watches,
 }
 
@@ -62,7 +63,7 @@ impl Ended {
 /// The number of processes that are bound or are being bound, in the whole module.
 static BOUND: Atomic<usize> = Atomic::new(0);
 
-/// The serial number of the process that was bound last.
+/// The last serial number.  A process gets its number before it is bound.
 static SERIAL: Atomic<u64> = Atomic::new(0);
 
 /// Tells whether any process is bound.  This is a hint with which callers skip further work.
@@ -86,12 +87,12 @@ impl Drop for Counted {
     }
 }
 
-/// Tells whether an address space can end while bonds with it end.
+/// Whether the caller holds a reference on `mm_users` of an address space, so that it cannot end.
 #[derive(Clone, Copy)]
 pub(super) enum User<'a> {
-    /// The address space cannot end: the caller holds a user of it.
+    /// The caller holds a reference on `mm_users`: the address space cannot end.
     Held(&'a MmWithUser),
-    /// The address space has no users.  It is about to end, or has ended.
+    /// `mm_users` is 0: the address space is about to end, or has ended.
     None,
 }
 
@@ -100,7 +101,7 @@ pub(super) enum User<'a> {
 pub(crate) struct Process {
     /// The processes of the device or container.
     pub(super) processes: Arc<BoundProcesses>,
-    /// The key in the list.  It increases in the order in which processes are bound.
+    /// The key in the list.  Later binds begin with a larger number.
     pub(super) serial: u64,
     /// Set with the first bond.
     pasid: Atomic<u32>,
@@ -158,9 +159,10 @@ impl Process {
 
     /// Locks the bonds, to end some or all of them.
     ///
-    /// If the address space has no users, this first waits for the end of the address space, which ends the
-    /// bonds.  If the address space ended in a task that may not wait, this waits for the notifier of the
-    /// IOMMU's hardware driver, and for the page request that this task may have handled.
+    /// If `mm_users` is 0, the function first waits until the address space has ended.  If it has ended in a
+    /// task that may not wait (`late`), two more waits follow: before the lock is taken, for the MMU
+    /// notifiers of the IOMMU's driver; with the lock held, for page requests, because that task may have
+    /// been handling one.
     fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {
         if let User::Held(_) = user {
             return self.bonds.lock();

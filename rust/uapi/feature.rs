@@ -210,7 +210,7 @@ impl LoggingControl {
     ///
     /// - `EFAULT`: the range cannot be read.
     /// - `EINVAL`: the range is empty, or does not consist of whole pages.
-    /// - `EOVERFLOW`: the range overflows.
+    /// - `EOVERFLOW`: `iova + length` is 2^64 or more.
     pub(crate) fn read_range(&self, index: u32, page: PageSize) -> Result<IovaRange> {
         let base = usize::try_from(self.ranges).map_err(|_| EFAULT)?;
         let at = field(

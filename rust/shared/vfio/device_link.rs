@@ -29,7 +29,8 @@ impl Generation {
     const TYPE_BITS: u32 = 2;
     const TYPE_MASK: u64 = (1 << Self::TYPE_BITS) - 1;
 
-    /// Returns the registration after `last`, in a group of type `group_type`.  0 is before the first one.
+    /// Returns the generation that follows `last`, for a group of type `group_type`.  `last` is 0 before the
+    /// first registration.
     fn after(last: u64, group_type: GroupType) -> Self {
         const {
             assert!(GroupType::Iommu as u64 <= Self::TYPE_MASK);

@@ -97,7 +97,7 @@ impl<'a> Chain<'a> {
         unsafe { DriverBuffer::from_raw(self.buf(), self.len()) }
     }
 
-    /// Returns the chain as numbers.  None if it has no number.
+    /// Returns the chain as 32-bit words.  None if the chain is shorter than one word.
     pub(crate) fn words(&mut self) -> Option<ChainWords<'_>> {
         // INVARIANT: By the invariants of `self`.
         Some(ChainWords {
@@ -156,7 +156,7 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The numbers of four bytes in a chain.
+/// The 32-bit words of a chain, which are addressed by their offset in bytes.
 ///
 /// # Invariants
 ///
@@ -174,7 +174,8 @@ impl ChainWords<'_> {
         if at > self.last {
             return None;
         }
-        // SAFETY: By the type's invariants, and those of `Chain`: the caller follows the links.
+        // SAFETY: By the type's invariants, and those of `Chain`.  The caller follows the links, so `at` is
+        // in a header, which is initialised.
         Some(unsafe { &mut *self.buf.as_ptr().add(at).cast() })
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum GroupType {
 }
 
 impl GroupType {
-    /// Returns the name of the type that user space sees.
+    /// Returns the word for the type in fdinfo (`vfio-type`).
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Iommu => "physical",

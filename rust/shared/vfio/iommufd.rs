@@ -126,8 +126,8 @@ impl SetLocked<'_> {
         Ok(())
     }
 
-    /// Detaches the page table, if a page table is attached.  C counterpart:
-    /// `vfio_iommufd_physical_detach_ioas()`.
+    /// Detaches the page table, if a page table is attached.  Warns if the device is not bound.  C
+    /// counterpart: `vfio_iommufd_physical_detach_ioas()`.
     pub(crate) fn physical_detach(&mut self) {
         let Some(bound) = bound(self) else { return };
         if self.is_attached() {
@@ -158,7 +158,7 @@ impl SetLocked<'_> {
             .inspect_err(|_| pasids.remove(pasid))
     }
 
-    /// Detaches the page table of a PASID, if a page table is attached.  C counterpart:
+    /// Detaches the page table of a PASID, if it has one.  Warns if the device is not bound.  C counterpart:
     /// `vfio_iommufd_physical_pasid_detach_ioas()`.
     pub(crate) fn physical_pasid_detach(&mut self, pasid: u32) {
         let Some(bound) = bound(self) else { return };

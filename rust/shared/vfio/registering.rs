@@ -280,8 +280,9 @@ impl Draining<'_> {
         self.wait(|drained| drained.wait_interruptible_timeout(timeout))
     }
 
-    /// Calls the driver's `request`, which asks the user of the device to release it.  No lock of the core is
-    /// held.
+    /// Calls the driver's `request`, which asks the user to release the device.  `count` is the number of
+    /// earlier calls in this unregistration (C: the second argument of `request`).  The caller holds no lock
+    /// of the core.
     pub(crate) fn request(&mut self, count: u32) {
         if let Some(request) = self.device.ops().request {
             // SAFETY: The driver waits until the unregistration of the device returns.

@@ -143,7 +143,7 @@ impl Left {
 ///
 /// # Safety
 ///
-/// The device is valid, and no other task assigns a set to it during the call.
+/// The device is valid, and no other task uses its `dev_set` during the call.
 pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
     // SAFETY: By the caller's promise the field does not change.
     let set = NonNull::new(unsafe { (*device).dev_set })?;
