@@ -131,7 +131,7 @@ impl ContainerHandle {
     }
 
     /// Tells whether both handles belong to the same container.
-    pub(crate) fn is_of_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_in_same_container(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.group.container, &other.group.container)
     }
 
@@ -350,7 +350,7 @@ impl ContainerMembership {
     /// - Those of [`BoundProcesses::join`].
     ///
     /// `ENOMEM` is possible at several of these steps.
-    pub(crate) fn take(
+    pub(crate) fn join(
         container: Arc<Container>,
         iommu_group: IommuGroup,
         group_type: GroupType,

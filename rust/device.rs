@@ -62,7 +62,7 @@ global_lock! {
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 
-/// The minors of devices, and the device number range and the debugfs folder in which devices appear.
+/// The minors of devices, their device number range, and the debugfs directory in which they appear.
 pub(crate) struct Devices {
     minors: Arc<Minors>,
     debugfs: Option<Arc<Dir>>,
@@ -92,13 +92,13 @@ impl Devices {
 
 /// The data in the link to a registered device: the group of the device.  Files read it through the link.  It
 /// does not keep the device in the group; [`Membership`] does.
-pub(crate) struct GroupMembership {
+pub(crate) struct GroupLink {
     group: Arc<Group>,
     /// The key of the device in the group's list of devices.
     key: u64,
 }
 
-impl GroupMembership {
+impl GroupLink {
     pub(crate) fn group(&self) -> &Arc<Group> {
         &self.group
     }
@@ -122,7 +122,7 @@ pub(crate) struct State {
     /// Code that prints the state reads it without the lock.
     holds_vm: AtomicFlag,
     #[pin]
-    link: DeviceLink<GroupMembership>,
+    link: DeviceLink<GroupLink>,
     /// The data that the set's lock protects, for example the resources of the first open.
     locked: LockedState,
     /// The limit on log lines about refused opens and binds.
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// Returns the link to the device, which unregistration revokes.
-    pub(crate) fn link(&self) -> &DeviceLink<GroupMembership> {
+    pub(crate) fn link(&self) -> &DeviceLink<GroupLink> {
         &self.link
     }
 
@@ -209,7 +209,7 @@ impl State {
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    fn expect_processes(&self) -> Result {
+    fn init_processes(&self) -> Result {
         if self.processes.as_ref().is_none() {
             self.processes.populate(BoundProcesses::new(GFP_KERNEL)?);
         }

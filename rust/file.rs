@@ -114,7 +114,7 @@ impl FileOperations for DeviceFile {
     ///
     /// - `VFIO_DEVICE_BIND_IOMMUFD`: those of [`ioctl_bind`](Self::ioctl_bind).
     /// - All other ioctls: those of [`access`](Self::access), then those of
-    ///   [`ioctl_open`](Self::ioctl_open).
+    ///   [`ioctl_with_access`](Self::ioctl_with_access).
     #[inline]
     fn ioctl(file: Pin<&Self>, _: &File, cmd: u32, arg: usize) -> isize {
         let arg = UserPtr::from_addr(arg);
@@ -122,7 +122,7 @@ impl FileOperations for DeviceFile {
             return as_long(file.ioctl_bind(arg));
         }
         match file.access() {
-            Ok(device) => file.ioctl_open(cmd, arg, device),
+            Ok(device) => file.ioctl_with_access(cmd, arg, device),
             Err(e) => as_long(e.to_errno()),
         }
     }
@@ -164,7 +164,7 @@ impl DeviceFile {
         let generation = state.link().current().ok_or(ENODEV)?;
         if generation.group_type() == GroupType::NoIommu && !capability::sys_rawio() {
             let refusal = Reason::NeedsRawIo.with(EPERM);
-            return Err(refusal.told("open", state.refusals(), |tell| {
+            return Err(refusal.log("open", state.refusals(), |tell| {
                 state.with_parent(generation, |dev| tell(dev));
             }));
         }
@@ -342,7 +342,7 @@ impl DeviceFile {
     /// - `EIO`: the device cannot be resumed.
     /// - Those of the operation.
     #[inline(never)]
-    fn ioctl_open(&self, cmd: u32, arg: UserPtr, device: &Device<Open>) -> isize {
+    fn ioctl_with_access(&self, cmd: u32, arg: UserPtr, device: &Device<Open>) -> isize {
         let _powered = match resume(device.bound_parent()) {
             Ok(powered) => powered,
             Err(e) => return as_long(e.to_errno()),

@@ -33,9 +33,9 @@ pub(crate) struct IrqSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The first checks: the caller's variable for the size must not be written.
-    Head,
+    BeforeSize,
     /// The later checks: the caller's variable for the size is set to 0.
-    Body,
+    AfterSize,
 }
 
 /// Validates a set.  Returns the size in bytes of the data that follows the header, or None for a set without
@@ -51,30 +51,30 @@ pub(crate) fn data_size(
     let indices = u32::try_from(indices).unwrap_or(0);
     let payload = (set.argsz as usize)
         .checked_sub(HEADER_SIZE)
-        .ok_or(Refused::Head)?;
+        .ok_or(Refused::BeforeSize)?;
     if set.index >= indices
         || set.count >= u32::MAX - set.start
         || set.flags & !(DATA_MASK | ACTION_MASK) != 0
     {
-        return Err(Refused::Head);
+        return Err(Refused::BeforeSize);
     }
     let interrupts = u32::try_from(interrupts).unwrap_or(0);
     // No overflow: the check above ensures that `start + count` is below `u32::MAX`.
     if set.start >= interrupts || set.start.saturating_add(set.count) > interrupts {
-        return Err(Refused::Body);
+        return Err(Refused::AfterSize);
     }
     let each = match set.flags & DATA_MASK {
         DATA_NONE => return Ok(None),
         DATA_BOOL => size_of::<u8>(),
         DATA_EVENTFD => size_of::<i32>(),
-        _ => return Err(Refused::Body),
+        _ => return Err(Refused::AfterSize),
     };
     let size = (set.count as usize)
         .checked_mul(each)
-        .ok_or(Refused::Body)?;
+        .ok_or(Refused::AfterSize)?;
     match payload >= size {
         true => Ok(Some(size)),
-        false => Err(Refused::Body),
+        false => Err(Refused::AfterSize),
     }
 }
 
@@ -122,45 +122,45 @@ mod tests {
                 4,
                 5
             ),
-            Err(Refused::Body)
+            Err(Refused::AfterSize)
         );
     }
 
     #[test]
     fn head() {
-        assert_eq!(refused(|s| s.argsz = 19), Refused::Head);
-        assert_eq!(refused(|s| s.index = 5), Refused::Head);
-        assert_eq!(refused(|s| s.flags |= 1 << 6), Refused::Head);
-        assert_eq!(refused(|s| s.count = u32::MAX), Refused::Head);
+        assert_eq!(refused(|s| s.argsz = 19), Refused::BeforeSize);
+        assert_eq!(refused(|s| s.index = 5), Refused::BeforeSize);
+        assert_eq!(refused(|s| s.flags |= 1 << 6), Refused::BeforeSize);
+        assert_eq!(refused(|s| s.count = u32::MAX), Refused::BeforeSize);
         assert_eq!(
             refused(|s| (s.start, s.count) = (u32::MAX, 0)),
-            Refused::Head
+            Refused::BeforeSize
         );
         assert_eq!(
             refused(|s| (s.start, s.count) = (2, u32::MAX - 2)),
-            Refused::Head
+            Refused::BeforeSize
         );
     }
 
     #[test]
     fn body() {
-        assert_eq!(refused(|s| s.start = 4), Refused::Body);
-        assert_eq!(refused(|s| s.count = 5), Refused::Body);
+        assert_eq!(refused(|s| s.start = 4), Refused::AfterSize);
+        assert_eq!(refused(|s| s.count = 5), Refused::AfterSize);
         assert_eq!(
             refused(|s| (s.start, s.count) = (2, u32::MAX - 3)),
-            Refused::Body
+            Refused::AfterSize
         );
-        assert_eq!(refused(|s| s.flags = 0), Refused::Body);
+        assert_eq!(refused(|s| s.flags = 0), Refused::AfterSize);
         assert_eq!(
             refused(|s| s.flags = DATA_BOOL | DATA_EVENTFD),
-            Refused::Body
+            Refused::AfterSize
         );
     }
 
     #[test]
     fn an_index_without_interrupts_or_a_negative_number_allows_nothing() {
-        assert_eq!(data_size(SET, 0, 5), Err(Refused::Body));
-        assert_eq!(data_size(SET, -1, 5), Err(Refused::Body));
-        assert_eq!(data_size(SET, 4, -1), Err(Refused::Head));
+        assert_eq!(data_size(SET, 0, 5), Err(Refused::AfterSize));
+        assert_eq!(data_size(SET, -1, 5), Err(Refused::AfterSize));
+        assert_eq!(data_size(SET, 4, -1), Err(Refused::BeforeSize));
     }
 }

@@ -118,7 +118,7 @@ impl Refusal {
     /// Nothing is logged if there is no reason, or if `limit` is exceeded.  `with_dev` calls its argument
     /// with the device, and is called only if a line is logged.  The caller holds no locks, because the
     /// console can be slow.
-    pub(crate) fn told(
+    pub(crate) fn log(
         self,
         what: &str,
         limit: &RateLimit,
@@ -146,7 +146,7 @@ impl Refusal {
 
     /// Does the same as [`told`](Self::told), for a group.  Does not return the errno.
     #[cold]
-    pub(crate) fn tell_of_group(&self, what: &str, limit: &RateLimit, group: i32) {
+    pub(crate) fn log_for_group(&self, what: &str, limit: &RateLimit, group: i32) {
         if let Some(reason) = self.reason.filter(|_| limit.permits()) {
             pr_info!(
                 "group {}: {} by {} refused: {} ({})\n",

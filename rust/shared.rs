@@ -30,14 +30,14 @@ pub(crate) trait Core {
     /// is gone.
     type State: Send + Sync + 'static;
     /// The membership of a registered device in its group.  A file finds it through the link of its device.
-    type GroupMembership: Send + Unpin;
+    type GroupLink: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
     type OpenResources: Send;
 
     /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.
-    fn link(state: &Self::State) -> &DeviceLink<Self::GroupMembership>;
+    fn link(state: &Self::State) -> &DeviceLink<Self::GroupLink>;
     /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }

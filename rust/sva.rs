@@ -35,7 +35,7 @@
 //! with an address space whose pages are being freed: a reset would restore its PASID.  Therefore a bond ends
 //! in the MMU notifier for the end of the address space, and not later.
 //!
-//! There is one exception: an address space that ends in a task that may not wait (`Releaser::Other`), such
+//! There is one exception: an address space that ends in a task that may not wait (`Releaser::MustNotWait`), such
 //! as the handler of a page request.  A work item ends these bonds.  The driver of the IOMMU hardware has a
 //! notifier of its own, which removes the PASID from the devices.  The work item runs after this notifier,
 //! because the two must not remove the PASID at the same time.
@@ -50,7 +50,7 @@
 //!   task that holds it and finds no bonds therefore knows that the IOMMU core has none either.  The locks of the
 //!   IOMMU core and the mmap lock of the process are inside it.  The first bonds of a process are made
 //!   without this lock, before the process is on the list.
-//! - [`BoundProcesses::list`] and [`ENDED`] are leaves.  No code waits while it holds them.
+//! - [`BoundProcesses::list`] and [`DEFERRED`] are leaves.  No code waits while it holds them.
 //!
 //! The IOMMU core holds its lock of all bonds while it waits for page requests.  So a task that makes or ends
 //! a bond can wait for the end of any other bond.  `Documentation/locking.rst` lists all calls that can wait.
@@ -75,7 +75,7 @@ use kernel::{
     uaccess::UserPtr,
     workqueue::{Work, WorkItem},
 };
-pub(crate) use process::{is_used, Ended, Process, ENDED};
+pub(crate) use process::{is_used, Deferred, Process, DEFERRED};
 use process::{List, NewProcess, User};
 
 /// A group of a container.  The container's processes are bound to the device of the group.
@@ -476,9 +476,9 @@ impl Drop for Suspension {
             return;
         }
         drop(groups);
-        if let Some(ended) = ENDED.lock().as_ref() {
+        if let Some(deferred) = DEFERRED.lock().as_ref() {
             // If the work is already pending, it has not read `lacks_bonds` yet.
-            let _ = ended
+            let _ = deferred
                 .queue
                 .queue()
                 .enqueue::<Arc<BoundProcesses>, 0>(self.from.clone());

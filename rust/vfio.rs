@@ -65,7 +65,7 @@ use kapi::{
     cdev::CharRegion,
     class::ClassRegistration,
     debugfs::Dir,
-    lock::{LoadPhase, Loaded},
+    lock::{GlobalValue, LoadPhase},
     miscdevice::MiscDevice,
     workqueue::OwnedQueue,
 };
@@ -87,14 +87,14 @@ module! {
 impl shared::Core for shared::vfio::Device {
     type OwnerModule = LocalModule;
     type State = device::State;
-    type GroupMembership = device::GroupMembership;
+    type GroupLink = device::GroupLink;
     type OpenResources = device::open::OpenResources;
 
     fn inode(state: &device::State) -> &PseudoInode {
         state.inode()
     }
 
-    fn link(state: &device::State) -> &DeviceLink<device::GroupMembership> {
+    fn link(state: &device::State) -> &DeviceLink<device::GroupLink> {
         state.link()
     }
 
@@ -107,17 +107,17 @@ const VERSION: &str = "0.3";
 
 /// The loaded module.  Fields are dropped in declaration order, which is the order of the C core's cleanup.
 struct Vfio {
-    _devices: Loaded<device::DEVICES>,
+    _devices: GlobalValue<device::DEVICES>,
     _device_class: ClassRegistration,
     #[cfg(CONFIG_VFIO_VIRQFD)]
-    _virqfd: Loaded<shared::virqfd::CLEANUP>,
-    _nodes: Option<Loaded<group::NODES>>,
-    _groups: Loaded<group::GROUPS>,
+    _virqfd: GlobalValue<shared::virqfd::CLEANUP>,
+    _nodes: Option<GlobalValue<group::NODES>>,
+    _groups: GlobalValue<group::GROUPS>,
     _group_class: Option<ClassRegistration>,
     _container_node: Option<MiscDevice>,
-    _drivers: Loaded<container::DRIVERS>,
-    _sets: Loaded<device::sets::SETS>,
-    _ended: Loaded<sva::ENDED>,
+    _drivers: GlobalValue<container::DRIVERS>,
+    _sets: GlobalValue<device::sets::SETS>,
+    _deferred: GlobalValue<sva::DEFERRED>,
 }
 
 impl kernel::Module for Vfio {
@@ -128,17 +128,17 @@ impl kernel::Module for Vfio {
         load.init(&group::GROUPS)?;
         load.init(&group::NODES)?;
         load.init(&container::DRIVERS)?;
-        load.init(&sva::ENDED)?;
+        load.init(&sva::DEFERRED)?;
         #[cfg(CONFIG_VFIO_VIRQFD)]
         {
             load.init(&shared::virqfd::SLOTS)?;
             load.init(&shared::virqfd::CLEANUP)?;
         }
 
-        let ended = sva::Ended::new(OwnedQueue::new_unbound(c"vfio-sva")?);
-        let ended = Loaded::new(&sva::ENDED, Some(ended));
-        let sets = Loaded::new(&device::sets::SETS, Some(RBTree::new()));
-        let drivers = Loaded::new(&container::DRIVERS, Some(KVec::new()));
+        let deferred = sva::Deferred::new(OwnedQueue::new_unbound(c"vfio-sva")?);
+        let deferred = GlobalValue::new(&sva::DEFERRED, Some(deferred));
+        let sets = GlobalValue::new(&device::sets::SETS, Some(RBTree::new()));
+        let drivers = GlobalValue::new(&container::DRIVERS, Some(KVec::new()));
         if cfg!(all(CONFIG_VFIO_CONTAINER, CONFIG_VFIO_NOIOMMU)) {
             abi::container::add_noiommu()?;
         }
@@ -150,15 +150,15 @@ impl kernel::Module for Vfio {
             true => Some(abi::group::CLASS.register()?),
             false => None,
         };
-        let groups = Loaded::new(&group::GROUPS, Some(RBTree::new()));
+        let groups = GlobalValue::new(&group::GROUPS, Some(RBTree::new()));
         let nodes = match cfg!(CONFIG_VFIO_GROUP) {
-            true => Some(Loaded::new(&group::NODES, Some(group_nodes()?))),
+            true => Some(GlobalValue::new(&group::NODES, Some(group_nodes()?))),
             false => None,
         };
         #[cfg(CONFIG_VFIO_VIRQFD)]
-        let virqfd = Loaded::new(&shared::virqfd::CLEANUP, Some(cleanup_queue()?));
+        let virqfd = GlobalValue::new(&shared::virqfd::CLEANUP, Some(cleanup_queue()?));
         let device_class = abi::vfio_main::DEVICE_CLASS.register()?;
-        let devices = Loaded::new(&device::DEVICES, Some(device_nodes()?));
+        let devices = GlobalValue::new(&device::DEVICES, Some(device_nodes()?));
 
         // The C core prints this line without a prefix, and tools look for it.
         kapi::printk::print_info(c"VFIO - User Level meta-driver version: ", VERSION);
@@ -173,7 +173,7 @@ impl kernel::Module for Vfio {
             _container_node: container_node,
             _drivers: drivers,
             _sets: sets,
-            _ended: ended,
+            _deferred: deferred,
         })
     }
 }
@@ -206,7 +206,7 @@ fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
 }
 
 /// Registers the device number range of `/dev/vfio/devices/vfioX`, if the kernel has `CONFIG_VFIO_DEVICE_CDEV`,
-/// and makes the debugfs folder `vfio`, if the kernel has `CONFIG_VFIO_DEBUGFS`.
+/// and makes the debugfs directory `vfio`, if the kernel has `CONFIG_VFIO_DEBUGFS`.
 fn device_nodes() -> Result<device::Devices> {
     let region = match cfg!(CONFIG_VFIO_DEVICE_CDEV) {
         true => Some(CharRegion::register::<file::DeviceFile>(c"vfio-dev")?),

@@ -18,21 +18,21 @@ use crate::{
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print, sync::Arc};
 
-/// Makes the folder of a device below `root`, with the file `holders`, and with the folder `migration` if the
-/// device supports migration.  Drivers add their own files to the folder of the device.
+/// Makes the directory of a device below `root`, with the file `holders`, and with the directory `migration` if the
+/// device supports migration.  Drivers add their own files to the directory of the device.
 ///
 /// C counterpart: `vfio_device_debugfs_init()`.
 pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
     let dir = with_holders(device, root);
-    device.show_in(dir);
+    device.set_debug_root(dir);
     if let Some(root) = device.debug_root().filter(|_| device.has_migration()) {
-        let migration = root.folder().subdir(c"migration");
+        let migration = root.dir().subdir(c"migration");
         migration.add_file::<MigrationState>(c"state");
         migration.add_file::<MigrationFeatures>(c"features");
     }
 }
 
-/// Makes the folder of a device below `root`, with the file `holders` only.  The device need not be
+/// Makes the directory of a device below `root`, with the file `holders` only.  The device need not be
 /// registered.
 pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
     let dir = DirOf::below(root, device.parent().name(), device.state().into());

@@ -110,7 +110,7 @@ impl State {
     /// the driver.  The caller formats the copy into a log message.  printk formats a message with
     /// interrupts off, so the formatting must take no mutex.
     pub(crate) fn current_holders(&self) -> CurrentHolders {
-        let mut files = Names::default();
+        let mut files = FileHolders::default();
         self.holders.for_each(|_, holder| {
             if holder.bound {
                 files.add(holder.task, holder.kvm_devices != 0);
@@ -188,14 +188,14 @@ const NAMED: usize = 8;
 
 /// The processes that have bound files of a device.
 #[derive(Default)]
-struct Names {
+struct FileHolders {
     /// Each process, and whether KVM holds one of its files.
     named: [Option<(TaskId, bool)>; NAMED],
     /// The number of files of all other processes.
     more: usize,
 }
 
-impl Names {
+impl FileHolders {
     fn add(&mut self, task: TaskId, kvm: bool) {
         for slot in &mut self.named {
             let (other, its_kvm) = slot.get_or_insert((task, false));
@@ -213,7 +213,7 @@ impl Names {
 }
 
 /// Formats as `"comm" (pid), "comm" (pid) and KVM and 3 more files`.
-impl fmt::Display for Names {
+impl fmt::Display for FileHolders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
         for (task, kvm) in self.named.iter().flatten() {
@@ -230,7 +230,7 @@ impl fmt::Display for Names {
 
 /// The holders that unregistration of a device waits for, at one moment.
 pub(crate) struct CurrentHolders {
-    files: Names,
+    files: FileHolders,
     refs: Tally<Origin>,
 }
 

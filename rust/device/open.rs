@@ -200,7 +200,7 @@ impl OpenDevice {
             backend.permit().because(Reason::NoIommu)?;
             return Self::first(locked, Path::Group, first);
         }
-        match locked.with_first_open(|first| first.backend.is(backend)) {
+        match locked.with_open_resources(|first| first.backend.is(backend)) {
             Some(true) => Ok(Self::again(locked)?),
             _ => Err(Reason::OtherBackend.with(EINVAL)),
         }
@@ -295,7 +295,7 @@ impl OpenDevice {
     fn again(locked: &mut SetLocked<'_>) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let opened = locked.open_again(registration)?;
-        let devid = locked.with_first_open(|first| first.devid).unwrap_or(0);
+        let devid = locked.with_open_resources(|first| first.devid).unwrap_or(0);
         Ok(Self {
             opened,
             devid,

@@ -11,12 +11,12 @@
 //!
 //! 1. It removes the character device, revokes the link, and removes the device from the group's list of
 //!    devices.  Now the device cannot be opened any more.
-//! 2. It removes the debugfs folder and the class device.
+//! 2. It removes the debugfs directory and the class device.
 //! 3. It drops the first registration reference, and waits until all other references are dropped.  No lock
 //!    is held during this wait or during the driver's `request`.
 //! 4. It ends the membership of the device in its group.
 
-use super::{debugfs, sets, GroupMembership, Registration, State, DEVICES};
+use super::{debugfs, sets, GroupLink, Registration, State, DEVICES};
 use crate::{
     group::{Backing, Group, Reservation},
     kapi::{
@@ -86,7 +86,7 @@ pub(crate) fn register(
         return Err(EINVAL);
     }
     if group_type == GroupType::Iommu && max_pasids(device.bound_parent()) != 0 {
-        device.state().expect_processes()?;
+        device.state().init_processes()?;
     }
     let group = membership.group().clone();
     let has_node = !noiommu || noiommu_cdev;
@@ -134,7 +134,7 @@ fn end(registering: &Registering<'_>, started: Started) {
         return;
     };
     if !draining.try_wait() {
-        // The debugfs folder was removed before the class device.  Make `holders` again for the wait.
+        // The debugfs directory was removed before the class device.  Make `holders` again for the wait.
         let root = debugfs_root();
         let _holders = root.map(|root| debugfs::with_holders(registering, root));
         drain(&mut draining);
@@ -188,7 +188,7 @@ fn publish(
     reservation: Reservation,
 ) -> (Registering<'_>, Started) {
     let (registering, started) = device.start();
-    let membership = GroupMembership {
+    let membership = GroupLink {
         group: group.clone(),
         key: reservation.key(),
     };

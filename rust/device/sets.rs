@@ -9,7 +9,7 @@
 //! lock can be held for the duration of a device reset.
 
 use crate::shared::vfio::{
-    set::{DevSet, Left},
+    set::{DevSet, FormerMember},
     Registering,
 };
 use kernel::{
@@ -57,12 +57,12 @@ pub(crate) fn assign(device: &mut Registering<'_>, id: usize) -> Result {
 
 /// Ends the membership of a device in its set, if the device was in a set.  Frees the set if it has no other
 /// members.  Takes the lock of the table.
-pub(super) fn release(left: Option<Left>) {
+pub(super) fn release(left: Option<FormerMember>) {
     let Some(left) = left else { return };
     let mut table = SETS.lock();
     let Some(sets) = table.as_mut() else { return };
     let id = left.id();
-    if sets.get_mut(&id).is_some_and(|set| set.part(left)) {
+    if sets.get_mut(&id).is_some_and(|set| set.remove_member(left)) {
         sets.remove(&id);
     }
 }

@@ -9,7 +9,7 @@
  *  - A type counts with its members if its definition is visible in the file that exports the
  *    symbol, and without its members otherwise.
  *
- * Therefore the C files in this folder define the functions again.  Each file includes the headers
+ * Therefore the C files in this directory define the functions again.  Each file includes the headers
  * that the file of the same name in the in-tree core includes.  The files are compiled only for
  * their debugging information, and are not part of the module.
  */

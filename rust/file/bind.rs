@@ -66,7 +66,7 @@ pub(super) fn bind(file: &DeviceFile, arg: UserPtr) -> Result {
 #[inline(never)]
 fn bind_or_tell(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result {
     try_bind(file, bound, arg).map_err(|refusal| {
-        refusal.told("bind", file.state().refusals(), |tell| {
+        refusal.log("bind", file.state().refusals(), |tell| {
             file.with_parent(|dev| tell(dev));
         })
     })

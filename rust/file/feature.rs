@@ -54,7 +54,7 @@ fn core_feature(
     data: UserPtr,
     size: usize,
 ) -> Result {
-    let arg = Feature::valid(flags, data, size);
+    let arg = Feature::from_parts(flags, data, size);
     match arg.id() {
         feature::MIGRATION => migration::capabilities(device, &arg),
         feature::MIG_DEVICE_STATE => migration::state(device, &arg),

@@ -79,7 +79,7 @@ impl FileOperations for Group {
 /// - `EBUSY`: the group is already open, or a device of the group is bound.
 fn open(group: &Group) -> Result {
     group.open(capability::sys_rawio).map_err(|refusal| {
-        refusal.tell_of_group("open", group.refusals(), group.id());
+        refusal.log_for_group("open", group.refusals(), group.id());
         refusal.errno()
     })
 }
@@ -190,7 +190,7 @@ fn install_device(
     let fd = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
     let opened = open_device(group, group_file, registration).map_err(|refusal| {
         let state = registration.state();
-        refusal.told("open", state.refusals(), |tell| tell(registration.parent()))
+        refusal.log("open", state.refusals(), |tell| tell(registration.parent()))
     })?;
     let opened = new_file::<DeviceFile>(c"[vfio-device]", opened)?;
     if group.is_noiommu() {

@@ -34,7 +34,9 @@ impl OpenBackend {
             (Self::Iommufd(a) | Self::NoIommu(a), Self::Iommufd(b) | Self::NoIommu(b)) => {
                 core::ptr::eq(&raw const **a, &raw const **b)
             }
-            (Self::Container(Ok(a)), Self::Container(Ok(b))) => a.handle.is_of_same(&b.handle),
+            (Self::Container(Ok(a)), Self::Container(Ok(b))) => {
+                a.handle.is_in_same_container(&b.handle)
+            }
             _ => false,
         }
     }

@@ -29,14 +29,14 @@ impl GroupBackend {
     ///
     /// # Errors
     ///
-    /// Those of [`ContainerMembership::take`].
+    /// Those of [`ContainerMembership::join`].
     pub(crate) fn container(
         container: Arc<Container>,
         iommu_group: IommuGroup,
         group_type: GroupType,
     ) -> Result<Self> {
         Ok(Self::Container {
-            membership: ContainerMembership::take(container, iommu_group, group_type)?,
+            membership: ContainerMembership::join(container, iommu_group, group_type)?,
             opens: 0,
         })
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Debugfs folders, and the files in them (`include/linux/debugfs.h`).
+//! Debugfs directories, and the files in them (`include/linux/debugfs.h`).
 //!
 //! The kernel crate's `debugfs::Dir` does not give access to its dentry.  C code needs the dentry to add
-//! files to the folder.
+//! files to the directory.
 
 use super::series::this_module;
 use crate::bindings;
@@ -12,13 +12,13 @@ use kernel::{prelude::*, seq_file::SeqFile, sync::Arc, ModuleMetadata};
 
 const READ_ONLY: bindings::umode_t = 0o444;
 
-/// A folder, which is removed with its content on drop.
+/// A directory, which is removed with its content on drop.
 ///
-/// A failure to make a folder is ignored, as the rules of debugfs require: the pointer can be an `ERR_PTR`,
+/// A failure to make a directory is ignored, as the rules of debugfs require: the pointer can be an `ERR_PTR`,
 /// which all functions of debugfs accept and ignore.
 pub(crate) struct Dir {
     dentry: *mut bindings::dentry,
-    /// Dropped after the folder, because the removal of the parent removes the folder, too.
+    /// Dropped after the directory, because the removal of the parent removes the directory, too.
     _parent: Option<Arc<Dir>>,
 }
 
@@ -28,7 +28,7 @@ unsafe impl Send for Dir {}
 unsafe impl Sync for Dir {}
 
 impl Dir {
-    /// Makes the folder `name` at the top of debugfs.
+    /// Makes the directory `name` at the top of debugfs.
     pub(crate) fn new(name: &CStr) -> Self {
         // SAFETY: NULL means the top of debugfs.
         let dentry = unsafe { create_dir(name, core::ptr::null_mut()) };
@@ -38,17 +38,17 @@ impl Dir {
         }
     }
 
-    /// Makes the folder `name` below `parent`.
+    /// Makes the directory `name` below `parent`.
     pub(crate) fn below(parent: Arc<Dir>, name: &CStr) -> Self {
         Self {
-            dentry: parent.folder().subdir(name).dentry,
+            dentry: parent.as_dir().subdir(name).dentry,
             _parent: Some(parent),
         }
     }
 
-    /// Returns the folder, to add content to it.
-    pub(crate) fn folder(&self) -> Folder<'_> {
-        Folder {
+    /// Returns the directory, to add content to it.
+    pub(crate) fn as_dir(&self) -> DirRef<'_> {
+        DirRef {
             dentry: self.dentry,
             _root: PhantomData,
         }
@@ -57,31 +57,31 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: `self` owns the folder, and its parent still exists.
+        // SAFETY: `self` owns the directory, and its parent still exists.
         unsafe { bindings::vfio_helper_debugfs_remove(self.dentry) }
     }
 }
 
 /// # Safety
 ///
-/// `parent` is NULL, a folder, or the `ERR_PTR` from a failure to make a folder.
+/// `parent` is NULL, a directory, or the `ERR_PTR` from a failure to make a directory.
 unsafe fn create_dir(name: &CStr, parent: *mut bindings::dentry) -> *mut bindings::dentry {
     // SAFETY: By the caller's promise; the name is copied.
     unsafe { bindings::vfio_helper_debugfs_create_dir(name.as_char_ptr(), parent) }
 }
 
-/// A folder that exists for `'a`.  Another value removes the folder on drop.
+/// A directory that exists for `'a`.  Another value removes the directory on drop.
 #[derive(Clone, Copy)]
-pub(crate) struct Folder<'a> {
+pub(crate) struct DirRef<'a> {
     dentry: *mut bindings::dentry,
     _root: PhantomData<&'a Dir>,
 }
 
-impl<'a> Folder<'a> {
-    /// Makes a subfolder, which is removed with this folder.
-    pub(crate) fn subdir(self, name: &CStr) -> Folder<'a> {
-        Folder {
-            // SAFETY: The folder exists for `'a`, or `dentry` is the `ERR_PTR` of a failure to make it.
+impl<'a> DirRef<'a> {
+    /// Makes a subdirectory, which is removed with this directory.
+    pub(crate) fn subdir(self, name: &CStr) -> DirRef<'a> {
+        DirRef {
+            // SAFETY: The directory exists for `'a`, or `dentry` is the `ERR_PTR` of a failure to make it.
             dentry: unsafe { create_dir(name, self.dentry) },
             _root: PhantomData,
         }
@@ -101,7 +101,7 @@ pub(crate) trait Show<T> {
     fn show(about: &T, m: &SeqFile);
 }
 
-/// A folder with files that describe a `T`.  This value keeps the `T` alive.  The drop waits for readers of
+/// A directory with files that describe a `T`.  This value keeps the `T` alive.  The drop waits for readers of
 /// the files.
 pub(crate) struct DirOf<T> {
     /// The first field, so that the files are removed before the `T` is dropped.
@@ -118,7 +118,7 @@ impl<T> Deref for DirOf<T> {
 }
 
 impl<T: Send + Sync> DirOf<T> {
-    /// Makes the folder, as [`Dir::below`].
+    /// Makes the directory, as [`Dir::below`].
     pub(crate) fn below(parent: Arc<Dir>, name: &CStr, about: Arc<T>) -> Self {
         Self {
             dir: Dir::below(parent, name),
@@ -167,7 +167,7 @@ impl<T, S: Show<T>> Files<T, S> {
     ///
     /// `seq_read()` calls this for a file that is not being removed.
     unsafe extern "C" fn show(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-        // SAFETY: `private` is the pointer that `open()` passed, the folder's `about`.
+        // SAFETY: `private` is the pointer that `open()` passed, the directory's `about`.
         let (about, m) = unsafe { (&*(*m).private.cast::<T>(), SeqFile::from_raw(m)) };
         S::show(about, m);
         0

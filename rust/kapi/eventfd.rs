@@ -84,10 +84,10 @@ struct Calls<D> {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls<T::Data>,
-    /// A subscription begins once, because its end waits for one [`Fresh`].
+    /// A subscription begins once, because its end waits for one [`NewSubscription`].
     has_begun: AtomicFlag,
     active: AtomicFlag,
-    /// Completed when the [`Fresh`] of the subscription is dropped.  The end waits for it.
+    /// Completed when the [`NewSubscription`] of the subscription is dropped.  The end waits for it.
     #[pin]
     begun: Completion,
     #[pin]
@@ -159,12 +159,12 @@ struct Table {
 
 /// A subscription that has just begun, and that can still be cancelled without an effect on the eventfd.
 /// [`Subscription::end`] waits until this value is dropped.
-pub(crate) struct Fresh<T: Listener> {
+pub(crate) struct NewSubscription<T: Listener> {
     listener: Arc<T>,
     queue: *mut bindings::wait_queue_head,
 }
 
-impl<T: Listener> Fresh<T> {
+impl<T: Listener> NewSubscription<T> {
     /// Returns the data of the subscription.
     pub(crate) fn data(&self) -> Live<'_, T::Data> {
         // INVARIANT: The subscription does not end while `self` exists.
@@ -187,7 +187,7 @@ impl<T: Listener> Fresh<T> {
     }
 }
 
-impl<T: Listener> Drop for Fresh<T> {
+impl<T: Listener> Drop for NewSubscription<T> {
     fn drop(&mut self) {
         self.listener.subscription().begun.complete_all();
     }
@@ -222,7 +222,7 @@ impl<T: Listener> Subscription<T> {
 
     /// Begins the callbacks.  They can run before this returns.  Returns None if the subscription has begun
     /// before, or if `eventfd` is not the eventfd of [`new`](Self::new).
-    pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<Fresh<T>> {
+    pub(crate) fn begin(listener: &Arc<T>, eventfd: &Eventfd) -> Option<NewSubscription<T>> {
         let this = listener.subscription();
         if eventfd.ctx != this.calls.ctx || this.has_begun.xchg(true, Full) {
             return None;
@@ -241,7 +241,7 @@ impl<T: Listener> Subscription<T> {
         // SAFETY: `table` is valid during the call, and begins with the poll table.
         unsafe { bindings::vfio_helper_init_poll_funcptr(whole.cast(), Some(add_wait)) };
         eventfd.poll(whole.cast());
-        Some(Fresh {
+        Some(NewSubscription {
             listener: listener.clone(),
             queue: table.queue,
         })

@@ -36,7 +36,7 @@ impl IommuGroup {
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    /// - The errno with which the group's sysfs folder, or a sysfs link of the member, could not be made.
+    /// - The errno with which the group's sysfs directory, or a sysfs link of the member, could not be made.
     pub(crate) fn fake(name: &CStr, dev: &Device) -> Result<(Self, FakeMember)> {
         // SAFETY: No requirements.
         let raw = kernel::error::from_err_ptr(unsafe { bindings::iommu_group_alloc() })?;

@@ -13,7 +13,8 @@ use kernel::{
 static BEGUN: AtomicFlag = AtomicFlag::new(false);
 
 /// The right to initialise the global locks of the module.  At most one value exists in the lifetime of the
-/// module.  The init function initialises all global locks before it registers anything, that is, before another thread can reach a global of the module.
+/// module.  The init function initialises all global locks before it registers anything, that is, before
+/// another thread can reach a global of the module.
 pub(crate) struct LoadPhase {
     /// The addresses of the initialised locks.
     done: KVec<usize>,
@@ -60,11 +61,11 @@ impl LoadPhase {
 }
 
 /// A value in a global lock.  The drop replaces it by the default value.
-pub(crate) struct Loaded<B: GlobalLockBackend + 'static>(&'static GlobalLock<B>)
+pub(crate) struct GlobalValue<B: GlobalLockBackend + 'static>(&'static GlobalLock<B>)
 where
     B::Item: Default + Unpin;
 
-impl<B: GlobalLockBackend + 'static> Loaded<B>
+impl<B: GlobalLockBackend + 'static> GlobalValue<B>
 where
     B::Item: Default + Unpin,
 {
@@ -75,7 +76,7 @@ where
     }
 }
 
-impl<B: GlobalLockBackend + 'static> Drop for Loaded<B>
+impl<B: GlobalLockBackend + 'static> Drop for GlobalValue<B>
 where
     B::Item: Default + Unpin,
 {

@@ -17,9 +17,9 @@ use kernel::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Releaser {
     /// A task that may wait for page requests and for locks of the IOMMU core.
-    Task,
+    MayWait,
     /// A task that may not wait for these: it can be the handler of a page request, or hold such a lock.
-    Other,
+    MustNotWait,
 }
 
 impl Releaser {
@@ -51,8 +51,8 @@ impl Releaser {
         if flags & bindings::PF_KTHREAD == 0 {
             let holds_nothing = flags & bindings::PF_EXITING != 0 || in_exec;
             return match holds_nothing || cfg!(target_arch = "x86_64") {
-                true => Self::Task,
-                false => Self::Other,
+                true => Self::MayWait,
+                false => Self::MustNotWait,
             };
         }
         // SAFETY: No requirements; `mm` is valid, and only the address of the field is taken.
@@ -63,8 +63,8 @@ impl Releaser {
             )
         };
         match is_async {
-            true => Self::Task,
-            false => Self::Other,
+            true => Self::MayWait,
+            false => Self::MustNotWait,
         }
     }
 }
@@ -78,14 +78,14 @@ pub(crate) trait Listener: Send + Sync + 'static {
     /// drivers of IOMMUs use, have returned.  During this call, the kernel
     /// holds no lock of its notifiers, and is in no read-side section of their SRCU.  Other address spaces
     /// wait for this SRCU when they end.
-    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
+    fn mm_release_begins(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Called after [`mm_released`](Self::mm_released), together with the callbacks of `struct mmu_notifier`:
+    /// Called after [`mm_release_begins`](Self::mm_release_begins), together with the callbacks of `struct mmu_notifier`:
     /// when [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
     ///
     /// The kernel can call this a second time.  It also calls this when the watch ends before the address
     /// space.
-    fn mm_releasing(this: ArcBorrow<'_, Self>);
+    fn mm_release_notified(this: ArcBorrow<'_, Self>);
 }
 
 /// The notifiers that are registered with an address space.
@@ -132,7 +132,7 @@ impl<T: Listener> Registered<T> {
             // SAFETY: `interval` is the first field; `mmu_interval_notifier_remove()` in the drop of the
             // watch waits for this call.  The caller holds a reference on `mm` (`mm_count`).
             let (this, releaser) = unsafe { (&*interval.cast::<Self>(), Releaser::current(mm)) };
-            T::mm_released(this.listener.as_arc_borrow(), releaser);
+            T::mm_release_begins(this.listener.as_arc_borrow(), releaser);
         }
         true
     }
@@ -147,7 +147,7 @@ impl<T: Listener> Registered<T> {
         let notifier: *mut Opaque<bindings::mmu_notifier> = notifier.cast();
         // SAFETY: `notifier` is the field of this name; the watch does not end before this returns.
         let this = unsafe { &*kernel::container_of!(notifier, Self, notifier) };
-        T::mm_releasing(this.listener.as_arc_borrow());
+        T::mm_release_notified(this.listener.as_arc_borrow());
     }
 }
 

@@ -16,17 +16,17 @@ use kernel::{
 /// The task that ends an address space.
 #[allow(dead_code)] // Never made, because there are no notifications.
 pub(crate) enum Releaser {
-    Task,
-    Other,
+    MayWait,
+    MustNotWait,
 }
 
 /// A type that is never notified.
 pub(crate) trait Listener: Send + Sync + 'static {
     #[allow(dead_code)] // Never called, because there are no notifications.
-    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser);
+    fn mm_release_begins(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
     #[allow(dead_code)] // Never called.
-    fn mm_releasing(this: ArcBorrow<'_, Self>);
+    fn mm_release_notified(this: ArcBorrow<'_, Self>);
 }
 
 /// A watch, which cannot exist.

@@ -12,7 +12,7 @@ pub(crate) fn taint_user() {
 }
 
 /// Warns about a condition that should never hold.  The kernel crate's `warn_on!` includes a file that only a
-/// complete kernel build folder has.
+/// complete kernel build directory has.
 #[cold]
 pub(crate) fn warn(file: &'static str, line: u32) {
     // If the name is too long, only its beginning is printed.

@@ -46,11 +46,11 @@ unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
 }
 
 /// A pin on the file system, which keeps it mounted until the pin is dropped.
-struct Pin;
+struct MountPin;
 
-impl Pin {
+impl MountPin {
     fn new() -> Result<Self> {
-        // SAFETY: All three are statics of this module, and only `Pin`'s two functions pass them to C.
+        // SAFETY: All three are statics of this module, and only the two functions of `MountPin` pass them to C.
         crate::kapi::to_result(unsafe {
             bindings::simple_pin_fs(FS_TYPE.0.get(), MOUNT.0.get(), COUNT.0.get())
         })?;
@@ -58,7 +58,7 @@ impl Pin {
     }
 }
 
-impl Drop for Pin {
+impl Drop for MountPin {
     fn drop(&mut self) {
         // SAFETY: Balances the `simple_pin_fs()` of `new()`.
         unsafe { bindings::simple_release_fs(MOUNT.0.get(), COUNT.0.get()) }
@@ -70,7 +70,7 @@ impl Drop for Pin {
 /// A file whose `f_mapping` points into the inode must keep the inode alive.
 pub(crate) struct PseudoInode {
     inode: NonNull<bindings::inode>,
-    _pin: Pin,
+    _pin: MountPin,
 }
 
 // SAFETY: Inodes do their own locking; any task that may sleep may put a reference.
@@ -86,7 +86,7 @@ impl PseudoInode {
     /// - `ENOMEM`: out of memory.
     /// - The errno of mounting the file system.
     pub(crate) fn new() -> Result<Self> {
-        let pin = Pin::new()?;
+        let pin = MountPin::new()?;
         // SAFETY: `simple_pin_fs()` has set the mount, which does not change while `pin` keeps it.
         let raw = unsafe { bindings::alloc_anon_inode((**MOUNT.0.get()).mnt_sb) };
         Ok(Self {

@@ -30,7 +30,7 @@ use kernel::{
 /// In this order:
 ///
 /// - `EPERM`: the group does not have exactly one device.
-/// - `EOPNOTSUPP`: the IOMMU is AMD-Vi, whose driver frees the PASID table too early ([`loses_pasids`]).
+/// - `EOPNOTSUPP`: the IOMMU is AMD-Vi, whose driver frees the PASID table too early ([`driver_frees_pasid_table`]).
 /// - `ENOSPC`: the device has no PASIDs, even if the address space already has a PASID.
 /// - `EIO`: the device cannot be resumed.
 /// - The errors of [`Bond::new`], which `vfio_sva.h` lists.
@@ -49,7 +49,7 @@ pub(crate) fn check(group: &IommuGroup) -> Result<ARef<Device>> {
     // SAFETY: The sole device of the group is the parent of the registered VFIO device, whose driver stays
     // bound to the parent.
     let bound = unsafe { dev.as_bound() };
-    if loses_pasids(bound) {
+    if driver_frees_pasid_table(bound) {
         return Err(EOPNOTSUPP);
     }
     if max_pasids(bound) == 0 {
@@ -89,6 +89,6 @@ pub(crate) fn wait_for_page_requests(bond: &Bond) {
 /// AMD's driver does so: it frees the PASID table when this page table is detached, and a reset detaches this
 /// page table temporarily.  The removal of a PASID then dereferences the NULL pointer `gcr3_tbl`
 /// (`destroy_gcr3_table()`, `amd_iommu_clear_gcr3()`).
-fn loses_pasids(dev: &Device<Bound>) -> bool {
+fn driver_frees_pasid_table(dev: &Device<Bound>) -> bool {
     iommu_name(dev).is_some_and(|name| name.to_bytes().starts_with(b"ivhd"))
 }

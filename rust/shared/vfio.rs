@@ -48,7 +48,7 @@ pub(crate) use set::SetLocked;
 // The types of the upper layers that are attached to a device.  Their functions are called through the trait
 // `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper layers.
 type State = <Device as Core>::State;
-type GroupMembership = <Device as Core>::GroupMembership;
+type GroupLink = <Device as Core>::GroupLink;
 type OpenResources = <Device as Core>::OpenResources;
 
 /// Context: the device exists.
@@ -144,7 +144,7 @@ impl<Ctx> Device<Ctx> {
     }
 
     /// Returns the number of references on the registration.
-    fn registrations(&self) -> c_int {
+    fn registration_refs(&self) -> c_int {
         // SAFETY: The counter is read with one load.
         unsafe { (&raw const (*self.refcount()).refs.counter).read_volatile() }
     }
@@ -318,7 +318,7 @@ impl NewDevice {
     }
 
     /// Removes the device from its set, if it is in a set.  Takes the lock of the set.
-    pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
+    pub(crate) fn leave_set(&mut self) -> Option<set::FormerMember> {
         // SAFETY: This value owns the memory, so no other task assigns a set to the device.
         unsafe { set::leave(self.0 .0.as_ptr()) }
     }
@@ -372,7 +372,7 @@ impl InitialisedDevice {
     }
 
     /// Removes the device from its set, as [`NewDevice::leave_set`].
-    pub(crate) fn leave_set(&mut self) -> Option<set::Left> {
+    pub(crate) fn leave_set(&mut self) -> Option<set::FormerMember> {
         self.0.leave_set()
     }
 }

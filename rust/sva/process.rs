@@ -33,7 +33,7 @@ use kernel::{
 global_lock! {
     /// The work that remains after processes are unbound.  None before the module is loaded and after it is
     /// unloaded.
-    pub(crate) unsafe(uninit) static ENDED: Mutex<Option<Ended>> = None;
+    pub(crate) unsafe(uninit) static DEFERRED: Mutex<Option<Deferred>> = None;
 }
 
 /// Watches of address spaces ([`Watch`]), by the serial numbers of their processes.
@@ -43,14 +43,14 @@ type WatchNode = RBTreeNode<u64, Watch<Process>>;
 /// Deferred work of processes that are no longer bound: the end of bonds that could not end together with the
 /// address space, and the unregistration of MMU notifiers ([`Watch`]), which waits for invalidations in
 /// progress and for an SRCU grace period.
-pub(crate) struct Ended {
+pub(crate) struct Deferred {
     /// The first field: its drop waits for the work items, and then the remaining watches are dropped.
     pub(super) queue: OwnedQueue,
     /// The MMU notifiers that a work item has to unregister.
     watches: Watches,
 }
 
-impl Ended {
+impl Deferred {
     /// Returns a value without pending work.
     pub(crate) fn new(queue: OwnedQueue) -> Self {
         Self {
@@ -189,34 +189,34 @@ impl Process {
 
     /// Queues the end of the watch to the work item.
     fn end_watch(self: ArcBorrow<'_, Self>, node: WatchNode) {
-        if let Some(ended) = ENDED.lock().as_mut() {
-            ended.watches.insert(node);
+        if let Some(deferred) = DEFERRED.lock().as_mut() {
+            deferred.watches.insert(node);
             // If the work is already pending, it finds this watch.
-            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(self.into());
+            let _ = deferred.queue.queue().enqueue::<Arc<Self>, 0>(self.into());
         }
     }
 }
 
 impl Listener for Process {
-    fn mm_released(this: ArcBorrow<'_, Self>, releaser: Releaser) {
+    fn mm_release_begins(this: ArcBorrow<'_, Self>, releaser: Releaser) {
         match releaser {
-            Releaser::Task => {
+            Releaser::MayWait => {
                 this.bonds.lock().clear();
                 this.released.complete_all();
                 this.forget();
             }
-            Releaser::Other => this.late.store(true, Relaxed),
+            Releaser::MustNotWait => this.late.store(true, Relaxed),
         }
     }
 
-    fn mm_releasing(this: ArcBorrow<'_, Self>) {
+    fn mm_release_notified(this: ArcBorrow<'_, Self>) {
         if !this.late.load(Relaxed) {
             return;
         }
         this.released.complete_all();
-        if let Some(ended) = ENDED.lock().as_ref() {
+        if let Some(deferred) = DEFERRED.lock().as_ref() {
             // If the work is already pending, it ends the bonds.
-            let _ = ended.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
+            let _ = deferred.queue.queue().enqueue::<Arc<Self>, 0>(this.into());
         }
     }
 }
@@ -225,8 +225,8 @@ impl WorkItem for Process {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let watch = match ENDED.lock().as_mut() {
-            Some(ended) => ended.watches.remove(&this.serial),
+        let watch = match DEFERRED.lock().as_mut() {
+            Some(deferred) => deferred.watches.remove(&this.serial),
             None => None,
         };
         match watch {

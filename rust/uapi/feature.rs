@@ -74,7 +74,7 @@ impl Feature {
     }
 
     /// Makes the argument from the parts of a valid one.
-    pub(crate) fn valid(flags: u32, data: UserPtr, size: usize) -> Self {
+    pub(crate) fn from_parts(flags: u32, data: UserPtr, size: usize) -> Self {
         Self { flags, data, size }
     }
 

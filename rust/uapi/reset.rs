@@ -21,7 +21,7 @@ pub(crate) struct Layout {
 /// are functions to be reset.  A reset of a bus with bridges can affect more functions.  The core treats an
 /// argument with so many file descriptors as an argument that the driver refuses, because the core compares
 /// each group with each device of the set under the lock of the set.
-const MOST: u32 = 256;
+const MAX_FDS: u32 = 256;
 
 /// An argument that a driver can accept.
 pub(crate) struct HotReset {
@@ -34,7 +34,7 @@ impl HotReset {
     /// that a driver refuses it.
     pub(crate) fn read(arg: UserPtr) -> Option<Self> {
         let [argsz, flags, count]: [u32; 3] = uaccess::read(arg).ok()?;
-        let valid = argsz as usize >= size_of::<Layout>() && flags == 0 && count <= MOST;
+        let valid = argsz as usize >= size_of::<Layout>() && flags == 0 && count <= MAX_FDS;
         valid.then_some(Self { arg, count })
     }
 

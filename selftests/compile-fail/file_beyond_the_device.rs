@@ -14,7 +14,7 @@ impl Show for Nothing {
 }
 
 fn case(added: Added) {
-    let root = added.debug_root().map(|root| root.folder());
+    let root = added.debug_root().map(|root| root.dir());
     let _started = added.remove(); //~ E0505
     if let Some(root) = root {
         root.add_file::<Nothing>(c"nothing");

@@ -2,9 +2,9 @@
 
 //! A member is counted off once.
 
-use crate::shared::vfio::set::{DevSet, Left};
+use crate::shared::vfio::set::{DevSet, FormerMember};
 
-fn case(set: &mut DevSet, left: Left) {
-    set.part(left);
-    set.part(left); //~ E0382
+fn case(set: &mut DevSet, left: FormerMember) {
+    set.remove_member(left);
+    set.remove_member(left); //~ E0382
 }

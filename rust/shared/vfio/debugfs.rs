@@ -5,7 +5,7 @@
 use super::{Device, Registered, State};
 use crate::{
     bindings,
-    kapi::debugfs::{DirOf, Folder},
+    kapi::debugfs::{DirOf, DirRef},
 };
 use core::ptr::NonNull;
 use kernel::{prelude::*, seq_file::SeqFile};
@@ -20,12 +20,12 @@ pub(crate) trait Show {
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result;
 }
 
-/// The debugfs folder of a registered device, in which drivers make their own files.  On drop, the driver's
-/// pointer to the folder is cleared and the folder is removed.
+/// The debugfs directory of a registered device, in which drivers make their own files.  On drop, the driver's
+/// pointer to the directory is cleared and the directory is removed.
 ///
 /// # Invariants
 ///
-/// Part of the [`Added`] of `device`.  The class device of `device` is removed after the folder.
+/// Part of the [`Added`] of `device`.  The class device of `device` is removed after the directory.
 pub(crate) struct DebugRoot {
     device: NonNull<Device>,
     dir: DirOf<State>,
@@ -37,14 +37,14 @@ unsafe impl Send for DebugRoot {}
 unsafe impl Sync for DebugRoot {}
 
 impl DebugRoot {
-    /// Makes the folder, and points `debug_root` of the device to it until the result is dropped.
+    /// Makes the directory, and points `debug_root` of the device to it until the result is dropped.
     ///
     /// # Safety
     ///
-    /// The caller stores the result in the device's [`Added`](super::Added), which has no folder.
+    /// The caller stores the result in the device's [`Added`](super::Added), which has no directory.
     pub(super) unsafe fn new(device: &Device, dir: DirOf<State>) -> Self {
         // SAFETY: Only registration and unregistration write the field, and they own `Added`.
-        unsafe { (*device.as_raw()).debug_root = dir.folder().as_raw() };
+        unsafe { (*device.as_raw()).debug_root = dir.as_dir().as_raw() };
         // INVARIANT: By the caller's promise.
         Self {
             device: device.into(),
@@ -52,11 +52,11 @@ impl DebugRoot {
         }
     }
 
-    /// Returns the folder.
-    pub(crate) fn folder(&self) -> DebugFolder<'_> {
-        DebugFolder {
+    /// Returns the directory.
+    pub(crate) fn dir(&self) -> DebugDir<'_> {
+        DebugDir {
             device: self.device,
-            folder: self.dir.folder(),
+            dir: self.dir.as_dir(),
         }
     }
 }
@@ -68,18 +68,18 @@ impl Drop for DebugRoot {
     }
 }
 
-/// The debugfs folder of a device, or a folder below it.
+/// The debugfs directory of a device, or a directory below it.
 #[derive(Clone, Copy)]
-pub(crate) struct DebugFolder<'a> {
+pub(crate) struct DebugDir<'a> {
     device: NonNull<Device>,
-    folder: Folder<'a>,
+    dir: DirRef<'a>,
 }
 
-impl DebugFolder<'_> {
-    /// Makes a subfolder, which is removed with this folder.
+impl DebugDir<'_> {
+    /// Makes a subdirectory, which is removed with this directory.
     pub(crate) fn subdir(self, name: &CStr) -> Self {
         Self {
-            folder: self.folder.subdir(name),
+            dir: self.dir.subdir(name),
             ..self
         }
     }
@@ -87,12 +87,12 @@ impl DebugFolder<'_> {
     /// Adds a file.  A failure is ignored, as the rules of debugfs require.
     pub(crate) fn add_file<T: Show>(self, name: &CStr) {
         // SAFETY: By the invariants of `DebugRoot` the class device is added, and is removed after the
-        // folder; the name is copied.
+        // directory; the name is copied.
         unsafe {
             bindings::vfio_helper_debugfs_create_devm_seqfile(
                 &raw mut (*self.device.as_ref().as_raw()).device,
                 name.as_char_ptr(),
-                self.folder.as_raw(),
+                self.dir.as_raw(),
                 Some(read::<T>),
             )
         }
@@ -101,10 +101,10 @@ impl DebugFolder<'_> {
 
 /// # Safety
 ///
-/// debugfs calls this for a file that [`DebugFolder::add_file`] added.
+/// debugfs calls this for a file that [`DebugDir::add_file`] added.
 unsafe extern "C" fn read<T: Show>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
-    // SAFETY: `private` is the class device.  The removal of the folder removes the file, and waits for
-    // readers.  Until the folder is removed, the `Added` that owns it holds the registration.
+    // SAFETY: `private` is the class device.  The removal of the directory removes the file, and waits for
+    // readers.  Until the directory is removed, the `Added` that owns it holds the registration.
     let (device, m) = unsafe {
         let dev = (*m).private.cast::<bindings::device>();
         (

@@ -46,7 +46,7 @@ impl<'l> SetLocked<'l> {
     /// - `EINVAL`: the registration belongs to another device, or the device is not open.
     /// - `EMFILE`: the open count would overflow.
     pub(crate) fn open_again(&mut self, registration: RegistrationRef) -> Result<Opened> {
-        if registration.as_raw() != self.device().as_raw() || self.open_by().is_none() {
+        if registration.as_raw() != self.device().as_raw() || self.bound_to().is_none() {
             return Err(EINVAL);
         }
         self.set_open_count(self.open_count().checked_add(1).ok_or(EMFILE)?);
@@ -76,7 +76,7 @@ impl<'l> SetLocked<'l> {
             unsafe { close(self.device().as_raw()) }
         }
         Some(LastClose {
-            bound: self.open_by().take().unwrap_or(BoundTo::Nothing),
+            bound: self.bound_to().take().unwrap_or(BoundTo::Nothing),
             locked: self,
             open: closing.open,
         })
@@ -194,7 +194,7 @@ impl<'a, 'l> Bound<'a, 'l> {
             locked,
             registration,
         } = self.opening;
-        *locked.open_by() = Some(self.bound);
+        *locked.bound_to() = Some(self.bound);
         Ok((Opened::new(registration), locked))
     }
 

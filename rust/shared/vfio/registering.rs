@@ -11,7 +11,7 @@
 //! ```
 
 use super::{
-    debugfs::DebugRoot, iommu_driver::GroupType, Device, GroupMembership, RegistrationRef, State,
+    debugfs::DebugRoot, iommu_driver::GroupType, Device, GroupLink, RegistrationRef, State,
 };
 use crate::{
     bindings,
@@ -56,7 +56,7 @@ impl<'a> Registering<'a> {
 
     /// Returns the device if it can be registered: it is in a set, and any earlier registration has ended.
     pub(crate) fn ready(self) -> Option<Ready<'a>> {
-        let ended = self.registrations() == 0;
+        let ended = self.registration_refs() == 0;
         (ended && self.has_set()).then_some(Ready(self))
     }
 }
@@ -139,13 +139,13 @@ impl Deref for Started {
 impl Started {
     /// Connects the link of the device's state to the device, so that files find the device.  `group_type` is the
     /// type of the device's group.  Takes the lock of the link.
-    pub(crate) fn connect(&self, group_type: GroupType, membership: GroupMembership) {
+    pub(crate) fn connect(&self, group_type: GroupType, membership: GroupLink) {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
         unsafe { <Device as Core>::link(&state).connect(self, group_type, membership) }
     }
 
-    /// Adds the class device: its sysfs folder, its node in `/dev` if `devt` is not 0, and its uevent.
+    /// Adds the class device: its sysfs directory, its node in `/dev` if `devt` is not 0, and its uevent.
     ///
     /// # Errors
     ///
@@ -197,21 +197,21 @@ impl Deref for Added {
 }
 
 impl Added {
-    /// Returns the debugfs folder of the device, if it has one.
+    /// Returns the debugfs directory of the device, if it has one.
     pub(crate) fn debug_root(&self) -> Option<&DebugRoot> {
         self.debug.as_ref()
     }
 
-    /// Stores the debugfs folder of the device.  The folder is removed before the class device, because some
+    /// Stores the debugfs directory of the device.  The directory is removed before the class device, because some
     /// files belong to the class device's managed resources.
-    pub(crate) fn show_in(&mut self, dir: DirOf<State>) {
-        // The drop of a previous folder clears the device's pointer, so it comes before the new folder.
+    pub(crate) fn set_debug_root(&mut self, dir: DirOf<State>) {
+        // The drop of a previous directory clears the device's pointer, so it comes before the new directory.
         self.debug = None;
-        // SAFETY: The result becomes part of `self`, which has no folder.
+        // SAFETY: The result becomes part of `self`, which has no directory.
         self.debug = Some(unsafe { DebugRoot::new(self, dir) });
     }
 
-    /// Removes the debugfs folder and the class device.
+    /// Removes the debugfs directory and the class device.
     pub(crate) fn remove(self) -> Started {
         let Self {
             debug,

@@ -25,7 +25,7 @@ use kernel::{
 ///
 /// Points to an initialised `struct vfio_device_set`, which is freed on drop unless it has members.  Each of
 /// the `device_count` counted devices points to the set in `dev_set`, or has left the list and is represented
-/// by a [`Left`].
+/// by a [`FormerMember`].
 pub(crate) struct DevSet(NonNull<bindings::vfio_device_set>);
 
 // SAFETY: All fields are constant, except for the lock, the list, which the lock protects, and the count,
@@ -69,7 +69,7 @@ impl DevSet {
 
     /// Removes one member from the count.  Returns true if it was the last member.  Has no effect, and
     /// returns false, if `left` belongs to another set.
-    pub(crate) fn part(&mut self, left: Left) -> bool {
+    pub(crate) fn remove_member(&mut self, left: FormerMember) -> bool {
         let set = self.0.as_ptr();
         if left.0 != self.0 {
             return false;
@@ -129,9 +129,9 @@ impl Joined<'_> {
 
 /// A former member that has left the list and is still counted.  [`DevSet::part`] consumes it.
 #[must_use = "the set stays while it is counted"]
-pub(crate) struct Left(NonNull<bindings::vfio_device_set>);
+pub(crate) struct FormerMember(NonNull<bindings::vfio_device_set>);
 
-impl Left {
+impl FormerMember {
     /// Returns the key of the set.
     pub(crate) fn id(&self) -> usize {
         // SAFETY: The count keeps the set, and the key is constant.
@@ -144,7 +144,7 @@ impl Left {
 /// # Safety
 ///
 /// The device is valid, and no other task uses its `dev_set` during the call.
-pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
+pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<FormerMember> {
     // SAFETY: By the caller's promise the field does not change.
     let set = NonNull::new(unsafe { (*device).dev_set })?;
     // SAFETY: The device is counted, which keeps the set.
@@ -154,7 +154,7 @@ pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<Left> {
     drop(guard);
     // SAFETY: As above.
     unsafe { (*device).dev_set = core::ptr::null_mut() };
-    Some(Left(set))
+    Some(FormerMember(set))
 }
 
 /// # Safety
@@ -305,9 +305,9 @@ impl<'a> SetLocked<'a> {
 
     /// Returns the object that the device is bound to.  None until the driver's `open_device` has succeeded,
     /// and again after the driver's `close_device`.
-    pub(super) fn open_by(&mut self) -> &mut Option<BoundTo> {
+    pub(super) fn bound_to(&mut self) -> &mut Option<BoundTo> {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) for the lifetime of the result.
-        unsafe { &mut *self.state().open_by.get() }
+        unsafe { &mut *self.state().bound_to.get() }
     }
 
     fn state(&self) -> &'a LockedState {
@@ -326,10 +326,10 @@ impl<'a> SetLocked<'a> {
     /// - The errno that `f` returns.
     #[inline]
     pub(super) fn change_attachment(&mut self, f: impl FnOnce(&Device) -> Result) -> Result<u64> {
-        let open_by = self.state().open_by.get();
+        let bound_to = self.state().bound_to.get();
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call, so the device
         // stays bound.  `f` has no access to the value.
-        let Some(BoundTo::Iommufd { attachments }) = (unsafe { &mut *open_by }) else {
+        let Some(BoundTo::Iommufd { attachments }) = (unsafe { &mut *bound_to }) else {
             return Err(EINVAL);
         };
         f(self.device)?;
@@ -341,7 +341,7 @@ impl<'a> SetLocked<'a> {
     /// device is not bound to an iommufd.
     pub(crate) fn attachments(&self) -> Option<u64> {
         // SAFETY: The set's lock is held; the value is replaced only through `&mut self`.
-        match unsafe { &*self.state().open_by.get() } {
+        match unsafe { &*self.state().bound_to.get() } {
             Some(BoundTo::Iommufd { attachments }) => Some(*attachments),
             _ => None,
         }
@@ -369,7 +369,7 @@ pub(super) enum BoundTo {
 pub(crate) struct LockedState {
     open_resources: UnsafeCell<Option<OpenResources>>,
     kvm: UnsafeCell<Option<KvmRef>>,
-    open_by: UnsafeCell<Option<BoundTo>>,
+    bound_to: UnsafeCell<Option<BoundTo>>,
 }
 
 // SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
@@ -382,7 +382,7 @@ impl LockedState {
         Self {
             open_resources: UnsafeCell::new(None),
             kvm: UnsafeCell::new(None),
-            open_by: UnsafeCell::new(None),
+            bound_to: UnsafeCell::new(None),
         }
     }
 }
@@ -418,7 +418,7 @@ impl SetLocked<'_> {
     }
 
     /// Calls `f` with the resources, if the device is open.
-    pub(crate) fn with_first_open<R>(&self, f: impl FnOnce(&OpenResources) -> R) -> Option<R> {
+    pub(crate) fn with_open_resources<R>(&self, f: impl FnOnce(&OpenResources) -> R) -> Option<R> {
         // SAFETY: The set's lock is held; the value is replaced only through `&mut self`.
         unsafe { (*self.state().open_resources.get()).as_ref() }.map(f)
     }
