@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Seconds since the epoch, for the times that the steps print.
 export RUST_VFIO_T0 ?= $(shell date +%s)
-export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE
+export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE PART RESUME
 
 # A shell that expanded to nothing would have the reference kernel built in its place.
 ifneq ($(filter command environment,$(firstword $(origin KDIR))),)
@@ -59,7 +59,7 @@ SUITES := \
 	test-install \
 	test-vfioctl
 
-.PHONY: demo demo-sva $(SUITES) test-all shell fuzz bench bench-quick bench-check bench-scaling
+.PHONY: demo demo-sva $(SUITES) test-all results shell fuzz bench bench-quick bench-check bench-scaling
 demo:
 	@echo "demo: $(DEMO_$(DEMO_KERNEL)); later seconds" >&2
 	@$(H)/prepare $(DEMO_KERNEL:reference=base)
@@ -163,7 +163,10 @@ vfioctl:
 test-all:
 	@failed=0; for suite in $(SUITES); do \
 		$(MAKE) $$suite || failed=1; \
-	done; exit $$failed
+	done; $(SUITE) results $(SUITES:test=run-tests); exit $$failed
+
+results:
+	@$(SUITE) results $(SUITES:test=run-tests)
 
 shell:
 	@$(H)/prepare $(KERNEL)
@@ -280,6 +283,9 @@ help:
 # help:                          SECONDS=60 SEED=  how long, from which seed    KERNEL=debug
 # help:                          REPLAY=SEED LEAVE_OUT=N+N  one sequence, call by call
 # help:   make test-all        all of the tests
+# help:   make results         when each suite ran last, on which commit, and how it ended
+# help:                          Any suite: PART=3/8  a part of its boots    RESUME=1  boots that have
+# help:                          passed with these very programs and modules are not run again
 # help:   make shell           a shell in the VM        CORE=rust|c  KERNEL=base|debug
 # help:                          MACHINE=amd, virtio, arm64 ... (scripts/suites/machines.py)
 # help:   make bench           guest instructions of each operation, ours and C

@@ -148,11 +148,11 @@ class Cases:
         return "failed" not in self.program.cases.values()
 
 
-def summary(host, boots):
-    """The last line of a suite; its exit status."""
+def summary(host, boots, whole=False):
+    """The last line of a suite; its exit status.  WHOLE: all of the suite has run."""
     outcomes = [outcome for program in [*host, *(p for entry in boots for p in entry.results)]
                 for outcome in program.cases.values()]
     outcomes += ["failed" if entry.reports or entry.reason else "ok" for entry in boots]
     suite.junit(boots, host)
     suite.say("\nlogs in build/logs")
-    return suite.last_line(*(outcomes.count(outcome) for outcome in ("ok", "failed", "skipped")))
+    return suite.last_line(*(outcomes.count(outcome) for outcome in ("ok", "failed", "skipped")), whole)

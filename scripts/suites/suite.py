@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 
-from suites import TOP, Failure, klog, tap, vm
+from suites import TOP, Failure, klog, remembered, tap, vm
 from suites.vm import Machine
 
 START = float(os.environ.get("RUST_VFIO_T0", time.time()))
@@ -136,7 +136,27 @@ class Boot:
         program.show()
         self.results.append(program)
 
+    def recall(self):
+        """Shows what is remembered of a boot that passed; False if nothing is."""
+        known = remembered.load(self.machine) if remembered.resumes() else None
+        if not known:
+            return False
+        step(f"{CORE_NAMES[self.core]} core, {self.name}: passed on {known['time']} at {known['commit']}")
+        for name, status, lines in known["programs"]:
+            self.current = Program(self.core, name, self.exempt)
+            self.current.status, self.current.lines = status, lines
+            self._finish()
+        return True
+
+    def passed(self):
+        """Has all gone well?"""
+        good = ("ok", "skipped", "known")
+        return not self.reason and not self.reports and not any(p.surprises for p in self.results) and \
+            all(outcome in good for p in self.results for outcome in p.cases.values())
+
     async def run(self, semaphore):
+        if self.recall():
+            return
         async with semaphore:
             step(f"{CORE_NAMES[self.core]} core, {self.name}: booting, {len(self.expected)} programs")
             for _ in range(BOOTS):
@@ -154,6 +174,8 @@ class Boot:
                     self.current = Program(self.core, name)
                     self._finish(f"did not run: {result.reason or 'the VM ended before'}")
             self.reports = klog.scan(result.console, self.core)
+            if self.passed():
+                remembered.store(self.machine, [(p.name, p.status, p.lines) for p in self.results])
             if self.reason:
                 say(f"\n# {CORE_NAMES[self.core]} core, {self.name}: {self.reason}; the end of the kernel's log:")
                 for line in result.console.splitlines()[-40:]:
@@ -228,10 +250,14 @@ def build_drivers(kernel):
     return make_selftests(kernel, "drivers", "soft_iommu.ko")[0]
 
 
-def boot_groups(names):
-    """Programs by the boots that they share: its title, its machine, the programs."""
+def boot_groups(names, most=None):
+    """Programs by the boots that they share: its title, its machine, the programs.  MOST limits how many programs of
+    the usual VM share a boot."""
     fresh, machines = fresh_programs(), other_machines()
-    groups = [("selftests", "default", [n for n in names if n not in fresh and n not in machines])]
+    usual = [n for n in names if n not in fresh and n not in machines]
+    most = most or len(usual) or 1
+    groups = [(f"selftests{f'-{i // most + 1}' if len(usual) > most else ''}", "default", usual[i:i + most])
+              for i in range(0, len(usual), most)]
     groups += [(n, machines.get(n, "default"), [n]) for n in names if n in fresh]
     groups += [(m, m, [n for n in names if machines.get(n) == m and n not in fresh])
                for m in sorted(set(machines.values()))]
@@ -292,11 +318,12 @@ def summary(options, boots, host, more=None):
     seconds = int(time.time() - START)
     say(f"\n{seconds // 60} min {seconds % 60} s; kernel logs in build/logs" +
         (f"; {counts['known']} known failures, not counted" if counts["known"] else ""))
-    return last_line(counts["ok"], counts["failed"], counts["skipped"])
+    return last_line(counts["ok"], counts["failed"], counts["skipped"], remembered.is_whole(options))
 
 
-def last_line(passed, failed, skipped):
-    """What every suite ends with; its exit status."""
+def last_line(passed, failed, skipped, whole=False):
+    """What every suite ends with; its exit status.  WHOLE: all of the suite has run."""
+    remembered.record(passed, failed, skipped, whole)
     say(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 
@@ -314,8 +341,9 @@ class Count:
             self.failed += 1
         say(f"{'ok' if good else 'not ok'} - {text}")
 
-    def end(self):
+    def end(self, whole=False):
         """The last line; the suite's exit status."""
+        remembered.record(self.passed, self.failed, 0, whole)
         say(f"\n{self.passed} passed, {self.failed} failed")
         return 1 if self.failed else 0
 
@@ -408,10 +436,17 @@ def archive(options, kernel=None):
     return vm.base_archive(kernel, module, True)
 
 
+def share(boots, host=()):
+    """The boots of PART=K/N, and what needs no VM, which belongs to the first part."""
+    which, parts = remembered.part()
+    return boots[which - 1::parts], host if which == 1 else ()
+
+
 def run(options, boots, host=(), more=None):
     """Runs the boots and sums up; returns the exit status."""
     if not boots and not host:
         raise Failure(f"no test matches {' '.join(options.patterns)}")
+    boots, host = share(boots, host)
     if boots:
         step(f"{len(boots)} boots, {vm.accelerator()}")
         asyncio.run(run_all(boots, options.vms))

@@ -101,10 +101,11 @@ def main(plan, parser, user_space=None, host=lambda options: [], more=lambda opt
     if options.list:
         say(" ".join(options.variants))
         return 0
-    programs = host(options)
+    programs = host(options) if suite.share([], [True])[1] else []
+    options.partial = options.variants != list(plan)
     done = []
     for name in options.variants:
-        boots = kernel_boots(options, name, plan[name])
+        boots = suite.share(kernel_boots(options, name, plan[name]))[0]
         if boots:
             step(f"kernel {name}: {len(boots)} boots, {vm.accelerator()}")
             asyncio.run(suite.run_all(boots, options.vms))

@@ -48,11 +48,11 @@ def selftest_boots(options, archive, boots):
     client = build_client() if set(names) & set(CLIENTS) else None
     trees = [("selftests", out)]
     for core in options.cores:
-        for title, machine, programs in boot_groups(names):
+        for title, machine, programs in boot_groups(names, options.programs):
             job = "ins_vfio\ncd /selftests\n" + "".join(f"run {n} ./{n}\n" for n in programs)
             expected = list(programs)
             files = [(f"selftests/{n}", os.path.join(client, n)) for n in programs if client and n in CLIENTS]
-            if title == "selftests" and wanted("run_tests", options.patterns):
+            if title in ("selftests", "selftests-1") and wanted("run_tests", options.patterns):
                 # The programs are kselftests: lib.mk's own way to run them works too.
                 job += "cd /\nrun run_tests sh -c '. /lib/guest.sh; run_tests access_gate'\n"
                 expected.append("run_tests")
@@ -102,6 +102,7 @@ def main():
     suite.table_argument(parser)
     parser.add_argument("--debug-tools", action="store_true", help="assert that the debugging tools saw nothing")
     parser.add_argument("--no-kernel-tests", action="store_true", help="leave the kernel's own selftests out")
+    parser.add_argument("--programs", type=int, metavar="N", help="at most N programs of the usual VM share a boot")
     options = suite.parse(parser)
     archive = suite.archive(options)
     boots = []

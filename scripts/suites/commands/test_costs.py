@@ -14,7 +14,7 @@ Patterns choose bounds, by the names of their operations."""
 import collections
 import os
 
-from suites import Failure, bench, suite
+from suites import Failure, bench, remembered, suite
 from suites.suite import Count, say, step, wanted
 
 # name in costs.c -> what a person calls it
@@ -133,4 +133,4 @@ def main():
         than = "the C core's" if bound.core == "c" else bound.of
         count.verdict(ours <= bound.times * base, f"{bound.name}{', the whole call' if bound.whole else ''}: {ours} is "
                                                   f"{ours / base:.2f} times {than} {base}, at most {bound.times}")
-    return count.end()
+    return count.end(remembered.is_whole(options))

@@ -15,7 +15,7 @@ import tempfile
 from docutils import nodes
 from docutils.core import publish_doctree
 
-from suites import TOP, Failure, suite
+from suites import TOP, Failure, remembered, suite
 from suites.debian_root import Cases, Root, deb, summary
 from suites.suite import Program, say
 from suites.vm import CACHE
@@ -286,4 +286,4 @@ def main():
         say(f"# not run: {line}")
         every.cases[line] = "failed"
     every.cases.setdefault("(all)", "failed" if every.cases else "ok")
-    return summary([cases.program, every], machine.boots)
+    return summary([cases.program, every], machine.boots, remembered.is_whole(options))

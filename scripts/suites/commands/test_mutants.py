@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 
-from suites import TOP, Failure, initramfs, suite, vm
+from suites import TOP, Failure, initramfs, remembered, suite, vm
 from suites.suite import Count, Program, build_selftests, other_machines, say, step, wanted
 
 FOLDER = os.path.join(TOP, "selftests", "mutants")
@@ -153,4 +153,4 @@ def main():
         count.verdict(came == "ok", f"as it is: {case.program} {case.name}: {came}")
     for mutant in mutants:
         try_mutant(options, kernel, mutant, count)
-    return count.end()
+    return count.end(remembered.is_whole(options))

@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 
-from suites import TOP, Failure, suite
+from suites import TOP, Failure, remembered, suite
 from suites.debian_root import Cases, Root, deb, field, summary
 from suites.vm import CACHE, release
 
@@ -226,4 +226,4 @@ def main():
             shutil.rmtree(os.path.join(folder, name))
     if not host:
         raise Failure(f"no package matches {' '.join(options.patterns)}")
-    return summary(host, boots)
+    return summary(host, boots, remembered.is_whole(options))
