@@ -73,7 +73,9 @@ impl fmt::Display for Reason {
             Self::NoContainer => "the group has neither container nor iommufd",
             Self::NoIommuDriver => "the container has no IOMMU driver",
             Self::OtherBackend => "it is open with another container or iommufd",
-            Self::NoIommu => "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without mappings",
+            Self::NoIommu => {
+                "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without compat IOAS"
+            }
             Self::Attach => "the iommufd's address space cannot be attached",
         })
     }

@@ -92,7 +92,7 @@ unsafe extern "C" fn device_release(dev: *mut bindings::device) {
 /// # Safety
 ///
 /// Drivers call this.  The driver owns the device, is bound to its parent, and makes no concurrent call that
-/// registers or unregisters it.
+/// registers or unregisters the device, or assigns a set to it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.
@@ -103,7 +103,7 @@ unsafe extern "C" fn vfio_register_group_dev(device: *mut bindings::vfio_device)
 /// # Safety
 ///
 /// Drivers call this.  The driver owns the device, is bound to its parent, and makes no concurrent call that
-/// registers or unregisters it.
+/// registers or unregisters the device, or assigns a set to it.
 #[no_mangle]
 unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfio_device) -> c_int {
     // SAFETY: By the caller's promise.

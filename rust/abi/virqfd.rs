@@ -18,8 +18,8 @@ check_prototypes!(
 
 /// # Safety
 ///
-/// Drivers call this.  Until `vfio_virqfd_disable()` of the slot returns, the slot is valid and the functions
-/// may be called with their arguments.
+/// Drivers call this.  The slot is NULL or was filled by `vfio_virqfd_enable()`.  Until `vfio_virqfd_disable()`
+/// of the slot returns, the slot is valid, and the functions may be called with their arguments.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_enable(
     opaque: *mut c_void,

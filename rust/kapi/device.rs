@@ -14,10 +14,11 @@ pub(crate) fn as_raw(dev: &Device) -> *mut bindings::device {
         .cast_mut()
 }
 
-/// Tells whether the device is behind an IOMMU (`dev->iommu`).
+/// Tells whether the device is behind an IOMMU (`dev->iommu`).  The answer is stable while a driver is bound to the
+/// device.
 pub(crate) fn has_iommu(dev: &Device) -> bool {
-    // SAFETY: `dev` is valid.
-    !unsafe { (*as_raw(dev)).iommu }.is_null()
+    // SAFETY: `dev` is valid.  The pointer is read once, and is not followed.
+    !unsafe { (&raw const (*as_raw(dev)).iommu).read_volatile() }.is_null()
 }
 
 /// The path of a device below `/sys`, in allocated memory.

@@ -42,8 +42,8 @@ struct Node<L, T> {
 
 // SAFETY: The links and the values are used only under the lock of the list.
 unsafe impl<L: Copy + Send, T: Copy + Send> Send for List<L, T> {}
-// SAFETY: As above; labels are only copied.
-unsafe impl<L: Copy + Sync, T: Copy + Send> Sync for List<L, T> {}
+// SAFETY: As above.  A copy of a label can move to another thread, so `L` is also `Send`.
+unsafe impl<L: Copy + Send + Sync, T: Copy + Send> Sync for List<L, T> {}
 
 impl<L: Copy, T: Copy> List<L, T> {
     /// Returns an empty list.

@@ -292,8 +292,8 @@ impl Device<Registered> {
 unsafe extern "C" fn vfio_access_unmap(data: *mut c_void, iova: c_ulong, length: c_ulong) {
     // CAST: The conversions widen, or change nothing.
     let (iova, length) = (iova as u64, length as u64);
-    // SAFETY: By the promise of `Access::create()` the device is valid until the access is destroyed, and the
-    // destruction waits for this call.
+    // SAFETY: By the promise of `Access::create()`, the device is valid until the access is destroyed.  The
+    // destruction waits for this call, so the device also stays bound to the iommufd.
     unsafe { Device::<Normal>::from_raw(data.cast()).dma_unmap(iova, length) }
 }
 

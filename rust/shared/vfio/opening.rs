@@ -228,11 +228,12 @@ impl Opened {
     #[inline]
     pub(crate) fn device(&self) -> &Device<Open> {
         // SAFETY: `Bound::open()` or `open_again()` counted this open; the driver's `close_device` runs when
-        // the last counted open ends, and the owner ends this open only when it drops this value.
+        // the last counted open ends, which needs `closing()`.  After that, no code calls this.
         unsafe { Device::from_raw(self.registration.as_raw()) }
     }
 
-    /// Returns the registered device, and the handle that ends this open, for [`SetLocked::driver_close`].
+    /// Returns the registered device, and the handle that ends this open, for [`SetLocked::driver_close`].  After the
+    /// open has ended, the caller drops this value and does not call [`device`](Self::device).
     pub(crate) fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
         let Self { registration, open } = self;
         let device: &Device<Registered> = registration;
