@@ -66,13 +66,11 @@ def selftest_boots(options, archive, boots):
 
 def host_tests(options):
     """The pure parts of the module, tested on the host by cargo."""
-    folder = os.path.join(TOP, "selftests", "host")
-    if not os.path.exists(os.path.join(folder, "Cargo.toml")) or not wanted("host", options.patterns):
+    if not wanted("host", options.patterns):
         return []
     step("host tests of the pure parts")
-    result = subprocess.run(["cargo", "test", "--offline"], cwd=folder, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, check=False,
-                            env={**os.environ, "CARGO_TARGET_DIR": os.path.join(TOP, "build", "host")})
+    result = subprocess.run([os.path.join(TOP, "scripts/host/build-crate"), "host", "--cargo", "test"],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     program = Program("host", "host")
     for name, outcome in re.findall(r"^test (.+?) \.\.\. (ok|FAILED|ignored)", result.stdout, re.M):
         program.cases[name] = {"ok": "ok", "FAILED": "failed", "ignored": "skipped"}[outcome]

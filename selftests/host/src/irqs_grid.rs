@@ -8,27 +8,31 @@ use crate::irqs::{data_size, IrqSet, Refused};
 const VALUES: [u32; 9] = [0, 1, 3, 4, 5, 6, u32::MAX - 5, u32::MAX - 1, u32::MAX];
 const FLAGS: [u32; 7] = [0, 1, 2, 4, 3, 1 | 1 << 5, 1 | 1 << 6];
 
-fn expected(set: IrqSet, interrupts: i32, indices: i32) -> Result<Option<usize>, Refused> {
+pub(crate) fn expected(
+    set: IrqSet,
+    interrupts: i32,
+    indices: i32,
+) -> Result<Option<usize>, Refused> {
     let (start, count) = (i128::from(set.start), i128::from(set.count));
     if set.argsz < 20
         || i128::from(set.index) >= i128::from(indices)
         || count >= i128::from(u32::MAX) - start
         || set.flags > 0x3f
     {
-        return Err(Refused::Head);
+        return Err(Refused::BeforeSize);
     }
     if start >= i128::from(interrupts) || start + count > i128::from(interrupts) {
-        return Err(Refused::Body);
+        return Err(Refused::AfterSize);
     }
     let each = match set.flags & 7 {
         1 => return Ok(None),
         2 => 1,
         4 => 4,
-        _ => return Err(Refused::Body),
+        _ => return Err(Refused::AfterSize),
     };
     let size = count * each;
     if i128::from(set.argsz) - 20 < size {
-        return Err(Refused::Body);
+        return Err(Refused::AfterSize);
     }
     Ok(Some(size as usize))
 }

@@ -17,3 +17,4 @@ mod ranges;
 mod tally;
 
 mod irqs_grid;
+mod properties;
