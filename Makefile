@@ -45,6 +45,7 @@ SUITES := \
 	test \
 	test-debug \
 	test-mutants \
+	test-mutations \
 	test-costs \
 	test-kernel \
 	test-viommu \
@@ -103,6 +104,13 @@ test-mutants:
 	@$(H)/prepare base
 	@$(CRATES)
 	@set -f; $(SUITE) test-mutants $(TESTS)
+
+test-mutations:
+	@$(H)/prepare base
+	@$(CRATES)
+	@$(H)/build-crate mutate --fetch
+	@set -f; $(SUITE) test-mutations $(if $(NUMBER),--number $(NUMBER)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(TABLE),--table $(TABLE)) $(TESTS)
 
 test-costs:
 	@$(H)/prepare base
@@ -258,6 +266,8 @@ help:
 # help:   make test-debug      demo and tests on a kernel with KASAN, lockdep and kmemleak
 # help:   make test-mutants    cores with a mistake in them, on which the tests must fail
 # help:                          TESTS='PATTERN...'  some mutants
+# help:   make test-mutations  mutants that a tool makes by rules: do the tests notice?
+# help:                          NUMBER=130 SEED=1  how many, and which    TESTS='drop-check rust/file'
 # help:   make test-costs      what operations cost, in guest instructions, ours against C, has bounds
 # help:                          TESTS='PATTERN...'  some operations
 # help:   make test-kernel     the kernel's own selftests, which must come out equal on both cores
