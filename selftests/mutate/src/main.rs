@@ -32,7 +32,9 @@ fn main() -> Result<()> {
         let syntax = syn::parse_file(&text).with_context(|| file.clone())?;
         let mut finder = rules::Finder::new(&file, &text);
         finder.visit_file(&syntax);
-        finder.mutants.sort_by_key(|mutant| (mutant.start, mutant.rule));
+        finder
+            .mutants
+            .sort_by_key(|mutant| (mutant.start, mutant.rule));
         for mutant in finder.mutants {
             println!("{}", serde_json::to_string(&mutant)?);
         }

@@ -4,7 +4,10 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Attribute, BinOp, Block, Expr, ExprIf, ExprLit, ExprMethodCall, ExprPath, ItemFn, ItemMod, Lit, Local, Pat, Stmt};
+use syn::{
+    Attribute, BinOp, Block, Expr, ExprIf, ExprLit, ExprMethodCall, ExprPath, ItemFn, ItemMod, Lit,
+    Local, Pat, Stmt,
+};
 
 use crate::Mutant;
 
@@ -26,7 +29,11 @@ const ERRNOS: &[(&str, &str)] = &[
     ("EOVERFLOW", "EINVAL"),
 ];
 
-const ORDERINGS: &[(&str, &str)] = &[("Acquire", "Relaxed"), ("Release", "Relaxed"), ("Full", "Relaxed")];
+const ORDERINGS: &[(&str, &str)] = &[
+    ("Acquire", "Relaxed"),
+    ("Release", "Relaxed"),
+    ("Full", "Relaxed"),
+];
 
 pub struct Finder<'a> {
     file: &'a str,
@@ -40,20 +47,31 @@ pub struct Finder<'a> {
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.parse_args::<syn::Ident>().is_ok_and(|ident| ident == "test")
+            && attribute
+                .parse_args::<syn::Ident>()
+                .is_ok_and(|ident| ident == "test")
     })
 }
 
 impl<'a> Finder<'a> {
     pub fn new(file: &'a str, text: &'a str) -> Self {
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { file, text, lines: std::iter::once(0).chain(ends).collect(), mutants: Vec::new() }
+        Self {
+            file,
+            text,
+            lines: std::iter::once(0).chain(ends).collect(),
+            mutants: Vec::new(),
+        }
     }
 
     fn offset(&self, at: proc_macro2::LineColumn) -> usize {
         let start = self.lines[at.line - 1];
         let line = &self.text[start..];
-        start + line.char_indices().nth(at.column).map_or(line.len(), |(at, _)| at)
+        start
+            + line
+                .char_indices()
+                .nth(at.column)
+                .map_or(line.len(), |(at, _)| at)
     }
 
     fn add(&mut self, rule: &'static str, span: Span, after: impl Into<String>) {
@@ -62,7 +80,15 @@ impl<'a> Finder<'a> {
         let after = after.into();
         if before != after {
             let (file, line) = (self.file.to_owned(), span.start().line);
-            self.mutants.push(Mutant { file, rule, line, start, end, before, after });
+            self.mutants.push(Mutant {
+                file,
+                rule,
+                line,
+                start,
+                end,
+                before,
+                after,
+            });
         }
     }
 
@@ -76,7 +102,7 @@ fn returns(block: &Block) -> bool {
     matches!(block.stmts.as_slice(), [Stmt::Expr(Expr::Return(_), _)])
 }
 
-impl<'a> Visit<'_> for Finder<'a> {
+impl Visit<'_> for Finder<'_> {
     fn visit_item_mod(&mut self, item: &ItemMod) {
         if !is_test(&item.attrs) {
             visit::visit_item_mod(self, item);
@@ -91,10 +117,21 @@ impl<'a> Visit<'_> for Finder<'a> {
 
     fn visit_expr_if(&mut self, expr: &ExprIf) {
         let condition = self.source(expr.cond.span()).to_owned();
-        if !matches!(*expr.cond, Expr::Let(_)) && !condition.contains("let ") && !condition.contains("cfg!") {
+        if !matches!(*expr.cond, Expr::Let(_))
+            && !condition.contains("let ")
+            && !condition.contains("cfg!")
+        {
             match expr.else_branch.is_none() && returns(&expr.then_branch) {
-                true => self.add("drop-check", expr.cond.span(), format!("false && ({condition})")),
-                false => self.add("turn-condition", expr.cond.span(), format!("!({condition})")),
+                true => self.add(
+                    "drop-check",
+                    expr.cond.span(),
+                    format!("false && ({condition})"),
+                ),
+                false => self.add(
+                    "turn-condition",
+                    expr.cond.span(),
+                    format!("!({condition})"),
+                ),
             }
         }
         visit::visit_expr_if(self, expr);
@@ -113,9 +150,13 @@ impl<'a> Visit<'_> for Finder<'a> {
                     _ => self.add("leave-out-call", call.span(), "()"),
                 }
             }
-            Stmt::Expr(Expr::MethodCall(call), Some(_)) => self.add("leave-out-call", call.span(), "()"),
+            Stmt::Expr(Expr::MethodCall(call), Some(_)) => {
+                self.add("leave-out-call", call.span(), "()")
+            }
             Stmt::Expr(Expr::Try(expr), Some(_)) => self.add("leave-out-step", expr.span(), "()"),
-            Stmt::Expr(Expr::Assign(expr), Some(_)) => self.add("leave-out-store", expr.span(), "()"),
+            Stmt::Expr(Expr::Assign(expr), Some(_)) => {
+                self.add("leave-out-store", expr.span(), "()")
+            }
             _ => {}
         }
         visit::visit_stmt(self, stmt);
@@ -137,8 +178,13 @@ impl<'a> Visit<'_> for Finder<'a> {
             for (before, after) in ERRNOS {
                 if name == *before {
                     let path = format!("kernel::error::code::{after}");
-                    let known = !matches!(*after, "ENOTTY" | "EBADFD" | "EACCES") || self.text.contains(after);
-                    self.add("other-errno", ident.span(), if known { path } else { (*before).to_owned() });
+                    let known = !matches!(*after, "ENOTTY" | "EBADFD" | "EACCES")
+                        || self.text.contains(after);
+                    self.add(
+                        "other-errno",
+                        ident.span(),
+                        if known { path } else { (*before).to_owned() },
+                    );
                 }
             }
             for (before, after) in ORDERINGS {
@@ -188,7 +234,11 @@ impl<'a> Visit<'_> for Finder<'a> {
         match &expr.lit {
             Lit::Int(lit) => {
                 if let Ok(number) = lit.base10_parse::<u64>() {
-                    self.add("one-off", lit.span(), format!("{}{}", number.wrapping_add(1), lit.suffix()));
+                    self.add(
+                        "one-off",
+                        lit.span(),
+                        format!("{}{}", number.wrapping_add(1), lit.suffix()),
+                    );
                 }
             }
             Lit::Bool(lit) => self.add("turn-flag", lit.span(), (!lit.value).to_string()),
