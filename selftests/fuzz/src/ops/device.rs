@@ -55,15 +55,15 @@ pub fn bind(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         _ => false,
     };
     let free: Vec<_> = fuzz.files.all(|file| is_free(fuzz, file));
-    let slot = match free.is_empty() || random.percent(12) {
-        true if random.percent(12) => fuzz.files.pick(random, |file| file.kind.is_device())?,
+    let slot = match free.is_empty() || random.percent(6) {
+        true if random.percent(6) => fuzz.files.pick(random, |file| file.kind.is_device())?,
         true => return None,
         false => random.of(&free),
     };
     if fuzz.files.all(|file| file.kind == Kind::Iommufd).is_empty() && random.percent(90) {
         return None;
     }
-    let token = random.percent(6);
+    let token = random.percent(3);
     let size = if token {
         24
     } else {
