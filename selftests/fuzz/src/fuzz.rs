@@ -185,26 +185,25 @@ impl Fuzz {
                 self.trace.rule(rule.name, result);
                 self.trace.result(rule.name, 0, &[]);
                 if name == "attach" {
-                    self.detach_all(slot);
+                    self.detach_all(slot, crate::ops::word(bytes, 12));
                 }
             }
             None => self.trace.result(name, self.hide_fd(cmd, result), &out),
         }
         if rules::is_unwritten_attach(&case) {
             self.trace.rule("D6", result);
-            self.detach_all(slot);
+            self.detach_all(slot, crate::ops::word(bytes, 12));
         }
         (result, out)
     }
 
-    /// Detaches whatever a call to which a rule applies may have attached.
-    fn detach_all(&mut self, slot: usize) {
-        // The device itself, and what the C core takes for PASID 0.
-        for arg in [
-            &[8, 0, 0, 0, 0, 0, 0, 0][..],
-            &[12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-        ] {
-            let address = memory::place(arg, Memory::Whole);
+    /// Detaches whatever a call to which a rule applies may have attached: to the device itself, or to the
+    /// number that the C core takes for a PASID.
+    fn detach_all(&mut self, slot: usize, pasid: u32) {
+        let itself = [8, 0].map(u32::to_le_bytes).concat();
+        let pasid = [12, 1, pasid].map(u32::to_le_bytes).concat();
+        for arg in [itself, pasid] {
+            let address = memory::place(&arg, Memory::Whole);
             Call::ioctl(Files::fd(slot), VFIO_DEVICE_DETACH_IOMMUFD_PT, address).make();
         }
     }
