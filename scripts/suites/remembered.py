@@ -33,6 +33,11 @@ def part():
     return int(match[1]), int(match[2])
 
 
+def is_first():
+    """Does this run have the first part, to which belongs what needs no boot of its own?"""
+    return part()[0] == 1
+
+
 def resumes():
     return bool(os.environ.get("RESUME"))
 
@@ -59,8 +64,7 @@ def _path(machine):
 
 def store(machine, programs):
     """Remembers the lines of the programs of a boot that passed: (name, status, lines) of each."""
-    os.makedirs(FOLDER, exist_ok=True)
-    _write(_path(machine), {"commit": _commit(), "time": _now(), "programs": programs})
+    write(_path(machine), {"commit": _commit(), "time": _now(), "programs": programs})
     known = sorted((os.path.join(FOLDER, n) for n in os.listdir(FOLDER) if n.startswith("boot-")), key=os.path.getmtime)
     for path in known[:-BOOTS]:
         os.remove(path)
@@ -68,11 +72,7 @@ def store(machine, programs):
 
 def load(machine):
     """What is remembered of a boot, or None."""
-    try:
-        with open(_path(machine), encoding="utf-8") as f:
-            return json.load(f)
-    except FileNotFoundError:
-        return None
+    return read(_path(machine))
 
 
 def record(passed, failed, skipped, whole):
@@ -80,24 +80,29 @@ def record(passed, failed, skipped, whole):
     name = sys.argv[0].split()[-1]
     if not vm.CACHE or os.environ.get("RUST_VFIO_INNER"):
         return
-    os.makedirs(FOLDER, exist_ok=True)
     suites = read_suites()
     entry = {"commit": _commit(), "time": _now(), "passed": passed, "failed": failed, "skipped": skipped}
     suites.setdefault(name, {})["whole" if whole else "part"] = entry
-    _write(SUITES, suites)
+    write(SUITES, suites)
 
 
 def read_suites():
     """How each suite ended the last time: name -> {"whole": entry, "part": entry}."""
+    return read(SUITES) or {}
+
+
+def read(path):
+    """What write() has written, or None."""
     try:
-        with open(SUITES, encoding="utf-8") as f:
+        with open(path, encoding="utf-8") as f:
             return json.load(f)
     except FileNotFoundError:
-        return {}
+        return None
 
 
-def _write(path, data):
-    # Several runs may share the cache: a file has its name when it is whole.
+def write(path, data):
+    """Writes a file of the folder.  Several runs may share the cache: the file has its name when it is whole."""
+    os.makedirs(FOLDER, exist_ok=True)
     with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as f:
         json.dump(data, f)
     os.replace(f"{path}.{os.getpid()}", path)

@@ -436,17 +436,17 @@ def archive(options, kernel=None):
     return vm.base_archive(kernel, module, True)
 
 
-def share(boots, host=()):
-    """The boots of PART=K/N, and what needs no VM, which belongs to the first part."""
+def share(boots):
+    """The boots, or other things, of PART=K/N."""
     which, parts = remembered.part()
-    return boots[which - 1::parts], host if which == 1 else ()
+    return boots[which - 1::parts]
 
 
 def run(options, boots, host=(), more=None):
     """Runs the boots and sums up; returns the exit status."""
     if not boots and not host:
         raise Failure(f"no test matches {' '.join(options.patterns)}")
-    boots, host = share(boots, host)
+    boots, host = share(boots), host if remembered.is_first() else ()
     if boots:
         step(f"{len(boots)} boots, {vm.accelerator()}")
         asyncio.run(run_all(boots, options.vms))

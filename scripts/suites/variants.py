@@ -7,7 +7,7 @@ import asyncio
 import fnmatch
 import re
 
-from suites import Failure, guest_tests, kernel_tests, klog, suite, user_tests, vm
+from suites import Failure, guest_tests, kernel_tests, klog, remembered, suite, user_tests, vm
 from suites.suite import Boot, Program, boot_groups, build_drivers, build_selftests, say, step, wanted
 
 
@@ -101,11 +101,11 @@ def main(plan, parser, user_space=None, host=lambda options: [], more=lambda opt
     if options.list:
         say(" ".join(options.variants))
         return 0
-    programs = host(options) if suite.share([], [True])[1] else []
+    programs = host(options) if remembered.is_first() else []
     options.partial = options.variants != list(plan)
     done = []
     for name in options.variants:
-        boots = suite.share(kernel_boots(options, name, plan[name]))[0]
+        boots = suite.share(kernel_boots(options, name, plan[name]))
         if boots:
             step(f"kernel {name}: {len(boots)} boots, {vm.accelerator()}")
             asyncio.run(suite.run_all(boots, options.vms))

@@ -48,16 +48,15 @@ Outcome = collections.namedtuple("Outcome", "digest calls left")
 class Run:
     """The fuzzer in the VM of one core."""
 
-    def __init__(self, options, core, arguments):
+    def __init__(self, fuzzer, core, arguments):
         self.core = core
         self.outcomes = {}
         self.candidates = {}
         self.shares = {}
         self.rules = {}
         self.lines = []
-        program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
-        job = JOB.format(arguments=arguments, devices=DEVICES)
-        archive = suite.archive(options) + vm.job_archive(job, programs=[("opt/fuzz", program)])
+        options, job = fuzzer.options, JOB.format(arguments=arguments, devices=DEVICES)
+        archive = fuzzer.archive + vm.job_archive(job, programs=[("opt/fuzz", fuzzer.program)])
         self.machine = vm.Machine(archive, core=core, kernel=options.kernel, memory=options.memory, cpus=1,
                                   log=vm.console_log(f"{options.kernel}-{core}-fuzz"), on_line=self.on_line,
                                   timeout=24 * 3600, idle=IDLE_S)
@@ -89,15 +88,23 @@ class Run:
         return found + ["kernel report: " + " / ".join(report.excerpt[:3]) for report in reports]
 
 
-def run(options, arguments):
-    """Runs the fuzzer on each core; core -> its Run."""
-    runs = [Run(options, core, arguments) for core in options.cores]
+class Fuzzer:
+    """What all boots are made of."""
 
-    async def all_of_them():
-        await asyncio.gather(*(r.run() for r in runs))
+    def __init__(self, options):
+        self.options = options
+        self.program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
+        self.archive = suite.archive(options)
 
-    asyncio.run(all_of_them())
-    return {r.core: r for r in runs}
+    def run(self, arguments):
+        """Runs the fuzzer on each core; core -> its Run."""
+        runs = [Run(self, core, f"--length {self.options.length} {arguments}") for core in self.options.cores]
+
+        async def all_of_them():
+            await asyncio.gather(*(r.run() for r in runs))
+
+        asyncio.run(all_of_them())
+        return {r.core: r for r in runs}
 
 
 def differ(runs, seed):
@@ -105,15 +112,16 @@ def differ(runs, seed):
     return len({r.outcomes[seed].digest for r in runs.values()}) > 1
 
 
-def shrink(options, seed):
+def shrink(fuzzer, seed):
     """The operations of a sequence that make no difference, left out."""
     step(f"sequence {seed}: leaving out what makes no difference")
-    left_out, size = [], max(1, options.length // 4)
+    length = fuzzer.options.length
+    left_out, size = [], max(1, length // 4)
     for _ in range(ROUNDS):
-        rest = [n for n in range(options.length) if n not in left_out]
+        rest = [n for n in range(length) if n not in left_out]
         chunks = [rest[i:i + size] for i in range(0, len(rest), size)]
         names = {"+".join(map(str, left_out + chunk)): chunk for chunk in chunks}
-        runs = run(options, f"--seed {seed} --length {options.length} --left-out {','.join(names)}")
+        runs = fuzzer.run(f"--seed {seed} --left-out {','.join(names)}")
         good = [name for name in names if len({r.candidates.get(name) for r in runs.values()}) > 1]
         if not good:
             if size == 1:
@@ -122,16 +130,16 @@ def shrink(options, seed):
             continue
         # All chunks that alone can be left out, if they can be together; else the first.
         together = left_out + [n for name in good for n in names[name]]
-        runs = run(options, f"--seed {seed} --length {options.length} --left-out {'+'.join(map(str, together))}")
+        runs = fuzzer.run(f"--seed {seed} --left-out {'+'.join(map(str, together))}")
         digests = {d for r in runs.values() for d in r.candidates.values()}
         left_out = together if len(digests) > 1 else left_out + names[good[0]]
     return left_out
 
 
-def replay(options, seed, left_out=()):
+def replay(fuzzer, seed, left_out=()):
     """Shows each call of a sequence, on each core."""
     skip = f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
-    runs = run(options, f"--seed {seed} --sequences 1 --length {options.length} --verbose{skip}")
+    runs = fuzzer.run(f"--seed {seed} --sequences 1 --verbose{skip}")
     texts = {core: [line for line in r.lines if not line.startswith("@@")] for core, r in runs.items()}
     first, *others = texts.values()
     if others and others[0] != first:
@@ -161,12 +169,12 @@ def main():
                         help="operations to leave out of it")
     parser.add_argument("--shrink", type=int, default=3, help="how many sequences that differ are shrunk")
     options = suite.parse(parser)
+    fuzzer = Fuzzer(options)
     if options.replay is not None:
-        replay(options, options.replay, options.leave_out)
+        replay(fuzzer, options.replay, options.leave_out)
         return 0
     step(f"fuzzing for {options.seconds} s from seed {options.seed}")
-    runs = run(options, f"--corpus {options.corpus} --seed {options.seed} --seconds {options.seconds} "
-               f"--length {options.length}")
+    runs = fuzzer.run(f"--corpus {options.corpus} --seed {options.seed} --seconds {options.seconds}")
     count = Count()
     for core, r in runs.items():
         for complaint in r.complaints():
@@ -188,10 +196,10 @@ def main():
     if different:
         say(f"the cores differ in sequences {' '.join(map(str, different[:30]))}")
     for seed in different[:options.shrink]:
-        left_out = shrink(options, seed)
+        left_out = shrink(fuzzer, seed)
         count.verdict(False, f"sequence {seed}: the cores differ.  make fuzz REPLAY={seed} "
                       f"LEAVE_OUT={'+'.join(map(str, sorted(left_out)))}")
-        replay(options, seed, left_out)
+        replay(fuzzer, seed, left_out)
     count.failed += len(different[options.shrink:])
     return count.end()
 

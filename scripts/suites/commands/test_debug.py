@@ -89,7 +89,7 @@ def main():
         total[1] += counts[1] or (1 if status else 0)
         total[2] += counts[2]
     # The first part.
-    first = not patterns and suite.share([], [True])[1]
+    first = not patterns and remembered.is_first()
     if first or "planted" in patterns:
         print("== planted bugs: tools and scanner are awake", flush=True)
         add(planted())

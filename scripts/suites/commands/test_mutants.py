@@ -54,21 +54,36 @@ class Mutant:
             raise Failure(f"{path}: wants a line that says what it is, and a line 'Fails: PROGRAM FIXTURE.CASE'")
 
 
-def make_module(kernel, mutant):
-    """The module with the mistake in it; the output of what fails goes to the person."""
-    tree = os.path.join(TOP, "build", "mutants", mutant.name)
-    out = os.path.join(TOP, "build", "mutants", f"{mutant.name}-{os.path.basename(kernel)}")
+def copy_sources(tree):
+    """A fresh copy of what the module is built from."""
     shutil.rmtree(tree, ignore_errors=True)
     os.makedirs(tree)
     for name in SOURCES:
         source = os.path.join(TOP, name)
         (shutil.copytree if os.path.isdir(source) else shutil.copy2)(source, os.path.join(tree, name))
+
+
+def make_command(kernel, tree, out):
+    """Builds the module of such a copy into OUT."""
+    os.makedirs(out, exist_ok=True)
+    return ["make", "-C", kernel, f"M={tree}", f"MO={out}", "LLVM=1", f"-j{os.environ.get('JOBS', '2')}", "modules"]
+
+
+def guest_files(out, names):
+    """Programs for the VM, and the modules that they load."""
+    return [*((f"selftests/{n}", os.path.join(out, n)) for n in names),
+            *((f"selftests/{os.path.basename(m)}", m) for m in glob.glob(os.path.join(out, "*.ko")))]
+
+
+def make_module(kernel, mutant):
+    """The module with the mistake in it; the output of what fails goes to the person."""
+    tree = os.path.join(TOP, "build", "mutants", mutant.name)
+    out = os.path.join(TOP, "build", "mutants", f"{mutant.name}-{os.path.basename(kernel)}")
+    copy_sources(tree)
     # Without fuzz: a place that has changed is a place to look at.
     vm.output("env", "-C", tree, initramfs.BUSYBOX, "patch", "-p1", "-i", mutant.path,
               failure="its patch does not apply")
-    os.makedirs(out, exist_ok=True)
-    vm.output("make", "-C", kernel, f"M={tree}", f"MO={out}", "LLVM=1", f"-j{os.environ.get('JOBS', '2')}", "modules",
-              failure="it does not build")
+    vm.output(*make_command(kernel, tree, out), failure="it does not build")
     return os.path.join(out, "vfio.ko")
 
 
@@ -85,9 +100,8 @@ def run(options, module, cases, name, idle=1200):
         for program in names:
             picked = " ".join(f"-r {case.name}" for case in chosen if case.program == program)
             job += f"run {program} ./{program} {picked}\n"
-        programs = [(f"selftests/{n}", os.path.join(out, n)) for n in names]
-        programs += [(f"selftests/{os.path.basename(m)}", m) for m in glob.glob(os.path.join(out, "*.ko"))]
-        result = vm.Machine(archive + vm.job_archive(job, machine, programs=programs), core="rust",
+        files = guest_files(out, names)
+        result = vm.Machine(archive + vm.job_archive(job, machine, programs=files), core="rust",
                             kernel=options.kernel, machine=machine, memory=options.memory, idle=idle,
                             log=vm.console_log(f"{options.kernel}-mutant-{name}-{machine}")).run()
         if result.reason:

@@ -22,13 +22,12 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import subprocess
 
 import tomllib
 
 from suites import TOP, Failure, klog, remembered, rst, suite, vm
-from suites.commands.test_mutants import SOURCES, cases_of
+from suites.commands.test_mutants import EVENT_MS, SOURCES, cases_of, copy_sources, guest_files, make_command
 from suites.suite import Count, build_selftests, say, step, wanted
 
 TREE = os.path.join(TOP, "build/mutations/tree")
@@ -106,20 +105,11 @@ def sources():
     return made_of.hexdigest()
 
 
-def copy_sources():
-    shutil.rmtree(TREE, ignore_errors=True)
-    os.makedirs(TREE)
-    for name in SOURCES:
-        source = os.path.join(TOP, name)
-        (shutil.copytree if os.path.isdir(source) else shutil.copy2)(source, os.path.join(TREE, name))
-
-
 def build(kernel):
     """The module of the changed sources; None if a compiler refuses it."""
     out = os.path.join(TOP, "build/mutations", os.path.basename(kernel))
-    os.makedirs(out, exist_ok=True)
-    made = subprocess.run(["make", "-C", kernel, f"M={TREE}", f"MO={out}", "LLVM=1", f"-j{os.environ.get('JOBS', '2')}",
-                           "modules"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    made = subprocess.run(make_command(kernel, TREE, out), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                          check=False)
     return os.path.join(out, "vfio.ko") if made.returncode == 0 else None
 
 
@@ -138,10 +128,10 @@ def programs_for(file):
     return machines
 
 
-def run(options, module, file):
-    """Runs the programs until one notices; the Outcome."""
-    outcome = run_once(options, module, file)
-    return run_once(options, module, file) if "watchdog" in outcome.how else outcome
+def run(options, out, module, file):
+    """Runs the programs in OUT until one notices; the Outcome."""
+    outcome = run_once(options, out, module, file)
+    return run_once(options, out, module, file) if "watchdog" in outcome.how else outcome
 
 
 def boot(options, machine, job, files, archive):
@@ -155,14 +145,12 @@ def boot(options, machine, job, files, archive):
     return result
 
 
-def run_once(options, module, file):
-    out, _ = build_selftests(options.kernel)
+def run_once(options, out, module, file):
     archive = vm.base_archive(options.kernel, module, True)
     for machine, names in programs_for(file).items():
-        job = f"echo job\nins_vfio || exit\ncd /selftests\nexport VFIO_EVENT_MS=10000 LIMIT={LIMIT_S}\n"
+        job = f"echo job\nins_vfio || exit\ncd /selftests\nexport VFIO_EVENT_MS={EVENT_MS} LIMIT={LIMIT_S}\n"
         job += f"for p in {' '.join(names)}; do run $p ./$p; case $? in 0|4) ;; *) break ;; esac; done\n"
-        files = [(f"selftests/{n}", os.path.join(out, n)) for n in names]
-        files += [(f"selftests/{os.path.basename(m)}", m) for m in glob.glob(os.path.join(out, "*.ko"))]
+        files = guest_files(out, names)
         result = boot(options, machine, job, files, archive)
         for name in names:
             if result.status(name) not in (0, 4, None):
@@ -193,20 +181,14 @@ class Known:
 
     def __init__(self):
         self.path = os.path.join(remembered.FOLDER, "mutations.json")
-        self.outcomes = {}
-        if os.path.exists(self.path):
-            with open(self.path, encoding="utf-8") as f:
-                self.outcomes = json.load(f)
+        self.outcomes = remembered.read(self.path) or {}
 
     def get(self, key):
         return Outcome(*self.outcomes[key]) if remembered.resumes() and key in self.outcomes else None
 
     def put(self, key, outcome):
         self.outcomes[key] = list(outcome)
-        os.makedirs(remembered.FOLDER, exist_ok=True)
-        with open(f"{self.path}.new", "w", encoding="utf-8") as f:
-            json.dump(self.outcomes, f)
-        os.replace(f"{self.path}.new", self.path)
+        remembered.write(self.path, self.outcomes)
 
 
 def main():
@@ -219,8 +201,7 @@ def main():
     everything = find()
     mutants = draw(everything, options.number, options.seed)
     mutants = [m for m in mutants if wanted(m.name, options.patterns)]
-    which, parts = remembered.part()
-    mutants = mutants[which - 1::parts]
+    mutants = suite.share(mutants)
     if not mutants:
         raise Failure(f"no mutant matches {' '.join(options.patterns)}")
     if options.list:
@@ -229,7 +210,8 @@ def main():
         return 0
     step(f"{len(mutants)} of {len(everything)} mutants")
     known, made_of, kernel = Known(), sources(), vm.kernel_build(options.kernel)
-    copy_sources()
+    copy_sources(TREE)
+    out, _ = build_selftests(options.kernel)
     count, outcomes, reasons = Count(), {}, equivalents()
     for mutant in mutants:
         key = mutant.key(made_of)
@@ -237,7 +219,7 @@ def main():
         if not outcome:
             undo = mutant.apply()
             module = build(kernel)
-            outcome = run(options, module, mutant.file) if module else Outcome("does not compile", "")
+            outcome = run(options, out, module, mutant.file) if module else Outcome("does not compile", "")
             undo()
             known.put(key, outcome)
         reason = reasons.get((mutant.rule, mutant.file, mutant.before))

@@ -143,6 +143,13 @@ impl Files {
         }
     }
 
+    /// A slot of the fuzzer that holds a wanted file.
+    pub fn slot_of(&self, is_wanted: impl Fn(Index) -> bool) -> Option<usize> {
+        self.slots[0]
+            .iter()
+            .position(|file| file.is_some_and(&is_wanted))
+    }
+
     /// The file of the fuzzer with a descriptor.
     pub fn at_fd(&self, fd: RawFd) -> Option<Index> {
         let slot = usize::try_from(fd - FILES).ok()?;

@@ -70,14 +70,13 @@ impl Fuzz {
             }
         }
         self.end();
-        let left = self.world.reset();
-        let state = self.world.state();
+        let (left, state) = self.world.reset();
         let nodes: String = state.lines().filter(|line| line.starts_with('/')).collect();
         self.trace.result("state", 0, nodes.as_bytes());
         Ok((self.trace.digest(), left))
     }
 
-    pub fn open_socket(&mut self) {
+    fn open_socket(&mut self) {
         // SAFETY: The array has place for two descriptors.
         let ret = unsafe {
             libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM, 0, self.socket.as_mut_ptr())
@@ -98,7 +97,7 @@ impl Fuzz {
         }
         self.socket.map(close);
         self.files = Files::default();
-        // The last references on files are dropped by a work item of this task or of the kernel.
+        // An RCU grace period (MEMBARRIER_CMD_GLOBAL), behind which the objects of closed files are freed.
         call(libc::SYS_membarrier, &[1, 0, 0]);
     }
 
@@ -124,11 +123,19 @@ impl Fuzz {
         }
     }
 
-    pub fn make(&mut self, process: usize, call: &Call) -> i64 {
+    fn make(&mut self, process: usize, call: &Call) -> i64 {
         match &self.workers[process] {
             Some(worker) => worker.call(call),
             None => call.make(),
         }
+    }
+
+    /// Makes a call, and records it and its result.
+    pub fn call(&mut self, name: &'static str, process: usize, call: &Call) -> i64 {
+        let result = self.make(process, call);
+        self.trace.call(process, call, None, result);
+        self.trace.result(name, result, &[]);
+        result
     }
 
     /// An ioctl whose argument is a number.

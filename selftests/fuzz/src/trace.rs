@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a sequence did: a digest of all results, which is equal on both cores, and on demand each call, as a
-//! person reads it and as C.
+//! What a sequence did: a digest of all results, which is equal on both cores, and on demand each call.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};

@@ -19,9 +19,9 @@ pub const FILES: RawFd = 200;
 pub const SLOTS: usize = 32;
 
 /// A request: a call, or one of these numbers instead of the number of a call.
-const EXEC: i32 = -1;
+const EXEC: libc::c_long = -1;
 /// Moves the descriptor that comes with the request to a slot.
-const RECEIVE: i32 = -2;
+const RECEIVE: libc::c_long = -2;
 
 pub struct Worker {
     pid: i32,
@@ -53,13 +53,17 @@ impl Worker {
         Ok(Self { pid, control })
     }
 
-    fn request(&self, request: &Call) -> i64 {
+    /// Makes a request, with which a descriptor can go.  Returns the answer.
+    fn request(&self, request: &Call, fd: Option<RawFd>) -> i64 {
         let size = size_of::<Call>() as u64;
         let sent = call(
             libc::SYS_write,
             &[self.control as u64, request as *const Call as u64, size],
         );
         assert_eq!(sent, size as i64, "a worker is gone");
+        if let Some(fd) = fd {
+            send_fd(self.control, fd);
+        }
         let mut result = 0_i64;
         let got = call(
             libc::SYS_read,
@@ -70,45 +74,17 @@ impl Worker {
     }
 
     pub fn call(&self, call: &Call) -> i64 {
-        self.request(call)
+        self.request(call, None)
     }
 
     /// Lets the worker execute this program anew.  It keeps its files.
     pub fn exec(&self) -> i64 {
-        self.request(&Call {
-            nr: EXEC,
-            compat: 0,
-            args: [0; 6],
-        })
+        self.request(&Call::new(EXEC, &[]), None)
     }
 
     /// Sends a file, which gets the number `to` in the worker.
     pub fn send(&self, fd: RawFd, to: RawFd) -> i64 {
-        self.request_with(
-            &Call {
-                nr: RECEIVE,
-                compat: 0,
-                args: [to as u64, 0, 0, 0, 0, 0],
-            },
-            fd,
-        )
-    }
-
-    fn request_with(&self, request: &Call, fd: RawFd) -> i64 {
-        let size = size_of::<Call>() as u64;
-        let sent = call(
-            libc::SYS_write,
-            &[self.control as u64, request as *const Call as u64, size],
-        );
-        assert_eq!(sent, size as i64, "a worker is gone");
-        send_fd(self.control, fd);
-        let mut result = 0_i64;
-        let got = call(
-            libc::SYS_read,
-            &[self.control as u64, &raw mut result as u64, 8],
-        );
-        assert_eq!(got, 8, "a worker is gone");
-        result
+        self.request(&Call::new(RECEIVE, &[to as u64]), Some(fd))
     }
 }
 
@@ -123,11 +99,7 @@ impl Drop for Worker {
 /// Serves requests until the fuzzer closes its end.
 pub fn serve() -> ! {
     loop {
-        let mut request = Call {
-            nr: 0,
-            compat: 0,
-            args: [0; 6],
-        };
+        let mut request = Call::new(0, &[]);
         let size = size_of::<Call>();
         let got = call(
             libc::SYS_read,
@@ -136,7 +108,7 @@ pub fn serve() -> ! {
         if got != size as i64 {
             call(libc::SYS_exit_group, &[0]);
         }
-        let result = match request.nr {
+        let result = match request.nr.into() {
             EXEC => exec(),
             RECEIVE => {
                 move_fd(receive_fd(CONTROL), request.args[0] as RawFd);
@@ -144,11 +116,16 @@ pub fn serve() -> ! {
             }
             _ => request.make(),
         };
-        call(
-            libc::SYS_write,
-            &[CONTROL as u64, &raw const result as u64, 8],
-        );
+        answer(result);
     }
+}
+
+/// Answers a request of the fuzzer.
+fn answer(result: i64) {
+    call(
+        libc::SYS_write,
+        &[CONTROL as u64, &raw const result as u64, 8],
+    );
 }
 
 fn exec() -> i64 {
@@ -167,11 +144,7 @@ fn exec() -> i64 {
 /// The start of a worker after [`Worker::exec`].
 pub fn after_exec() -> Result<()> {
     memory::attach()?;
-    let result = 0_i64;
-    call(
-        libc::SYS_write,
-        &[CONTROL as u64, &raw const result as u64, 8],
-    );
+    answer(0);
     serve()
 }
 

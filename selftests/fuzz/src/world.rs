@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 
-/// A device, by its folder in sysfs.
+/// A device, by its directory in sysfs.
 pub struct Device {
     pub path: PathBuf,
     /// The name that GET_DEVICE_FD takes.
@@ -31,10 +31,10 @@ const MDEVS: [&str; 2] = [
     "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0dfa01",
     "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0dfa02",
 ];
-pub const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
+const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
 
 /// Writes to a file of sysfs, in one call.
-pub fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
+fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
     let path = path.as_ref();
     fs::write(path, text).with_context(|| format!("{} < {text}", path.display()))
 }
@@ -143,8 +143,8 @@ impl World {
         errno(result)
     }
 
-    /// Restores all devices.  Tells what is not as it was before the sequence.
-    pub fn reset(&mut self) -> Option<String> {
+    /// Restores all devices.  Tells what is not as it was before the sequence, and the state.
+    pub fn reset(&mut self) -> (Option<String>, String) {
         for device in 0..self.devices.len() {
             if !self.devices[device].present {
                 self.restore(device);
@@ -160,7 +160,7 @@ impl World {
             }
         }
         let now = self.state();
-        (now != self.before).then(|| {
+        let left = (now != self.before).then(|| {
             let changed = |a: &str, b: &str| {
                 a.lines()
                     .filter(|line| !b.lines().any(|l| l == *line))
@@ -172,11 +172,12 @@ impl World {
                 changed(&self.before, &now),
                 changed(&now, &self.before)
             )
-        })
+        });
+        (left, now)
     }
 
     /// What sysfs and the nodes show.
-    pub fn state(&self) -> String {
+    fn state(&self) -> String {
         let mut state = String::new();
         for folder in [
             "/dev/vfio",

@@ -38,9 +38,7 @@ fn owner(fuzz: &Fuzz, kind: Kind) -> Option<usize> {
     let backend = files
         .filter(|file| group(file.kind) == group(kind))
         .find_map(|file| file.backend)?;
-    fuzz.files.slots[0]
-        .iter()
-        .position(|file| *file == Some(backend))
+    fuzz.files.slot_of(|file| file == backend)
 }
 
 pub fn bind(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
@@ -100,9 +98,7 @@ pub fn bind(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
 /// The slot of the iommufd that a file is bound to, if it is still open.
 fn iommufd_of(fuzz: &Fuzz, slot: usize) -> Option<usize> {
     let backend = fuzz.files.at(slot)?.backend?;
-    fuzz.files.slots[0]
-        .iter()
-        .position(|file| *file == Some(backend))
+    fuzz.files.slot_of(|file| file == backend)
 }
 
 pub fn attach(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
@@ -392,10 +388,7 @@ pub fn pwrite(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         libc::SYS_pwrite64,
         &[Files::fd(slot) as u64, address, 4, at],
     );
-    let result = call.make();
-    fuzz.trace.call(0, &call, None, result);
-    fuzz.trace.result("pwrite", result, &[]);
-    Some(result)
+    Some(fuzz.call("pwrite", 0, &call))
 }
 
 /// Maps a page of a region, and reads its first bytes by a call, which a missing page makes fail.
@@ -422,9 +415,7 @@ pub fn mmap(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         offset,
     ];
     let mapping = Call::new(libc::SYS_mmap, &args);
-    let result = mapping.make();
-    fuzz.trace.call(0, &mapping, None, result);
-    fuzz.trace.result("mmap", result, &[]);
+    let result = fuzz.call("mmap", 0, &mapping);
     if result == at as i64 {
         fuzz.windows[window] = Some(file);
         fuzz.files.files[file].users += 1;

@@ -86,10 +86,7 @@ pub fn close(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
 pub fn close_slot(fuzz: &mut Fuzz, process: usize, slot: usize) -> Option<i64> {
     fuzz.files.take(process, slot)?;
     let call = Call::new(libc::SYS_close, &[Files::fd(slot) as u64]);
-    let result = fuzz.make(process, &call);
-    fuzz.trace.call(process, &call, None, result);
-    fuzz.trace.result("close", result, &[]);
-    Some(result)
+    Some(fuzz.call("close", process, &call))
 }
 
 /// The lines of fdinfo that both cores have.
@@ -136,8 +133,5 @@ pub fn odd_call(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         3 => ("fsync", Call::new(libc::SYS_fsync, &[fd])),
         _ => ("ftruncate", Call::new(libc::SYS_ftruncate, &[fd, 0])),
     };
-    let result = call.make();
-    fuzz.trace.call(0, &call, None, result);
-    fuzz.trace.result(name, result, &[]);
-    Some(result)
+    Some(fuzz.call(name, 0, &call))
 }

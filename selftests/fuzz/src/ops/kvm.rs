@@ -23,9 +23,7 @@ pub fn create_device(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let bytes = words(&[random.rarely(5, TYPE_VFIO, &[0, 99]), 0, 0]);
     let address = place(&bytes, Memory::Whole);
     let call = crate::sys::Call::ioctl(Files::fd(slot), KVM_CREATE_DEVICE, address);
-    let result = call.make();
-    fuzz.trace.call(0, &call, None, result);
-    fuzz.trace.result("create_device", result, &[]);
+    let result = fuzz.call("create_device", 0, &call);
     if result == 0 {
         let out = crate::memory::read_back(address, 12);
         fuzz.keep(word(&out, 4).into(), Kind::KvmVfio);
@@ -83,10 +81,7 @@ pub fn add_file(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
 pub fn del_file(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let slot = fuzz.files.pick(random, |file| !file.added.is_empty())?;
     let added = fuzz.files.at(slot)?.added.clone();
-    let fd = match fuzz.files.slots[0]
-        .iter()
-        .position(|file| file.is_some_and(|file| added.contains(&file)))
-    {
+    let fd = match fuzz.files.slot_of(|file| added.contains(&file)) {
         Some(slot) if random.percent(90) => Files::fd(slot),
         _ => fuzz
             .files
