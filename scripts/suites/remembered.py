@@ -3,7 +3,7 @@
 
 A boot is known by everything that it is made of: the archive with the modules, the programs and the job, the kernel,
 and the machine.  If RESUME=1 is in the environment, a boot that passed before is not run again: its results are
-shown.  With PART=K/N only every Nth boot runs, from the Kth on; RESUME=1 then puts the parts together."""
+shown.  With PART=K/N only every Nth boot runs, from the Kth on, on all cores; RESUME=1 then puts the parts together."""
 
 import dataclasses
 import hashlib

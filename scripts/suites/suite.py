@@ -437,9 +437,10 @@ def archive(options, kernel=None):
 
 
 def share(boots):
-    """The boots, or other things, of PART=K/N."""
+    """The boots, or other things, of PART=K/N.  Those of one name, which are compared, stay together."""
     which, parts = remembered.part()
-    return boots[which - 1::parts]
+    names = list(dict.fromkeys(boot.name for boot in boots))[which - 1::parts]
+    return [boot for boot in boots if boot.name in names]
 
 
 def run(options, boots, host=(), more=None):
