@@ -32,7 +32,7 @@ pub(crate) mod reset;
 use crate::{
     device::{
         holders::{Holder, HolderEntry},
-        open::{OpenDevice, Path},
+        open::{OpenDevice, OpenedBy},
         State,
     },
     group::Group,
@@ -168,7 +168,7 @@ impl DeviceFile {
                 state.with_parent(generation, |dev| tell(dev));
             }));
         }
-        let file = Self::new(state, generation, Path::Cdev)?;
+        let file = Self::new(state, generation, OpenedBy::Cdev)?;
         // If the device was released before the file joined the list, its minor can be free already.  So a
         // file whose device is gone does not stay on the list.
         match file.is_connected() {
@@ -183,11 +183,15 @@ impl DeviceFile {
     ///
     /// - `ENOMEM`: out of memory.
     #[inline]
-    fn new(state: Arc<State>, generation: Generation, path: Path) -> Result<Pin<KBox<Self>>> {
+    fn new(
+        state: Arc<State>,
+        generation: Generation,
+        opened_by: OpenedBy,
+    ) -> Result<Pin<KBox<Self>>> {
         let file = pin_init!(Self {
             opened: SetOnce::new(),
             kvm <- KvmSlot::new(),
-            held <- HolderEntry::join(state, generation, Holder::new(path)),
+            held <- HolderEntry::join(state, generation, Holder::new(opened_by)),
         });
         // The allocation is accounted, because user space decides on the number of files.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
@@ -206,8 +210,10 @@ impl DeviceFile {
 
     /// Tells how the file was made.  A file from a group has access from the start.
     #[inline]
-    fn path(&self) -> Path {
-        self.opened.as_ref().map_or(Path::Cdev, OpenDevice::path)
+    fn opened_by(&self) -> OpenedBy {
+        self.opened
+            .as_ref()
+            .map_or(OpenedBy::Cdev, OpenDevice::opened_by)
     }
 
     /// Returns the type of the device's group: how the device accesses memory.
@@ -287,7 +293,7 @@ impl DeviceFile {
     /// counterpart: `vfio_device_fops_release()`.
     fn close(self: Pin<KBox<Self>>) {
         if trace::close::enabled() {
-            let (group, bound) = (self.path() == Path::Group, self.has_access());
+            let (group, bound) = (self.opened_by() == OpenedBy::Group, self.has_access());
             self.trace(|minor, dev| trace::close::record(minor, dev, group, bound, 0));
         }
     }
@@ -348,10 +354,10 @@ impl DeviceFile {
             Err(e) => return as_long(e.to_errno()),
         };
         as_long(match cmd {
-            uapi::DEVICE_ATTACH_IOMMUFD_PT if self.path() == Path::Cdev => {
+            uapi::DEVICE_ATTACH_IOMMUFD_PT if self.opened_by() == OpenedBy::Cdev => {
                 to_int(attach::attach(device, arg))
             }
-            uapi::DEVICE_DETACH_IOMMUFD_PT if self.path() == Path::Cdev => {
+            uapi::DEVICE_DETACH_IOMMUFD_PT if self.opened_by() == OpenedBy::Cdev => {
                 to_int(attach::detach(device, arg))
             }
             uapi::DEVICE_RESET if reset::concerns_bonds(device) => reset::reset(device, arg),

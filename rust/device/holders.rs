@@ -8,7 +8,7 @@
 //! Locks: the lock of the list of files, and the lock of the driver's references.  The two locks are not
 //! nested, and both are leaves.
 
-use super::{driver_refs::Origin, open::Path, State};
+use super::{driver_refs::Origin, open::OpenedBy, State};
 use crate::{
     kapi::{
         list::{HasList, List, ListEntry},
@@ -25,7 +25,7 @@ pub(crate) struct Holder {
     /// The process that opened the file or, after `VFIO_DEVICE_BIND_IOMMUFD`, the process that bound the
     /// file.
     task: TaskId,
-    path: Path,
+    opened_by: OpenedBy,
     /// Whether the file has access, and holds a reference on the registration.
     bound: bool,
     /// The number of KVM devices that hold the file.  No two of them belong to one VM.
@@ -48,10 +48,10 @@ impl HasList<Generation, Holder> for State {
 impl Holder {
     /// Describes a file that the calling process opens, and that is not bound.
     #[inline]
-    pub(crate) fn new(path: Path) -> Self {
+    pub(crate) fn new(opened_by: OpenedBy) -> Self {
         Self {
             task: TaskId::process(),
-            path,
+            opened_by,
             bound: false,
             kvm_devices: 0,
         }
@@ -136,7 +136,7 @@ impl fmt::Display for HolderLine<'_> {
         f.write_fmt(fmt!(
             "pid={} access={} bound={} kvm-devices={} machine={} comm={}",
             self.holder.task.pid(),
-            self.holder.path.name(),
+            self.holder.opened_by.name(),
             yes_or_no(self.holder.bound),
             self.holder.kvm_devices,
             yes_or_no(self.holds_vm),

@@ -116,15 +116,15 @@ impl OpenResources {
 /// The kind of file through which a device is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Path {
+pub(crate) enum OpenedBy {
     /// A cdev file of the device.  It excludes all other opens.
     Cdev,
     /// A file from the group.  A device can have any number of these files.
     Group,
 }
 
-impl Path {
-    /// Returns the word for the path in fdinfo and in the debugfs file `holders`.
+impl OpenedBy {
+    /// Returns the word for the kind in fdinfo and in the debugfs file `holders`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cdev => "cdev",
@@ -140,26 +140,26 @@ impl Path {
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
-    path: Path,
+    opened_by: OpenedBy,
 }
 
 impl OpenDevice {
     /// Opens a device that is not open, for a cdev file.  The caller holds the set's lock.
     ///
-    /// `first` is taken on success.  On failure the caller drops `first` without the lock.
+    /// `resources` is taken on success.  On failure the caller drops `resources` without the lock.
     ///
     /// # Errors
     ///
     /// In this order:
     ///
     /// - `EINVAL`: the device is open.
-    /// - Those of [`first`](Self::first).
+    /// - Those of [`first_open`](Self::first_open).
     pub(crate) fn by_cdev(
         locked: &mut SetLocked<'_>,
-        first: &mut Option<OpenResources>,
+        resources: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         match locked.open_count() {
-            0 => Self::first(locked, Path::Cdev, first),
+            0 => Self::first_open(locked, OpenedBy::Cdev, resources),
             _ => Err(Reason::OtherFile.with(EINVAL)),
         }
     }
@@ -167,14 +167,14 @@ impl OpenDevice {
     /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
     /// open with an iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
     ///
-    /// A first open that succeeds takes `first`.  Otherwise the caller drops `first`.
+    /// A first open that succeeds takes `resources`.  Otherwise the caller drops `resources`.
     ///
     /// # Errors
     ///
     /// A first open, in this order:
     ///
     /// - `EPERM`, as for [`OpenBackend::permit`].
-    /// - Those of [`first`](Self::first).
+    /// - Those of [`first_open`](Self::first_open).
     ///
     /// A further open, in this order:
     ///
@@ -184,24 +184,26 @@ impl OpenDevice {
     /// - `EMFILE`: the open count would overflow.
     pub(crate) fn by_group(
         device: &Device<Registered>,
-        first: &mut Option<OpenResources>,
+        resources: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
-        let handle = first.as_ref().and_then(|f| f.backend.container_handle());
+        let handle = resources
+            .as_ref()
+            .and_then(|f| f.backend.container_handle());
         let (_suspension, mut guard) = lock_set(device, 0, handle);
-        Self::by_group_locked(&mut guard.locked(), first)
+        Self::by_group_locked(&mut guard.locked(), resources)
     }
 
     fn by_group_locked(
         locked: &mut SetLocked<'_>,
-        first: &mut Option<OpenResources>,
+        resources: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
-        let backend = &first.as_ref().ok_or(EINVAL)?.backend;
+        let backend = &resources.as_ref().ok_or(EINVAL)?.backend;
         if locked.open_count() == 0 {
             backend.permit().because(Reason::NoIommu)?;
-            return Self::first(locked, Path::Group, first);
+            return Self::first_open(locked, OpenedBy::Group, resources);
         }
-        match locked.with_open_resources(|first| first.backend.is(backend)) {
-            Some(true) => Ok(Self::again(locked)?),
+        match locked.with_open_resources(|resources| resources.backend.is(backend)) {
+            Some(true) => Ok(Self::further_open(locked)?),
             _ => Err(Reason::OtherBackend.with(EINVAL)),
         }
     }
@@ -220,10 +222,10 @@ impl OpenDevice {
     /// - Those of [`OpenBackend::bind`].
     /// - The errno of the driver's `open_device`.
     /// - For an iommufd of a group, those of [`OpenBackend::attach_compat`].
-    fn first(
+    fn first_open(
         locked: &mut SetLocked<'_>,
-        path: Path,
-        first: &mut Option<OpenResources>,
+        opened_by: OpenedBy,
+        resources: &mut Option<OpenResources>,
     ) -> Result<Self, Refusal> {
         let OpenResources {
             backend,
@@ -231,7 +233,7 @@ impl OpenDevice {
             kvm,
             module,
             ..
-        } = first.as_mut().ok_or(EINVAL)?;
+        } = resources.as_mut().ok_or(EINVAL)?;
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let driver = registration.driver_module().because(Reason::DriverLeaves)?;
         // The driver's callbacks see an open count that includes this open.
@@ -240,13 +242,13 @@ impl OpenDevice {
         if let Some(vm) = kvm.take() {
             opening.set_kvm(vm);
         }
-        match Self::bind_and_open(opening, path, backend) {
+        match Self::bind_and_open(opening, opened_by, backend) {
             Ok(open) => {
                 *devid = open.devid;
                 *module = Some(driver);
                 locked.device().state().set_holds_vm(holds_vm);
-                locked.store_open_resources(first);
-                if path == Path::Cdev {
+                locked.store_open_resources(resources);
+                if opened_by == OpenedBy::Cdev {
                     locked.set_cdev_opened(true);
                 }
                 Ok(open)
@@ -262,7 +264,7 @@ impl OpenDevice {
     /// the lock.
     fn bind_and_open(
         opening: Opening<'_, '_>,
-        path: Path,
+        opened_by: OpenedBy,
         backend: &OpenBackend,
     ) -> Result<Self, (Option<KvmRef>, Refusal)> {
         let (bound, devid) = backend
@@ -273,7 +275,7 @@ impl OpenDevice {
             backend.unbound(opening.device());
             (opening.cancel(), Reason::OpenDevice.with(e))
         })?;
-        if path == Path::Group {
+        if opened_by == OpenedBy::Group {
             if let Err(e) = backend.attach_compat(locked) {
                 let last = locked.driver_close(opened.closing().1);
                 let kvm = last.and_then(|last| {
@@ -287,26 +289,28 @@ impl OpenDevice {
         Ok(Self {
             opened,
             devid,
-            path,
+            opened_by,
         })
     }
 
     /// Opens an open device once more.  The driver sees only the changed open count.
-    fn again(locked: &mut SetLocked<'_>) -> Result<Self> {
+    fn further_open(locked: &mut SetLocked<'_>) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
         let opened = locked.open_again(registration)?;
-        let devid = locked.with_open_resources(|first| first.devid).unwrap_or(0);
+        let devid = locked
+            .with_open_resources(|resources| resources.devid)
+            .unwrap_or(0);
         Ok(Self {
             opened,
             devid,
-            path: Path::Group,
+            opened_by: OpenedBy::Group,
         })
     }
 
     /// Tells how the device was opened.
     #[inline]
-    pub(crate) fn path(&self) -> Path {
-        self.path
+    pub(crate) fn opened_by(&self) -> OpenedBy {
+        self.opened_by
     }
 
     /// Returns the id of the device in the iommufd.  The id is 0 if the device is in no iommufd: it is open
@@ -330,22 +334,22 @@ impl Drop for OpenDevice {
         if let Some(processes) = state.processes() {
             processes.end_all();
         }
-        let handle = match self.path {
-            Path::Cdev => None,
-            Path::Group => state.container(),
+        let handle = match self.opened_by {
+            OpenedBy::Cdev => None,
+            OpenedBy::Group => state.container(),
         };
         let (suspension, mut guard) = lock_set(device, 1, handle.as_ref());
-        let (mut first, mut kvm) = (None, None);
-        close(&mut guard.locked(), closing, &mut first, &mut kvm);
+        let (mut resources, mut kvm) = (None, None);
+        close(&mut guard.locked(), closing, &mut resources, &mut kvm);
         drop(guard);
-        // This makes the bonds again.  The group is still in its container, because `first` holds the pin of
+        // This makes the bonds again.  The group is still in its container, because `resources` holds the pin of
         // the container.
         drop(suspension);
         // The VM reference is dropped before the group block, as in the C core.
         drop(kvm);
-        // `first` is dropped before the registration reference.  So a task that has waited for the last
+        // `resources` is dropped before the registration reference.  So a task that has waited for the last
         // reference finds the group unblocked.
-        drop(first);
+        drop(resources);
     }
 }
 
@@ -384,7 +388,7 @@ fn lock_suspended<'a>(
 }
 
 /// Ends one open of the device.  The last close moves the resources of the first open and the VM reference to
-/// `first` and `kvm`, which the caller drops without the lock.
+/// `resources` and `kvm`, which the caller drops without the lock.
 ///
 /// Order of the last close: the driver's `close_device`, the unbind from the backend, the reference on the
 /// driver's module; the open count last.
@@ -392,17 +396,17 @@ fn lock_suspended<'a>(
 fn close(
     locked: &mut SetLocked<'_>,
     closing: Closing<'_>,
-    first: &mut Option<OpenResources>,
+    resources: &mut Option<OpenResources>,
     kvm: &mut Option<KvmRef>,
 ) {
     let Some(last) = locked.driver_close(closing) else {
         return;
     };
     let mut unbound = last.unbind();
-    unbound.take_open_resources(first);
-    if let Some(first) = first {
-        first.backend.unbound(unbound.device());
-        drop(first.module.take());
+    unbound.take_open_resources(resources);
+    if let Some(resources) = resources {
+        resources.backend.unbound(unbound.device());
+        drop(resources.module.take());
     }
     unbound.device().state().set_holds_vm(false);
     *kvm = unbound.end();

@@ -84,7 +84,7 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
     // A VM that KVM assigns to the file after this point has no effect on this bind.
     let kvm = file.kvm.get();
     // Declared before the guard, so that it is dropped after the lock if the device does not take it.
-    let mut first;
+    let mut resources;
 
     let mut guard = registration.lock_set();
     let mut locked = guard.locked();
@@ -95,8 +95,8 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
     check_token(&locked, &token)?;
     let ctx = Ctx::from_fd(arg.iommufd).because(Reason::NotIommufd(arg.iommufd))?;
     let backend = OpenBackend::Iommufd(ctx);
-    first = Some(OpenResources::new(backend, kvm, Some(block)));
-    let open = OpenDevice::by_cdev(&mut locked, &mut first)?;
+    resources = Some(OpenResources::new(backend, kvm, Some(block)));
+    let open = OpenDevice::by_cdev(&mut locked, &mut resources)?;
     drop(guard);
 
     // On failure the drop of `open` undoes everything.

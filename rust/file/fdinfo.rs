@@ -26,7 +26,7 @@ impl DeviceFile {
         let opened = self.opened.as_ref();
         seq_print!(m, "vfio-device-syspath: /sys{}\n", path.as_c_str());
         seq_print!(m, "vfio-type: {}\n", self.group_type().name());
-        seq_print!(m, "vfio-access: {}\n", self.path().name());
+        seq_print!(m, "vfio-access: {}\n", self.opened_by().name());
         seq_print!(
             m,
             "vfio-bound: {}\n",

@@ -6,7 +6,7 @@
 //!
 //! Locks: the group's lock.  This lock is not held while a device is opened.
 
-use super::{as_long, errno_of, DeviceFile, Path};
+use super::{as_long, errno_of, DeviceFile, OpenedBy};
 use crate::{
     container::Container,
     device::open::{OpenDevice, OpenResources},
@@ -216,11 +216,11 @@ fn open_device(
 ) -> Result<Pin<KBox<DeviceFile>>, Refusal> {
     let state = registration.state();
     let generation = registration.generation();
-    let file = DeviceFile::new(state.into(), generation, Path::Group)?;
+    let file = DeviceFile::new(state.into(), generation, OpenedBy::Group)?;
     let backend = group.backend(group_file).ok_or(EINVAL);
     let backend = backend.because(Reason::NoContainer)?;
     // A VM that KVM assigns to the group after this point has no effect before the next first open.
-    let mut first = Some(OpenResources::new(backend, group.kvm().get(), None));
-    file.grant(OpenDevice::by_group(registration, &mut first)?);
+    let mut resources = Some(OpenResources::new(backend, group.kvm().get(), None));
+    file.grant(OpenDevice::by_group(registration, &mut resources)?);
     Ok(file)
 }

@@ -8,7 +8,7 @@
 
 use super::{errno_of, DeviceFile};
 use crate::{
-    device::open::Path,
+    device::open::OpenedBy,
     kapi::{iommu::IommuGroup, iommu_sva::max_pasids, series::EOPNOTSUPP},
     shared::{
         iommu_sva,
@@ -27,10 +27,10 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - `ENOTTY`: the file was opened through the group.
 /// - `EOPNOTSUPP`: the device is emulated, or has no IOMMU.
 fn check(file: &DeviceFile) -> Result {
-    match (file.path(), file.group_type()) {
-        (Path::Group, _) => Err(ENOTTY),
-        (Path::Cdev, GroupType::Iommu) => Ok(()),
-        (Path::Cdev, GroupType::Emulated | GroupType::NoIommu) => Err(EOPNOTSUPP),
+    match (file.opened_by(), file.group_type()) {
+        (OpenedBy::Group, _) => Err(ENOTTY),
+        (OpenedBy::Cdev, GroupType::Iommu) => Ok(()),
+        (OpenedBy::Cdev, GroupType::Emulated | GroupType::NoIommu) => Err(EOPNOTSUPP),
     }
 }
 

@@ -22,7 +22,7 @@
 //!
 //! The core holds no lock during the reset.
 
-use super::{DeviceFile, Path};
+use super::{DeviceFile, OpenedBy};
 #[cfg(CONFIG_IOMMUFD)]
 use crate::shared::vfio::iommufd::dev_id;
 use crate::{
@@ -100,9 +100,9 @@ fn begin_reset_of_set(
     let Some(arg) = HotReset::read(arg) else {
         return Ok(resets);
     };
-    let states = match (file.path(), arg.count()) {
-        (Path::Cdev, 0) => device.states_of_set(is_owned_as)?,
-        (Path::Group, 1..) => {
+    let states = match (file.opened_by(), arg.count()) {
+        (OpenedBy::Cdev, 0) => device.states_of_set(is_owned_as)?,
+        (OpenedBy::Group, 1..) => {
             let mut groups = KVec::new();
             for fd in arg.fds() {
                 // CAST: A negative number is no open file, before and after the conversion.

@@ -291,10 +291,10 @@ impl<'l> Unbound<'_, 'l> {
         self.locked.device()
     }
 
-    /// Moves the resources of the first open to `first`, which is empty.
+    /// Moves the resources of the first open to `resources`, which is empty.
     #[inline]
-    pub(crate) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
-        self.locked.take_open_resources(first);
+    pub(crate) fn take_open_resources(&mut self, resources: &mut Option<OpenResources>) {
+        self.locked.take_open_resources(resources);
     }
 
     /// Ends the open: the open count is 0.  The caller drops the returned VM reference without the lock.

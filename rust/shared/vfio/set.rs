@@ -403,18 +403,20 @@ fn move_out<T>(from: &mut Option<T>, to: &mut Option<T>) {
 
 /// The resources that the first open acquires and the last close releases.
 impl SetLocked<'_> {
-    /// Takes the resources out of `first` and stores them, unless there are resources already.
+    /// Takes the resources out of `resources` and stores them, unless there are resources already.
     #[inline]
-    pub(crate) fn store_open_resources(&mut self, first: &mut Option<OpenResources>) {
+    pub(crate) fn store_open_resources(&mut self, resources: &mut Option<OpenResources>) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
-        move_out(first, unsafe { &mut *self.state().open_resources.get() });
+        let stored = unsafe { &mut *self.state().open_resources.get() };
+        move_out(resources, stored);
     }
 
-    /// Moves the stored resources to `first`, unless `first` has resources already.
+    /// Moves the stored resources to `resources`, unless `resources` has resources already.
     #[inline]
-    pub(super) fn take_open_resources(&mut self, first: &mut Option<OpenResources>) {
+    pub(super) fn take_open_resources(&mut self, resources: &mut Option<OpenResources>) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call.
-        move_out(unsafe { &mut *self.state().open_resources.get() }, first);
+        let stored = unsafe { &mut *self.state().open_resources.get() };
+        move_out(stored, resources);
     }
 
     /// Calls `f` with the resources, if the device is open.
