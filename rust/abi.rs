@@ -5,10 +5,14 @@
 //! There is one file for each C source file of the in-tree core that exports functions or has a class, and
 //! `layout.rs` for the structures of the uAPI.
 //!
-//! A function here converts its arguments, calls the safe code, and converts the result.  The safe function
-//! that it calls documents the errors and the locks.  Some functions also check pointers for NULL, or write
-//! results through pointers of the driver.  The compiler compares each exported function with its prototype
-//! in the kernel's headers.
+//! Most functions here convert their arguments, call a function of the lower layers, and convert the result.  The
+//! called function documents the errors and the locks.  A function that does more documents it here:
+//!
+//! - It checks a pointer for NULL, or writes results through a pointer of the driver.
+//! - It selects the errno or warns, where pure logic returns why an argument is refused: capability chains,
+//!   interrupt sets, migration states.
+//!
+//! The compiler compares each exported function with its prototype in the kernel's headers.
 
 pub(crate) mod container;
 pub(crate) mod group;

@@ -20,7 +20,7 @@
 //!
 //! Locks:
 //!
-//! - `Container::inner` is outside [`DRIVERS`], the table of drivers, and outside the locks of the drivers.
+//! - `Container::inner` is outside `DRIVERS`, the table of drivers, and outside the locks of the drivers.
 //!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
 //!   Callers hold neither a group's own lock nor a lock of [`BoundProcesses`].
 //! - `Container::data` is a leaf, inside `Container::inner` and inside a group's own lock.
@@ -50,7 +50,7 @@ global_lock! {
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<RegisteredDriver>>> = None;
 }
 
-/// Registers a container driver.  Takes [`DRIVERS`].  C counterpart: `vfio_register_iommu_driver()`.
+/// Registers a container driver.  Takes `DRIVERS`.  C counterpart: `vfio_register_iommu_driver()`.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub(crate) fn add_driver(driver: RegisteredDriver) -> Result {
 }
 
 /// Undoes [`add_driver`].  `ops` is the address of the driver's operations.  No effect if the driver is not
-/// registered.  Takes [`DRIVERS`].  C counterpart: `vfio_unregister_iommu_driver()`.
+/// registered.  Takes `DRIVERS`.  C counterpart: `vfio_unregister_iommu_driver()`.
 pub(crate) fn remove_driver(ops: usize) {
     if let Some(drivers) = DRIVERS.lock().as_mut() {
         drivers.retain(|driver| driver.address() != ops);
@@ -85,7 +85,7 @@ pub(crate) fn remove_driver(ops: usize) {
 /// `Some(true)` limits the result to the driver for groups without an IOMMU, `Some(false)` to the drivers for
 /// groups with an IOMMU.
 ///
-/// Takes [`DRIVERS`] for each driver, and not during the use of the driver, so drivers can be registered and
+/// Takes `DRIVERS` for each driver, and not during the use of the driver, so drivers can be registered and
 /// unregistered meanwhile.  The iteration goes from the last index to 0.  New drivers are appended.  A removal
 /// shifts later drivers down by one.  So no driver that stays registered is skipped.  A driver can be returned
 /// twice if a driver before it is unregistered meanwhile.
@@ -277,7 +277,7 @@ impl Container {
     }
 
     /// Handles `VFIO_SET_IOMMU`: chooses a container driver, and attaches the groups to it.  Takes the lock
-    /// of the container, then [`DRIVERS`].  C counterpart: `vfio_ioctl_set_iommu()`.
+    /// of the container, then `DRIVERS`.  C counterpart: `vfio_ioctl_set_iommu()`.
     ///
     /// # Errors
     ///

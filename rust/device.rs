@@ -20,7 +20,7 @@
 //! device is gone.  So the `st_rdev` of these files does not name another device.  The number of minors that
 //! are kept in this way is limited ([`Minor::leave_to_files`]).
 //!
-//! Locks: [`DEVICES`], `State::registration`, `State::membership` and `State::container` are leaves.
+//! Locks: `DEVICES`, `State::registration`, `State::membership` and `State::container` are leaves.
 
 mod debugfs;
 pub(crate) mod driver_refs;
@@ -264,7 +264,7 @@ impl State {
     }
 }
 
-/// Makes a device from zeroed memory.  Takes [`DEVICES`].  May sleep.
+/// Makes a device from zeroed memory.  Takes `DEVICES`.  May sleep.
 ///
 /// Order: the minor, the inode, the driver's `init`.  The caller then makes the device a reference-counted
 /// object.  C counterpart: `vfio_init_device()`.

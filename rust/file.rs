@@ -22,6 +22,7 @@ pub(crate) mod bind;
 mod container;
 pub(crate) mod fdinfo;
 pub(crate) mod feature;
+mod get_device_fd;
 pub(crate) mod group;
 pub(crate) mod logging;
 pub(crate) mod migration;
@@ -76,7 +77,7 @@ pub(crate) struct DeviceFile {
     /// The entry on the device's list of files, with the registration in which the file was opened.  It is
     /// the last field, so that the file stays on the list until the open device is dropped.
     #[pin]
-    held: HolderEntry,
+    entry: HolderEntry,
 }
 
 static TABLE: FileTable<DeviceFile> = FileTable::new::<OwnerModule>();
@@ -191,7 +192,7 @@ impl DeviceFile {
         let file = pin_init!(Self {
             opened: SetOnce::new(),
             kvm <- KvmSlot::new(),
-            held <- HolderEntry::join(state, generation, Holder::new(opened_by)),
+            entry <- HolderEntry::join(state, generation, Holder::new(opened_by)),
         });
         // The allocation is accounted, because user space decides on the number of files.
         KBox::pin_init(file, GFP_KERNEL_ACCOUNT)
@@ -199,13 +200,13 @@ impl DeviceFile {
 
     /// Returns the core's state of the device.
     pub(crate) fn state(&self) -> &Arc<State> {
-        self.held.owner()
+        self.entry.owner()
     }
 
     /// Returns the generation to which the file belongs: the registration in which it was opened.
     #[inline]
     fn generation(&self) -> Generation {
-        self.held.label()
+        self.entry.label()
     }
 
     /// Tells how the file was made.  A file from a group has access from the start.
@@ -246,7 +247,7 @@ impl DeviceFile {
     /// and so closed.  This does not happen, because a device is bound at most once at a time.
     #[inline]
     fn grant(&self, opened: OpenDevice) {
-        self.held.set_bound();
+        self.entry.set_bound();
         self.opened.populate(opened);
     }
 
@@ -267,7 +268,7 @@ impl DeviceFile {
     /// device holds the files that were added to it.  Each VM adds a file at most once, even if the slot of
     /// the file records another VM.
     pub(crate) fn count_kvm(&self, added: bool) {
-        self.held.count_kvm(added);
+        self.entry.count_kvm(added);
     }
 
     /// Calls `f` with the device's parent.  The file need not be bound.  Returns None if the device is gone.
@@ -319,7 +320,7 @@ impl DeviceFile {
     /// Returns None if the device is no longer registered.
     fn registration(&self) -> Option<(RegistrationRef, Arc<Group>)> {
         let link = self.state().link();
-        link.registration(self.generation(), |membership| membership.group().clone())
+        link.registration(self.generation(), |link| link.group().clone())
     }
 
     /// Handles `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0, or a negative errno.
@@ -392,14 +393,14 @@ fn trace_open(state: &State, result: &Result<Pin<KBox<DeviceFile>>>) {
     let minor = state.minor() as c_int;
     let record = |dev: &CStr| trace::open::record(minor, dev, false, errno);
     // After a failure the device can be gone.
-    let told = match result {
+    let recorded = match result {
         Ok(file) => file.with_parent(|dev| record(dev.name())),
         Err(_) => state
             .link()
             .current_registration()
             .map(|device| record(device.parent().name())),
     };
-    if told.is_none() {
+    if recorded.is_none() {
         record(c"");
     }
 }

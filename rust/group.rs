@@ -10,13 +10,13 @@
 //!
 //! Locks:
 //!
-//! - [`GROUPS`], the lock of the table, is outside each group's own lock (`Group::inner`).
+//! - `GROUPS`, the lock of the table, is outside each group's own lock (`Group::inner`).
 //! - `Group::change` is outside the group's own lock, the locks of containers and the locks of
 //!   [`BoundProcesses`].
 //! - The group's own lock and the lock of a device set are never held together.
 //! - `Group::devices`, the list of a group's devices, is held during the driver's `match`.  Locks of the
 //!   driver are inside it.
-//! - [`NODES`] is a leaf.
+//! - `NODES` is a leaf.
 
 pub(crate) mod backend;
 pub(crate) mod table;

@@ -169,15 +169,15 @@ mod tests {
 
     const ALL: u32 = STOP_COPY | P2P | PRE_COPY;
 
-    fn way(from: State, to: State, capabilities: u32) -> Result<Vec<State>, Refused> {
-        let mut way = Vec::new();
+    fn path(from: State, to: State, capabilities: u32) -> Result<Vec<State>, Refused> {
+        let mut path = Vec::new();
         let mut at = from;
         while at != to {
             at = next_state(at as u32, to as u32, capabilities)?;
-            way.push(at);
-            assert!(way.len() < 8, "{from:?} to {to:?}: {way:?}");
+            path.push(at);
+            assert!(path.len() < 8, "{from:?} to {to:?}: {path:?}");
         }
-        Ok(way)
+        Ok(path)
     }
 
     #[test]
@@ -185,13 +185,13 @@ mod tests {
         for capabilities in [STOP_COPY, STOP_COPY | P2P, STOP_COPY | PRE_COPY, ALL] {
             for from in State::ALL {
                 for to in State::ALL {
-                    let way = way(from, to, capabilities);
+                    let path = path(from, to, capabilities);
                     let from_exists = State::of_device(from as u32, capabilities).is_some();
                     let to_exists = State::of_device(to as u32, capabilities).is_some();
                     let forbidden = from == StopCopy && matches!(to, PreCopy | PreCopyP2p);
                     let expected = from == to || from_exists && to_exists && !forbidden;
                     assert_eq!(
-                        way.is_ok(),
+                        path.is_ok(),
                         expected,
                         "{from:?} to {to:?} with {capabilities}"
                     );
@@ -202,21 +202,21 @@ mod tests {
 
     #[test]
     fn documented_ways() {
-        assert_eq!(way(PreCopy, StopCopy, ALL), Ok(vec![PreCopyP2p, StopCopy]));
+        assert_eq!(path(PreCopy, StopCopy, ALL), Ok(vec![PreCopyP2p, StopCopy]));
         assert_eq!(
-            way(PreCopy, Resuming, ALL),
+            path(PreCopy, Resuming, ALL),
             Ok(vec![Running, RunningP2p, Stop, Resuming])
         );
         assert_eq!(
-            way(Resuming, PreCopy, ALL),
+            path(Resuming, PreCopy, ALL),
             Ok(vec![Stop, RunningP2p, Running, PreCopy])
         );
-        assert_eq!(way(StopCopy, RunningP2p, ALL), Ok(vec![Stop, RunningP2p]));
+        assert_eq!(path(StopCopy, RunningP2p, ALL), Ok(vec![Stop, RunningP2p]));
         // Paths that bypass states that the device does not support.
-        assert_eq!(way(Running, Stop, STOP_COPY), Ok(vec![Stop]));
-        assert_eq!(way(Stop, Running, STOP_COPY), Ok(vec![Running]));
+        assert_eq!(path(Running, Stop, STOP_COPY), Ok(vec![Stop]));
+        assert_eq!(path(Stop, Running, STOP_COPY), Ok(vec![Running]));
         assert_eq!(
-            way(PreCopy, StopCopy, STOP_COPY | PRE_COPY),
+            path(PreCopy, StopCopy, STOP_COPY | PRE_COPY),
             Ok(vec![StopCopy])
         );
     }

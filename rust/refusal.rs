@@ -146,7 +146,7 @@ impl Refusal {
         );
     }
 
-    /// Does the same as [`told`](Self::told), for a group.  Does not return the errno.
+    /// Does the same as [`log`](Self::log), for a group.  Does not return the errno.
     #[cold]
     pub(crate) fn log_for_group(&self, what: &str, limit: &RateLimit, group: i32) {
         if let Some(reason) = self.reason.filter(|_| limit.permits()) {

@@ -29,7 +29,7 @@ pub(crate) trait Core {
     /// The core's own state of a device.  The files of the device share it, and can keep it after the device
     /// is gone.
     type State: Send + Sync + 'static;
-    /// The membership of a registered device in its group.  A file finds it through the link of its device.
+    /// The data in the link to a registered device: the group of the device.
     type GroupLink: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
     type OpenResources: Send;

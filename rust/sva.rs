@@ -50,7 +50,7 @@
 //!   task that holds it and finds no bonds therefore knows that the IOMMU core has none either.  The locks of the
 //!   IOMMU core and the mmap lock of the process are inside it.  The first bonds of a process are made
 //!   without this lock, before the process is on the list.
-//! - [`BoundProcesses::list`] and [`DEFERRED`] are leaves.  No code waits while it holds them.
+//! - [`BoundProcesses::list`] and `DEFERRED` are leaves.  No code waits while it holds them.
 //!
 //! The IOMMU core holds its lock of all bonds while it waits for page requests.  So a task that makes or ends
 //! a bond can wait for the end of any other bond.  `Documentation/locking.rst` lists all calls that can wait.

@@ -188,11 +188,11 @@ fn publish(
     reservation: Reservation,
 ) -> (Registering<'_>, Started) {
     let (registering, started) = device.start();
-    let membership = GroupLink {
+    let group_link = GroupLink {
         group: group.clone(),
         key: reservation.key(),
     };
-    started.connect(group.group_type(), membership);
+    started.connect(group.group_type(), group_link);
     if let Some(listed) = RegistrationRef::try_get(&started) {
         group.add(reservation, listed);
     }
@@ -203,8 +203,8 @@ fn publish(
 /// and unbound files no longer find the device.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
-    if let Some(membership) = device.state().link.revoke() {
-        membership.group().remove(membership.key);
+    if let Some(group_link) = device.state().link.revoke() {
+        group_link.group().remove(group_link.key);
     }
 }
 

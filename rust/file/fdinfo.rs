@@ -32,7 +32,7 @@ impl DeviceFile {
             "vfio-bound: {}\n",
             if opened.is_some() { "yes" } else { "no" }
         );
-        match self.held.get().kvm_devices() {
+        match self.entry.get().kvm_devices() {
             0 => {}
             devices => seq_print!(m, "vfio-kvm-devices: {}\n", devices),
         }

@@ -5,7 +5,7 @@
 //! C counterpart: `group.c`, section "Group objects".  The key of a group is the id of its IOMMU group.  The
 //! C core walks a list instead.
 //!
-//! Locks: [`GROUPS`] is held while the class device of a group is made and while it is removed.  Otherwise a
+//! Locks: `GROUPS` is held while the class device of a group is made and while it is removed.  Otherwise a
 //! new group for the same IOMMU group could find the old name still in use.
 
 use super::{Backing, Group, Revoked};
@@ -72,8 +72,8 @@ pub(crate) struct Entry {
 }
 
 /// A device's membership in its group.  The drop of the last membership removes the group.  The drop takes
-/// [`GROUPS`].  The drop of the last membership takes `Group::inner` inside it.  After the release of
-/// [`GROUPS`], the drop can take `Group::change`, `Group::inner` and the locks of the container.  C
+/// `GROUPS`.  The drop of the last membership takes `Group::inner` inside it.  After the release of
+/// `GROUPS`, the drop can take `Group::change`, `Group::inner` and the locks of the container.  C
 /// counterpart of the drop: `vfio_device_remove_group()`.
 pub(crate) struct Membership {
     group: Arc<Group>,
@@ -95,7 +95,7 @@ impl Membership {
 }
 
 impl Group {
-    /// Adds a device to its group.  The first device makes the group.  Takes [`GROUPS`].  C counterpart:
+    /// Adds a device to its group.  The first device makes the group.  Takes `GROUPS`.  C counterpart:
     /// `vfio_device_set_group()`.
     ///
     /// # Errors

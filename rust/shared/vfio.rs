@@ -30,6 +30,8 @@ pub(crate) mod opening;
 pub(crate) mod ops;
 pub(crate) mod registering;
 pub(crate) mod set;
+#[cfg(CONFIG_IOMMUFD)]
+pub(crate) mod standard_ops;
 
 use super::Core;
 use crate::{bindings, kapi::completion::Completion};

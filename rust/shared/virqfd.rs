@@ -5,14 +5,14 @@
 //! C counterpart: `virqfd.c`.
 //!
 //! The driver has a slot: a pointer that is NULL while no virqfd is enabled.  Only this module changes it,
-//! under [`SLOTS`].  A virqfd ends when the driver disables the slot or when the eventfd is closed.  The
+//! under `SLOTS`.  A virqfd ends when the driver disables the slot or when the eventfd is closed.  The
 //! first of the two empties the slot and queues the shutdown.  A virqfd is set up completely before it is
 //! stored in the slot.
 //!
 //! The callback functions of the driver may be called until [`disable`] returns.  All code that calls them,
 //! ends them or waits for their end is in this file.
 //!
-//! Locks: [`SLOTS`] is taken with interrupts off, inside the eventfd's wait-queue lock.  [`CLEANUP`] is a
+//! Locks: `SLOTS` is taken with interrupts off, inside the eventfd's wait-queue lock.  `CLEANUP` is a
 //! leaf.
 
 use crate::{
@@ -43,7 +43,7 @@ global_lock! {
     pub(crate) unsafe(uninit) static SLOTS: SpinLockIrq<()> = ();
 }
 
-/// The guard of [`SLOTS`]: proof that the lock is held.
+/// The guard of `SLOTS`: proof that the lock is held.
 type SlotsGuard = GlobalGuard<SLOTS>;
 
 kernel::sync::global_lock! {
@@ -120,7 +120,7 @@ impl Callbacks {
 
 /// The pointer in a driver's structure to the virqfd that the driver enabled; NULL if no virqfd is enabled.
 ///
-/// [`SLOTS`] protects all accesses; the methods take its guard as proof.
+/// `SLOTS` protects all accesses; the methods take its guard as proof.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot(NonNull<*mut bindings::virqfd>);
 

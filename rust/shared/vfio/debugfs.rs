@@ -25,7 +25,7 @@ pub(crate) trait Show {
 ///
 /// # Invariants
 ///
-/// Part of the [`Added`] of `device`.  The class device of `device` is removed after the directory.
+/// Part of the [`Added`](super::Added) of `device`.  The class device of `device` is removed after the directory.
 pub(crate) struct DebugRoot {
     device: NonNull<Device>,
     dir: DirOf<State>,

@@ -139,10 +139,10 @@ impl Deref for Started {
 impl Started {
     /// Connects the link of the device's state to the device, so that files find the device.  `group_type` is the
     /// type of the device's group.  Takes the lock of the link.
-    pub(crate) fn connect(&self, group_type: GroupType, membership: GroupLink) {
+    pub(crate) fn connect(&self, group_type: GroupType, group_link: GroupLink) {
         let state = self.state();
         // SAFETY: The link is part of this device's state.
-        unsafe { <Device as Core>::link(&state).connect(self, group_type, membership) }
+        unsafe { <Device as Core>::link(&state).connect(self, group_type, group_link) }
     }
 
     /// Adds the class device: its sysfs directory, its node in `/dev` if `devt` is not 0, and its uevent.

@@ -127,7 +127,7 @@ impl Joined<'_> {
     }
 }
 
-/// A former member that has left the list and is still counted.  [`DevSet::part`] consumes it.
+/// A former member that has left the list and is still counted.  [`DevSet::remove_member`] consumes it.
 #[must_use = "the set stays while it is counted"]
 pub(crate) struct FormerMember(NonNull<bindings::vfio_device_set>);
 

@@ -29,7 +29,7 @@ MEASUREMENTS = os.path.join(TOP, "Documentation/measurements.rst")
 ROOT = os.path.join(TOP, "rust/vfio.rs")
 # Modules with unsafe code, which the picture shows in another colour
 UNSAFE = {"bindings", "kapi", "shared", "abi"}
-LAYER = re.compile(r"^//! \| (\[`.+\]) \| (.*) \|$", re.M)
+LAYER = re.compile(r"^//! \| (\[`.+[])]) \| (.*) \|$", re.M)
 
 
 def text_of(path):
