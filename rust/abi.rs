@@ -23,7 +23,15 @@ pub(crate) mod vfio_main;
 #[cfg(CONFIG_VFIO_VIRQFD)]
 pub(crate) mod virqfd;
 
-use crate::{bindings, kapi::file::FileOperations};
+use crate::{
+    bindings, device,
+    kapi::file::FileOperations,
+    shared::{
+        fs::PseudoInode,
+        vfio::{set::LockedState, Device, DeviceLink},
+        Core,
+    },
+};
 use kernel::{fs::LocalFile, types::ForeignOwnable};
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
@@ -36,6 +44,26 @@ macro_rules! check_prototypes {
     };
 }
 pub(crate) use check_prototypes;
+
+/// Connects the types of the core's upper layers to `shared`, which attaches them to devices.
+// SAFETY: `link()` and `locked()` return a field of the state.
+unsafe impl Core for Device {
+    type State = device::State;
+    type GroupLink = device::GroupLink;
+    type OpenResources = device::open::OpenResources;
+
+    fn inode(state: &device::State) -> &PseudoInode {
+        state.inode()
+    }
+
+    fn link(state: &device::State) -> &DeviceLink<device::GroupLink> {
+        state.link()
+    }
+
+    fn locked(state: &device::State) -> &LockedState {
+        state.locked()
+    }
+}
 
 /// Returns the private data of a file, if the file has the operations of `T`.
 ///

@@ -52,7 +52,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{ordering::Relaxed, AtomicFlag},
-        global_lock, Arc, Mutex, SetOnce, SpinLock,
+        global_lock, Arc, Mutex, SetOnce, SpinLock, UniqueArc,
     },
 };
 
@@ -144,6 +144,10 @@ pub(crate) struct State {
     /// Unregistration drops it after the last registration reference is dropped.
     #[pin]
     membership: Mutex<Option<Membership>>,
+    /// Held while the driver opens or closes a device that supports migration, and while it tells the migration
+    /// state for debugfs.  A driver can therefore assume that these callbacks do not run at the same time.
+    #[pin]
+    open_or_close: Mutex<()>,
     #[pin]
     registration: Mutex<Option<Registration>>,
 }
@@ -162,6 +166,7 @@ impl State {
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
+            open_or_close <- new_mutex!((), "State::open_or_close"),
             registration <- new_mutex!(None),
         })
     }
@@ -258,6 +263,12 @@ impl State {
         self.holds_vm.load(Relaxed)
     }
 
+    /// Returns the lock that excludes the driver's `migration_get_state` for debugfs during `open_device` and
+    /// `close_device`.  It is inside the set's lock.
+    fn open_or_close(&self) -> &Mutex<()> {
+        &self.open_or_close
+    }
+
     /// Sets whether the device is open and holds a reference on a VM.  The caller holds the set's lock.
     fn set_holds_vm(&self, holds_vm: bool) {
         self.holds_vm.store(holds_vm, Relaxed);
@@ -282,7 +293,7 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let minors = DEVICES.lock().as_ref().map(|d| d.minors.clone());
     let minor = minors.ok_or(ENODEV)?.take()?;
     let index = minor.number();
-    let state = Arc::pin_init(State::new(minor, PseudoInode::new()?), GFP_KERNEL)?;
+    let state = UniqueArc::pin_init(State::new(minor, PseudoInode::new()?), GFP_KERNEL)?;
     let device = memory.into_device(index, state);
     device.driver_init().map_err(|(mut device, e)| {
         sets::release(device.leave_set());

@@ -19,13 +19,22 @@ use fs::PseudoInode;
 use kernel::ModuleMetadata;
 use vfio::{set::LockedState, Device, DeviceLink};
 
+/// The metadata of this kernel module, which owns files and the pseudo file system.  The crate root implements
+/// this trait once, for [`Device`].
+pub(crate) trait Owner {
+    /// The metadata.
+    type Module: ModuleMetadata;
+}
+
 /// The types of the upper layers of the core that are attached to each device.
 ///
-/// The crate root implements this trait once, for [`Device`].  So the `driver_data` of every class device of
-/// VFIO has the same type, and this layer does not name the type.
-pub(crate) trait Core {
-    /// The metadata of this kernel module, which owns files and the pseudo file system.
-    type OwnerModule: ModuleMetadata;
+/// `abi` implements this trait once, for [`Device`].  So the `driver_data` of every class device of VFIO has the
+/// same type, and this layer does not name the type.
+///
+/// # Safety
+///
+/// [`link`](Self::link) and [`locked`](Self::locked) return a field of the state.
+pub(crate) unsafe trait Core {
     /// The core's own state of a device.  The files of the device share it, and can keep it after the device
     /// is gone.
     type State: Send + Sync + 'static;
@@ -43,4 +52,4 @@ pub(crate) trait Core {
 }
 
 /// This module.
-pub(crate) type OwnerModule = <Device as Core>::OwnerModule;
+pub(crate) type OwnerModule = <Device as Owner>::Module;

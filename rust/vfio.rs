@@ -70,10 +70,6 @@ use kapi::{
     workqueue::OwnedQueue,
 };
 use kernel::{prelude::*, rbtree::RBTree, sync::Arc};
-use shared::{
-    fs::PseudoInode,
-    vfio::{set::LockedState, DeviceLink},
-};
 
 module! {
     type: Vfio,
@@ -83,24 +79,8 @@ module! {
     license: "GPL v2",
 }
 
-/// Connects the types of the core's upper layers to `shared`, which attaches them to devices.
-impl shared::Core for shared::vfio::Device {
-    type OwnerModule = LocalModule;
-    type State = device::State;
-    type GroupLink = device::GroupLink;
-    type OpenResources = device::open::OpenResources;
-
-    fn inode(state: &device::State) -> &PseudoInode {
-        state.inode()
-    }
-
-    fn link(state: &device::State) -> &DeviceLink<device::GroupLink> {
-        state.link()
-    }
-
-    fn locked(state: &device::State) -> &LockedState {
-        state.locked()
-    }
+impl shared::Owner for shared::vfio::Device {
+    type Module = LocalModule;
 }
 
 const VERSION: &str = "0.3";

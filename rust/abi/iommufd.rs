@@ -93,7 +93,9 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    to_int(locked.physical_bind(ctx).map(|id| {
+    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it.
+    let bound = unsafe { locked.physical_bind(ctx) };
+    to_int(bound.map(|id| {
         // SAFETY: By the caller's promise.
         unsafe { *out_device_id = id }
     }))
@@ -105,7 +107,9 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    unsafe { locked(vdev) }.physical_unbind()
+    let mut locked = unsafe { locked(vdev) };
+    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it.
+    unsafe { locked.physical_unbind() }
 }
 
 /// # Safety
@@ -167,7 +171,9 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    to_int(locked.emulated_bind(ctx).map(|id| {
+    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it.
+    let bound = unsafe { locked.emulated_bind(ctx) };
+    to_int(bound.map(|id| {
         // SAFETY: By the caller's promise.
         unsafe { *out_device_id = id }
     }))
@@ -179,7 +185,9 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
-    unsafe { locked(vdev) }.emulated_unbind()
+    let mut locked = unsafe { locked(vdev) };
+    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it.
+    unsafe { locked.emulated_unbind() }
 }
 
 /// # Safety

@@ -4,8 +4,9 @@
 //!
 //! C counterpart: `debugfs.c`.  The file `holders` exists only in this core.
 //!
-//! Locks: `migration/state` calls the driver under the set's lock.  `holders` prints the lines about files
-//! under the lock of the list of files.
+//! Locks: `migration/state` calls the driver under `State::open_or_close`, and not under the set's lock: the driver
+//! can wait for a lock of its own, which can be held while user memory is copied.  `holders` prints the lines about
+//! files under the lock of the list of files.
 
 use super::{holders::RefsLine, State};
 use crate::{
@@ -60,14 +61,19 @@ impl Show for MigrationState {
     ///
     /// In this order:
     ///
-    /// - `EBUSY`: another task holds the set's lock, for example for an open, a close or an attachment.
+    /// - `EBUSY`: the driver opens or closes the device, or another task reads the file.
     /// - `ENOTTY`: the driver does not have the callback.
     /// - The driver's errno.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
-        let mut guard = device.try_lock_set().ok_or(EBUSY)?;
-        let number = guard.locked().migration_state()?;
-        let state = migration::State::ALL.get(number as usize);
-        seq_print!(m, "{}\n", state.map_or("Invalid", |state| state.name()));
+        let state = device.state();
+        let _guard = state.open_or_close().try_lock().ok_or(EBUSY)?;
+        let number = device.migration_state()?;
+        let migration_state = migration::State::ALL.get(number as usize);
+        seq_print!(
+            m,
+            "{}\n",
+            migration_state.map_or("Invalid", |state| state.name())
+        );
         Ok(())
     }
 }

@@ -21,7 +21,11 @@ use kernel::{
 
 /// A type that receives the callbacks.  The code that signals or closes the eventfd calls them, in atomic
 /// context and with interrupts off.  This code can be an interrupt handler.
-pub(crate) trait Listener: Send + Sync + Sized + 'static {
+///
+/// # Safety
+///
+/// [`subscription`](Self::subscription) returns a field of the listener, and each call returns the same.
+pub(crate) unsafe trait Listener: Send + Sync + Sized + 'static {
     /// The data of the subscription, which is dropped together with the listener.
     type Data: Send + Sync;
 

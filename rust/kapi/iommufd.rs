@@ -209,8 +209,12 @@ impl BoundDevice {
     }
 
     /// Undoes [`attach`](Self::attach).
-    pub(crate) fn detach(&self, pasid: u32) {
-        // SAFETY: `self` is bound.
+    ///
+    /// # Safety
+    ///
+    /// A page table is attached to `pasid` of this device.  iommufd checks this for the group only.
+    pub(crate) unsafe fn detach(&self, pasid: u32) {
+        // SAFETY: `self` is bound; the rest by the caller's promise.
         unsafe { bindings::iommufd_device_detach(self.as_raw(), pasid) }
     }
 

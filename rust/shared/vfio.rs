@@ -39,7 +39,7 @@ use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Bound,
     prelude::*,
-    sync::{Arc, ArcBorrow},
+    sync::{Arc, ArcBorrow, UniqueArc},
     types::{ForeignOwnable, Opaque},
 };
 
@@ -271,7 +271,8 @@ impl DeviceMemory {
     }
 
     /// Stores the minor (`index`) and the state of the device.
-    pub(crate) fn into_device(self, index: u32, state: Arc<State>) -> NewDevice {
+    pub(crate) fn into_device(self, index: u32, state: Pin<UniqueArc<State>>) -> NewDevice {
+        let state = Arc::from(state);
         let raw = self.0.as_ptr();
         // SAFETY: This function owns the device.  The state keeps the inode, and the device keeps the state.
         unsafe {

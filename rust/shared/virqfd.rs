@@ -219,7 +219,8 @@ impl Virqfd {
     }
 }
 
-impl Listener for Virqfd {
+// SAFETY: `subscription()` returns a field.
+unsafe impl Listener for Virqfd {
     type Data = Callbacks;
 
     fn signalled(this: ArcBorrow<'_, Self>, signal: Signal<'_, Callbacks>) {

@@ -27,9 +27,11 @@ static struct file *td_set_state(struct vfio_device *vdev,
 static int td_get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
 {
 	struct slot *slot = slot_of(vdev);
+	int ret = td_note(slot, TESTDRV_GET_STATE, 0, 0);
 
+	wait_event(td_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_STATE);
 	*state = slot->state;
-	return td_note(slot, TESTDRV_GET_STATE, 0, 0);
+	return ret;
 }
 
 static int td_data_size(struct vfio_device *vdev, unsigned long *length)

@@ -133,14 +133,15 @@ struct testdrv_args {
 #define TESTDRV_FLUSH		TESTDRV_DO(32)
 /*
  * The thread function waits from now on (a: TESTDRV_HOLD_THREAD), or the handler that is called for an
- * event which was there before (TESTDRV_HOLD_HANDLER), or td_open() or td_close() of the device
- * (TESTDRV_HOLD_OPEN, TESTDRV_HOLD_CLOSE), or none of them any more (0).
+ * event which was there before (TESTDRV_HOLD_HANDLER), or td_open(), td_close() or td_get_state() of the
+ * device (TESTDRV_HOLD_OPEN, TESTDRV_HOLD_CLOSE, TESTDRV_HOLD_STATE), or none of them any more (0).
  */
 #define TESTDRV_HOLD		TESTDRV_DO(33)
 #define TESTDRV_HOLD_THREAD	1
 #define TESTDRV_HOLD_HANDLER	2
 #define TESTDRV_HOLD_OPEN	3
 #define TESTDRV_HOLD_CLOSE	4
+#define TESTDRV_HOLD_STATE	5
 /* Is the slot of the virqfd in use? */
 #define TESTDRV_ENABLED		TESTDRV_DO(34)
 

@@ -3,7 +3,7 @@
 //! The driver callbacks for migration and for DMA logging (`struct vfio_migration_ops`,
 //! `struct vfio_log_ops`).
 
-use super::{callback_result, Device, Open, SetLocked};
+use super::{callback_result, Device, Open, Registered};
 use crate::{bindings, kapi::interval_tree::RangeTree};
 use core::ptr::NonNull;
 use kernel::{fs::File, prelude::*, sync::aref::ARef, uaccess::UserPtr};
@@ -34,14 +34,16 @@ impl<Ctx> Device<Ctx> {
     pub(crate) fn has_logging(&self) -> bool {
         self.log_ops().is_some()
     }
+}
 
-    /// Returns the migration state of the device.
+impl Device<Registered> {
+    /// Returns the migration state of the device.  Takes no lock of the core: the driver does its own locking.
     ///
     /// # Errors
     ///
     /// - `ENOTTY`: the driver does not have the callback.
     /// - The driver's errno; `EINVAL` if it returns a positive number.
-    fn read_migration_state(&self) -> Result<u32> {
+    pub(crate) fn migration_state(&self) -> Result<u32> {
         let get = self.migration_ops().and_then(|ops| ops.migration_get_state);
         get.ok_or(ENOTTY)?;
         let mut state = 0;
@@ -53,28 +55,7 @@ impl<Ctx> Device<Ctx> {
     }
 }
 
-impl SetLocked<'_> {
-    /// Returns the migration state of a device that need not be open.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Device::migration_state`].
-    pub(crate) fn migration_state(&self) -> Result<u32> {
-        self.device().read_migration_state()
-    }
-}
-
 impl Device<Open> {
-    /// Returns the migration state of the device.
-    ///
-    /// # Errors
-    ///
-    /// - `ENOTTY`: the driver does not have the callback.
-    /// - The driver's errno.
-    pub(crate) fn migration_state(&self) -> Result<u32> {
-        self.read_migration_state()
-    }
-
     /// Requests a migration state from the driver, which checks the number.  Returns the file that transfers
     /// the data, if the new state has one.
     ///

@@ -176,6 +176,11 @@ pub(crate) struct Bound<'a, 'l> {
 }
 
 impl<'a, 'l> Bound<'a, 'l> {
+    /// Returns the device.
+    pub(crate) fn device(&self) -> &'l Device {
+        self.opening.device()
+    }
+
     /// Calls the driver's `open_device`.  Also returns the proof that the set's lock is held.
     ///
     /// # Errors

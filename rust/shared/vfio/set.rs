@@ -182,15 +182,6 @@ impl Device<Registered> {
         }
     }
 
-    /// Takes the lock only if it is free.  Code that only reads state must not wait for the lock, because the
-    /// holder can pin user memory or reset hardware.
-    pub(crate) fn try_lock_set(&self) -> Option<DevSetGuard<'_>> {
-        Some(DevSetGuard {
-            device: self,
-            _guard: self.set_lock().try_lock()?,
-        })
-    }
-
     /// Returns the core's states of all devices in the device's set, if `f` returns true for each member;
     /// otherwise None.  The first argument of `f` is this device, the second is the member.  Takes the set's
     /// lock, and calls `f` under the lock.  May sleep.

@@ -26,12 +26,18 @@ impl SetLocked<'_> {
     /// # Errors
     ///
     /// Those of [`BoundDevice::bind`].
-    pub(crate) fn physical_bind(&mut self, ctx: &Ctx) -> Result<u32> {
-        // SAFETY: The core calls the driver's `unbind_iommufd` before the registration ends.  Until then, the
-        // driver stays bound to the parent, which therefore exists.
+    ///
+    /// # Safety
+    ///
+    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
+    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    pub(crate) unsafe fn physical_bind(&mut self, ctx: &Ctx) -> Result<u32> {
+        // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends.  Until then,
+        // the driver stays bound to the parent, which therefore exists.
         let (bound, id) = unsafe { BoundDevice::bind(ctx, self.device().parent()) }?;
         if self.iommufd_device().is_some() {
-            self.physical_unbind();
+            // SAFETY: As for this function: the callback replaces the bind.
+            unsafe { self.physical_unbind() };
         }
         // SAFETY: The set's lock is held; the field owns the object that is stored in it.
         unsafe { (*self.device().as_raw()).iommufd_device = bound.as_ptr() };
@@ -40,7 +46,12 @@ impl SetLocked<'_> {
 
     /// Detaches all page tables and unbinds the device.  Warns if the device is not bound.  C counterpart:
     /// `vfio_iommufd_physical_unbind()`.
-    pub(crate) fn physical_unbind(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
+    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    pub(crate) unsafe fn physical_unbind(&mut self) {
         if bound(self).is_none() {
             return;
         }
@@ -84,7 +95,8 @@ impl SetLocked<'_> {
     pub(crate) fn physical_detach(&mut self) {
         let Some(bound) = bound(self) else { return };
         if self.is_attached() {
-            bound.detach(NO_PASID);
+            // SAFETY: Only this file attaches page tables, and it recorded this one.
+            unsafe { bound.detach(NO_PASID) };
             self.set_attached(false);
         }
     }
@@ -117,7 +129,8 @@ impl SetLocked<'_> {
         let Some(bound) = bound(self) else { return };
         let pasids = self.pasids();
         if pasids.contains(pasid) {
-            bound.detach(pasid);
+            // SAFETY: Only this file attaches page tables, and it recorded this one.
+            unsafe { bound.detach(pasid) };
             pasids.remove(pasid);
         }
     }
@@ -130,15 +143,21 @@ impl SetLocked<'_> {
     /// # Errors
     ///
     /// Those of [`Access::create`].
-    pub(crate) fn emulated_bind(&mut self, ctx: &Ctx) -> Result<u32> {
-        // SAFETY: The core calls the driver's `unbind_iommufd` before the registration ends, and the driver
+    ///
+    /// # Safety
+    ///
+    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
+    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    pub(crate) unsafe fn emulated_bind(&mut self, ctx: &Ctx) -> Result<u32> {
+        // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends, and the driver
         // keeps the device until then.  C defines the operations, which are constant and take a device.
         let (access, id) = unsafe {
             let data = self.device().as_raw().cast();
             Access::create(ctx, &bindings::vfio_access_ops, data)
         }?;
         if self.iommufd_access().is_some() {
-            self.emulated_unbind();
+            // SAFETY: As for this function: the callback replaces the bind.
+            unsafe { self.emulated_unbind() };
         }
         // SAFETY: The set's lock is held; the field owns the access that is stored in it.
         unsafe { (*self.device().as_raw()).iommufd_access = access.as_ptr() };
@@ -146,7 +165,12 @@ impl SetLocked<'_> {
     }
 
     /// Destroys the access, if there is one.  C counterpart: `vfio_iommufd_emulated_unbind()`.
-    pub(crate) fn emulated_unbind(&mut self) {
+    ///
+    /// # Safety
+    ///
+    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
+    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    pub(crate) unsafe fn emulated_unbind(&mut self) {
         // The detach makes the driver unpin its pages.  For that, the driver must still find the access.
         if self.is_attached() {
             self.emulated_detach();
