@@ -32,7 +32,7 @@ use crate::{
         Core,
     },
 };
-use kernel::{fs::LocalFile, types::ForeignOwnable};
+use kernel::{fs::LocalFile, sync::Mutex, types::ForeignOwnable};
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
 macro_rules! check_prototypes {
@@ -58,6 +58,10 @@ unsafe impl Core for Device {
 
     fn link(state: &device::State) -> &DeviceLink<device::GroupLink> {
         state.link()
+    }
+
+    fn open_or_close(state: &device::State) -> &Mutex<()> {
+        state.open_or_close()
     }
 
     fn locked(state: &device::State) -> &LockedState {

@@ -265,7 +265,7 @@ impl State {
 
     /// Returns the lock that excludes the driver's `migration_get_state` for debugfs during `open_device` and
     /// `close_device`.  It is inside the set's lock.
-    fn open_or_close(&self) -> &Mutex<()> {
+    pub(crate) fn open_or_close(&self) -> &Mutex<()> {
         &self.open_or_close
     }
 

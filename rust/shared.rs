@@ -16,7 +16,7 @@ pub(crate) mod vfio;
 pub(crate) mod virqfd;
 
 use fs::PseudoInode;
-use kernel::ModuleMetadata;
+use kernel::{sync::Mutex, ModuleMetadata};
 use vfio::{set::LockedState, Device, DeviceLink};
 
 /// The metadata of this kernel module, which owns files and the pseudo file system.  The crate root implements
@@ -47,6 +47,9 @@ pub(crate) unsafe trait Core {
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.
     fn link(state: &Self::State) -> &DeviceLink<Self::GroupLink>;
+    /// Returns the lock that excludes a read of the migration state while the driver opens or closes the device.
+    /// It is inside the lock of the device's set.
+    fn open_or_close(state: &Self::State) -> &Mutex<()>;
     /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }

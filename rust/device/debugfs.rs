@@ -65,9 +65,7 @@ impl Show for MigrationState {
     /// - `ENOTTY`: the driver does not have the callback.
     /// - The driver's errno.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
-        let state = device.state();
-        let _guard = state.open_or_close().try_lock().ok_or(EBUSY)?;
-        let number = device.migration_state()?;
+        let number = device.migration_state_for_debugfs()?;
         let migration_state = migration::State::ALL.get(number as usize);
         seq_print!(
             m,

@@ -11,7 +11,6 @@
 //! Locks: the set's lock.  The group's lock is not held: the caller acquires the resources that belong to the
 //! group before an open.
 
-use super::State;
 use crate::{
     container::ContainerHandle,
     group::{backend::OpenBackend, GroupBlock},
@@ -24,7 +23,7 @@ use crate::{
     },
     sva::Suspension,
 };
-use kernel::{prelude::*, sync::MutexGuard};
+use kernel::prelude::*;
 
 /// The operations of each backend on the device.
 impl OpenBackend {
@@ -271,20 +270,14 @@ impl OpenDevice {
         let (bound, devid) = backend
             .bind(opening)
             .map_err(|(opening, refusal)| (opening.cancel(), refusal))?;
-        let state = bound.device().state();
-        let state_lock = lock_state(bound.device(), &state);
-        let opened = bound.open();
-        drop(state_lock);
-        let (mut opened, locked) = opened.map_err(|(bound, e)| {
+        let (mut opened, locked) = bound.open().map_err(|(bound, e)| {
             let opening = bound.unbind();
             backend.unbound(opening.device());
             (opening.cancel(), Reason::OpenDevice.with(e))
         })?;
         if opened_by == OpenedBy::Group {
             if let Err(e) = backend.attach_compat(locked) {
-                let state_lock = lock_state(locked.device(), &state);
                 let last = locked.driver_close(opened.closing().1);
-                drop(state_lock);
                 let kvm = last.and_then(|last| {
                     let unbound = last.unbind();
                     backend.unbound(unbound.device());
@@ -394,12 +387,6 @@ fn lock_suspended<'a>(
     (suspension, device.lock_set())
 }
 
-/// Takes the lock that excludes a read of the migration state in debugfs, if the device supports migration.
-#[inline]
-fn lock_state<'a>(device: &Device, state: &'a State) -> Option<MutexGuard<'a, ()>> {
-    device.has_migration().then(|| state.open_or_close().lock())
-}
-
 /// Ends one open of the device.  The last close moves the resources of the first open and the VM reference to
 /// `resources` and `kvm`, which the caller drops without the lock.
 ///
@@ -412,11 +399,9 @@ fn close(
     resources: &mut Option<OpenResources>,
     kvm: &mut Option<KvmRef>,
 ) {
-    let state = locked.device().state();
-    let state_lock = lock_state(locked.device(), &state);
-    let last = locked.driver_close(closing);
-    drop(state_lock);
-    let Some(last) = last else { return };
+    let Some(last) = locked.driver_close(closing) else {
+        return;
+    };
     let mut unbound = last.unbind();
     unbound.take_open_resources(resources);
     if let Some(resources) = resources {

@@ -4,7 +4,7 @@
 //! `struct vfio_log_ops`).
 
 use super::{callback_result, Device, Open, Registered};
-use crate::{bindings, kapi::interval_tree::RangeTree};
+use crate::{bindings, kapi::interval_tree::RangeTree, shared::Core};
 use core::ptr::NonNull;
 use kernel::{fs::File, prelude::*, sync::aref::ARef, uaccess::UserPtr};
 
@@ -36,7 +36,37 @@ impl<Ctx> Device<Ctx> {
     }
 }
 
+impl<Ctx> Device<Ctx> {
+    /// Calls `f`, which opens or closes the device.  If the device supports migration, this excludes
+    /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs), and waits for it if it is in progress.
+    #[inline]
+    pub(super) fn without_state_readers<R>(&self, f: impl FnOnce() -> R) -> R {
+        if !self.has_migration() {
+            return f();
+        }
+        let state = self.state();
+        let _guard = <Device as Core>::open_or_close(&state).lock();
+        f()
+    }
+}
+
 impl Device<Registered> {
+    /// Returns the migration state of a device that need not be open, for a reader that must not wait.
+    ///
+    /// # Errors
+    ///
+    /// In this order:
+    ///
+    /// - `EBUSY`: the driver opens or closes the device, or another task is in this function.
+    /// - Those of [`migration_state`](Self::migration_state).
+    pub(crate) fn migration_state_for_debugfs(&self) -> Result<u32> {
+        let state = self.state();
+        let _guard = <Device as Core>::open_or_close(&state)
+            .try_lock()
+            .ok_or(EBUSY)?;
+        self.migration_state()
+    }
+
     /// Returns the migration state of the device.  Takes no lock of the core: the driver does its own locking.
     ///
     /// # Errors

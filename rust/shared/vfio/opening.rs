@@ -72,8 +72,9 @@ impl<'l> SetLocked<'l> {
             return None;
         }
         if let Some(close) = self.device().ops().close_device {
+            let device = self.device();
             // SAFETY: Balances `Bound::open()`; the set's lock is held.
-            unsafe { close(self.device().as_raw()) }
+            device.without_state_readers(|| unsafe { close(device.as_raw()) });
         }
         Some(LastClose {
             bound: self.bound_to().take().unwrap_or(BoundTo::Nothing),
@@ -176,11 +177,6 @@ pub(crate) struct Bound<'a, 'l> {
 }
 
 impl<'a, 'l> Bound<'a, 'l> {
-    /// Returns the device.
-    pub(crate) fn device(&self) -> &'l Device {
-        self.opening.device()
-    }
-
     /// Calls the driver's `open_device`.  Also returns the proof that the set's lock is held.
     ///
     /// # Errors
@@ -190,8 +186,8 @@ impl<'a, 'l> Bound<'a, 'l> {
         let device = self.opening.device();
         if let Some(open) = device.ops().open_device {
             // SAFETY: The device is registered and bound, and the set's lock is held.
-            let result = callback_result(unsafe { open(device.as_raw()) });
-            if let Err(e) = result {
+            let result = device.without_state_readers(|| unsafe { open(device.as_raw()) });
+            if let Err(e) = callback_result(result) {
                 return Err((self, e));
             }
         }
