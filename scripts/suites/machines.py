@@ -10,7 +10,7 @@ import dataclasses
 Device = collections.namedtuple("Device", "id address args features", defaults=("",))
 
 EDU = "edu,dma_mask=18446744073709551615"
-# As a device on PCI of today, which does DMA by way of the IOMMU
+# As a device on PCI of today, which does DMA through the IOMMU
 VIRTIO_NET = "virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile="
 
 # A port whose bus can be reset: QEMU's link never tells that it is up, and of a slow one that does not plug
@@ -145,7 +145,7 @@ SVA_DEVICES = [
     # a third like the first two
     Device("sva2", "0000:00:0c.0", "vfio-user-pci,addr=c.0", SVA),
 ]
-# Requests that functions make of one another go by way of the IOMMU, as those with PASIDs must; completions
+# Requests that functions make of one another go through the IOMMU, as those with PASIDs must; completions
 # do not.
 SVA_PAIR = "pci=config_acs=01xx@0000:00:05.0;01xx@0000:00:05.1"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A mark on a device, an igb or an nvme: a register that keeps what is written and
+ * A scratch register of a device, an igb or an nvme: a register that keeps what is written and
  * that a reset clears.
  */
 #ifndef LIB_SCRATCH_H

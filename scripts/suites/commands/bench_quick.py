@@ -29,14 +29,14 @@ import subprocess
 from suites import TOP, Failure, bench, rst, suite, vm
 from suites.suite import Count, say, step
 
-def memory(way, title):
+def memory(path, title):
     """The operations on the memory of an emulated device that a user reaches by a container or an iommufd."""
     return {
-        f"pin_{way}": f"pin through {title}",
-        f"unpin_{way}": f"unpin through {title}",
-        f"pin_many_{way}": f"pin of 512 pages through {title}",
-        f"dma_rw_{way}": f"dma_rw through {title}",
-        f"dma_rw_many_{way}": f"dma_rw of 512 pages through {title}",
+        f"pin_{path}": f"pin through {title}",
+        f"unpin_{path}": f"unpin through {title}",
+        f"pin_many_{path}": f"pin of 512 pages through {title}",
+        f"dma_rw_{path}": f"dma_rw through {title}",
+        f"dma_rw_many_{path}": f"dma_rw of 512 pages through {title}",
     }
 
 

@@ -10,27 +10,27 @@
 static struct page *pages[MANY_PAGES];
 
 /* The name of an operation by one of two ways.  It holds until the next call. */
-static const char *by(const char *operation, const char *way)
+static const char *by(const char *operation, const char *path)
 {
 	static char name[32];
 
-	snprintf(name, sizeof(name), "%s_%s", operation, way);
+	snprintf(name, sizeof(name), "%s_%s", operation, path);
 	return name;
 }
 
-void count_memory(struct vfio_device *vdev, const char *way)
+void count_memory(struct vfio_device *vdev, const char *path)
 {
 	static char data[MANY_PAGES * PAGE_SIZE];
 
-	OPERATION(by("pin", way), ({ MEASURE(EXPECT(vfio_pin_pages(vdev, 0, 1, IOMMU_WRITE, pages), 1));
+	OPERATION(by("pin", path), ({ MEASURE(EXPECT(vfio_pin_pages(vdev, 0, 1, IOMMU_WRITE, pages), 1));
 				     vfio_unpin_pages(vdev, 0, 1); }));
-	OPERATION(by("unpin", way), ({ EXPECT(vfio_pin_pages(vdev, 0, 1, IOMMU_WRITE, pages), 1);
+	OPERATION(by("unpin", path), ({ EXPECT(vfio_pin_pages(vdev, 0, 1, IOMMU_WRITE, pages), 1);
 				       MEASURE(vfio_unpin_pages(vdev, 0, 1)); }));
-	OPERATION(by("pin_many", way),
+	OPERATION(by("pin_many", path),
 		  ({ MEASURE(EXPECT(vfio_pin_pages(vdev, 0, MANY_PAGES, IOMMU_WRITE, pages), MANY_PAGES));
 		     vfio_unpin_pages(vdev, 0, MANY_PAGES); }));
-	OPERATION(by("dma_rw", way), MEASURE(EXPECT(vfio_dma_rw(vdev, 0, data, 4, false), 0)));
-	OPERATION(by("dma_rw_many", way), MEASURE(EXPECT(vfio_dma_rw(vdev, 0, data, sizeof(data), true), 0)));
+	OPERATION(by("dma_rw", path), MEASURE(EXPECT(vfio_dma_rw(vdev, 0, data, 4, false), 0)));
+	OPERATION(by("dma_rw_many", path), MEASURE(EXPECT(vfio_dma_rw(vdev, 0, data, sizeof(data), true), 0)));
 }
 
 static void add_capabilities(struct vfio_info_cap *caps)

@@ -186,8 +186,8 @@ void count_emulated_group(struct vfio_device *vdev, unsigned int minor);
 
 /* exports.c: the functions that drivers and KVM call */
 
-/* @way: by which the device gets at memory, for the names of the operations. */
-void count_memory(struct vfio_device *vdev, const char *way);
+/* @path: how the device accesses memory, for the names of the operations. */
+void count_memory(struct vfio_device *vdev, const char *path);
 void count_exports(struct vfio_device *vdev);
 
 /* shared.c: prints the number of locks that users of different devices share. */
