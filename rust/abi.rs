@@ -28,7 +28,7 @@ use crate::{
     kapi::file::FileOperations,
     shared::{
         fs::PseudoInode,
-        vfio::{set::LockedState, Device, DeviceLink},
+        vfio::{opening::Closing, set::LockedState, Device, DeviceLink, Registered},
         Core,
     },
 };
@@ -51,6 +51,12 @@ unsafe impl Core for Device {
     type State = device::State;
     type GroupLink = device::GroupLink;
     type OpenResources = device::open::OpenResources;
+    type OpenedBy = device::open::OpenedBy;
+
+    #[inline]
+    fn close(device: &Device<Registered>, opened_by: device::open::OpenedBy, closing: Closing<'_>) {
+        device::open::close(device, opened_by, closing);
+    }
 
     fn inode(state: &device::State) -> &PseudoInode {
         state.inode()

@@ -17,7 +17,7 @@ pub(crate) mod virqfd;
 
 use fs::PseudoInode;
 use kernel::{sync::Mutex, ModuleMetadata};
-use vfio::{set::LockedState, Device, DeviceLink};
+use vfio::{opening::Closing, set::LockedState, Device, DeviceLink, Registered};
 
 /// The metadata of this kernel module, which owns files and the pseudo file system.  The crate root implements
 /// this trait once, for [`Device`].
@@ -42,7 +42,12 @@ pub(crate) unsafe trait Core {
     type GroupLink: Send + Unpin;
     /// The resources that are held from the first open of a device to its last close.
     type OpenResources: Send;
+    /// The kind of an open.
+    type OpenedBy: Copy;
 
+    /// Ends one open of the device.  Takes the lock of the device's set, and passes `closing` to
+    /// [`driver_close`](vfio::SetLocked::driver_close).
+    fn close(device: &Device<Registered>, opened_by: Self::OpenedBy, closing: Closing<'_>);
     /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.

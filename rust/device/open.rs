@@ -133,14 +133,10 @@ impl OpenedBy {
     }
 }
 
-/// One open of a device.  The drop ends this open, and the drop of the last open closes the device.  The drop
-/// takes these locks, and never the lock of the set together with one of the others: the locks of
-/// `BoundProcesses`, under which it can wait for page requests in flight; the lock of the set; for the last
-/// open, `Group::inner`.
+/// One open of a device.  The drop ends this open, and the drop of the last open closes the device ([`close`]).
 pub(crate) struct OpenDevice {
     opened: Opened,
     devid: u32,
-    opened_by: OpenedBy,
 }
 
 impl OpenDevice {
@@ -270,47 +266,38 @@ impl OpenDevice {
         let (bound, devid) = backend
             .bind(opening)
             .map_err(|(opening, refusal)| (opening.cancel(), refusal))?;
-        let (mut opened, locked) = bound.open().map_err(|(bound, e)| {
+        let (opened, locked) = bound.open(opened_by).map_err(|(bound, e)| {
             let opening = bound.unbind();
             backend.unbound(opening.device());
             (opening.cancel(), Reason::OpenDevice.with(e))
         })?;
         if opened_by == OpenedBy::Group {
             if let Err(e) = backend.attach_compat(locked) {
-                let last = locked.driver_close(opened.closing().1);
-                let kvm = last.and_then(|last| {
+                let kvm = opened.close_locked(locked, |last| {
                     let unbound = last.unbind();
                     backend.unbound(unbound.device());
                     unbound.end()
                 });
-                return Err((kvm, Reason::Attach.with(e)));
+                return Err((kvm.flatten(), Reason::Attach.with(e)));
             }
         }
-        Ok(Self {
-            opened,
-            devid,
-            opened_by,
-        })
+        Ok(Self { opened, devid })
     }
 
     /// Opens an open device once more.  The driver sees only the changed open count.
     fn further_open(locked: &mut SetLocked<'_>) -> Result<Self> {
         let registration = RegistrationRef::try_get(locked.device()).ok_or(ENODEV)?;
-        let opened = locked.open_again(registration)?;
+        let opened = locked.open_again(registration, OpenedBy::Group)?;
         let devid = locked
             .with_open_resources(|resources| resources.devid)
             .unwrap_or(0);
-        Ok(Self {
-            opened,
-            devid,
-            opened_by: OpenedBy::Group,
-        })
+        Ok(Self { opened, devid })
     }
 
     /// Tells how the device was opened.
     #[inline]
     pub(crate) fn opened_by(&self) -> OpenedBy {
-        self.opened_by
+        self.opened.opened_by()
     }
 
     /// Returns the id of the device in the iommufd.  The id is 0 if the device is in no iommufd: it is open
@@ -326,31 +313,34 @@ impl OpenDevice {
     }
 }
 
-impl Drop for OpenDevice {
-    fn drop(&mut self) {
-        let (device, closing) = self.opened.closing();
-        let state = device.state();
-        // The processes are unbound before the driver resets the device.
-        if let Some(processes) = state.processes() {
-            processes.end_all();
-        }
-        let handle = match self.opened_by {
-            OpenedBy::Cdev => None,
-            OpenedBy::Group => state.container(),
-        };
-        let (suspension, mut guard) = lock_set(device, 1, handle.as_ref());
-        let (mut resources, mut kvm) = (None, None);
-        close(&mut guard.locked(), closing, &mut resources, &mut kvm);
-        drop(guard);
-        // This makes the bonds again.  The group is still in its container, because `resources` holds the pin of
-        // the container.
-        drop(suspension);
-        // The VM reference is dropped before the group block, as in the C core.
-        drop(kvm);
-        // `resources` is dropped before the registration reference.  So a task that has waited for the last
-        // reference finds the group unblocked.
-        drop(resources);
+/// Ends one open of the device, and closes the device if it is the last open.
+///
+/// Takes these locks, and never the lock of the set together with one of the others: the locks of
+/// [`BoundProcesses`](crate::sva::BoundProcesses), under which it can wait for page requests in flight; the lock of
+/// the set; for the last open, `Group::inner`.
+#[inline]
+pub(crate) fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: Closing<'_>) {
+    let state = device.state();
+    // The processes are unbound before the driver resets the device.
+    if let Some(processes) = state.processes() {
+        processes.end_all();
     }
+    let handle = match opened_by {
+        OpenedBy::Cdev => None,
+        OpenedBy::Group => state.container(),
+    };
+    let (suspension, mut guard) = lock_set(device, 1, handle.as_ref());
+    let (mut resources, mut kvm) = (None, None);
+    close_locked(&mut guard.locked(), closing, &mut resources, &mut kvm);
+    drop(guard);
+    // This makes the bonds again.  The group is still in its container, because `resources` holds the pin of
+    // the container.
+    drop(suspension);
+    // The VM reference is dropped before the group block, as in the C core.
+    drop(kvm);
+    // `resources` is dropped before the registration reference.  So a task that has waited for the last
+    // reference finds the group unblocked.
+    drop(resources);
 }
 
 /// Takes the lock of a device's set, for an open or a close of the device.  `handle` belongs to the container
@@ -393,7 +383,7 @@ fn lock_suspended<'a>(
 /// Order of the last close: the driver's `close_device`, the unbind from the backend, the reference on the
 /// driver's module; the open count last.
 #[inline]
-fn close(
+fn close_locked(
     locked: &mut SetLocked<'_>,
     closing: Closing<'_>,
     resources: &mut Option<OpenResources>,

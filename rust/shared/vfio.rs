@@ -52,6 +52,8 @@ pub(crate) use set::SetLocked;
 type State = <Device as Core>::State;
 type GroupLink = <Device as Core>::GroupLink;
 type OpenResources = <Device as Core>::OpenResources;
+/// The kind of an open.
+pub(crate) type OpenedBy = <Device as Core>::OpenedBy;
 
 /// Context: the device exists.
 pub(crate) struct Normal;

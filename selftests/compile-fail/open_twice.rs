@@ -2,9 +2,10 @@
 
 //! A driver's `open_device` is called once in a first open.
 
+use crate::device::open::OpenedBy;
 use crate::shared::vfio::opening::Bound;
 
 fn case(bound: Bound<'_, '_>) {
-    let _opened = bound.open();
-    let _again = bound.open(); //~ E0382
+    let _opened = bound.open(OpenedBy::Cdev);
+    let _again = bound.open(OpenedBy::Cdev); //~ E0382
 }

@@ -2,9 +2,10 @@
 
 //! A driver's `open_device` is called of a device that is bound.
 
+use crate::device::open::OpenedBy;
 use crate::shared::vfio::opening::Opening;
 
 fn case(opening: Opening<'_, '_>) {
     let _ = opening.device();
-    let _opened = opening.open(); //~ E0599
+    let _opened = opening.open(OpenedBy::Cdev); //~ E0599
 }

@@ -15,8 +15,8 @@
 //! or close is incomplete.
 
 use super::{
-    callback_result, iommu_driver::IommuData, set::BoundTo, Device, Open, OpenResources,
-    Registered, RegistrationRef, SetLocked,
+    callback_result, iommu_driver::IommuData, set::BoundTo, Core, Device, Open, OpenResources,
+    OpenedBy, Registered, RegistrationRef, SetLocked,
 };
 use crate::kapi::{iommufd, kvm::KvmRef};
 use core::mem::ManuallyDrop;
@@ -45,12 +45,17 @@ impl<'l> SetLocked<'l> {
     ///
     /// - `EINVAL`: the registration belongs to another device, or the device is not open.
     /// - `EMFILE`: the open count would overflow.
-    pub(crate) fn open_again(&mut self, registration: RegistrationRef) -> Result<Opened> {
+    #[inline]
+    pub(crate) fn open_again(
+        &mut self,
+        registration: RegistrationRef,
+        opened_by: OpenedBy,
+    ) -> Result<Opened> {
         if registration.as_raw() != self.device().as_raw() || self.bound_to().is_none() {
             return Err(EINVAL);
         }
         self.set_open_count(self.open_count().checked_add(1).ok_or(EMFILE)?);
-        Ok(Opened::new(ManuallyDrop::new(registration)))
+        Ok(Opened::new(ManuallyDrop::new(registration), opened_by))
     }
 
     /// Ends one open.  If it is the last open, this calls the driver's `close_device` and returns the
@@ -182,7 +187,10 @@ impl<'a, 'l> Bound<'a, 'l> {
     /// # Errors
     ///
     /// The driver's errno; `EINVAL` if it returns a positive number.
-    pub(crate) fn open(self) -> Result<(Opened, &'a mut SetLocked<'l>), (Self, Error)> {
+    pub(crate) fn open(
+        self,
+        opened_by: OpenedBy,
+    ) -> Result<(Opened, &'a mut SetLocked<'l>), (Self, Error)> {
         let device = self.opening.device();
         if let Some(open) = device.ops().open_device {
             // SAFETY: The device is registered and bound, and the set's lock is held.
@@ -196,7 +204,7 @@ impl<'a, 'l> Bound<'a, 'l> {
             registration,
         } = self.opening;
         *locked.bound_to() = Some(self.bound);
-        Ok((Opened::new(registration), locked))
+        Ok((Opened::new(registration, opened_by), locked))
     }
 
     /// Undoes the bind.
@@ -213,14 +221,16 @@ impl<'a, 'l> Bound<'a, 'l> {
 /// before its open has ended leaves the device registered for ever.
 pub(crate) struct Opened {
     registration: ManuallyDrop<RegistrationRef>,
+    opened_by: OpenedBy,
     /// False after the open has ended, so that each open is closed once.
     open: bool,
 }
 
 impl Opened {
-    fn new(registration: ManuallyDrop<RegistrationRef>) -> Self {
+    fn new(registration: ManuallyDrop<RegistrationRef>, opened_by: OpenedBy) -> Self {
         Self {
             registration,
+            opened_by,
             open: true,
         }
     }
@@ -228,22 +238,45 @@ impl Opened {
     /// Returns the device, with the proof that it is open.
     #[inline]
     pub(crate) fn device(&self) -> &Device<Open> {
-        // SAFETY: `Bound::open()` or `open_again()` counted this open; the driver's `close_device` runs when
-        // the last counted open ends, which needs `closing()`.  After that, no code calls this.
+        // SAFETY: `Bound::open()` or `open_again()` counted this open.  The driver's `close_device` runs when the last
+        // counted open ends.  This open ends during the drop of `self`, or in `close_locked()`, which consumes `self`.
         unsafe { Device::from_raw(self.registration.as_raw()) }
     }
 
-    /// Returns the registered device, and the handle that ends this open, for [`SetLocked::driver_close`].  After the
-    /// open has ended, the caller drops this value and does not call [`device`](Self::device).
-    pub(crate) fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
-        let Self { registration, open } = self;
-        let device: &Device<Registered> = registration;
+    /// Tells how the device was opened.
+    #[inline]
+    pub(crate) fn opened_by(&self) -> OpenedBy {
+        self.opened_by
+    }
+
+    /// Ends this open under the lock that the caller holds.  If it is the last open, calls `f` with the remaining
+    /// steps after the driver's `close_device`, and returns its result.
+    pub(crate) fn close_locked<'l, R>(
+        mut self,
+        locked: &mut SetLocked<'l>,
+        f: impl FnOnce(LastClose<'_, 'l>) -> R,
+    ) -> Option<R> {
+        locked.driver_close(self.closing().1).map(f)
+    }
+
+    /// Returns the registered device, and the handle that ends this open.
+    fn closing(&mut self) -> (&Device<Registered>, Closing<'_>) {
+        let device: &Device<Registered> = &self.registration;
+        let open = &mut self.open;
         (device, Closing { device, open })
     }
 }
 
+/// Ends the open ([`Core::close`]), unless it has ended.  Drops the registration reference last: a task that waits
+/// for the last reference finds the resources of the open released.
 impl Drop for Opened {
+    #[inline]
     fn drop(&mut self) {
+        if self.open {
+            let opened_by = self.opened_by;
+            let (device, closing) = self.closing();
+            <Device as Core>::close(device, opened_by, closing);
+        }
         if !self.open {
             // SAFETY: The field is not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.registration) }
