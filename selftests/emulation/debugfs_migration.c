@@ -125,6 +125,15 @@ TEST_F(debugfs_migration, state)
 	EXPECT_EQ(BY_CORE(-EINVAL, -EUCLEAN), sysfs_read(STATE, text, sizeof(text)));
 }
 
+/* Makes a device with migration, and binds it to the iommufd of @s; @op attaches it there. */
+static void bind_device(struct __test_metadata *_metadata, FIXTURE_DATA(debugfs_migration) *self,
+			struct session *s, struct attach_op *op)
+{
+	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
+	*op = (struct attach_op){ testdrv_cdev(0), s->ioas };
+	ASSERT_EQ(0, cdev_bind(op->fd, s->iommufd, NULL));
+}
+
 /*
  * semantics: 180; defect: B22.  A reader does not wait for the set's lock, which is held over an attach that
  * waits for user memory.
@@ -145,9 +154,7 @@ TEST_F(debugfs_migration, state_while_attached)
 	if (pci_find(EDU, 0, &pci))
 		SKIP(return, "no edu device");
 	ASSERT_EQ(0, session_open(&pci, &s));
-	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
-	attach_op = (struct attach_op){ testdrv_cdev(0), s.ioas };
-	ASSERT_EQ(0, cdev_bind(attach_op.fd, s.iommufd, NULL));
+	bind_device(_metadata, self, &s, &attach_op);
 	ASSERT_EQ(0, stall_open(&stall));
 	map_op = (struct map_op){ s.iommufd, s.ioas, stall.page, stall.size, 0x100000 };
 	ASSERT_EQ(0, worker_start(&mapper, ioas_map_op, &map_op));
@@ -190,9 +197,7 @@ TEST_F(debugfs_migration, state_that_waits)
 	if (pci_find(EDU, 0, &pci))
 		SKIP(return, "no edu device");
 	ASSERT_EQ(0, session_open(&pci, &s));
-	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
-	attach_op = (struct attach_op){ testdrv_cdev(0), s.ioas };
-	ASSERT_EQ(0, cdev_bind(attach_op.fd, s.iommufd, NULL));
+	bind_device(_metadata, self, &s, &attach_op);
 	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_HOLD, 0, 0, TESTDRV_HOLD_STATE, 0));
 	ASSERT_EQ(0, worker_start(&reader, read_state, NULL));
 	ASSERT_TRUE(worker_sleeps_in(&reader, "td_get_state"));

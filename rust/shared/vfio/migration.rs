@@ -34,9 +34,7 @@ impl<Ctx> Device<Ctx> {
     pub(crate) fn has_logging(&self) -> bool {
         self.log_ops().is_some()
     }
-}
 
-impl<Ctx> Device<Ctx> {
     /// Calls `f`, which opens or closes the device.  If the device supports migration, this excludes
     /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs), and waits for it if it is in progress.
     #[inline]
