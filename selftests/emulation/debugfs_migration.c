@@ -16,6 +16,8 @@
 #define FEATURES DEVICE "/migration/features"
 #define ALL_FLAGS (VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY)
 
+typedef FIXTURE_DATA(debugfs_migration) debugfs_migration_t;
+
 FIXTURE(debugfs_migration) {
 	int drv;
 	struct testdrv_calls calls;
@@ -126,7 +128,7 @@ TEST_F(debugfs_migration, state)
 }
 
 /* Makes a device with migration, and binds it to the iommufd of @s; @op attaches it there. */
-static void bind_device(struct __test_metadata *_metadata, FIXTURE_DATA(debugfs_migration) *self,
+static void bind_device(struct __test_metadata *_metadata, debugfs_migration_t *self,
 			struct session *s, struct attach_op *op)
 {
 	ASSERT_EQ(0, testdrv_create(self->drv, 0, TESTDRV_WITH_MIG, ALL_FLAGS, 0));
