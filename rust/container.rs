@@ -21,8 +21,8 @@
 //! Locks:
 //!
 //! - `Container::inner` is outside `DRIVERS`, the table of drivers, and outside the locks of the drivers.
-//!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
-//!   Callers hold neither a group's own lock nor a lock of [`BoundProcesses`].
+//!   It is held while a driver is opened for the container, and while a driver attaches a group.  Callers
+//!   hold neither a group's own lock nor a lock of [`BoundProcesses`].
 //! - `Container::data` is a leaf, inside `Container::inner` and inside a group's own lock.
 
 pub(crate) mod noiommu;
@@ -33,14 +33,17 @@ use crate::{
         capability,
         iommu::{DmaOwner, IommuGroup},
     },
-    shared::vfio::iommu_driver::{GroupType, IommuData, IommuDriver, RegisteredDriver},
+    shared::vfio::iommu_driver::{
+        AttachedGroup, GroupType, IommuData, IommuDriver, RegisteredDriver,
+    },
     sva::{BoundProcesses, Resetting, Suspension},
     uapi::sva,
 };
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{global_lock, Arc, Mutex},
+    rbtree::{RBTree, RBTreeNode},
+    sync::{global_lock, Arc, Mutex, SetOnce},
     uaccess::UserPtr,
 };
 
@@ -105,24 +108,23 @@ fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     })
 }
 
-/// The reference of an open device on its container: the driver data of the container, and the entry of the
-/// group in the container.
+/// The reference of an open device on its container.  Its group stays attached to the driver data of the
+/// container while the reference exists.
 #[derive(Clone)]
 pub(crate) struct ContainerHandle {
-    /// The data of the container driver.
-    data: Arc<IommuData>,
+    attached: Arc<AttachedGroup>,
     group: Arc<ContainerGroup>,
 }
 
 impl ContainerHandle {
     /// Returns the data of the container driver.
     pub(crate) fn data(&self) -> &Arc<IommuData> {
-        &self.data
+        self.attached.data()
     }
 
-    /// Returns the IOMMU group for which the container driver pins memory.
-    pub(crate) fn iommu_group(&self) -> &IommuGroup {
-        &self.group.iommu_group
+    /// Returns the attached group, for which the container driver pins memory.
+    pub(crate) fn attached_group(&self) -> &AttachedGroup {
+        &self.attached
     }
 
     /// Tells whether the group has no IOMMU.
@@ -143,7 +145,7 @@ impl ContainerHandle {
                 .group
                 .container
                 .processes
-                .suspend(&self.group.iommu_group),
+                .suspend(self.group.key, &self.group.iommu_group),
             GroupType::Emulated | GroupType::NoIommu => None,
         }
     }
@@ -159,23 +161,45 @@ fn errno(e: Error) -> isize {
     e.to_errno() as isize
 }
 
-/// A group in a container.  The container's list of groups and this reference on the container form a cycle, which
-/// the drop of the [`ContainerMembership`] ends.
+/// A group in a container.  The container's tree of groups and this reference on the container form a cycle,
+/// which the drop of the [`ContainerMembership`] ends.
 struct ContainerGroup {
+    /// The key of the group in the container.  No key is given twice, and later groups have lower keys.
+    key: u64,
     container: Arc<Container>,
     iommu_group: IommuGroup,
     group_type: GroupType,
+    /// Set when the group is attached to the data of the container driver.  The drop detaches the group.
+    attached: SetOnce<Arc<AttachedGroup>>,
+    /// The DMA ownership of a group with an IOMMU.  It is dropped after `attached`, because a group without an
+    /// owner cannot be detached.
+    _owner: Option<DmaOwner>,
+}
+
+impl ContainerGroup {
+    /// Attaches the group to the data of a container driver.
+    ///
+    /// # Errors
+    ///
+    /// - The driver's errno.
+    /// - `ENOMEM`: out of memory.
+    fn attach(&self, data: &Arc<IommuData>) -> Result<Arc<AttachedGroup>> {
+        let attached = AttachedGroup::attach(data, &self.iommu_group, self.group_type)?;
+        Ok(Arc::new(attached, GFP_KERNEL)?)
+    }
 }
 
 struct Inner {
-    /// The groups, the latest last.
-    groups: KVec<Arc<ContainerGroup>>,
+    /// The groups by their keys, the latest group first.  A group joins and leaves in logarithmic time.
+    groups: RBTree<u64, Arc<ContainerGroup>>,
+    /// The key of the latest group.
+    last: u64,
 }
 
 impl Inner {
     /// Tells whether the groups have no IOMMU.  None without groups.
     fn noiommu(&self) -> Option<bool> {
-        let group = self.groups.first()?;
+        let group = self.groups.values().next()?;
         Some(group.group_type == GroupType::NoIommu)
     }
 
@@ -183,16 +207,20 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// The driver's errno.
-    fn attach_all(&self, data: &IommuData) -> Result {
-        for (index, group) in self.groups.iter().enumerate().rev() {
-            if let Err(e) = data.attach_group(&group.iommu_group, group.group_type) {
-                // Undo in reverse order: the group that was attached last is detached first.
-                for attached in self.groups.iter().skip(index.saturating_add(1)) {
-                    data.detach_group(&attached.iommu_group);
-                }
-                return Err(e);
-            }
+    /// Those of [`ContainerGroup::attach`].
+    fn attach_all(&self, data: &Arc<IommuData>) -> Result {
+        let mut attached = KVec::new();
+        let result = self
+            .groups
+            .values()
+            .try_for_each(|group| Ok(attached.push(group.attach(data)?, GFP_KERNEL)?));
+        if result.is_err() {
+            // Undo in reverse order: the group that was attached last is detached first.
+            while attached.pop().is_some() {}
+            return result;
+        }
+        for (group, attached) in self.groups.values().zip(attached) {
+            group.attached.populate(attached);
         }
         Ok(())
     }
@@ -222,7 +250,8 @@ impl Container {
         let processes = BoundProcesses::new(GFP_KERNEL_ACCOUNT)?;
         let container = pin_init!(Self {
             inner <- new_mutex!(Inner {
-                groups: KVec::new(),
+                groups: RBTree::new(),
+                last: u64::MAX,
             }),
             data <- new_mutex!(None, "Container::data"),
             processes,
@@ -331,7 +360,9 @@ impl Container {
 /// `vfio_group_detach_container()`.
 pub(crate) struct ContainerMembership {
     group: Arc<ContainerGroup>,
-    owner: Option<DmaOwner>,
+    /// The data of the container driver, which the last group to leave takes.  It is released after the group
+    /// is detached, and after the DMA ownership is released.
+    last: Option<Arc<IommuData>>,
 }
 
 impl ContainerMembership {
@@ -359,43 +390,42 @@ impl ContainerMembership {
         if noiommu && !capability::sys_rawio() {
             return Err(EPERM);
         }
-        let group = Arc::new(
-            ContainerGroup {
-                container,
-                iommu_group,
-                group_type,
-            },
-            GFP_KERNEL,
-        )?;
-        let container = &group.container;
         let mut inner = container.inner.lock();
         if inner.noiommu().is_some_and(|others| others != noiommu) {
             return Err(EPERM);
         }
-        inner.groups.reserve(1, GFP_KERNEL)?;
         let owner = match group_type {
-            GroupType::Iommu => Some(DmaOwner::claim(&group.iommu_group)?),
+            GroupType::Iommu => Some(DmaOwner::claim(&iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
         };
+        inner.last = inner.last.wrapping_sub(1);
+        let group = ContainerGroup {
+            key: inner.last,
+            container: container.clone(),
+            iommu_group,
+            group_type,
+            attached: SetOnce::new(),
+            _owner: owner,
+        };
+        let group = Arc::new(group, GFP_KERNEL)?;
         if let Some(data) = container.data() {
-            data.attach_group(&group.iommu_group, group_type)?;
+            group.attached.populate(group.attach(&data)?);
         }
-        // The space was reserved above.
-        let pushed = inner.groups.push(group.clone(), GFP_KERNEL);
+        let node = RBTreeNode::new(group.key, group.clone(), GFP_KERNEL)?;
+        inner.groups.insert(node);
         drop(inner);
         // From here on the drop undoes everything.
-        let membership = Self { group, owner };
-        pushed?;
+        let membership = Self { group, last: None };
         let group = &membership.group;
         let processes = &group.container.processes;
-        processes.join(&group.iommu_group, group.group_type)?;
+        processes.join(group.key, &group.iommu_group, group.group_type)?;
         Ok(membership)
     }
 
     /// Returns the handle for DMA, if the container has a container driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         Some(ContainerHandle {
-            data: self.container().data()?,
+            attached: self.group.attached.as_ref()?.clone(),
             group: self.group.clone(),
         })
     }
@@ -408,24 +438,16 @@ impl ContainerMembership {
 
 impl Drop for ContainerMembership {
     fn drop(&mut self) {
-        let container = &self.group.container;
+        let group = &self.group;
+        let container = &group.container;
         // This runs without the container's lock, because it waits for page requests in flight.
-        container.processes.leave(&self.group.iommu_group);
+        container.processes.leave(group.key, &group.iommu_group);
         let mut inner = container.inner.lock();
-        if let Some(data) = container.data() {
-            data.detach_group(&self.group.iommu_group);
+        inner.groups.remove(&group.key);
+        if inner.groups.is_empty() {
+            self.last = container.set_data(&mut inner, None);
         }
-        drop(self.owner.take());
-        inner
-            .groups
-            .retain(|group| !core::ptr::eq(&raw const **group, &raw const *self.group));
-        let last = match inner.groups.is_empty() {
-            true => container.set_data(&mut inner, None),
-            false => None,
-        };
-        drop(inner);
-        // The drop runs without the lock.  If an ioctl in progress holds another reference, the end of the
-        // ioctl releases the data.
-        drop(last);
+        // The drop of the fields detaches the group, without the lock.  If an ioctl in progress holds another
+        // reference on the data, the end of the ioctl releases the data.
     }
 }

@@ -17,24 +17,32 @@ pub(crate) fn padded(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(core::mem::size_of::<u64>())
 }
 
-/// The bytes of a chain, accessed as 32-bit words.
+/// The bytes of a chain, accessed as 32-bit numbers in native byte order.
 pub(crate) trait Words {
-    /// Returns the number at offset `at`, in native byte order.  None if it is not in the chain.
-    fn word(&mut self, at: usize) -> Option<&mut [u8; 4]>;
+    /// Returns the number at offset `at`.  None if it is not in the chain.
+    fn word(&self, at: usize) -> Option<u32>;
+
+    /// Writes the number at offset `at`.  None if it is not in the chain.
+    fn set_word(&mut self, at: usize, number: u32) -> Option<()>;
 }
 
 #[cfg(not(test))]
 impl Words for crate::shared::vfio::info_caps::ChainWords<'_> {
     #[inline]
-    fn word(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+    fn word(&self, at: usize) -> Option<u32> {
         self.get(at)
+    }
+
+    #[inline]
+    fn set_word(&mut self, at: usize, number: u32) -> Option<()> {
+        self.set(at, number)
     }
 }
 
-/// Returns the first four bytes of a header.
-fn head(id: u16, version: u16) -> [u8; 4] {
+/// Returns the first four bytes of a header as a number.
+fn head(id: u16, version: u16) -> u32 {
     let ([a, b], [c, d]) = (id.to_ne_bytes(), version.to_ne_bytes());
-    [a, b, c, d]
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// Appends a capability to the chain: writes its header at `at`, where its zeroed bytes begin, and links the
@@ -43,15 +51,13 @@ fn head(id: u16, version: u16) -> [u8; 4] {
 /// Returns None if there is no space for a header at `at`, or if the chain is broken.
 pub(crate) fn link(chain: &mut impl Words, at: usize, id: u16, version: u16) -> Option<()> {
     chain.word(at.checked_add(NEXT)?)?;
-    *chain.word(at)? = head(id, version);
+    chain.set_word(at, head(id, version))?;
     // Each step must go forward, so the walk ends.
     let mut last = NEXT;
     loop {
-        let word = chain.word(last)?;
-        let next = u32::from_ne_bytes(*word);
+        let next = chain.word(last)?;
         if next == 0 {
-            *word = u32::try_from(at).ok()?.to_ne_bytes();
-            return Some(());
+            return chain.set_word(last, u32::try_from(at).ok()?);
         }
         let next = (next as usize).checked_add(NEXT)?;
         if next <= last {
@@ -67,15 +73,15 @@ pub(crate) fn link(chain: &mut impl Words, at: usize, id: u16, version: u16) -> 
 /// The walk ends at a link that points out of the chain or backwards.
 pub(crate) fn shift(chain: &mut impl Words, offset: u32) {
     let mut at = NEXT;
-    while let Some(word) = chain.word(at) {
-        let next = u32::from_ne_bytes(*word);
+    while let Some(next) = chain.word(at) {
         if next == 0 {
             return;
         }
         let Some(shifted) = next.checked_add(offset) else {
             return;
         };
-        *word = shifted.to_ne_bytes();
+        // The number was read above, so it is in the chain.
+        let _ = chain.set_word(at, shifted);
         match (next as usize).checked_add(NEXT) {
             Some(next) if next > at => at = next,
             _ => return,
@@ -88,13 +94,16 @@ mod tests {
     use super::*;
 
     impl Words for Vec<u8> {
-        fn word(&mut self, at: usize) -> Option<&mut [u8; 4]> {
-            self.get_mut(at..at.checked_add(4)?)?.try_into().ok()
+        fn word(&self, at: usize) -> Option<u32> {
+            let bytes = self.get(at..at.checked_add(4)?)?;
+            Some(u32::from_ne_bytes(bytes.try_into().ok()?))
         }
-    }
 
-    fn read(bytes: &mut Vec<u8>, at: usize) -> u32 {
-        u32::from_ne_bytes(*bytes.word(at).unwrap())
+        fn set_word(&mut self, at: usize, number: u32) -> Option<()> {
+            let bytes = self.get_mut(at..at.checked_add(4)?)?;
+            bytes.copy_from_slice(&number.to_ne_bytes());
+            Some(())
+        }
     }
 
     fn chain(ids: &[u16]) -> Vec<u8> {
@@ -107,12 +116,12 @@ mod tests {
         bytes
     }
 
-    fn walk(bytes: &mut Vec<u8>, offset: usize) -> Vec<(usize, u16)> {
+    fn walk(bytes: &Vec<u8>, offset: usize) -> Vec<(usize, u16)> {
         let mut found = Vec::new();
         let mut at = 0;
         loop {
             found.push((at, u16::from_ne_bytes([bytes[at], bytes[at + 1]])));
-            match read(bytes, at + NEXT) as usize {
+            match bytes.word(at + NEXT).unwrap() as usize {
                 0 => return found,
                 next => at = next - offset,
             }
@@ -121,15 +130,15 @@ mod tests {
 
     #[test]
     fn a_chain_has_all_its_members_in_order() {
-        assert_eq!(walk(&mut chain(&[7, 8, 9]), 0), [(0, 7), (16, 8), (32, 9)]);
+        assert_eq!(walk(&chain(&[7, 8, 9]), 0), [(0, 7), (16, 8), (32, 9)]);
     }
 
     #[test]
     fn shifting_moves_every_link_and_leaves_the_last_zero() {
         let mut bytes = chain(&[7, 8, 9]);
         shift(&mut bytes, 32);
-        assert_eq!(walk(&mut bytes, 32), [(0, 7), (16, 8), (32, 9)]);
-        assert_eq!(read(&mut bytes, NEXT), 48);
+        assert_eq!(walk(&bytes, 32), [(0, 7), (16, 8), (32, 9)]);
+        assert_eq!(bytes.word(NEXT), Some(48));
     }
 
     #[test]

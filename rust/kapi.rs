@@ -17,7 +17,6 @@ pub(crate) mod debugfs;
 pub(crate) mod device;
 pub(crate) mod eventfd;
 pub(crate) mod file;
-#[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod ida;
 pub(crate) mod interval_tree;
 pub(crate) mod iommu;

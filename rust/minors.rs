@@ -3,17 +3,13 @@
 //! The allocation of minors in a device number range.
 //!
 //! C counterpart: the two IDAs, `device_ida` and `group_ida`.
-//!
-//! Locks: the lock of a range is a leaf.
 
-use crate::kapi::cdev::MINORS;
+use crate::kapi::{cdev::MINORS, ida::Ida};
 use kernel::{
-    id_pool::IdPool,
-    new_mutex,
     prelude::*,
     sync::{
-        atomic::{ordering::Relaxed, AtomicFlag},
-        Arc, Mutex,
+        atomic::{ordering::Relaxed, Atomic, AtomicFlag},
+        Arc,
     },
 };
 
@@ -25,13 +21,9 @@ const MAX_KEPT: u32 = 1024;
 #[pin_data]
 pub(crate) struct Minors {
     #[pin]
-    pool: Mutex<Pool>,
-}
-
-struct Pool {
-    ids: IdPool,
+    allocated: Ida,
     /// The number of minors that are kept for the files of devices that are gone.
-    kept: u32,
+    kept: Atomic<u32>,
 }
 
 impl Minors {
@@ -42,22 +34,20 @@ impl Minors {
     /// - `ENOMEM`: out of memory.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let minors = pin_init!(Self {
-            pool <- new_mutex!(Pool {
-                ids: IdPool::new(),
-                kept: 0,
-            }, "Minors::pool"),
+            allocated <- Ida::new(),
+            kept: Atomic::new(0),
         });
         Arc::pin_init(minors, GFP_KERNEL)
     }
 
-    /// Allocates the lowest free minor.  Takes the lock of the range.  May sleep.
+    /// Allocates the lowest free minor.  May sleep.
     ///
     /// # Errors
     ///
     /// - `ENOSPC`: all 2^20 minors are allocated.
     /// - `ENOMEM`: out of memory.
     pub(crate) fn take(self: Arc<Self>) -> Result<Minor> {
-        let number = self.pool.lock().take()?;
+        let number = self.allocated.alloc(MINORS - 1)?;
         Ok(Minor {
             range: self,
             number,
@@ -65,21 +55,15 @@ impl Minors {
             released: AtomicFlag::new(false),
         })
     }
-}
 
-impl Pool {
-    fn take(&mut self) -> Result<u32> {
-        if self.ids.find_unused_id(0).is_none() {
-            let request = self.ids.grow_request().ok_or(ENOSPC)?;
-            self.ids.grow(request.realloc(GFP_KERNEL)?);
+    /// Counts one more minor that is kept.  Returns false if [`MAX_KEPT`] minors are kept.
+    fn keep(&self) -> bool {
+        // Each task adds 1 at most for a moment, so the count cannot overflow.
+        let is_below = self.kept.fetch_add(1, Relaxed) < MAX_KEPT;
+        if !is_below {
+            self.kept.fetch_sub(1, Relaxed);
         }
-        let id = self.ids.find_unused_id(0).ok_or(ENOSPC)?;
-        let number = id.as_u32();
-        if number >= MINORS {
-            return Err(ENOSPC);
-        }
-        id.acquire();
-        Ok(number)
+        is_below
     }
 }
 
@@ -87,9 +71,10 @@ impl Pool {
 pub(crate) struct Minor {
     range: Arc<Minors>,
     number: u32,
-    /// The minor is counted in [`Pool::kept`].  Changed under the lock of the range.
+    /// The minor is counted in [`Minors::kept`].  Written by [`leave_to_files`](Self::leave_to_files), and read
+    /// by the drop.
     kept: AtomicFlag,
-    /// The minor is released.  Changed under the lock of the range.
+    /// The minor is released.  Written and read as `kept`.
     released: AtomicFlag,
 }
 
@@ -101,14 +86,12 @@ impl Minor {
 
     /// Handles the end of the device.  If the device has open files, they keep the minor until this value is
     /// dropped.  If there are no files, or if too many minors are kept already, the minor is released now.
-    /// Takes the lock of the range.  Called at most once.
+    /// Called at most once.
     pub(crate) fn leave_to_files(&self, has_files: bool) {
-        let mut pool = self.range.pool.lock();
-        if has_files && pool.kept < MAX_KEPT {
-            pool.kept += 1;
+        if has_files && self.range.keep() {
             self.kept.store(true, Relaxed);
         } else {
-            pool.ids.release_id(self.number as usize);
+            self.range.allocated.remove(self.number);
             self.released.store(true, Relaxed);
         }
     }
@@ -116,13 +99,12 @@ impl Minor {
 
 impl Drop for Minor {
     fn drop(&mut self) {
-        let mut pool = self.range.pool.lock();
         if self.released.load(Relaxed) {
             return;
         }
         if self.kept.load(Relaxed) {
-            pool.kept = pool.kept.saturating_sub(1);
+            self.range.kept.fetch_sub(1, Relaxed);
         }
-        pool.ids.release_id(self.number as usize);
+        self.range.allocated.remove(self.number);
     }
 }

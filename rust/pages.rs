@@ -100,9 +100,7 @@ pub(crate) fn pin(
         None => {
             let container = device.state().container().ok_or(EINVAL)?;
             Range::new(iova, count)?;
-            Ok(container
-                .data()
-                .pin_pages(container.iommu_group(), iova, prot, pages))
+            Ok(container.attached_group().pin_pages(iova, prot, pages))
         }
     }
 }

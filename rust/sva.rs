@@ -70,7 +70,7 @@ use kernel::{
     mm::{MmWithUser, MmWithUserAsync},
     new_mutex, new_work,
     prelude::*,
-    rbtree::RBTree,
+    rbtree::{RBTree, RBTreeNodeReservation},
     sync::{aref::ARef, Arc, ArcBorrow, Mutex},
     uaccess::UserPtr,
     workqueue::{Work, WorkItem},
@@ -80,9 +80,6 @@ use process::{List, NewProcess, User};
 
 /// A group of a container.  The container's processes are bound to the device of the group.
 struct BoundGroup {
-    /// Tells this entry from an earlier entry of the same group, which has left the container and joined
-    /// again.
-    id: u64,
     group: IommuGroup,
     group_type: GroupType,
     /// The number of first opens and last closes that are in progress for the device of the group.
@@ -93,10 +90,9 @@ struct BoundGroup {
 
 /// The devices of a [`BoundProcesses`], and the resets in progress.
 struct Groups {
-    /// The groups of a container.  Empty if the processes are bound to one device.
-    list: KVec<BoundGroup>,
-    /// The id of the latest entry.
-    last: u64,
+    /// The groups of a container by their keys.  Empty if the processes are bound to one device.  A group that
+    /// leaves the container and joins again has another key.
+    by_key: RBTree<u64, BoundGroup>,
     /// The number of resets in progress.
     resets: u32,
 }
@@ -110,18 +106,14 @@ impl Groups {
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     fn check(&self) -> Result {
         match self
-            .list
-            .iter()
+            .by_key
+            .values()
             .all(|entry| entry.group_type == GroupType::Iommu)
         {
-            _ if self.list.is_empty() => Err(EINVAL),
+            _ if self.by_key.is_empty() => Err(EINVAL),
             true => Ok(()),
             false => Err(EOPNOTSUPP),
         }
-    }
-
-    fn find(&mut self, is_wanted: impl Fn(&BoundGroup) -> bool) -> Option<&mut BoundGroup> {
-        self.list.iter_mut().find(|entry| is_wanted(entry))
     }
 }
 
@@ -152,8 +144,7 @@ impl BoundProcesses {
         let processes = pin_init!(Self {
             groups <- new_mutex!(
                 Groups {
-                    list: KVec::new(),
-                    last: 0,
+                    by_key: RBTree::new(),
                     resets: 0,
                 },
                 "BoundProcesses::groups"
@@ -214,15 +205,15 @@ impl BoundProcesses {
         let new = NewProcess::begin(self, mm)?;
         let groups = self.groups.lock();
         self.check_all(&groups, mm)?;
-        new.bind(mm, groups.list.iter().map(|entry| &entry.group))
+        new.bind(mm, groups.by_key.values().map(|entry| &entry.group))
     }
 
     /// Checks that an address space can be bound, for a container.
     fn check_all(&self, groups: &Groups, mm: &MmWithUser) -> Result {
         groups.check()?;
         if groups
-            .list
-            .iter()
+            .by_key
+            .values()
             .any(|p| p.suspensions != 0 || p.lacks_bonds)
         {
             return Err(EBUSY);
@@ -285,7 +276,8 @@ impl BoundProcesses {
         process.as_arc_borrow().end(User::Held(mm));
     }
 
-    /// Adds the entry of a container's group, and binds all processes to the device of the group.
+    /// Adds the entry of a container's group, and binds all processes to the device of the group.  No other
+    /// entry has or had this key.
     ///
     /// # Errors
     ///
@@ -296,33 +288,30 @@ impl BoundProcesses {
     /// - Those of [`iommu_sva::bind`](crate::shared::iommu_sva::bind).
     ///
     /// After any failure the group has no entry.
-    pub(crate) fn join(&self, group: &IommuGroup, group_type: GroupType) -> Result {
+    pub(crate) fn join(&self, key: u64, group: &IommuGroup, group_type: GroupType) -> Result {
+        let node = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
         let mut groups = self.groups.lock();
-        groups.list.reserve(1, GFP_KERNEL_ACCOUNT)?;
         match group_type {
             GroupType::Iommu => self.add_all(group)?,
             _ if self.has_living() => return Err(EOPNOTSUPP),
             _ => {}
         }
-        groups.last = groups.last.wrapping_add(1);
         let entry = BoundGroup {
-            id: groups.last,
             group: group.clone(),
             group_type,
             suspensions: 0,
             lacks_bonds: false,
         };
-        Ok(groups.list.push(entry, GFP_KERNEL_ACCOUNT)?)
+        groups.by_key.insert(node.into_node(key, entry));
+        Ok(())
     }
 
     /// Removes the entry of a container's group, if there is one, and unbinds all processes from the device
     /// of the group.  When the last entry is removed, all processes are unbound and leave the list.
-    pub(crate) fn leave(&self, group: &IommuGroup) {
+    pub(crate) fn leave(&self, key: u64, group: &IommuGroup) {
         let mut groups = self.groups.lock();
-        groups
-            .list
-            .retain(|entry| entry.group.as_raw() != group.as_raw());
-        match groups.list.is_empty() {
+        groups.by_key.remove(&key);
+        match groups.by_key.is_empty() {
             true => self.for_each(|process, user| process.end(user)),
             false => self.for_each(|process, user| process.remove(group, user)),
         }
@@ -342,11 +331,10 @@ impl BoundProcesses {
     /// Ends the bonds with the device of a container's group.  The caller is about to open or close the
     /// device.  The drop of the result makes the bonds again.  A process whose bond cannot be made again is
     /// unbound from all devices.  Returns None if the group has no entry.
-    pub(crate) fn suspend(self: &Arc<Self>, group: &IommuGroup) -> Option<Suspension> {
+    pub(crate) fn suspend(self: &Arc<Self>, key: u64, group: &IommuGroup) -> Option<Suspension> {
         let mut groups = self.groups.lock();
-        let entry = groups.find(|entry| entry.group.as_raw() == group.as_raw())?;
+        let entry = groups.by_key.get_mut(&key)?;
         entry.suspensions = entry.suspensions.saturating_add(1);
-        let id = entry.id;
         // No process can be bound until the result is dropped, so only these bonds have to be made again.
         if is_used() {
             let lacks_bonds = &mut entry.lacks_bonds;
@@ -358,7 +346,7 @@ impl BoundProcesses {
         drop(groups);
         Some(Suspension {
             from: self.clone(),
-            id,
+            key,
         })
     }
 
@@ -441,7 +429,7 @@ impl WorkItem for BoundProcesses {
     /// signal of that task would make the bind fail.
     fn run(this: Arc<Self>) {
         let mut groups = this.groups.lock();
-        for entry in groups.list.iter_mut() {
+        for entry in groups.by_key.values_mut() {
             if entry.suspensions != 0 || !core::mem::take(&mut entry.lacks_bonds) {
                 continue;
             }
@@ -460,15 +448,15 @@ impl WorkItem for BoundProcesses {
 /// value for the device makes the bonds again, and waits for that.
 pub(crate) struct Suspension {
     from: Arc<BoundProcesses>,
-    /// The id of the group's entry.
-    id: u64,
+    /// The key of the group's entry.
+    key: u64,
 }
 
 impl Drop for Suspension {
     fn drop(&mut self) {
         let mut groups = self.from.groups.lock();
         // The group can have left the container in the meantime.
-        let Some(entry) = groups.find(|entry| entry.id == self.id) else {
+        let Some(entry) = groups.by_key.get_mut(&self.key) else {
             return;
         };
         entry.suspensions = entry.suspensions.saturating_sub(1);

@@ -93,7 +93,6 @@ struct Vfio {
     _virqfd: GlobalValue<shared::virqfd::CLEANUP>,
     _nodes: Option<GlobalValue<group::NODES>>,
     _groups: GlobalValue<group::GROUPS>,
-    _group_class: Option<ClassRegistration>,
     _container_node: Option<MiscDevice>,
     _drivers: GlobalValue<container::DRIVERS>,
     _sets: GlobalValue<device::sets::SETS>,
@@ -126,10 +125,6 @@ impl kernel::Module for Vfio {
             true => Some(container_node()?),
             false => None,
         };
-        let group_class = match cfg!(CONFIG_VFIO_GROUP) {
-            true => Some(abi::group::CLASS.register()?),
-            false => None,
-        };
         let groups = GlobalValue::new(&group::GROUPS, Some(RBTree::new()));
         let nodes = match cfg!(CONFIG_VFIO_GROUP) {
             true => Some(GlobalValue::new(&group::NODES, Some(group_nodes()?))),
@@ -149,7 +144,6 @@ impl kernel::Module for Vfio {
             _virqfd: virqfd,
             _nodes: nodes,
             _groups: groups,
-            _group_class: group_class,
             _container_node: container_node,
             _drivers: drivers,
             _sets: sets,
@@ -172,10 +166,11 @@ fn container_node() -> Result<MiscDevice> {
         .inspect_err(|_| kapi::printk::print_error(c"vfio: misc device register failed"))
 }
 
-/// Registers the device number range of `/dev/vfio/$GROUP`.
+/// Registers the class and the device number range of `/dev/vfio/$GROUP`.
 fn group_nodes() -> Result<group::table::Nodes> {
+    let class = Arc::new(abi::group::CLASS.register()?, GFP_KERNEL)?;
     let region = CharRegion::register::<group::Group>(c"vfio")?;
-    group::table::Nodes::new(region, &abi::group::CLASS)
+    group::table::Nodes::new(region, class)
 }
 
 /// Creates the work queue that frees virqfds.

@@ -101,7 +101,7 @@ impl Group {
         *opens = opens.checked_add(1).ok_or(EBUSY)?;
         Ok(ContainerPin {
             handle,
-            group: self.into(),
+            _count: OpenCount(self.into()),
             _file: file.into(),
         })
     }
@@ -110,8 +110,9 @@ impl Group {
 /// A pin of a group's container by an open device, from the first open to the last close.  It keeps the
 /// group's file open, and the group in the container.  The drop takes the group's lock.
 pub(crate) struct ContainerPin {
+    /// Dropped before the count, so that a group that leaves the container is detached when it has left.
     handle: ContainerHandle,
-    group: Arc<Group>,
+    _count: OpenCount,
     _file: ARef<File>,
 }
 
@@ -122,10 +123,13 @@ impl ContainerPin {
     }
 }
 
-impl Drop for ContainerPin {
+/// One of the counted opens of a group's container.
+struct OpenCount(Arc<Group>);
+
+impl Drop for OpenCount {
     #[inline(never)]
     fn drop(&mut self) {
-        let mut inner = self.group.inner.lock();
+        let mut inner = self.0.inner.lock();
         let users = &mut inner.users;
         if let Users::GroupFile(BackendState::Set(GroupBackend::Container { opens, .. })) = users {
             *opens = opens.saturating_sub(1);

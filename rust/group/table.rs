@@ -12,7 +12,7 @@ use super::{Backing, Group, Revoked};
 use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
-        class::{Class, ClassDevice},
+        class::{ClassDevice, ClassRegistration},
         iommu::{FakeMember, IommuGroup},
         panic::warn_on,
     },
@@ -42,7 +42,7 @@ global_lock! {
 pub(crate) struct Nodes {
     minors: Arc<Minors>,
     region: CharRegion<Group>,
-    class: &'static Class,
+    class: Arc<ClassRegistration>,
 }
 
 impl Nodes {
@@ -51,7 +51,7 @@ impl Nodes {
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
-    pub(crate) fn new(region: CharRegion<Group>, class: &'static Class) -> Result<Self> {
+    pub(crate) fn new(region: CharRegion<Group>, class: Arc<ClassRegistration>) -> Result<Self> {
         Ok(Self {
             minors: Minors::new()?,
             region,
@@ -189,10 +189,10 @@ impl Entry {
             let guard = NODES.lock();
             let nodes = guard.as_ref().ok_or(ENODEV)?;
             let cdev = nodes.region.add(number, group.clone())?;
-            (nodes.class, nodes.region.devt(number), cdev)
+            (nodes.class.clone(), nodes.region.devt(number), cdev)
         };
         let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
-        let class_device = ClassDevice::create(class, devt, prefix, id).inspect_err(|_| {
+        let class_device = ClassDevice::create(&class, devt, prefix, id).inspect_err(|_| {
             // A process can have opened the group by its device number already.
             *revoked = Some(group.revoke());
         })?;

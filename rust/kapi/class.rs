@@ -5,7 +5,7 @@
 use super::to_result;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::{prelude::*, str::as_char_ptr_in_const_context};
+use kernel::{prelude::*, str::as_char_ptr_in_const_context, sync::Arc};
 
 /// The function that names the node of a device below `/dev`.
 pub(crate) type Devnode =
@@ -75,7 +75,11 @@ impl Drop for ClassRegistration {
 }
 
 /// A class device without parent and driver, and its node in `/dev`.  The device is unregistered on drop.
-pub(crate) struct ClassDevice(NonNull<bindings::device>);
+pub(crate) struct ClassDevice {
+    dev: NonNull<bindings::device>,
+    /// Dropped after the device is unregistered.
+    _class: Arc<ClassRegistration>,
+}
 
 // SAFETY: The driver core does its own locking.
 unsafe impl Send for ClassDevice {}
@@ -83,23 +87,24 @@ unsafe impl Send for ClassDevice {}
 unsafe impl Sync for ClassDevice {}
 
 impl ClassDevice {
-    /// Makes the device `{prefix}{id}` of a class, with the device number `devt`.  May sleep.
+    /// Makes the device `{prefix}{id}` of a class, with the device number `devt`.  May sleep.  The class stays
+    /// registered while the device exists.
     ///
     /// # Errors
     ///
     /// - `ENOMEM`: out of memory.
     /// - `EEXIST`: a device of this name exists.
     pub(crate) fn create(
-        class: &'static Class,
+        class: &Arc<ClassRegistration>,
         devt: bindings::dev_t,
         prefix: &CStr,
         id: i32,
     ) -> Result<Self> {
-        // SAFETY: The class is static.  The format matches its arguments, which are copied.  The owner of the
-        // [`ClassRegistration`] keeps it until the result is dropped.
+        // SAFETY: The class is registered until the result is dropped.  The format matches its arguments,
+        // which are copied.
         let dev = unsafe {
             bindings::device_create(
-                class.as_raw(),
+                class.0.as_raw(),
                 core::ptr::null_mut(),
                 devt,
                 core::ptr::null_mut(),
@@ -108,15 +113,16 @@ impl ClassDevice {
                 id,
             )
         };
-        Ok(Self(
-            NonNull::new(kernel::error::from_err_ptr(dev)?).ok_or(ENOMEM)?,
-        ))
+        Ok(Self {
+            dev: NonNull::new(kernel::error::from_err_ptr(dev)?).ok_or(ENOMEM)?,
+            _class: class.clone(),
+        })
     }
 }
 
 impl Drop for ClassDevice {
     fn drop(&mut self) {
         // SAFETY: Balances `device_create()`.
-        unsafe { bindings::device_unregister(self.0.as_ptr()) }
+        unsafe { bindings::device_unregister(self.dev.as_ptr()) }
     }
 }

@@ -2,17 +2,65 @@
 
 //! Sets of small numbers (`struct ida`, `include/linux/idr.h`).
 
+#[cfg(CONFIG_IOMMUFD)]
 use super::to_result;
 use crate::bindings;
+use core::pin::Pin;
 use kernel::{prelude::*, types::Opaque};
 
 /// The number of ids in a bitmap.
+#[cfg(CONFIG_IOMMUFD)]
 const BITMAP_BITS: u32 = (size_of::<bindings::ida_bitmap>() * 8) as u32;
 
-/// A C `struct ida` that serves as a set.
+/// A C `struct ida`.
+///
+/// # Invariants
+///
+/// The structure is initialised.
+#[pin_data(PinnedDrop)]
 #[repr(transparent)]
-pub(crate) struct Ida(Opaque<bindings::ida>);
+pub(crate) struct Ida {
+    #[pin]
+    ida: Opaque<bindings::ida>,
+}
 
+// SAFETY: The lock of the structure protects it, and a value may be used on any CPU.
+unsafe impl Send for Ida {}
+// SAFETY: As above.
+unsafe impl Sync for Ida {}
+
+impl Ida {
+    /// Returns an empty set.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        // INVARIANT: The helper initialises the structure.
+        pin_init!(Self {
+            // SAFETY: The pointer is valid, and the value is pinned.
+            ida <- Opaque::ffi_init(|ida| unsafe { bindings::vfio_helper_ida_init(ida) }),
+        })
+    }
+
+    /// Adds the smallest number that is not a member.  Returns the number, which is at most `max`.  May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`: out of memory.
+    /// - `ENOSPC`: all numbers up to `max` are members.
+    pub(crate) fn alloc(&self, max: u32) -> Result<u32> {
+        // SAFETY: `self` is initialised.
+        let ret =
+            unsafe { bindings::ida_alloc_range(self.ida.get(), 0, max, bindings::GFP_KERNEL) };
+        u32::try_from(ret).map_err(|_| Error::from_errno(ret))
+    }
+
+    /// Removes `id`, which must be a member: otherwise the kernel warns.
+    pub(crate) fn remove(&self, id: u32) {
+        // SAFETY: `self` is initialised.
+        unsafe { bindings::ida_free(self.ida.get(), id) }
+    }
+}
+
+/// The PASIDs of a device.
+#[cfg(CONFIG_IOMMUFD)]
 impl Ida {
     /// # Safety
     ///
@@ -30,7 +78,8 @@ impl Ida {
     /// - `ENOSPC`: `id` is already a member, or is above `i32::MAX`.
     pub(crate) fn insert(&self, id: u32) -> Result {
         // SAFETY: `self` is initialised.
-        let ret = unsafe { bindings::ida_alloc_range(self.0.get(), id, id, bindings::GFP_KERNEL) };
+        let ret =
+            unsafe { bindings::ida_alloc_range(self.ida.get(), id, id, bindings::GFP_KERNEL) };
         to_result(ret.min(0))
     }
 
@@ -38,7 +87,7 @@ impl Ida {
     #[inline]
     pub(crate) fn contains(&self, id: u32) -> bool {
         // SAFETY: `self` is initialised.
-        !self.is_empty() && unsafe { bindings::ida_find_first_range(self.0.get(), id, id) >= 0 }
+        !self.is_empty() && unsafe { bindings::ida_find_first_range(self.ida.get(), id, id) >= 0 }
     }
 
     /// Tells whether there are no members.  Takes no lock.
@@ -46,16 +95,10 @@ impl Ida {
     fn is_empty(&self) -> bool {
         // SAFETY: `self` is initialised; the pointer is read with one load.
         unsafe {
-            (&raw const (*self.0.get()).xa.xa_head)
+            (&raw const (*self.ida.get()).xa.xa_head)
                 .read_volatile()
                 .is_null()
         }
-    }
-
-    /// Removes `id`, which must be a member: otherwise the kernel warns.
-    pub(crate) fn remove(&self, id: u32) {
-        // SAFETY: `self` is initialised.
-        unsafe { bindings::ida_free(self.0.get(), id) }
     }
 
     /// Returns the smallest member.
@@ -85,7 +128,15 @@ impl Ida {
     /// members, and all of them are smaller than `min`.
     fn find(&self, min: u32, max: u32) -> Option<u32> {
         // SAFETY: `self` is initialised.
-        let id = unsafe { bindings::ida_find_first_range(self.0.get(), min, max) };
+        let id = unsafe { bindings::ida_find_first_range(self.ida.get(), min, max) };
         u32::try_from(id).ok()
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Ida {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: `self` is initialised, and this is its last use.
+        unsafe { bindings::ida_destroy(self.ida.get()) }
     }
 }

@@ -199,6 +199,14 @@ int calls_op(struct slot *slot, struct calls_args *args)
 	case CALLS_OP_UNBIND:
 		vfio_iommufd_physical_unbind(vdev);
 		break;
+	case CALLS_OP_UNBIND_STRAY_PASID:
+		ret = ida_alloc_range(&vdev->pasids, args->c, args->c, GFP_KERNEL);
+		if (ret < 0)
+			break;
+		vfio_iommufd_physical_unbind(vdev);
+		ida_free(&vdev->pasids, args->c);
+		ret = 0;
+		break;
 	case CALLS_OP_EMULATED_ATTACH:
 		ret = vfio_iommufd_emulated_attach_ioas(vdev, &pt);
 		break;

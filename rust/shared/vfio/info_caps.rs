@@ -55,8 +55,7 @@ impl Drop for InfoCaps {
 /// # Invariants
 ///
 /// The structure is valid, and this value has exclusive access to it for `'a`.  Its `buf` is NULL or was
-/// allocated by the kernel's `krealloc()` with `size` bytes.  The headers are initialised, and the links lead to
-/// headers: the core writes both, and drivers write behind the headers.
+/// allocated by the kernel's `krealloc()` with `size` bytes.
 pub(crate) struct Chain<'a>(
     NonNull<bindings::vfio_info_cap>,
     PhantomData<&'a mut InfoCaps>,
@@ -90,8 +89,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Returns the bytes of the chain, or None if the chain has no buffer.  They are not a slice, because
-    /// drivers fill them with structures whose padding need not be initialised.
+    /// Returns the bytes of the chain, or None if the chain has no buffer.
     pub(crate) fn as_buffer(&self) -> Option<DriverBuffer<'_>> {
         // SAFETY: By the type's invariants.
         unsafe { DriverBuffer::from_raw(self.buf(), self.len()) }
@@ -156,11 +154,13 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The 32-bit words of a chain, which are addressed by their offset in bytes.
+/// The 32-bit words of a chain, which are addressed by their offset in bytes.  The methods make no reference to
+/// the bytes: a link that a driver has broken can lead to any of them.
 ///
 /// # Invariants
 ///
-/// `last + 4` bytes at `buf` may be read and written for `'a`, and no other code accesses them meanwhile.
+/// `last + 4` bytes at `buf` may be read and written for `'a`, and no other code accesses them meanwhile.  They
+/// are initialised: [`Chain::grow`] has zeroed them, and C code has written them since.
 pub(crate) struct ChainWords<'a> {
     buf: NonNull<u8>,
     last: usize,
@@ -168,14 +168,28 @@ pub(crate) struct ChainWords<'a> {
 }
 
 impl ChainWords<'_> {
-    /// Returns the number at offset `at`.  None if it is not in the chain.
+    /// Returns a pointer to the number at offset `at`.  It need not be aligned.
     #[inline]
-    pub(crate) fn get(&mut self, at: usize) -> Option<&mut [u8; 4]> {
+    fn word(&self, at: usize) -> Option<*mut u32> {
         if at > self.last {
             return None;
         }
-        // SAFETY: By the type's invariants, and those of `Chain`.  The caller follows the links, so `at` is
-        // in a header, which is initialised.
-        Some(unsafe { &mut *self.buf.as_ptr().add(at).cast() })
+        // SAFETY: By the type's invariants the number is in the buffer.
+        Some(unsafe { self.buf.as_ptr().add(at).cast() })
+    }
+
+    /// Returns the number at offset `at`.  None if it is not in the chain.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<u32> {
+        // SAFETY: By the type's invariants.
+        Some(unsafe { self.word(at)?.read_unaligned() })
+    }
+
+    /// Writes the number at offset `at`.  None if it is not in the chain.
+    #[inline]
+    pub(crate) fn set(&mut self, at: usize, number: u32) -> Option<()> {
+        // SAFETY: By the type's invariants.
+        unsafe { self.word(at)?.write_unaligned(number) };
+        Some(())
     }
 }

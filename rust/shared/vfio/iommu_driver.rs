@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use core::ptr::NonNull;
-use kernel::{prelude::*, uaccess::UserPtr};
+use kernel::{prelude::*, sync::Arc, uaccess::UserPtr};
 
 /// The type of a group, as container drivers know it (`enum vfio_group_type`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -202,27 +202,6 @@ impl IommuData {
         unsafe { raw_ioctl(self.driver.ops(), self.data, CHECK_EXTENSION, arg) }
     }
 
-    /// Calls the driver's `attach_group`.
-    ///
-    /// # Errors
-    ///
-    /// The driver's errno; `EINVAL` if it returns a positive number.
-    pub(crate) fn attach_group(&self, group: &IommuGroup, group_type: GroupType) -> Result {
-        let ops = self.driver.ops();
-        // SAFETY: By the type's invariants; `group` holds a reference, and the callback is set.
-        callback_result(unsafe {
-            bindings::vfio_helper_attach_group(ops, self.data, group.as_raw(), group_type as u32)
-        })
-    }
-
-    /// Undoes [`attach_group`](Self::attach_group).
-    pub(crate) fn detach_group(&self, group: &IommuGroup) {
-        if let Some(detach) = self.driver.ops().detach_group {
-            // SAFETY: As above.  Container drivers look the group up among those that they have attached.
-            unsafe { detach(self.data, group.as_raw()) }
-        }
-    }
-
     /// Tells the driver about a device that is being opened.
     ///
     /// # Safety
@@ -248,29 +227,7 @@ impl IommuData {
         }
     }
 
-    /// Pins pages from `iova` on, for the VFIO driver of an emulated device.  Returns the number of pinned
-    /// pages, or a negative errno.
-    ///
-    /// # Errors
-    ///
-    /// - `ENOTTY`: the container driver has no `pin_pages`.
-    /// - The errno of the container driver.
-    pub(crate) fn pin_pages(
-        &self,
-        group: &IommuGroup,
-        iova: u64,
-        prot: c_int,
-        pages: PageArray<'_>,
-    ) -> c_int {
-        let (count, pages) = (pages.count(), pages.as_ptr());
-        match self.driver.ops().pin_pages {
-            // SAFETY: By the invariants of the types.
-            Some(pin) => unsafe { pin(self.data, group.as_raw(), iova, count, prot, pages) },
-            None => ENOTTY.to_errno(),
-        }
-    }
-
-    /// Undoes a [`pin_pages`](Self::pin_pages) of the same range.
+    /// Undoes an [`AttachedGroup::pin_pages`] of the same range.
     pub(crate) fn unpin_pages(&self, iova: u64, npage: c_int) {
         if let Some(unpin) = self.driver.ops().unpin_pages {
             // SAFETY: By the type's invariants; the container driver itself looks up the pages.
@@ -293,11 +250,78 @@ impl IommuData {
 }
 
 impl Drop for IommuData {
+    #[inline(never)]
     fn drop(&mut self) {
         if let Some(release) = self.driver.ops().release {
             // SAFETY: By the type's invariants; this is the last use of the data.  The module reference is
             // held until after this call.
             unsafe { release(self.data) }
+        }
+    }
+}
+
+/// A group that is attached to the data of a container driver.  The group is detached on drop.
+///
+/// # Invariants
+///
+/// The driver's `attach_group` has succeeded for `data` and `group`, and `detach_group` has not been called.
+pub(crate) struct AttachedGroup {
+    data: Arc<IommuData>,
+    group: IommuGroup,
+}
+
+impl AttachedGroup {
+    /// Calls the driver's `attach_group`.
+    ///
+    /// # Errors
+    ///
+    /// The driver's errno; `EINVAL` if it returns a positive number.
+    pub(crate) fn attach(
+        data: &Arc<IommuData>,
+        group: &IommuGroup,
+        group_type: GroupType,
+    ) -> Result<Self> {
+        let ops = data.driver.ops();
+        // SAFETY: By the type's invariants; `group` holds a reference, and the callback is set.
+        callback_result(unsafe {
+            bindings::vfio_helper_attach_group(ops, data.data, group.as_raw(), group_type as u32)
+        })?;
+        // INVARIANT: The callback has succeeded.
+        Ok(Self {
+            data: data.clone(),
+            group: group.clone(),
+        })
+    }
+
+    /// Returns the data of the container driver.
+    pub(crate) fn data(&self) -> &Arc<IommuData> {
+        &self.data
+    }
+
+    /// Pins pages from `iova` on, for the VFIO driver of an emulated device in the group.  Returns the number
+    /// of pinned pages, or a negative errno.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTTY`: the container driver has no `pin_pages`.
+    /// - The errno of the container driver.
+    pub(crate) fn pin_pages(&self, iova: u64, prot: c_int, pages: PageArray<'_>) -> c_int {
+        let (count, pages) = (pages.count(), pages.as_ptr());
+        let data = self.data.data;
+        match self.data.driver.ops().pin_pages {
+            // SAFETY: By the invariants of the types; the driver requires that the group is attached.
+            Some(pin) => unsafe { pin(data, self.group.as_raw(), iova, count, prot, pages) },
+            None => ENOTTY.to_errno(),
+        }
+    }
+}
+
+impl Drop for AttachedGroup {
+    #[inline(never)]
+    fn drop(&mut self) {
+        if let Some(detach) = self.data.driver.ops().detach_group {
+            // SAFETY: By the type's invariants.
+            unsafe { detach(self.data.data, self.group.as_raw()) }
         }
     }
 }

@@ -14,9 +14,10 @@ the instructions that the core executes.  The kernel's code outside of vfio.ko i
 they do not in C.  --renew writes that file.  --profile prints how many instructions each function of the core
 executes in an operation.
 
---scaling counts operations among 1 to 4,096 devices: in groups of their own, in one group, and in one device set.  It
-fails if a count of the Rust core grows faster than the logarithm of the number.  The operations of LINEAR, which grow
-faster in C, may grow as fast as in C.  --table writes the counts into a file, between its marks."""
+--scaling counts operations among 1 to 4,096 devices: in groups of their own, in one group, in one device set, and in
+groups of one container.  It fails if a count of the Rust core grows faster than the logarithm of the number.  The
+operations of LINEAR, which grow faster in C, may grow as fast as in C.  --table writes the counts into a file, between
+its marks."""
 
 import argparse
 import bisect
@@ -198,7 +199,13 @@ def measure(program):
 
 
 # What devices have in common, and an operation, as scaling.c names them -> the name in tables
-CROWDS = {"own": "own groups", "group": "one group", "set": "one set", "ranges": "(ranges)"}
+CROWDS = {
+    "own": "own groups",
+    "group": "one group",
+    "set": "one set",
+    "container": "one container",
+    "ranges": "(ranges)",
+}
 SCALED = {
     "open": "open",
     "bind": "BIND",
@@ -211,6 +218,10 @@ SCALED = {
     "get_unknown": "GET_DEVICE_FD, unknown name",
     "unregister": "unregister",
     "register": "register",
+    "get_device_fd": "GET_DEVICE_FD",
+    "close_device": "close of it",
+    "unset_container": "UNSET_CONTAINER",
+    "set_container": "SET_CONTAINER",
     "combine": "vfio_combine_iova_ranges()",
 }
 # What is linear in the C core, and may be here

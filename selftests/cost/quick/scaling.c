@@ -13,11 +13,16 @@
 static const unsigned int numbers[] = { 1, 8, 64, 512, MOST };
 
 /* What the devices of a crowd have in common */
-enum kind { NOTHING, GROUP, SET, RANGES };
+enum kind { NOTHING, GROUP, SET, CONTAINER, RANGES };
 
-static const char *const kinds[] = { [NOTHING] = "own", [GROUP] = "group", [SET] = "set", [RANGES] = "ranges" };
+static const char *const kinds[] = {
+	[NOTHING] = "own", [GROUP] = "group", [SET] = "set", [CONTAINER] = "container", [RANGES] = "ranges",
+};
 
 static struct vfio_device *crowd[MOST];
+/* Of a crowd in one container: its groups, and the container */
+static struct file *groups[MOST], *container;
+static int container_fd;
 
 #define COUNT(kind, name, number, statement) do {	\
 		unsigned long count_;			\
@@ -111,6 +116,50 @@ static void count_crowd(enum kind kind)
 		leave(--number);
 }
 
+/* Groups come to a container that has a container driver. */
+static void join_container(unsigned int index)
+{
+	join(CONTAINER, index);
+	groups[index] = group_open(FREE_GROUP + index);
+	EXPECT(file_ioctl(groups[index], VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
+	if (!index)
+		EXPECT(file_ioctl(container, VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU)), 0);
+}
+
+static void count_in_container(unsigned int number)
+{
+	struct file *group = groups[number / 2];
+	const char *name = dev_name(crowd[number / 2]->dev);
+	int fd;
+
+	COUNT(CONTAINER, "get_device_fd", number, fd = file_ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name));
+	COUNT(CONTAINER, "close_device", number, fd_close(fd));
+	if (number == 1)
+		return;
+	COUNT(CONTAINER, "unset_container", number, EXPECT(file_ioctl(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0));
+	COUNT(CONTAINER, "set_container", number, EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0));
+}
+
+static void count_containers(void)
+{
+	unsigned int number = 0;
+
+	backend_register();
+	container = misc_open("vfio");
+	container_fd = fd_add(container);
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
+		while (number < numbers[i])
+			join_container(number++);
+		count_in_container(number);
+	}
+	while (number) {
+		file_close(groups[--number]);
+		leave(number);
+	}
+	fd_close(container_fd);
+	backend_unregister();
+}
+
 /* Ranges with a gap of one page between each, to half as many */
 static void count_combine(void)
 {
@@ -133,5 +182,6 @@ void scaling(void)
 	count_crowd(NOTHING);
 	count_crowd(GROUP);
 	count_crowd(SET);
+	count_containers();
 	count_combine();
 }

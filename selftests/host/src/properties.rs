@@ -14,22 +14,25 @@ use crate::ranges::{IovaRange, PageSize, Refused};
 struct Bytes(Vec<u8>);
 
 impl Words for Bytes {
-    fn word(&mut self, at: usize) -> Option<&mut [u8; 4]> {
-        self.0.get_mut(at..)?.first_chunk_mut()
+    fn word(&self, at: usize) -> Option<u32> {
+        let word = self.0.get(at..)?.first_chunk()?;
+        Some(u32::from_ne_bytes(*word))
+    }
+
+    fn set_word(&mut self, at: usize, number: u32) -> Option<()> {
+        let word = self.0.get_mut(at..)?.first_chunk_mut()?;
+        *word = number.to_ne_bytes();
+        Some(())
     }
 }
 
 impl Bytes {
-    fn number(&mut self, at: usize) -> Option<u32> {
-        self.word(at).map(|word| u32::from_ne_bytes(*word))
-    }
-
     /// The offsets of the capabilities whose ids are those of [`add`](Self::add), in their order.
     fn walk(&mut self, offset: u32) -> Vec<usize> {
         let (mut found, mut at) = (Vec::new(), 0);
-        while self.number(at).is_some_and(|head| head != 0) {
+        while self.word(at).is_some_and(|head| head != 0) {
             found.push(at);
-            let next = self.number(at + 4).unwrap_or(0);
+            let next = self.word(at + 4).unwrap_or(0);
             if next == 0 {
                 break;
             }
