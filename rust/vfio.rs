@@ -20,7 +20,7 @@
 //! | [`shared`] | data shared with C code: `struct vfio_device`, the callbacks of drivers, virqfds, trace events |
 //! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; pure logic |
 //! | [`device`], [`group`], [`container`], [`sva`], [`pages`] | the objects of the core, and their locks |
-//! | [`file`](mod@file) | operations of user space on these objects |
+//! | [`file`](mod@file) | the operations of user space on files |
 //! | [`abi`] | the C interface: classes and exported functions |
 //!
 //! `unsafe` code is in `bindings`, `kapi`, `shared` and `abi`.  The other modules deny it.

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables in reStructuredText that suites write into the documents, between two marks."""
 
+import os
 import re
 
-from suites import Failure
+from suites import TOP, Failure
+
+MEASUREMENTS = os.path.join(TOP, "Documentation/measurements.rst")
 
 
 def line(texts, widths):
@@ -33,6 +36,18 @@ def between(path, suite):
     return before + begin, rest[:-len(end + after)], end + after
 
 
+def written(path, suite):
+    """The lines between the marks."""
+    return between(path, suite)[1].strip().splitlines()
+
+
+def nearly(found, wanted):
+    """Whether the numbers of two tables differ by a hundredth at most."""
+    numbers, others = ([re.findall(r"\d+", line) for line in lines] for lines in (found, wanted))
+    return [len(line) for line in numbers] == [len(line) for line in others] and \
+        all(abs(int(a) - int(b)) * 100 <= int(b) for x, y in zip(numbers, others) for a, b in zip(x, y))
+
+
 def replace(path, suite, lines):
     """Replaces what stands between the marks that name a suite."""
     before, _, after = between(path, suite)
@@ -42,7 +57,7 @@ def replace(path, suite, lines):
 
 def table_of(path, suite):
     """The head of the simple table between the marks, and its rows."""
-    table = between(path, suite)[1].strip().splitlines()
+    table = written(path, suite)
     if not table:
         return [], []
     starts = [m.start() for m in re.finditer("=+", table[0])]

@@ -269,7 +269,8 @@ def wanted(name, patterns):
 
 
 def summary(options, boots, host, more=None):
-    """The table, what `more()` prints, and the last line; returns the exit status."""
+    """The table, what `more()` prints, and the last line; returns the exit status.  `more()` may return a text that
+    says what is wrong."""
     table, counts, findings = {}, {"ok": 0, "failed": 0, "skipped": 0, "known": 0}, []
     equal = {p.name for boot in boots for p in boot.results if p.strict}
     for boot in boots:
@@ -312,8 +313,10 @@ def summary(options, boots, host, more=None):
         say("\n" + "\n".join(dict.fromkeys(reasons)))
     for finding in findings:
         say(f"failed: {finding}")
-    if more:
-        more()
+    wrong = more and more()
+    if wrong:
+        say(f"failed: {wrong}")
+        counts["failed"] += 1
     junit(boots, host)
     seconds = int(time.time() - START)
     say(f"\n{seconds // 60} min {seconds % 60} s; kernel logs in build/logs" +

@@ -254,8 +254,11 @@ def scaling_table(results):
 
 
 def check_scaling(results):
-    """Verdicts on how the counts of the Rust core grow; the exit status."""
+    """Verdicts on how the counts of the Rust core grow, and on the table in the documents; the exit status."""
     count = Count()
+    count.verdict(rst.nearly(rst.written(rst.MEASUREMENTS, "bench-quick --scaling"), scaling_table(results)),
+                  "the table in Documentation/measurements.rst has these counts "
+                  "(make bench-scaling TABLE=Documentation/measurements.rst writes it)")
     for key, ours in results["rust"].items():
         crowd, operation = key
         c = results["c"][key]

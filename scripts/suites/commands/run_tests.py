@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from suites import TOP, Failure, kernel_tests, rst, suite, vm
+from suites import TOP, Failure, kernel_tests, remembered, rst, suite, vm
 from suites.suite import Boot, Program, boot_groups, build_selftests, say, step, wanted
 
 # Programs in Rust, selftests/client/.
@@ -108,5 +108,15 @@ def main():
     if not options.no_kernel_tests:
         boots += kernel_tests.Table().short_boots(options, archive)
     host = host_tests(options) if options.kernel == "base" else []
-    more = options.table and (lambda: rst.replace(options.table, "run-tests", table(boots, host)))
-    return suite.run(options, boots, host, more)
+
+    def document():
+        """Writes the table, or says if the one in the documents is not that of a whole run."""
+        lines = table(boots, host)
+        if options.table:
+            rst.replace(options.table, "run-tests", lines)
+        elif options.kernel == "base" and remembered.is_whole(options) and \
+                lines != rst.written(rst.MEASUREMENTS, "run-tests"):
+            return "the table in Documentation/measurements.rst is stale: make test TABLE=... writes it"
+        return None
+
+    return suite.run(options, boots, host, document)

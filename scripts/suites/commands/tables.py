@@ -25,10 +25,7 @@ from suites.bench import sections
 OVERVIEW = os.path.join(TOP, "Documentation/overview.rst")
 CHART = os.path.join(TOP, "Documentation/scaling.svg")
 FIGURE = os.path.join(TOP, "Documentation/layers.svg")
-MEASUREMENTS = os.path.join(TOP, "Documentation/measurements.rst")
 ROOT = os.path.join(TOP, "rust/vfio.rs")
-# Modules with unsafe code, which the picture shows in another colour
-UNSAFE = {"bindings", "kapi", "shared", "abi"}
 LAYER = re.compile(r"^//! \| (\[`.+[])]) \| (.*) \|$", re.M)
 
 
@@ -43,6 +40,29 @@ def layers():
     if not rows:
         raise Failure(f"{ROOT} has no map")
     return list(reversed(rows))
+
+
+def unsafe_modules():
+    """The modules that may have unsafe code, which the picture shows in another colour: the crate root denies it in
+    all others."""
+    declared = re.findall(r"^((?:#\[.+\]\n)*)(?:pub\(crate\) )?mod (\w+);", text_of(ROOT), re.M)
+    return {module for attributes, module in declared if "deny(unsafe_code)" not in attributes}
+
+
+def marked(words):
+    """Text of rustdoc in reStructuredText."""
+    return words.replace("`", "``")
+
+
+def layer_list():
+    """The layers from the top down, and the modules with unsafe code."""
+    lines = []
+    for modules, words in layers():
+        lines.append(", ".join(f"``{module}``" for module in modules))
+        lines += textwrap.wrap(marked(words[0].upper() + words[1:]) + ".", 110, initial_indent="  ",
+                               subsequent_indent="  ", break_on_hyphens=False)
+    unsafe = ", ".join(f"``{module}``" for modules, _ in layers() for module in modules if module in unsafe_modules())
+    return [*lines, "", *textwrap.wrap(f"The modules that may have ``unsafe`` code: {unsafe}.", 110)]
 
 
 def files_of(module):
@@ -74,7 +94,7 @@ def file_list():
         {os.path.join(TOP, "rust/layout_offsets.rs")}
     if missing:
         raise Failure(f"no layer has {', '.join(sorted(missing))}")
-    rows = [(f"``{os.path.relpath(path, TOP)}``", head(path).replace("`", "``")) for path in paths]
+    rows = [(f"``{os.path.relpath(path, TOP)}``", marked(head(path))) for path in paths]
     left = max(len(name) for name, _ in rows)
     rule = rst.line(["=" * left, "=" * (108 - left)], [left, 0])
     lines = [rule]
@@ -82,13 +102,6 @@ def file_list():
         first, *more = textwrap.wrap(words, 108 - left, break_on_hyphens=False, break_long_words=False)
         lines += [rst.line([name, first], [left, 0]), *(" " * (left + 2) + line for line in more)]
     return [*lines, rule]
-
-
-def nearly(found, wanted):
-    """Whether the numbers of two tables differ by a hundredth at most: modules hold the paths of their sources."""
-    numbers, others = ([re.findall(r"\d+", line) for line in lines] for lines in (found, wanted))
-    return [len(line) for line in numbers] == [len(line) for line in others] and \
-        all(abs(int(a) - int(b)) * 100 <= int(b) for x, y in zip(numbers, others) for a, b in zip(x, y))
 
 
 def counts():
@@ -184,7 +197,7 @@ def figure():
              "<!-- written by scripts/suite tables, from rust/vfio.rs -->"]
     for number, (modules, words) in enumerate(rows):
         y = number * (height + gap)
-        colour = "#f6dfc8" if UNSAFE & set(modules) else "#d5e8d4"
+        colour = "#f6dfc8" if unsafe_modules() & set(modules) else "#d5e8d4"
         lines += [f'<rect x="1" y="{y + 1}" width="{width - 2}" height="{height}" rx="4" fill="{colour}" '
                   'stroke="#555"/>',
                   f'<text x="14" y="{y + 22}" font-weight="bold">{", ".join(modules)}</text>',
@@ -199,7 +212,7 @@ CHARTED = [("own groups", "register"), ("own groups", "unregister"), ("one group
 
 def chart():
     """How the costs of operations depend on the number of devices, as a picture: solid lines for Rust, dotted for C."""
-    columns, rows = rst.table_of(MEASUREMENTS, "bench-quick --scaling")
+    columns, rows = rst.table_of(rst.MEASUREMENTS, "bench-quick --scaling")
     cells_of = {(crowd, operation): cells for crowd, operation, *cells in rows}
     colours = ["#1b6ca8", "#c8553d", "#2e933c", "#8d5a97", "#6b6b6b"]
     picture = pygal.Line(
@@ -221,17 +234,19 @@ def chart():
 
 
 # What is written where (without a mark: a file by itself), by which function, and what counts as the same.
-OUTPUTS = [(OVERVIEW, "tables files", file_list, operator.eq),
-           (MEASUREMENTS, "tables source", size_of_source, operator.eq),
-           (MEASUREMENTS, "tables modules", size_of_modules, nearly),
-           (MEASUREMENTS, "tables parts", size_of_parts, nearly),
+OUTPUTS = [(OVERVIEW, "tables layers", layer_list, operator.eq),
+           (OVERVIEW, "tables files", file_list, operator.eq),
+           (rst.MEASUREMENTS, "tables source", size_of_source, operator.eq),
+           # Modules hold the paths of their sources.
+           (rst.MEASUREMENTS, "tables modules", size_of_modules, rst.nearly),
+           (rst.MEASUREMENTS, "tables parts", size_of_parts, rst.nearly),
            (FIGURE, None, figure, operator.eq),
            (CHART, None, chart, operator.eq)]
 
 
 def written(path, mark):
     if mark:
-        return rst.between(path, mark)[1].strip().splitlines()
+        return rst.written(path, mark)
     return text_of(path).splitlines() if os.path.exists(path) else []
 
 
