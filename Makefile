@@ -221,7 +221,7 @@ install-set uninstall-set:
 
 CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports \
 	check-series check-uapi check-patch check-semantics check-doc check-tables check-mutants check-shell \
-	check-python check-vfioctl check-crates check-descriptions check-rustdoc
+	check-python check-vfioctl check-crates check-descriptions check-rustdoc check-version
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
