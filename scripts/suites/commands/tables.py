@@ -27,6 +27,7 @@ from suites.commands import bench, bench_quick
 OVERVIEW = os.path.join(TOP, "Documentation/overview.rst")
 CHART = os.path.join(TOP, "Documentation/scaling.svg")
 FIGURE = os.path.join(TOP, "Documentation/layers.svg")
+README = os.path.join(TOP, "README.rst")
 ROOT = os.path.join(TOP, "rust/vfio.rs")
 LAYER = re.compile(r"^//! \| (\[`.+[])]) \| (.*) \|$", re.M)
 
@@ -235,6 +236,44 @@ def chart():
     return [f"{start}><!-- SPDX-License-Identifier: GPL-2.0-only -->", *rest.splitlines()]
 
 
+# Operations of a kind, by their names in the table of "bench"
+COSTS = [
+    ("open device: reads, writes", r"pread, |pwrite, "),
+    ("open device: ``GET_INFO``, ``GET_IRQ_INFO``, ``GET_REGION_INFO``", r"GET_(INFO|IRQ_INFO|REGION_INFO)(, |$)"),
+    ("open device: ATTACH, replace, DETACH; PCI device", r"(ATTACH|DETACH)( \(replace\)|, 10,000 mappings)?$"),
+    ("the same; emulated device", r"(ATTACH|DETACH).*(mdev|null device)"),
+    ("the same; a PASID", r"(ATTACH|DETACH).*PASID"),
+    ("open and close of a device's node", r"open\+close$"),
+    ("BIND and close; PCI device", r"BIND$|close, bound$"),
+    ("BIND and close; emulated device", r"BIND, |close, bound, "),
+    ("refused BIND", "BIND refused"),
+    ("groups and containers", r"group |container |CHECK_EXT|(UN)?SET_|GET_DEVICE_FD|close of it"),
+    ("registration and unregistration of a device", "alloc|put|register|unregister"),
+    ("pin, unpin, ``vfio_dma_rw()``", "pin|unpin|dma_rw"),
+    ("DMA logging", "DMA_LOGGING"),
+    ("interrupt signalled by user space (virqfd)", "virqfd event"),
+    ("all operations, geometric mean", "geometric mean"),
+]
+
+
+def costs():
+    """How many times as many instructions as in C the operations of each kind take: the smallest and the largest
+    number."""
+    rows = rst.table_of(rst.MEASUREMENTS, "bench")[1]
+
+    def span(numbers):
+        numbers = sorted(numbers, key=float)
+        return numbers[0] if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"
+
+    lines = []
+    for kind, pattern in COSTS:
+        found = [row for row in rows if re.match(f"(?:{pattern})", row[0]) and row[6]]
+        if not found:
+            raise Failure(f"no operation is one of: {kind}")
+        lines.append([kind, *(span([row[column] for row in found]) for column in (5, 6))])
+    return rst.simple_table(["operations", "whole call", "inside ``vfio.ko``"], lines)
+
+
 # What is written where (without a mark: a file by itself), by which function, and what counts as the same.
 OUTPUTS = [(OVERVIEW, "tables layers", layer_list, operator.eq),
            (OVERVIEW, "tables files", file_list, operator.eq),
@@ -242,6 +281,7 @@ OUTPUTS = [(OVERVIEW, "tables layers", layer_list, operator.eq),
            # Modules hold the paths of their sources.
            (rst.MEASUREMENTS, "tables modules", size_of_modules, rst.nearly),
            (rst.MEASUREMENTS, "tables parts", size_of_parts, rst.nearly),
+           (README, "tables costs", costs, operator.eq),
            (FIGURE, None, figure, operator.eq),
            (CHART, None, chart, operator.eq)]
 
