@@ -6,8 +6,9 @@
 //!
 //! A container has no function until a group is added to it.  Then user space chooses a container driver:
 //!
-//! - For groups with an IOMMU, the driver of another module, such as `vfio_iommu_type1.ko`.  It maps memory.
-//! - For groups without an IOMMU, [`noiommu`].  It maps nothing.
+//! - For physical and emulated groups, the driver of another module, such as `vfio_iommu_type1.ko`.  It maps
+//!   memory.
+//! - For noiommu groups, [`noiommu`].  It maps nothing.
 //!
 //! When the last group leaves, the driver releases its data with all mappings.
 //!
@@ -21,9 +22,9 @@
 //! Locks:
 //!
 //! - `Container::inner` is outside `DRIVERS`, the table of drivers, and outside the locks of the drivers.
-//!   It is held while a driver is opened for the container, and while a driver attaches a group.  Callers
-//!   hold neither a group's own lock nor a lock of [`BoundProcesses`].
-//! - `Container::data` is a leaf, inside `Container::inner` and inside a group's own lock.
+//!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
+//!   Callers hold neither a group's own lock nor a lock of [`BoundProcesses`].
+//! - `Container::data` is a leaf.  It is taken alone, or inside `Container::inner`.
 
 pub(crate) mod noiommu;
 mod processes;
@@ -42,7 +43,7 @@ use crate::{
 use kernel::{
     new_mutex,
     prelude::*,
-    rbtree::{RBTree, RBTreeNode},
+    rbtree::{RBTree, RBTreeNodeReservation},
     sync::{global_lock, Arc, Mutex, SetOnce},
     uaccess::UserPtr,
 };
@@ -85,8 +86,8 @@ pub(crate) fn remove_driver(ops: usize) {
 /// Returns the container drivers that can be chosen, the latest first.  Each is returned with a reference on
 /// its module.  Drivers whose module is unloading are skipped.
 ///
-/// `Some(true)` limits the result to the driver for groups without an IOMMU, `Some(false)` to the drivers for
-/// groups with an IOMMU.
+/// `Some(true)` limits the result to the driver for noiommu groups, `Some(false)` to the drivers for physical and
+/// emulated groups.
 ///
 /// Takes `DRIVERS` for each driver, and not during the use of the driver, so drivers can be registered and
 /// unregistered meanwhile.  The iteration goes from the last index to 0.  New drivers are appended.  A removal
@@ -127,7 +128,7 @@ impl ContainerHandle {
         &self.attached
     }
 
-    /// Tells whether the group has no IOMMU.
+    /// Tells whether the group is a noiommu group.
     pub(crate) fn is_noiommu(&self) -> bool {
         self.group.group_type == GroupType::NoIommu
     }
@@ -171,7 +172,7 @@ struct ContainerGroup {
     group_type: GroupType,
     /// Set when the group is attached to the data of the container driver.  The drop detaches the group.
     attached: SetOnce<Arc<AttachedGroup>>,
-    /// The DMA ownership of a group with an IOMMU.  It is dropped after `attached`, because a group without an
+    /// The DMA ownership of a physical group.  It is dropped after `attached`, because a group without an
     /// owner cannot be detached.
     _owner: Option<DmaOwner>,
 }
@@ -197,7 +198,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// Tells whether the groups have no IOMMU.  None without groups.
+    /// Tells whether the groups are noiommu groups.  None without groups.
     fn noiommu(&self) -> Option<bool> {
         let group = self.groups.values().next()?;
         Some(group.group_type == GroupType::NoIommu)
@@ -358,11 +359,13 @@ impl Container {
 
 /// A group's membership in a container.  The group leaves on drop.  C counterpart of the drop:
 /// `vfio_group_detach_container()`.
+///
+/// Open devices hold the group while they are counted in the group's backend, and a counted group does not
+/// leave.  So the drop detaches the group.
 pub(crate) struct ContainerMembership {
-    group: Arc<ContainerGroup>,
-    /// The data of the container driver, which the last group to leave takes.  It is released after the group
-    /// is detached, and after the DMA ownership is released.
-    last: Option<Arc<IommuData>>,
+    container: Arc<Container>,
+    /// Taken by the drop.
+    group: Option<Arc<ContainerGroup>>,
 }
 
 impl ContainerMembership {
@@ -394,6 +397,7 @@ impl ContainerMembership {
         if inner.noiommu().is_some_and(|others| others != noiommu) {
             return Err(EPERM);
         }
+        let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
         let owner = match group_type {
             GroupType::Iommu => Some(DmaOwner::claim(&iommu_group)?),
             GroupType::Emulated | GroupType::NoIommu => None,
@@ -411,43 +415,57 @@ impl ContainerMembership {
         if let Some(data) = container.data() {
             group.attached.populate(group.attach(&data)?);
         }
-        let node = RBTreeNode::new(group.key, group.clone(), GFP_KERNEL)?;
-        inner.groups.insert(node);
+        inner
+            .groups
+            .insert(node.into_node(group.key, group.clone()));
         drop(inner);
         // From here on the drop undoes everything.
-        let membership = Self { group, last: None };
-        let group = &membership.group;
-        let processes = &group.container.processes;
-        processes.join(group.key, &group.iommu_group, group.group_type)?;
-        Ok(membership)
+        let membership = Self {
+            group: Some(group.clone()),
+            container,
+        };
+        let processes = membership.container.processes();
+        let joined = processes.join(group.key, &group.iommu_group, group.group_type);
+        // Before the membership, which detaches the group if the processes could not be bound.
+        drop(group);
+        joined.map(|()| membership)
     }
 
     /// Returns the handle for DMA, if the container has a container driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
+        let group = self.group.as_ref()?;
         Some(ContainerHandle {
-            attached: self.group.attached.as_ref()?.clone(),
-            group: self.group.clone(),
+            attached: group.attached.as_ref()?.clone(),
+            group: group.clone(),
         })
     }
 
     /// Returns the container.
     pub(crate) fn container(&self) -> &Arc<Container> {
-        &self.group.container
+        &self.container
     }
 }
 
 impl Drop for ContainerMembership {
+    #[inline(never)]
     fn drop(&mut self) {
-        let group = &self.group;
-        let container = &group.container;
+        let Some(group) = self.group.take() else {
+            return;
+        };
+        let container = &self.container;
         // This runs without the container's lock, because it waits for page requests in flight.
         container.processes.leave(group.key, &group.iommu_group);
         let mut inner = container.inner.lock();
         inner.groups.remove(&group.key);
-        if inner.groups.is_empty() {
-            self.last = container.set_data(&mut inner, None);
-        }
-        // The drop of the fields detaches the group, without the lock.  If an ioctl in progress holds another
-        // reference on the data, the end of the ioctl releases the data.
+        // This detaches the group, and then releases the DMA ownership.
+        drop(group);
+        let last = match inner.groups.is_empty() {
+            true => container.set_data(&mut inner, None),
+            false => None,
+        };
+        drop(inner);
+        // The drop runs without the lock.  If an ioctl in progress holds another reference, the end of the
+        // ioctl releases the data.
+        drop(last);
     }
 }

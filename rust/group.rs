@@ -181,7 +181,7 @@ impl Group {
         self.group_type
     }
 
-    /// Tells whether the group has no IOMMU.
+    /// Tells whether the group is a noiommu group (`VFIO_NO_IOMMU`).
     pub(crate) fn is_noiommu(&self) -> bool {
         self.group_type == GroupType::NoIommu
     }
@@ -201,7 +201,7 @@ impl Group {
         &self.kvm
     }
 
-    /// Counts a device file as a user of the group until the result is dropped.  Takes the group's lock.  C
+    /// Counts a device file as a user of the group until the result is dropped.  Takes `Group::inner`.  C
     /// counterpart: `vfio_device_block_group()`.
     ///
     /// # Errors
@@ -249,7 +249,8 @@ impl Group {
     }
 
     /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in
-    /// progress.  Takes the locks of the group.  C counterpart: `vfio_group_fops_release()`.
+    /// progress.  Takes `Group::change`, and `Group::inner` inside it.  C counterpart:
+    /// `vfio_group_fops_release()`.
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();

@@ -8,8 +8,9 @@
 //! A device is open either once through a cdev file, or any number of times through its group.  The first
 //! open chooses the backend and acquires [`OpenResources`].  The last close releases these resources.
 //!
-//! Locks: the set's lock.  The group's lock is not held: the caller acquires the resources that belong to the
-//! group before an open.
+//! Locks: the set's lock; before it, for a first open or a last close through a container, the locks of the
+//! container's [`BoundProcesses`](crate::sva::BoundProcesses).  `Group::inner` is not held: the caller acquires the
+//! resources that belong to the group before an open.
 
 use crate::{
     container::ContainerHandle,
@@ -81,8 +82,8 @@ impl OpenBackend {
 
 /// The resources that are held from the first open to the last close.
 ///
-/// The resources are dropped without the set's lock: the drop of the VM reference can destroy the VM, and the
-/// pin of a container and the block of a group are released under the group's lock.
+/// The last close drops `module` under the set's lock, and the other resources without it: the drop of a VM reference
+/// can destroy the VM, and the pin of a container and the block of a group are released under `Group::inner`.
 pub(crate) struct OpenResources {
     backend: OpenBackend,
     /// The id of the device in the iommufd, or 0.
@@ -160,8 +161,9 @@ impl OpenDevice {
         }
     }
 
-    /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
-    /// open with an iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
+    /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  Before that, a
+    /// first open through a container takes the locks of the container's
+    /// [`BoundProcesses`](crate::sva::BoundProcesses), and can wait for page requests in flight.  A first open with an iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
     ///
     /// A first open that succeeds takes `resources`.  Otherwise the caller drops `resources`.
     ///
@@ -176,7 +178,6 @@ impl OpenDevice {
     ///
     /// - `EINVAL`: the device is open with another backend.  The C core opens the device again, with the
     ///   other backend (D2 in `Documentation/differences-from-c.rst`).
-    /// - `ENODEV`: the device is being unregistered.
     /// - `EMFILE`: the open count would overflow.
     pub(crate) fn by_group(
         device: &Device<Registered>,
@@ -185,7 +186,10 @@ impl OpenDevice {
         let handle = resources
             .as_ref()
             .and_then(|f| f.backend.container_handle());
-        let (_suspension, mut guard) = lock_set(device, 0, handle);
+        let (_suspension, mut guard) = match handle {
+            None => (None, device.lock_set()),
+            Some(handle) => lock_suspended(device, 0, handle),
+        };
         Self::by_group_locked(&mut guard.locked(), resources)
     }
 
@@ -214,7 +218,7 @@ impl OpenDevice {
     ///
     /// In this order:
     ///
-    /// - `ENODEV`: the device is being unregistered, or the driver's module is unloading.
+    /// - `ENODEV`: the driver's module is unloading.
     /// - Those of [`OpenBackend::bind`].
     /// - The errno of the driver's `open_device`.
     /// - For an iommufd of a group, those of [`OpenBackend::attach_compat`].
@@ -329,7 +333,10 @@ pub(crate) fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: C
         OpenedBy::Cdev => None,
         OpenedBy::Group => state.container(),
     };
-    let (suspension, mut guard) = lock_set(device, 1, handle.as_ref());
+    let (suspension, mut guard) = match handle {
+        None => (None, device.lock_set()),
+        Some(handle) => lock_to_close(device, handle),
+    };
     let (mut resources, mut kvm) = (None, None);
     close_locked(&mut guard.locked(), closing, &mut resources, &mut kvm);
     drop(guard);
@@ -343,26 +350,24 @@ pub(crate) fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: C
     drop(resources);
 }
 
-/// Takes the lock of a device's set, for an open or a close of the device.  `handle` belongs to the container
-/// through which the device is opened or closed, if there is one.  For `count` see [`lock_suspended`].
-#[inline]
-fn lock_set<'a>(
-    device: &'a Device<Registered>,
-    count: u32,
-    handle: Option<&ContainerHandle>,
-) -> (Option<Suspension>, DevSetGuard<'a>) {
-    match handle {
-        None => (None, device.lock_set()),
-        Some(handle) => lock_suspended(device, count, handle),
-    }
+/// Takes the lock of a device's set, for a close of the device through a container.
+///
+/// `handle` is dropped while this open is still counted: a handle that exists longer would keep the group attached
+/// when the group leaves the container.
+#[inline(never)]
+fn lock_to_close(
+    device: &Device<Registered>,
+    handle: ContainerHandle,
+) -> (Option<Suspension>, DevSetGuard<'_>) {
+    lock_suspended(device, 1, &handle)
 }
 
 /// Takes the lock of a device's set, for an open or a close of the device through a container.
 ///
-/// `count` is the open count at which the call is a first open (0) or a last close (1).  The driver resets
-/// the device only in these calls.  In this case all processes of the container are unbound from the device
-/// until the first result is dropped.  The lock is released while the bonds end, because the end of a bond
-/// waits for page requests in flight.
+/// `count` is 0 for an open and 1 for a close.  If the open count has this value, the call is a first open or a last
+/// close, in which the driver resets the device.  All processes of the container are then unbound from the device
+/// until the first result is dropped.  The lock is released while the bonds end, because the end of a bond waits for
+/// page requests in flight.
 fn lock_suspended<'a>(
     device: &'a Device<Registered>,
     count: u32,

@@ -45,9 +45,8 @@ impl OpenBackend {
     ///
     /// # Errors
     ///
-    /// - `EPERM`: the backend is the iommufd of a group without an IOMMU, and one of these: the caller does
-    ///   not have `CAP_SYS_RAWIO`; the iommufd has an IOAS for container ioctls, which only devices with an
-    ///   IOMMU use.
+    /// - `EPERM`: the backend is the iommufd of a noiommu group, and one of these: the caller does not have
+    ///   `CAP_SYS_RAWIO`; the iommufd has a compat IOAS, which only physical and emulated groups use.
     pub(crate) fn permit(&self) -> Result {
         match self {
             Self::Iommufd(_) | Self::Container(_) => Ok(()),
@@ -110,7 +109,8 @@ impl Group {
 /// A pin of a group's container by an open device, from the first open to the last close.  It keeps the
 /// group's file open, and the group in the container.  The drop takes the group's lock.
 pub(crate) struct ContainerPin {
-    /// Dropped before the count, so that a group that leaves the container is detached when it has left.
+    /// Dropped before `_count`.  When the count is 0, the group can leave the container, and no handle may keep the
+    /// group attached then.
     handle: ContainerHandle,
     _count: OpenCount,
     _file: ARef<File>,
