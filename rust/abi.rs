@@ -6,11 +6,11 @@
 //! `layout.rs` for the structures of the uAPI.
 //!
 //! Most functions here convert their arguments, call a function of the lower layers, and convert the result.  The
-//! called function documents the errors and the locks.  A function that does more documents it here:
+//! called function documents the errors and the locks.  Some functions do more:
 //!
-//! - It checks a pointer for NULL, or writes results through a pointer of the driver.
-//! - It selects the errno or warns, where pure logic returns why an argument is refused: capability chains,
-//!   interrupt sets, migration states.
+//! - They check a pointer for NULL, or write results through a pointer of the driver.
+//! - They select the errno, or warn, where a module without side effects ([`info_cap`](crate::info_cap),
+//!   [`irqs`](crate::irqs), [`migration`](crate::migration)) returns why an argument is refused.
 //!
 //! The compiler compares each exported function with its prototype in the kernel's headers.
 
@@ -28,11 +28,10 @@ use crate::{
     kapi::file::FileOperations,
     shared::{
         fs::PseudoInode,
-        vfio::{opening::Closing, set::LockedState, Device, DeviceLink, Registered},
-        Core,
+        vfio::{opening::Closing, set::LockedState, Core, Device, DeviceLink, Registered},
     },
 };
-use kernel::{fs::LocalFile, sync::Mutex, types::ForeignOwnable};
+use kernel::{fs::LocalFile, sync::atomic::AtomicFlag, types::ForeignOwnable};
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
 macro_rules! check_prototypes {
@@ -66,8 +65,8 @@ unsafe impl Core for Device {
         state.link()
     }
 
-    fn open_or_close(state: &device::State) -> &Mutex<()> {
-        state.open_or_close()
+    fn opens_or_closes(state: &device::State) -> &AtomicFlag {
+        state.opens_or_closes()
     }
 
     fn locked(state: &device::State) -> &LockedState {

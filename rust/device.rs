@@ -136,18 +136,17 @@ pub(crate) struct State {
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
-    /// The container's handle for DMA, while the device is open through a container.  Functions that the
-    /// driver of the device calls without a lock of the core use it, such as `vfio_pin_pages()`.
+    /// The container's handle for DMA, while the device is open through a container.  `vfio_pin_pages()`,
+    /// `vfio_unpin_pages()` and `vfio_dma_rw()` read it, which drivers call without a lock of the core.
     #[pin]
     container: SpinLock<Option<ContainerHandle>>,
     /// The device's membership in its group.  Registration sets it before the device can be opened.
     /// Unregistration drops it after the last registration reference is dropped.
     #[pin]
     membership: Mutex<Option<Membership>>,
-    /// Held while the driver opens or closes a device that supports migration, and while it tells the migration
-    /// state for debugfs.  A driver can therefore assume that these callbacks do not run at the same time.
-    #[pin]
-    open_or_close: Mutex<()>,
+    /// Set while the driver opens or closes a device that supports migration.  Changed under the lock of the
+    /// device's set.
+    opens_or_closes: AtomicFlag,
     #[pin]
     registration: Mutex<Option<Registration>>,
 }
@@ -166,7 +165,7 @@ impl State {
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
-            open_or_close <- new_mutex!((), "State::open_or_close"),
+            opens_or_closes: AtomicFlag::new(false),
             registration <- new_mutex!(None),
         })
     }
@@ -249,7 +248,7 @@ impl State {
     }
 
     /// Tells whether the device is registered in `group`.  After unregistration has begun, this stays true
-    /// until the last close.
+    /// until the last registration reference is dropped.
     pub(crate) fn is_in_group(&self, group: &Group) -> bool {
         let membership = self.membership.lock();
         membership
@@ -263,10 +262,9 @@ impl State {
         self.holds_vm.load(Relaxed)
     }
 
-    /// Returns the lock that excludes the driver's `migration_get_state` for debugfs during `open_device` and
-    /// `close_device`.  It is inside the set's lock.
-    pub(crate) fn open_or_close(&self) -> &Mutex<()> {
-        &self.open_or_close
+    /// Returns the flag that is set while the driver opens or closes a device that supports migration.
+    pub(crate) fn opens_or_closes(&self) -> &AtomicFlag {
+        &self.opens_or_closes
     }
 
     /// Sets whether the device is open and holds a reference on a VM.  The caller holds the set's lock.
@@ -275,7 +273,8 @@ impl State {
     }
 }
 
-/// Makes a device from zeroed memory.  Takes `DEVICES`.  May sleep.
+/// Makes a device from zeroed memory.  Takes `DEVICES`.  If the driver's `init` fails, takes the lock of the set that
+/// `init` has assigned, and after it `SETS`.  May sleep.
 ///
 /// Order: the minor, the inode, the driver's `init`.  The caller then makes the device a reference-counted
 /// object.  C counterpart: `vfio_init_device()`.

@@ -340,7 +340,7 @@ impl DeviceFile {
     /// Handles an ioctl of a file with access, other than `VFIO_DEVICE_BIND_IOMMUFD`.  Returns 0 or the
     /// driver's result, or a negative errno.
     ///
-    /// The operations are functions that are not inlined, so that their stack frames do not add up here.
+    /// Most operations are functions that are not inlined, so that their stack frames do not add up here.
     ///
     /// # Errors
     ///

@@ -4,8 +4,9 @@
 //!
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
-//! Locks: none of the core.  A driver calls these functions between its `open_device` and its `close_device`.
-//! If the device is bound to an iommufd, its `struct iommufd_access` therefore exists during the call, and
+//! Locks: `State::container`, a leaf, if the device has no `struct iommufd_access`.  No lock of the core is held
+//! while iommufd or the container driver is called.  A driver calls these functions from its `open_device` until the
+//! device is unbound, which follows `close_device`.  If the device is bound to an iommufd, its `struct iommufd_access` therefore exists during the call, and
 //! the locks of iommufd keep it attached.  If the device is open through a container, the call holds a
 //! reference on the data of the container driver.
 

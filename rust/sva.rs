@@ -398,9 +398,9 @@ impl BoundProcesses {
         }
     }
 
-    /// Returns the first process whose serial number is above `after`, and a reference on the `mm_users` of
-    /// its address space, or None if `mm_users` is 0.  The drop of the reference does not wait
-    /// (`mmput_async()`).
+    /// Returns the first process whose serial number is above `after`, or None if there is none.  The second element
+    /// is a reference on the `mm_users` of the address space, or None if `mm_users` is 0.  The drop of the reference
+    /// does not wait (`mmput_async()`).
     fn next(&self, after: u64) -> Option<(Arc<Process>, Option<ARef<MmWithUserAsync>>)> {
         let list = self.list.lock();
         let cursor = list.processes.cursor_lower_bound(&after.wrapping_add(1))?;

@@ -18,7 +18,7 @@
 //! | [`bindings`] | bindings generated from the kernel tree of the build |
 //! | [`kapi`] | safe wrappers that the kernel crate lacks |
 //! | [`shared`] | data shared with C code: `struct vfio_device`, the callbacks of drivers, virqfds, trace events |
-//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; pure logic |
+//! | [`uapi`], [`info_cap`], [`irqs`], [`migration`], [`minors`], [`ranges`], [`refusal`], [`tally`] | ioctl arguments; minors; logic without locks, most of it tested on the host |
 //! | [`device`], [`group`], [`container`], [`sva`], [`pages`] | the objects of the core, and their locks |
 //! | [`file`](mod@file) | the operations of user space on files |
 //! | [`abi`] | the C interface: classes and exported functions |
@@ -85,7 +85,7 @@ impl shared::Owner for shared::vfio::Device {
 
 const VERSION: &str = "0.3";
 
-/// The loaded module.  Fields are dropped in declaration order, which is the order of the C core's cleanup.
+/// The loaded module.  Fields are dropped in declaration order: the reverse of the order in which they are made.
 struct Vfio {
     _devices: GlobalValue<device::DEVICES>,
     _device_class: ClassRegistration,

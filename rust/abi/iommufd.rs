@@ -32,8 +32,8 @@ check_prototypes!(
 ///
 /// # Safety
 ///
-/// A driver called the exported function from one of its callbacks, or uses it as a callback, so the core
-/// holds the lock of the device's set.
+/// The caller holds the lock of the device's set.  The exported functions are callbacks, or are called from
+/// callbacks, that the core calls with this lock held.
 unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
     // SAFETY: By the caller's promise.
     unsafe { SetLocked::assume(Device::from_raw(vdev)) }

@@ -206,7 +206,7 @@ unsafe extern "C" fn vfio_info_cap_add(
 ///
 /// - `ENOMEM`: out of memory, or the size overflows when it is padded.  After a failed allocation the chain
 ///   is empty.
-/// - `EINVAL`: `size` has no space for a header, or the chain is broken.
+/// - `EINVAL`: `size` is 0, or the chain is broken.  The chain can have grown by the capability, which is zero then.
 fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
     let at = caps.len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;
@@ -294,7 +294,7 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
     }
 }
 
-/// Returns the access of an emulated device to its iommufd, if there is one.
+/// Returns the `struct iommufd_access` of an emulated device, or None if the device is not bound to an iommufd.
 ///
 /// # Safety
 ///
@@ -358,8 +358,7 @@ unsafe extern "C" fn vfio_dma_rw(
     to_int(pages::rw(vdev, access, iova, data, write))
 }
 
-/// Tells whether the file is a group file, or a device file that has access or whose registration still
-/// exists.
+/// Tells whether the file is a group file, or a device file that has access or whose link is not revoked.
 ///
 /// # Safety
 ///
@@ -372,7 +371,7 @@ unsafe extern "C" fn vfio_file_is_valid(file: *mut bindings::file) -> bool {
 }
 
 /// Tells whether the IOMMU makes all DMA of the file's devices coherent.  Also returns true for a device file
-/// whose device is gone, and for a file that is not a VFIO file.
+/// whose device is no longer registered, and for a file that is not a VFIO file.
 ///
 /// # Safety
 ///
@@ -389,8 +388,9 @@ unsafe extern "C" fn vfio_file_enforced_coherent(file: *mut bindings::file) -> b
     }
 }
 
-/// Records the VM of a file, or with NULL that the file has no VM any more.  Ignores files that are not VFIO
-/// files.  Takes the lock of the file's slot.
+/// Records the VM of a file.  NULL removes the VM.  Ignores files that are not VFIO files.  Takes the lock of the
+/// file's [`KvmSlot`](crate::kapi::kvm::KvmSlot), and after it, for a device file, the lock of the device's list of
+/// files.  May sleep.
 ///
 /// # Safety
 ///

@@ -18,8 +18,8 @@ check_prototypes!(
 
 /// # Safety
 ///
-/// Drivers call this.  The slot is NULL or was filled by `vfio_virqfd_enable()`.  Until `vfio_virqfd_disable()`
-/// of the slot returns, the slot is valid, and the functions may be called with their arguments.
+/// Drivers call this.  `pvirqfd` is NULL, or points to a slot: a pointer that is NULL (an empty slot), or that
+/// `vfio_virqfd_enable()` has stored.  Until `vfio_virqfd_disable()` of the slot returns, the slot is valid, and the functions may be called with their arguments.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_enable(
     opaque: *mut c_void,
@@ -45,7 +45,7 @@ unsafe extern "C" fn vfio_virqfd_enable(
 
 /// # Safety
 ///
-/// Drivers call this with a slot that is empty or that `vfio_virqfd_enable()` filled.
+/// Drivers call this.  `pvirqfd` is as for [`vfio_virqfd_enable`].
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_disable(pvirqfd: *mut *mut bindings::virqfd) {
     // SAFETY: By the caller's promise.

@@ -4,9 +4,9 @@
 //!
 //! C counterpart: `debugfs.c`.  The file `holders` exists only in this core.
 //!
-//! Locks: `migration/state` calls the driver under `State::open_or_close`, and not under the set's lock: the driver
-//! can wait for a lock of its own, which can be held while user memory is copied.  `holders` prints the lines about
-//! files under the lock of the list of files.
+//! Locks: `migration/state` calls the driver with no lock of the core: the driver can wait for a lock of its own,
+//! which can be held while user memory is copied.  `holders` prints the lines about files under the lock of the
+//! list of files.
 
 use super::{holders::RefsLine, State};
 use crate::{

@@ -27,7 +27,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The maximum number of threads that are recorded at the same time as exporting a dma-buf from one device.
+/// The maximum number of threads that can be marked as exporters of dma-bufs at one time, for one device.
 const EXPORTS: usize = 8;
 
 /// The purpose of a reference.

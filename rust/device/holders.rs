@@ -183,7 +183,7 @@ impl fmt::Display for RefsLine {
     }
 }
 
-/// The maximum number of processes that a message names.
+/// The maximum number of processes with bound files that a message names.
 const NAMED: usize = 8;
 
 /// The processes that have bound files of a device.

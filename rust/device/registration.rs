@@ -199,8 +199,8 @@ fn publish(
     (registering, started)
 }
 
-/// Undoes [`make_node`] and [`publish`], except that references are still permitted: no more opens succeed,
-/// and unbound files no longer find the device.
+/// Undoes [`make_node`] and [`publish`].  Afterwards no open and no unbound file finds the device.  References on the
+/// registration can still be taken.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
     if let Some(group_link) = device.state().link.revoke() {

@@ -4,7 +4,7 @@
 //!
 //! C counterpart: `vfio_df_ioctl_bind_iommufd()` and `vfio_df_unbind_iommufd()`.
 //!
-//! Locks: the group's lock is released before the set's lock is taken.  The argument is read and written
+//! Locks: `Group::inner` is released before the set's lock is taken.  The argument is read and written
 //! without these locks, because otherwise a page fault that does not complete would block all devices of the
 //! set.
 
@@ -28,17 +28,17 @@ use kernel::{prelude::*, uaccess::UserPtr};
 ///
 /// In this order:
 ///
-/// - `ENODEV`: the file is not bound, and the device is gone.
+/// - `ENODEV`: the file is not bound, and its device is no longer registered.
 /// - Those of [`BindIommufd::read`].
 /// - `EINVAL`: the file is already bound, or was opened through the group.
-/// - `ENODEV`: the device is gone.
+/// - `ENODEV`: the device is no longer registered.
 /// - `EBUSY`: the group's file is open.
 /// - `EINVAL`: another thread has bound the file in the meantime.
 /// - Those of the token (see [`check_token`]).
 /// - `EBADF`: the file descriptor is not open.
 /// - `EBADFD`: the file is not an iommufd.
 /// - `EINVAL`: another file of the device is bound.
-/// - `ENODEV`: the device is being unregistered, or the driver's module is unloading.
+/// - `ENODEV`: the driver's module is unloading.
 /// - The driver's errno, which includes those of iommufd.
 /// - `EFAULT`: the id of the device cannot be written.
 ///

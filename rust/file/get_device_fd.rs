@@ -4,7 +4,8 @@
 //!
 //! C counterpart: `vfio_group_ioctl_get_device_fd()`.
 //!
-//! Locks: the group's lock.  This lock is not held while a device is opened.
+//! Locks, one after the other: `Group::devices`, to find the device; `Group::inner`, to find the backend; those of
+//! [`OpenDevice::by_group`].
 
 use super::{errno_of, DeviceFile, OpenedBy};
 use crate::{

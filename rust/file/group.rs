@@ -4,7 +4,7 @@
 //!
 //! C counterpart: `group.c`, section "VFIO Group fd".
 //!
-//! Locks: the group's lock.  This lock is not held while a device is opened.
+//! Locks: `Group::change` and `Group::inner`.  They are not held while a device is opened.
 
 use super::{as_long, get_device_fd::get_device_fd};
 use crate::{

@@ -16,7 +16,8 @@
 //! - A hot reset of a physical device, if the device has PASIDs or any process is bound:
 //!
 //!   1. the set's lock, to find the devices of the set;
-//!   2. for one device after the other: the locks of its processes and of its group.
+//!   2. for each device in turn, one after the other: the locks of its processes, `Group::inner`, and the locks of
+//!      the processes of its container.
 //!
 //! - Any other reset: none.
 //!

@@ -45,7 +45,7 @@ impl GroupBackend {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the iommufd serves groups with an IOMMU and this group has none, or the reverse.
+    /// - `EINVAL`: the group is a noiommu group and the iommufd serves other groups, or the reverse.
     /// - `ENOMEM`: out of memory.
     pub(crate) fn iommufd(ctx: ARef<Ctx>, group_type: GroupType) -> Result<Self> {
         match group_type {

@@ -142,7 +142,8 @@ impl UserString {
     /// Tells whether the string is the name of the device.  The comparison does not compute the length of the
     /// strings, because a search compares the names of many devices.
     pub(crate) fn is_name_of(&self, dev: &Device) -> bool {
-        // SAFETY: By the type's invariants; the name of a registered device is a string.
+        // SAFETY: By the type's invariants; the name of a device is a string, as for the kernel crate's
+        // `Device::name()`.
         unsafe { bindings::strcmp(bindings::dev_name(as_raw(dev)), self.0.as_ptr()) == 0 }
     }
 

@@ -33,19 +33,53 @@ pub(crate) mod set;
 #[cfg(CONFIG_IOMMUFD)]
 pub(crate) mod standard_ops;
 
-use super::Core;
+use super::fs::PseudoInode;
 use crate::{bindings, kapi::completion::Completion};
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Bound,
     prelude::*,
-    sync::{Arc, ArcBorrow, UniqueArc},
+    sync::{atomic::AtomicFlag, Arc, ArcBorrow, UniqueArc},
     types::{ForeignOwnable, Opaque},
 };
+use opening::Closing;
+use set::LockedState;
 
 pub(crate) use device_link::{DeviceLink, Generation};
 pub(crate) use registering::{Added, Registering};
 pub(crate) use set::SetLocked;
+
+/// The types of the upper layers of the core that are attached to each device.
+///
+/// `abi` implements this trait once, for [`Device`].  So the `driver_data` of every class device of VFIO has the
+/// same type, and this layer does not name the type.
+///
+/// # Safety
+///
+/// [`link`](Self::link) and [`locked`](Self::locked) return a field of the state.
+pub(crate) unsafe trait Core {
+    /// The core's own state of a device.  The files of the device share it, and can keep it after the device
+    /// is gone.
+    type State: Send + Sync + 'static;
+    /// The data in the link to a registered device: the group of the device.
+    type GroupLink: Send + Unpin;
+    /// The resources that are held from the first open of a device to its last close.
+    type OpenResources: Send;
+    /// The kind of an open.
+    type OpenedBy: Copy;
+
+    /// Ends one open of the device.  Takes the lock of the device's set, and passes `closing` to
+    /// [`driver_close`](SetLocked::driver_close).
+    fn close(device: &Device<Registered>, opened_by: Self::OpenedBy, closing: Closing<'_>);
+    /// Returns the inode whose mapping all files of the device share.  The state keeps the inode alive.
+    fn inode(state: &Self::State) -> &PseudoInode;
+    /// Returns the link to the device.
+    fn link(state: &Self::State) -> &DeviceLink<Self::GroupLink>;
+    /// Returns the flag that is set while the driver opens or closes a device that supports migration.
+    fn opens_or_closes(state: &Self::State) -> &AtomicFlag;
+    /// Returns the data that the lock of the device's set protects.
+    fn locked(state: &Self::State) -> &LockedState;
+}
 
 // The types of the upper layers that are attached to a device.  Their functions are called through the trait
 // `Core`: the inherent functions of these types, which the compiler also sees, belong to the upper layers.

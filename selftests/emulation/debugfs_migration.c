@@ -175,6 +175,11 @@ TEST_F(debugfs_migration, state_while_attached)
 	stall_close(&stall);
 }
 
+static int close_it(void *arg)
+{
+	return close(*(int *)arg);
+}
+
 static int read_state(void *arg)
 {
 	char text[64];
@@ -185,12 +190,13 @@ static int read_state(void *arg)
 
 /*
  * semantics: 180; defect: B22.  A driver that waits while it tells the state, as for a lock that it holds over
- * user memory, keeps no call on the device waiting but its open and close.
+ * user memory, keeps no call on the device waiting, nor another reader.
  */
 TEST_F(debugfs_migration, state_that_waits)
 {
-	struct worker reader, attacher;
+	struct worker readers[2], attacher, closer, binder;
 	struct attach_op attach_op;
+	struct bind_op bind_op;
 	struct session s;
 	struct pci pci;
 
@@ -201,15 +207,27 @@ TEST_F(debugfs_migration, state_that_waits)
 	ASSERT_EQ(0, session_open(&pci, &s));
 	bind_device(_metadata, self, &s, &attach_op);
 	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_HOLD, 0, 0, TESTDRV_HOLD_STATE, 0));
-	ASSERT_EQ(0, worker_start(&reader, read_state, NULL));
-	ASSERT_TRUE(worker_sleeps_in(&reader, "td_get_state"));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, worker_start(&readers[i], read_state, NULL));
+		ASSERT_TRUE(worker_sleeps_in(&readers[i], "td_get_state"));
+	}
 	ASSERT_EQ(0, worker_start(&attacher, cdev_attach_op, &attach_op));
 	EXPECT_TRUE(worker_ends(&attacher));
-	EXPECT_FALSE(worker_ended(&reader));
+	ASSERT_EQ(0, worker_start(&closer, close_it, &attach_op.fd));
+	EXPECT_TRUE(worker_ends(&closer));
+	bind_op = (struct bind_op){ testdrv_cdev(0), s.iommufd };
+	ASSERT_GE(bind_op.fd, 0);
+	ASSERT_EQ(0, worker_start(&binder, cdev_bind_op, &bind_op));
+	EXPECT_TRUE(worker_ends(&binder));
+	EXPECT_FALSE(worker_ended(&readers[0]));
+	EXPECT_FALSE(worker_ended(&readers[1]));
 	ASSERT_EQ(0, testdrv_cmd(self->drv, TESTDRV_HOLD, 0, 0, 0, 0));
-	EXPECT_EQ(0, worker_join(&reader));
+	EXPECT_EQ(0, worker_join(&readers[0]));
+	EXPECT_EQ(0, worker_join(&readers[1]));
 	EXPECT_EQ(0, worker_join(&attacher));
-	close(attach_op.fd);
+	EXPECT_EQ(0, worker_join(&closer));
+	EXPECT_EQ(0, worker_join(&binder));
+	close(bind_op.fd);
 	session_close(&s);
 }
 

@@ -3,10 +3,15 @@
 //! The driver callbacks for migration and for DMA logging (`struct vfio_migration_ops`,
 //! `struct vfio_log_ops`).
 
-use super::{callback_result, Device, Open, Registered};
-use crate::{bindings, kapi::interval_tree::RangeTree, shared::Core};
+use super::{callback_result, Core, Device, Open, Registered};
+use crate::{bindings, kapi::interval_tree::RangeTree};
 use core::ptr::NonNull;
-use kernel::{fs::File, prelude::*, sync::aref::ARef, uaccess::UserPtr};
+use kernel::{
+    fs::File,
+    prelude::*,
+    sync::{aref::ARef, atomic::ordering::Relaxed},
+    uaccess::UserPtr,
+};
 
 impl<Ctx> Device<Ctx> {
     fn migration_ops(&self) -> Option<&bindings::vfio_migration_ops> {
@@ -35,34 +40,38 @@ impl<Ctx> Device<Ctx> {
         self.log_ops().is_some()
     }
 
-    /// Calls `f`, which opens or closes the device.  If the device supports migration, this excludes
-    /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs), and waits for it if it is in progress.
+    /// Calls `f`, which opens or closes the device, under the lock of the device's set.  Meanwhile
+    /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs) fails.  A call of it in progress is not
+    /// waited for: the driver can wait in that call for user memory.
     #[inline]
-    pub(super) fn without_state_readers<R>(&self, f: impl FnOnce() -> R) -> R {
+    pub(super) fn open_or_close<R>(&self, f: impl FnOnce() -> R) -> R {
         if !self.has_migration() {
             return f();
         }
         let state = self.state();
-        let _guard = <Device as Core>::open_or_close(&state).lock();
-        f()
+        let flag = <Device as Core>::opens_or_closes(&state);
+        flag.store(true, Relaxed);
+        let result = f();
+        flag.store(false, Relaxed);
+        result
     }
 }
 
 impl Device<Registered> {
-    /// Returns the migration state of a device that need not be open, for a reader that must not wait.
+    /// Returns the migration state of a device that need not be open, for a reader that must not wait.  Takes no
+    /// lock of the core.
     ///
     /// # Errors
     ///
     /// In this order:
     ///
-    /// - `EBUSY`: the driver opens or closes the device, or another task is in this function.
+    /// - `EBUSY`: the driver opens or closes the device.
     /// - Those of [`migration_state`](Self::migration_state).
     pub(crate) fn migration_state_for_debugfs(&self) -> Result<u32> {
-        let state = self.state();
-        let _guard = <Device as Core>::open_or_close(&state)
-            .try_lock()
-            .ok_or(EBUSY)?;
-        self.migration_state()
+        match <Device as Core>::opens_or_closes(&self.state()).load(Relaxed) {
+            true => Err(EBUSY),
+            false => self.migration_state(),
+        }
     }
 
     /// Returns the migration state of the device.  Takes no lock of the core: the driver does its own locking.

@@ -79,7 +79,7 @@ impl<'l> SetLocked<'l> {
         if let Some(close) = self.device().ops().close_device {
             let device = self.device();
             // SAFETY: Balances `Bound::open()`; the set's lock is held.
-            device.without_state_readers(|| unsafe { close(device.as_raw()) });
+            device.open_or_close(|| unsafe { close(device.as_raw()) });
         }
         Some(LastClose {
             bound: self.bound_to().take().unwrap_or(BoundTo::Nothing),
@@ -194,7 +194,7 @@ impl<'a, 'l> Bound<'a, 'l> {
         let device = self.opening.device();
         if let Some(open) = device.ops().open_device {
             // SAFETY: The device is registered and bound, and the set's lock is held.
-            let result = device.without_state_readers(|| unsafe { open(device.as_raw()) });
+            let result = device.open_or_close(|| unsafe { open(device.as_raw()) });
             if let Err(e) = callback_result(result) {
                 return Err((self, e));
             }

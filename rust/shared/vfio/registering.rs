@@ -11,7 +11,7 @@
 //! ```
 
 use super::{
-    debugfs::DebugRoot, iommu_driver::GroupType, Device, GroupLink, RegistrationRef, State,
+    debugfs::DebugRoot, iommu_driver::GroupType, Core, Device, GroupLink, RegistrationRef, State,
 };
 use crate::{
     bindings,
@@ -19,7 +19,6 @@ use crate::{
         completion::{Completion, Wait},
         debugfs::DirOf,
     },
-    shared::Core,
 };
 use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{device::Bound, prelude::*, time::Jiffies};

@@ -6,9 +6,9 @@
 //! device that the lock protects are accessible only through [`SetLocked`].
 
 use super::{
-    iommu_driver::IommuData, Device, Normal, OpenResources, Registered, Registering, State,
+    iommu_driver::IommuData, Core, Device, Normal, OpenResources, Registered, Registering, State,
 };
-use crate::{bindings, kapi::kvm::KvmRef, shared::Core};
+use crate::{bindings, kapi::kvm::KvmRef};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
     prelude::*,
