@@ -126,7 +126,7 @@ static const struct vm_operations_struct slow_ops = {
 	.fault = slow_fault,
 };
 
-static int lab_mmap(struct file *file, struct vm_area_struct *vma)
+static int sva_test_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	vma->vm_ops = &slow_ops;
 	return 0;
@@ -147,7 +147,7 @@ static int transfer(struct sva_test_dma __user *arg)
 	return ret;
 }
 
-static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long sva_test_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct sva_test_ctx *ctx = file->private_data;
 	struct sva_test_args args;
@@ -191,7 +191,7 @@ static long lab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ret;
 }
 
-static int lab_open(struct inode *inode, struct file *file)
+static int sva_test_open(struct inode *inode, struct file *file)
 {
 	struct sva_test_ctx *ctx = kzalloc_obj(*ctx);
 
@@ -204,7 +204,7 @@ static int lab_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int lab_release(struct inode *inode, struct file *file)
+static int sva_test_release(struct inode *inode, struct file *file)
 {
 	struct sva_test_ctx *ctx = file->private_data;
 	struct bond *bond, *next;
@@ -216,34 +216,34 @@ static int lab_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static const struct file_operations lab_fops = {
+static const struct file_operations sva_test_fops = {
 	.owner = THIS_MODULE,
-	.open = lab_open,
-	.release = lab_release,
-	.unlocked_ioctl = lab_ioctl,
-	.mmap = lab_mmap,
+	.open = sva_test_open,
+	.release = sva_test_release,
+	.unlocked_ioctl = sva_test_ioctl,
+	.mmap = sva_test_mmap,
 };
 
-static struct miscdevice lab_node = {
+static struct miscdevice sva_test_node = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "sva-test",
-	.fops = &lab_fops,
+	.fops = &sva_test_fops,
 	.mode = 0600,
 };
 
-static int __init lab_init(void)
+static int __init sva_test_init(void)
 {
-	return misc_register(&lab_node);
+	return misc_register(&sva_test_node);
 }
 
-static void __exit lab_exit(void)
+static void __exit sva_test_exit(void)
 {
-	misc_deregister(&lab_node);
+	misc_deregister(&sva_test_node);
 	sva_test_make_capable(false);
 }
 
-module_init(lab_init);
-module_exit(lab_exit);
+module_init(sva_test_init);
+module_exit(sva_test_exit);
 
 MODULE_DESCRIPTION("Shared virtual addressing by hand");
 MODULE_LICENSE("GPL");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * QEMU's iommu-testdev: the DMA probe of DMA.  One read of a register makes it
+ * QEMU's iommu-testdev: a DMA probe.  One read of a register makes it
  * write a pattern through the IOMMU, and it says what came of it.
  */
 #ifndef LIB_TESTDEV_H

@@ -4,8 +4,8 @@
  * spaces and page tables in it, and two devices bound to it.  What each device was given,
  * by PASID or without, is kept, and compared with what the IOMMU has of it.
  */
-#ifndef LIB_AUTHORITY_H
-#define LIB_AUTHORITY_H
+#ifndef LIB_VM_MODEL_H
+#define LIB_VM_MODEL_H
 
 #include <stdbool.h>
 #include <stdint.h>

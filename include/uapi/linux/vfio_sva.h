@@ -52,8 +52,8 @@
  *     the reset is refused because of its argument or because of the ownership.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
- *  8. In a container: a device to which the address space is bound is removed from a group that
- *     still has other devices.
+ *  8. In a container: other devices have joined the group of a device since the bind, and the
+ *     device to which the address space is bound is removed from the group.
  *
  * In a container, each of the events 5 to 8 unbinds the address space from all devices of the
  * container.  Afterwards the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT if the
@@ -82,9 +82,12 @@
  *		emulated or has no IOMMU; the driver of the IOMMU does not implement SVA; the IOMMU
  *		is an SMMUv3 that does not support SVA; the IOMMU is AMD-Vi, whose driver has a
  *		defect (Documentation/sva.rst).
- *  -ENODEV	One of these: the kernel is built without SVA; VT-d does not support SVA.
- *  -ENOTTY	The device file was opened through its group: use the container instead.  A VFIO
- *		core without this ioctl returns -ENOTTY, too.
+ *  -ENODEV	One of these: the device file is not bound, and the device is unregistered; the
+ *		kernel is built without SVA; the VT-d unit lacks coherent page walks, or the 1 GiB
+ *		pages or the levels of page tables that the CPU uses.
+ *  -ENOTTY	The device file was opened through its group.  If the group is in a container, use
+ *		the container.  If the group has an iommufd, no process can be bound.  A VFIO core
+ *		without this ioctl returns -ENOTTY, too.
  *  -EPERM	The device shares its IOMMU group with other devices.
  *  -EEXIST	The address space is already bound through this file.
  *  -EBUSY	Temporary (repeat the call): a device is being reset; or, in a container,
@@ -130,6 +133,7 @@ struct vfio_bind_process {
  *  -EINVAL	One of these: @argsz is too small; @flags is not 0; the device file is not bound to
  *		an iommufd; VFIO_SET_IOMMU was not called on the container.
  *  -EOPNOTSUPP	The device, or a device of the container, is emulated or has no IOMMU.
+ *  -ENODEV	The device file is not bound, and the device is unregistered.
  *  -ENOTTY	As for VFIO_BIND_PROCESS.
  *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound
  *		it.

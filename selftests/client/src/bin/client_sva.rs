@@ -15,20 +15,20 @@ use vfio_client::{ensure_eq, ensure_errno};
 use vfio_ioctls::VfioDevice;
 
 /// The module that makes Linux believe in QEMU's IOMMU, which lies beside the program.
-struct Lab;
+struct SvaTestModule;
 
-impl Lab {
+impl SvaTestModule {
     fn new() -> Result<Self> {
         if !Path::new("/sys/module/sva_test").exists() {
             let status = Command::new("insmod").arg("./sva_test.ko").status()?;
             ensure!(status.success(), "no sva_test.ko");
         }
-        write("/sys/module/sva_test/parameters/capable", "Y").context("no pretence")?;
+        write("/sys/module/sva_test/parameters/capable", "Y").context("not capable")?;
         Ok(Self)
     }
 }
 
-impl Drop for Lab {
+impl Drop for SvaTestModule {
     fn drop(&mut self) {
         // What stays is in use, which the next test that needs it gone will see.
         let _ = Command::new("rmmod").arg("sva_test").status();
@@ -47,7 +47,7 @@ fn open(device: &Path) -> Result<File> {
 /// Bound as long as the value lives, each time with the PASID that the address space has.
 fn bond() -> Result<()> {
     let device = vfio_pci("SVA0")?;
-    let _lab = Lab::new()?;
+    let _module = SvaTestModule::new()?;
     let file = open(&device)?;
     let _device = VfioDevice::new_from_fd(file.try_clone()?, space()?, true)?;
     if std::env::var("VFIO_CORE").is_ok_and(|core| core == "c") {
