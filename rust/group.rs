@@ -449,8 +449,8 @@ impl Group {
     /// Takes the IOMMU group out of this group, whose last device leaves.  Afterwards [`open`](Self::open),
     /// [`status`](Self::status) and [`set`](Self::set) fail with `ENODEV`.  The drop of the result does the
     /// remaining steps.
-    fn revoke(self: &Arc<Self>) -> Revoked {
-        Revoked {
+    fn retire(self: &Arc<Self>) -> Retired {
+        Retired {
             _iommu_group: self.inner.lock().iommu_group.take(),
             group: self.clone(),
         }
@@ -458,14 +458,14 @@ impl Group {
 }
 
 /// A group whose last device leaves.
-struct Revoked {
+struct Retired {
     group: Arc<Group>,
     _iommu_group: Option<IommuGroup>,
 }
 
 /// The group leaves its container.  An iommufd stays until the file is closed, as in the C core.  The caller
 /// holds no lock of the core, because the drop waits for changes in progress and for page requests in flight.
-impl Drop for Revoked {
+impl Drop for Retired {
     fn drop(&mut self) {
         let _change = self.group.change.lock();
         let mut inner = self.group.inner.lock();

@@ -31,7 +31,7 @@ pub(crate) struct IrqSet {
 /// The checks that refused a set.  The C core sets the caller's variable for the size of the data to 0 after the
 /// first group of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum IrqSetError {
     /// The first checks: the caller's variable for the size must not be written.
     BeforeSize,
     /// The later checks: the caller's variable for the size is set to 0.
@@ -47,34 +47,34 @@ pub(crate) fn data_size(
     set: IrqSet,
     interrupts: i32,
     indices: i32,
-) -> Result<Option<usize>, Refused> {
+) -> Result<Option<usize>, IrqSetError> {
     let indices = u32::try_from(indices).unwrap_or(0);
     let payload = (set.argsz as usize)
         .checked_sub(HEADER_SIZE)
-        .ok_or(Refused::BeforeSize)?;
+        .ok_or(IrqSetError::BeforeSize)?;
     if set.index >= indices
         || set.count >= u32::MAX - set.start
         || set.flags & !(DATA_MASK | ACTION_MASK) != 0
     {
-        return Err(Refused::BeforeSize);
+        return Err(IrqSetError::BeforeSize);
     }
     let interrupts = u32::try_from(interrupts).unwrap_or(0);
     // No overflow: the check above ensures that `start + count` is below `u32::MAX`.
     if set.start >= interrupts || set.start.saturating_add(set.count) > interrupts {
-        return Err(Refused::AfterSize);
+        return Err(IrqSetError::AfterSize);
     }
     let each = match set.flags & DATA_MASK {
         DATA_NONE => return Ok(None),
         DATA_BOOL => size_of::<u8>(),
         DATA_EVENTFD => size_of::<i32>(),
-        _ => return Err(Refused::AfterSize),
+        _ => return Err(IrqSetError::AfterSize),
     };
     let size = (set.count as usize)
         .checked_mul(each)
-        .ok_or(Refused::AfterSize)?;
+        .ok_or(IrqSetError::AfterSize)?;
     match payload >= size {
         true => Ok(Some(size)),
-        false => Err(Refused::AfterSize),
+        false => Err(IrqSetError::AfterSize),
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         count: 1,
     };
 
-    fn refused(change: impl FnOnce(&mut IrqSet)) -> Refused {
+    fn refused(change: impl FnOnce(&mut IrqSet)) -> IrqSetError {
         let mut set = SET;
         change(&mut set);
         data_size(set, 4, 5).unwrap_err()
@@ -122,45 +122,45 @@ mod tests {
                 4,
                 5
             ),
-            Err(Refused::AfterSize)
+            Err(IrqSetError::AfterSize)
         );
     }
 
     #[test]
     fn head() {
-        assert_eq!(refused(|s| s.argsz = 19), Refused::BeforeSize);
-        assert_eq!(refused(|s| s.index = 5), Refused::BeforeSize);
-        assert_eq!(refused(|s| s.flags |= 1 << 6), Refused::BeforeSize);
-        assert_eq!(refused(|s| s.count = u32::MAX), Refused::BeforeSize);
+        assert_eq!(refused(|s| s.argsz = 19), IrqSetError::BeforeSize);
+        assert_eq!(refused(|s| s.index = 5), IrqSetError::BeforeSize);
+        assert_eq!(refused(|s| s.flags |= 1 << 6), IrqSetError::BeforeSize);
+        assert_eq!(refused(|s| s.count = u32::MAX), IrqSetError::BeforeSize);
         assert_eq!(
             refused(|s| (s.start, s.count) = (u32::MAX, 0)),
-            Refused::BeforeSize
+            IrqSetError::BeforeSize
         );
         assert_eq!(
             refused(|s| (s.start, s.count) = (2, u32::MAX - 2)),
-            Refused::BeforeSize
+            IrqSetError::BeforeSize
         );
     }
 
     #[test]
     fn body() {
-        assert_eq!(refused(|s| s.start = 4), Refused::AfterSize);
-        assert_eq!(refused(|s| s.count = 5), Refused::AfterSize);
+        assert_eq!(refused(|s| s.start = 4), IrqSetError::AfterSize);
+        assert_eq!(refused(|s| s.count = 5), IrqSetError::AfterSize);
         assert_eq!(
             refused(|s| (s.start, s.count) = (2, u32::MAX - 3)),
-            Refused::AfterSize
+            IrqSetError::AfterSize
         );
-        assert_eq!(refused(|s| s.flags = 0), Refused::AfterSize);
+        assert_eq!(refused(|s| s.flags = 0), IrqSetError::AfterSize);
         assert_eq!(
             refused(|s| s.flags = DATA_BOOL | DATA_EVENTFD),
-            Refused::AfterSize
+            IrqSetError::AfterSize
         );
     }
 
     #[test]
     fn an_index_without_interrupts_or_a_negative_number_allows_nothing() {
-        assert_eq!(data_size(SET, 0, 5), Err(Refused::AfterSize));
-        assert_eq!(data_size(SET, -1, 5), Err(Refused::AfterSize));
-        assert_eq!(data_size(SET, 4, -1), Err(Refused::BeforeSize));
+        assert_eq!(data_size(SET, 0, 5), Err(IrqSetError::AfterSize));
+        assert_eq!(data_size(SET, -1, 5), Err(IrqSetError::AfterSize));
+        assert_eq!(data_size(SET, 4, -1), Err(IrqSetError::BeforeSize));
     }
 }

@@ -100,7 +100,7 @@ const STEPS: [[State; 8]; 8] = {
 
 /// The reason for which there is no next state.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum TransitionError {
     /// The device does not support the current state, which the driver passed.
     Current,
     /// The device does not support the requested state.
@@ -145,9 +145,13 @@ const fn step(from: State, to: State) -> State {
 
 /// Returns the next state on the path from `current` to `new`, for a device with the given capabilities
 /// (`VFIO_MIGRATION_*`).  `current` and `new` are the numbers of states.
-pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<State, Refused> {
-    let current = State::of_device(current, capabilities).ok_or(Refused::Current)?;
-    let new = State::of_device(new, capabilities).ok_or(Refused::New)?;
+pub(crate) fn next_state(
+    current: u32,
+    new: u32,
+    capabilities: u32,
+) -> Result<State, TransitionError> {
+    let current = State::of_device(current, capabilities).ok_or(TransitionError::Current)?;
+    let new = State::of_device(new, capabilities).ok_or(TransitionError::New)?;
     let step = |from: State| match STEPS.get(from as usize) {
         Some(row) => row.get(new as usize).copied().unwrap_or(State::Error),
         None => State::Error,
@@ -160,7 +164,7 @@ pub(crate) fn next_state(current: u32, new: u32, capabilities: u32) -> Result<St
         }
         next = step(next);
     }
-    Err(Refused::NoWay)
+    Err(TransitionError::NoWay)
 }
 
 #[cfg(test)]
@@ -169,7 +173,7 @@ mod tests {
 
     const ALL: u32 = STOP_COPY | P2P | PRE_COPY;
 
-    fn path(from: State, to: State, capabilities: u32) -> Result<Vec<State>, Refused> {
+    fn path(from: State, to: State, capabilities: u32) -> Result<Vec<State>, TransitionError> {
         let mut path = Vec::new();
         let mut at = from;
         while at != to {
@@ -223,16 +227,16 @@ mod tests {
 
     #[test]
     fn what_a_device_does_not_have() {
-        assert_eq!(next_state(0, 1, ALL), Err(Refused::Current));
+        assert_eq!(next_state(0, 1, ALL), Err(TransitionError::Current));
         // A driver that sets all bits claims the error state, too.
-        assert_eq!(next_state(1, 0, u32::MAX), Err(Refused::NoWay));
-        assert_eq!(next_state(3, 6, u32::MAX), Err(Refused::NoWay));
-        assert_eq!(next_state(8, 1, ALL), Err(Refused::Current));
-        assert_eq!(next_state(5, 1, STOP_COPY), Err(Refused::Current));
-        assert_eq!(next_state(1, 0, ALL), Err(Refused::New));
-        assert_eq!(next_state(1, 8, ALL), Err(Refused::New));
-        assert_eq!(next_state(1, 6, STOP_COPY | P2P), Err(Refused::New));
-        assert_eq!(next_state(3, 6, ALL), Err(Refused::NoWay));
-        assert_eq!(next_state(1, 2, 0), Err(Refused::Current));
+        assert_eq!(next_state(1, 0, u32::MAX), Err(TransitionError::NoWay));
+        assert_eq!(next_state(3, 6, u32::MAX), Err(TransitionError::NoWay));
+        assert_eq!(next_state(8, 1, ALL), Err(TransitionError::Current));
+        assert_eq!(next_state(5, 1, STOP_COPY), Err(TransitionError::Current));
+        assert_eq!(next_state(1, 0, ALL), Err(TransitionError::New));
+        assert_eq!(next_state(1, 8, ALL), Err(TransitionError::New));
+        assert_eq!(next_state(1, 6, STOP_COPY | P2P), Err(TransitionError::New));
+        assert_eq!(next_state(3, 6, ALL), Err(TransitionError::NoWay));
+        assert_eq!(next_state(1, 2, 0), Err(TransitionError::Current));
     }
 }

@@ -30,7 +30,7 @@ impl PageSize {
 
 /// The reason for which a range was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum RangeError {
     /// The range is empty, or does not consist of whole pages.
     Invalid,
     /// The range ends at the last 64-bit address or beyond it (`start + length` is 2^64 or more).
@@ -46,13 +46,13 @@ pub(crate) struct IovaRange {
 
 impl IovaRange {
     /// Returns the range of `length` bytes from `start` on.  Both must be multiples of the page size.
-    pub(crate) fn new(start: u64, length: u64, page: PageSize) -> Result<Self, Refused> {
+    pub(crate) fn new(start: u64, length: u64, page: PageSize) -> Result<Self, RangeError> {
         let mask = page.0 - 1;
         if length == 0 || start & mask != 0 || length & mask != 0 {
-            return Err(Refused::Invalid);
+            return Err(RangeError::Invalid);
         }
         // A range that ends with the last address is refused, too, as in the C core.
-        let end = start.checked_add(length).ok_or(Refused::Overflow)?;
+        let end = start.checked_add(length).ok_or(RangeError::Overflow)?;
         Ok(Self {
             start,
             last: end - 1,
@@ -89,14 +89,17 @@ mod tests {
         let page = PageSize::new(4096).unwrap();
         let range = IovaRange::new(4096, 8192, page).unwrap();
         assert_eq!((range.start(), range.last()), (4096, 12287));
-        assert_eq!(IovaRange::new(0, 0, page), Err(Refused::Invalid));
-        assert_eq!(IovaRange::new(1, 4096, page), Err(Refused::Invalid));
-        assert_eq!(IovaRange::new(4096, 1, page), Err(Refused::Invalid));
+        assert_eq!(IovaRange::new(0, 0, page), Err(RangeError::Invalid));
+        assert_eq!(IovaRange::new(1, 4096, page), Err(RangeError::Invalid));
+        assert_eq!(IovaRange::new(4096, 1, page), Err(RangeError::Invalid));
         let top = u64::MAX - 4095;
-        assert_eq!(IovaRange::new(top, 4096, page), Err(Refused::Overflow));
-        assert_eq!(IovaRange::new(top, 8192, page), Err(Refused::Overflow));
+        assert_eq!(IovaRange::new(top, 4096, page), Err(RangeError::Overflow));
+        assert_eq!(IovaRange::new(top, 8192, page), Err(RangeError::Overflow));
         assert!(IovaRange::new(top - 4096, 4096, page).is_ok());
         // The alignment is checked first.
-        assert_eq!(IovaRange::new(u64::MAX, 4096, page), Err(Refused::Invalid));
+        assert_eq!(
+            IovaRange::new(u64::MAX, 4096, page),
+            Err(RangeError::Invalid)
+        );
     }
 }

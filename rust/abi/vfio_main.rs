@@ -257,7 +257,7 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
 /// # Errors
 ///
 /// - `EINVAL`: [`irqs::data_size`] refuses the structure, or there is data and `data_size` is NULL.  For
-///   [`irqs::Refused::AfterSize`], the written size is 0; for [`irqs::Refused::BeforeSize`], no size is written.
+///   [`irqs::IrqSetError::AfterSize`], the written size is 0; for [`irqs::IrqSetError::BeforeSize`], no size is written.
 ///
 /// # Safety
 ///
@@ -280,7 +280,7 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
         }
     };
     let result = irqs::data_size(set, num_irqs, max_irq_type);
-    if let Err(irqs::Refused::BeforeSize) = result {
+    if let Err(irqs::IrqSetError::BeforeSize) = result {
         return EINVAL.to_errno();
     }
     if !data_size.is_null() {
@@ -428,8 +428,8 @@ unsafe extern "C" fn vfio_mig_get_next_state(
             0
         }
         Err(refused) => {
-            warn_on!(refused == migration::Refused::Current);
-            if refused == migration::Refused::NoWay {
+            warn_on!(refused == migration::TransitionError::Current);
+            if refused == migration::TransitionError::NoWay {
                 // The C core, too, stores the error state here.  SAFETY: By the caller's promise.
                 unsafe { *next_fsm = migration::State::Error as u32 };
             }

@@ -13,7 +13,7 @@ use crate::{
     kapi::debugfs::{self, Dir, DirOf},
     migration,
     shared::{
-        vfio::{debugfs::Show, Added, Device, Registered},
+        vfio::{debugfs::ShowDevice, Added, Device, Registered},
         OwnerModule,
     },
 };
@@ -37,14 +37,14 @@ pub(crate) fn show(device: &mut Added, root: Arc<Dir>) {
 /// registered.
 pub(crate) fn with_holders(device: &Device, root: Arc<Dir>) -> DirOf<State> {
     let dir = DirOf::below(root, device.parent().name(), device.state().into());
-    dir.add_file::<Holders>(c"holders");
+    dir.add_file::<HoldersFile>(c"holders");
     dir
 }
 
 /// The file `holders`: the processes that have files of the device, and the references that its driver holds.
-struct Holders;
+struct HoldersFile;
 
-impl debugfs::Show<State> for Holders {
+impl debugfs::Show<State> for HoldersFile {
     type OwnerModule = OwnerModule;
 
     fn show(state: &State, m: &SeqFile) {
@@ -56,7 +56,7 @@ impl debugfs::Show<State> for Holders {
 /// The file `migration/state`.
 struct MigrationState;
 
-impl Show for MigrationState {
+impl ShowDevice for MigrationState {
     /// # Errors
     ///
     /// In this order:
@@ -79,7 +79,7 @@ impl Show for MigrationState {
 /// The file `migration/features`.
 struct MigrationFeatures;
 
-impl Show for MigrationFeatures {
+impl ShowDevice for MigrationFeatures {
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
         let flags = device.migration_flags();
         let lines = [

@@ -8,7 +8,7 @@
 //! Locks: `GROUPS` is held while the class device of a group is made and while it is removed.  Otherwise a
 //! new group for the same IOMMU group could find the old name still in use.
 
-use super::{Backing, Group, Revoked};
+use super::{Backing, Group, Retired};
 use crate::{
     kapi::{
         cdev::{Cdev, CharRegion},
@@ -141,7 +141,7 @@ impl Group {
             fake,
         });
         // Declared before the guard, so that it is dropped after the lock.
-        let mut revoked = None;
+        let mut retired = None;
         let mut table = GROUPS.lock();
         let groups = table.as_mut().ok_or(ENODEV)?;
         if let Some(entry) = groups.get_mut(&id) {
@@ -157,7 +157,7 @@ impl Group {
             });
         }
         let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
-        let (group, entry) = Entry::new(id, iommu_group, group_type, dev, &mut revoked)?;
+        let (group, entry) = Entry::new(id, iommu_group, group_type, dev, &mut retired)?;
         groups.insert(node.into_node(id, entry));
         Ok(Membership { group, member })
     }
@@ -173,7 +173,7 @@ impl Entry {
         iommu_group: IommuGroup,
         group_type: GroupType,
         member: &Device,
-        revoked: &mut Option<Revoked>,
+        retired: &mut Option<Retired>,
     ) -> Result<(Arc<Group>, Self)> {
         let mut members = RBTree::new();
         members.try_create_and_insert(address(member), member.into(), GFP_KERNEL)?;
@@ -194,7 +194,7 @@ impl Entry {
         let prefix = if group.is_noiommu() { c"noiommu-" } else { c"" };
         let class_device = ClassDevice::create(&class, devt, prefix, id).inspect_err(|_| {
             // A process can have opened the group by its device number already.
-            *revoked = Some(group.revoke());
+            *retired = Some(group.retire());
         })?;
         let entry = Self {
             group: group.clone(),
@@ -228,10 +228,10 @@ impl Drop for Membership {
             self.group.remove_from_processes(&member.dev);
             return;
         }
-        let revoked = self.group.revoke();
+        let retired = self.group.retire();
         // The node is removed under the table's lock, so that its name is free for a new group.
         drop(groups.remove(&self.group.id));
         drop(table);
-        drop(revoked);
+        drop(retired);
     }
 }

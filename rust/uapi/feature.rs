@@ -5,7 +5,7 @@
 use super::field;
 use crate::{
     kapi::uaccess,
-    ranges::{IovaRange, PageSize, Refused},
+    ranges::{IovaRange, PageSize, RangeError},
 };
 use core::mem::MaybeUninit;
 use kernel::{prelude::*, uaccess::UserPtr};
@@ -219,8 +219,8 @@ impl LoggingControl {
         );
         let range: LoggingRange = uaccess::read(at)?;
         IovaRange::new(range.iova, range.length, page).map_err(|refused| match refused {
-            Refused::Invalid => EINVAL,
-            Refused::Overflow => EOVERFLOW,
+            RangeError::Invalid => EINVAL,
+            RangeError::Overflow => EOVERFLOW,
         })
     }
 }

@@ -2,12 +2,12 @@
 
 //! A file that speaks of a device goes before the class device does.
 
-use crate::shared::vfio::{debugfs::Show, Added, Device, Registered};
+use crate::shared::vfio::{debugfs::ShowDevice, Added, Device, Registered};
 use kernel::{prelude::*, seq_file::SeqFile};
 
 struct Nothing;
 
-impl Show for Nothing {
+impl ShowDevice for Nothing {
     fn show(_device: &Device<Registered>, _m: &SeqFile) -> Result {
         Ok(())
     }

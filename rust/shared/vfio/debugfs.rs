@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use kernel::{prelude::*, seq_file::SeqFile};
 
 /// The content of a debugfs file.
-pub(crate) trait Show {
+pub(crate) trait ShowDevice {
     /// Prints the content.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl DebugDir<'_> {
     }
 
     /// Adds a file.  A failure is ignored, as the rules of debugfs require.
-    pub(crate) fn add_file<T: Show>(self, name: &CStr) {
+    pub(crate) fn add_file<T: ShowDevice>(self, name: &CStr) {
         // SAFETY: By the invariants of `DebugRoot` the class device is added, and is removed after the
         // directory; the name is copied.
         unsafe {
@@ -102,7 +102,7 @@ impl DebugDir<'_> {
 /// # Safety
 ///
 /// debugfs calls this for a file that [`DebugDir::add_file`] added.
-unsafe extern "C" fn read<T: Show>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
+unsafe extern "C" fn read<T: ShowDevice>(m: *mut bindings::seq_file, _data: *mut c_void) -> c_int {
     // SAFETY: `private` is the class device.  The removal of the directory removes the file, and waits for
     // readers.  Until the directory is removed, the `Added` that owns it holds the registration.
     let (device, m) = unsafe {

@@ -55,16 +55,16 @@ impl Generation {
 }
 
 /// The device to which a link is connected, with the data of the registration.
-struct Target<T> {
+struct Connected<T> {
     generation: Generation,
     device: NonNull<Device>,
     data: T,
 }
 
 // SAFETY: Any task may use a `Device`.
-unsafe impl<T: Send> Send for Target<T> {}
+unsafe impl<T: Send> Send for Connected<T> {}
 
-impl<T> Target<T> {
+impl<T> Connected<T> {
     /// Takes a reference on the registration.  Returns None if the device is no longer registered.
     fn registration(&self) -> Option<RegistrationRef> {
         // SAFETY: By the invariants of `DeviceLink`: the caller borrows the target under the lock that
@@ -85,7 +85,7 @@ pub(crate) struct DeviceLink<T> {
     /// The last generation.  The lock protects changes.
     last: Atomic<u64>,
     #[pin]
-    target: Mutex<Option<Target<T>>>,
+    target: Mutex<Option<Connected<T>>>,
 }
 
 impl<T: Unpin> DeviceLink<T> {
@@ -110,7 +110,7 @@ impl<T: Unpin> DeviceLink<T> {
         self.last.store(generation.0, Relaxed);
         // INVARIANT: By the caller's promise: `NewDevice` revokes the link of its state before it frees the
         // device.
-        *target = Some(Target {
+        *target = Some(Connected {
             generation,
             device: NonNull::from(device),
             data,

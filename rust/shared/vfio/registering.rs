@@ -158,7 +158,7 @@ impl Started {
         match result {
             Ok(()) => Ok(Added {
                 debug: None,
-                class: ClassDevice(self.0 .0),
+                class: AddedClassDevice(self.0 .0),
                 started: self,
             }),
             Err(e) => Err((self, e)),
@@ -183,7 +183,7 @@ impl Started {
 /// of the order in which they are made.
 pub(crate) struct Added {
     debug: Option<DebugRoot>,
-    class: ClassDevice,
+    class: AddedClassDevice,
     started: Started,
 }
 
@@ -224,14 +224,14 @@ impl Added {
 }
 
 /// The added class device of a registered device.  `device_del()` runs on drop.
-struct ClassDevice(NonNull<Device>);
+struct AddedClassDevice(NonNull<Device>);
 
 // SAFETY: The driver core does its own locking.
-unsafe impl Send for ClassDevice {}
+unsafe impl Send for AddedClassDevice {}
 // SAFETY: There are no methods.
-unsafe impl Sync for ClassDevice {}
+unsafe impl Sync for AddedClassDevice {}
 
-impl Drop for ClassDevice {
+impl Drop for AddedClassDevice {
     fn drop(&mut self) {
         // SAFETY: `Started::add()` added the class device; the registration that `Added` holds keeps the
         // device valid.

@@ -3,7 +3,7 @@
 //! `irqs::data_size` against the documented conditions, computed in a type that cannot overflow,
 //! over a grid of values around every limit.
 
-use crate::irqs::{data_size, IrqSet, Refused};
+use crate::irqs::{data_size, IrqSet, IrqSetError};
 
 const VALUES: [u32; 9] = [0, 1, 3, 4, 5, 6, u32::MAX - 5, u32::MAX - 1, u32::MAX];
 const FLAGS: [u32; 7] = [0, 1, 2, 4, 3, 1 | 1 << 5, 1 | 1 << 6];
@@ -12,27 +12,27 @@ pub(crate) fn expected(
     set: IrqSet,
     interrupts: i32,
     indices: i32,
-) -> Result<Option<usize>, Refused> {
+) -> Result<Option<usize>, IrqSetError> {
     let (start, count) = (i128::from(set.start), i128::from(set.count));
     if set.argsz < 20
         || i128::from(set.index) >= i128::from(indices)
         || count >= i128::from(u32::MAX) - start
         || set.flags > 0x3f
     {
-        return Err(Refused::BeforeSize);
+        return Err(IrqSetError::BeforeSize);
     }
     if start >= i128::from(interrupts) || start + count > i128::from(interrupts) {
-        return Err(Refused::AfterSize);
+        return Err(IrqSetError::AfterSize);
     }
     let each = match set.flags & 7 {
         1 => return Ok(None),
         2 => 1,
         4 => 4,
-        _ => return Err(Refused::AfterSize),
+        _ => return Err(IrqSetError::AfterSize),
     };
     let size = count * each;
     if i128::from(set.argsz) - 20 < size {
-        return Err(Refused::AfterSize);
+        return Err(IrqSetError::AfterSize);
     }
     Ok(Some(size as usize))
 }

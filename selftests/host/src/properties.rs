@@ -8,7 +8,7 @@ use crate::info_cap::{self, Words, HEADER_SIZE};
 use crate::irqs::{data_size, IrqSet};
 use crate::irqs_grid::expected;
 use crate::migration::{next_state, State};
-use crate::ranges::{IovaRange, PageSize, Refused};
+use crate::ranges::{IovaRange, PageSize, RangeError};
 
 /// A chain whose bytes are all there.
 struct Bytes(Vec<u8>);
@@ -83,8 +83,8 @@ proptest! {
                 prop_assert_eq!(u128::from(range.last()), end - 1);
                 prop_assert_eq!(range.start(), start);
             }
-            Err(Refused::Invalid) => prop_assert!(!whole),
-            Err(Refused::Overflow) => prop_assert!(whole && end > u128::from(u64::MAX)),
+            Err(RangeError::Invalid) => prop_assert!(!whole),
+            Err(RangeError::Overflow) => prop_assert!(whole && end > u128::from(u64::MAX)),
         }
     }
 
