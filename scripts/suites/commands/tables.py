@@ -238,9 +238,9 @@ def chart():
 
 # Operations of a kind, by their names in the table of "bench"
 COSTS = [
-    ("open device: reads, writes", r"pread, |pwrite, "),
-    ("open device: ``GET_INFO``, ``GET_IRQ_INFO``, ``GET_REGION_INFO``", r"GET_(INFO|IRQ_INFO|REGION_INFO)(, |$)"),
-    ("open device: ATTACH, replace, DETACH; PCI device", r"(ATTACH|DETACH)( \(replace\)|, 10,000 mappings)?$"),
+    ("reads and writes on an open device", r"pread, |pwrite, "),
+    ("``GET_INFO``, ``GET_IRQ_INFO``, ``GET_REGION_INFO`` on an open device", r"GET_(INFO|IRQ_INFO|REGION_INFO)(, |$)"),
+    ("ATTACH, a second ATTACH, DETACH; PCI device", r"(ATTACH|DETACH)( \(replace\)|, 10,000 mappings)?$"),
     ("the same; emulated device", r"(ATTACH|DETACH).*(mdev|null device)"),
     ("the same; a PASID", r"(ATTACH|DETACH).*PASID"),
     ("open and close of a device's node", r"open\+close$"),
