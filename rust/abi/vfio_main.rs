@@ -206,7 +206,7 @@ unsafe extern "C" fn vfio_info_cap_add(
 ///
 /// - `ENOMEM`: out of memory, or the size overflows when it is padded.  After a failed allocation the chain
 ///   is empty.
-/// - `EINVAL`: `size` is 0, or the chain is broken.  The chain can have grown by the capability, which is zero then.
+/// - `EINVAL`: `size` is 0, or the chain is broken.  A broken chain has grown by a capability that is not linked.
 fn cap_add(mut caps: Chain<'_>, size: usize, id: u16, version: u16) -> Result<*mut u8> {
     let at = caps.len();
     caps.grow(info_cap::padded(size).ok_or(ENOMEM)?)?;

@@ -61,7 +61,7 @@ impl ShowDevice for MigrationState {
     ///
     /// In this order:
     ///
-    /// - `EBUSY`: the driver opens or closes the device, or another task reads the file.
+    /// - `EBUSY`: the driver opens or closes the device.
     /// - `ENOTTY`: the driver does not have the callback.
     /// - The driver's errno.
     fn show(device: &Device<Registered>, m: &SeqFile) -> Result {
