@@ -182,14 +182,22 @@ impl<T: Listener> Watch<T> {
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
-        let notifier = registered.notifier.get();
+        // The callbacks go back from a notifier to the structure, so the pointers are derived from the structure.
+        let whole = core::ptr::from_ref(&*registered);
+        // SAFETY: The pointers stay within the structure.
+        let (interval, notifier) = unsafe {
+            (
+                Opaque::cast_into(&raw const (*whole).interval),
+                Opaque::cast_into(&raw const (*whole).notifier),
+            )
+        };
         // SAFETY: The notifier is pinned and not registered; the address space has users.
         to_result(unsafe { bindings::mmu_notifier_register(notifier, mm.as_raw()) })
             .map_err(restartable)?;
         // SAFETY: As above.
         to_result(unsafe {
             bindings::mmu_interval_notifier_insert(
-                registered.interval.get(),
+                interval,
                 mm.as_raw(),
                 Self::START,
                 PAGE_SIZE,
