@@ -59,13 +59,13 @@ def marked(words):
 
 def layer_list():
     """The layers from the top down, and the modules with unsafe code."""
-    lines = []
+    lines, unsafe = [], unsafe_modules()
     for modules, words in layers():
         lines.append(", ".join(f"``{module}``" for module in modules))
         lines += textwrap.wrap(marked(words[0].upper() + words[1:]) + ".", 110, initial_indent="  ",
                                subsequent_indent="  ", break_on_hyphens=False)
-    unsafe = ", ".join(f"``{module}``" for modules, _ in layers() for module in modules if module in unsafe_modules())
-    return [*lines, "", *textwrap.wrap(f"The Rust modules that may have ``unsafe`` code: {unsafe}.", 110)]
+    names = ", ".join(f"``{module}``" for modules, _ in layers() for module in modules if module in unsafe)
+    return [*lines, "", *textwrap.wrap(f"The Rust modules that may have ``unsafe`` code: {names}.", 110)]
 
 
 def files_of(module):
@@ -193,14 +193,14 @@ def size_of_parts():
 
 def figure():
     """The layers as a picture, the top layer first."""
-    rows = layers()
+    rows, unsafe = layers(), unsafe_modules()
     width, height, gap = 860, 52, 6
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{len(rows) * (height + gap)}" '
              'font-family="sans-serif" font-size="14">', "<!-- SPDX-License-Identifier: GPL-2.0-only -->",
              "<!-- written by scripts/suite tables, from rust/vfio.rs -->"]
     for number, (modules, words) in enumerate(rows):
         y = number * (height + gap)
-        colour = "#f6dfc8" if unsafe_modules() & set(modules) else "#d5e8d4"
+        colour = "#f6dfc8" if unsafe & set(modules) else "#d5e8d4"
         lines += [f'<rect x="1" y="{y + 1}" width="{width - 2}" height="{height}" rx="4" fill="{colour}" '
                   'stroke="#555"/>',
                   f'<text x="14" y="{y + 22}" font-weight="bold">{", ".join(modules)}</text>',

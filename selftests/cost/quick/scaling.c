@@ -45,6 +45,15 @@ static void report(const char *kind, const char *name, unsigned int number, unsi
 	print("\n");
 }
 
+/* Groups come to a container that has a container driver. */
+static void join_container(unsigned int index)
+{
+	groups[index] = group_open(FREE_GROUP + index);
+	EXPECT(file_ioctl(groups[index], VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
+	if (!index)
+		EXPECT(file_ioctl(container, VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU)), 0);
+}
+
 static void join(enum kind kind, unsigned int index)
 {
 	char name[16];
@@ -60,10 +69,14 @@ static void join(enum kind kind, unsigned int index)
 	if (kind == SET)
 		EXPECT(vfio_assign_device_set(crowd[index], crowd), 0);
 	vdev_register(crowd[index]);
+	if (kind == CONTAINER)
+		join_container(index);
 }
 
-static void leave(unsigned int index)
+static void leave(enum kind kind, unsigned int index)
 {
+	if (kind == CONTAINER)
+		file_close(groups[index]);
 	vfio_unregister_group_dev(crowd[index]);
 	vfio_put_device(crowd[index]);
 }
@@ -103,29 +116,6 @@ static void count(enum kind kind, unsigned int number)
 	COUNT(kind, "register", number, vdev_register(middle));
 }
 
-static void count_crowd(enum kind kind)
-{
-	unsigned int number = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
-		while (number < numbers[i])
-			join(kind, number++);
-		count(kind, number);
-	}
-	while (number)
-		leave(--number);
-}
-
-/* Groups come to a container that has a container driver. */
-static void join_container(unsigned int index)
-{
-	join(CONTAINER, index);
-	groups[index] = group_open(FREE_GROUP + index);
-	EXPECT(file_ioctl(groups[index], VFIO_GROUP_SET_CONTAINER, &container_fd), 0);
-	if (!index)
-		EXPECT(file_ioctl(container, VFIO_SET_IOMMU, number(VFIO_TYPE1v2_IOMMU)), 0);
-}
-
 static void count_in_container(unsigned int number)
 {
 	struct file *group = groups[number / 2];
@@ -140,22 +130,28 @@ static void count_in_container(unsigned int number)
 	COUNT(CONTAINER, "set_container", number, EXPECT(file_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container_fd), 0));
 }
 
-static void count_containers(void)
+static void count_crowd(enum kind kind)
 {
 	unsigned int number = 0;
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
+		while (number < numbers[i])
+			join(kind, number++);
+		if (kind == CONTAINER)
+			count_in_container(number);
+		else
+			count(kind, number);
+	}
+	while (number)
+		leave(kind, --number);
+}
+
+static void count_containers(void)
+{
 	backend_register();
 	container = misc_open("vfio");
 	container_fd = fd_add(container);
-	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
-		while (number < numbers[i])
-			join_container(number++);
-		count_in_container(number);
-	}
-	while (number) {
-		file_close(groups[--number]);
-		leave(number);
-	}
+	count_crowd(CONTAINER);
 	fd_close(container_fd);
 	backend_unregister();
 }
