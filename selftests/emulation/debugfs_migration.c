@@ -175,11 +175,6 @@ TEST_F(debugfs_migration, state_while_attached)
 	stall_close(&stall);
 }
 
-static int close_it(void *arg)
-{
-	return close(*(int *)arg);
-}
-
 static int read_state(void *arg)
 {
 	char text[64];
@@ -213,7 +208,7 @@ TEST_F(debugfs_migration, state_that_waits)
 	}
 	ASSERT_EQ(0, worker_start(&attacher, cdev_attach_op, &attach_op));
 	EXPECT_TRUE(worker_ends(&attacher));
-	ASSERT_EQ(0, worker_start(&closer, close_it, &attach_op.fd));
+	ASSERT_EQ(0, worker_start(&closer, close_op, &attach_op.fd));
 	EXPECT_TRUE(worker_ends(&closer));
 	bind_op = (struct bind_op){ testdrv_cdev(0), s.iommufd };
 	ASSERT_GE(bind_op.fd, 0);

@@ -195,11 +195,6 @@ FIXTURE_TEARDOWN(group_waits_closing)
 	EXPECT_EQ(0, sva_pair_close(&self->sva));
 }
 
-static int close_it(void *arg)
-{
-	return close(*(int *)arg);
-}
-
 /*
  * semantics: 96, 182.  The close waits in the IOMMU core, for the lock of the device's IOMMU group.
  */
@@ -217,7 +212,7 @@ TEST_F(group_waits_closing, closing)
 	u.other = iommufd_open();
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
-	ASSERT_EQ(0, worker_start(&closer, close_it, &l.fd));
+	ASSERT_EQ(0, worker_start(&closer, close_op, &l.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_"));
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		ASSERT_EQ(0, worker_start(&w[i], calls[i].fn, &u));

@@ -8,6 +8,7 @@
 
 #include "core.h"
 #include "fault.h"
+#include "task.h"
 #include "kmsg.h"
 
 #define DEBUGFS "/sys/kernel/debug"
@@ -103,14 +104,9 @@ int sweep_call(struct sweep *s, int (*fn)(void *arg), void *arg)
 	return ret;
 }
 
-static int close_it(void *fd)
-{
-	return close(*(int *)fd) ? -errno : 0;
-}
-
 int sweep_close_fd(struct sweep *s, int fd)
 {
-	return sweep_call(s, close_it, &fd);
+	return sweep_call(s, close_op, &fd);
 }
 
 void sweep_again(struct sweep *s)

@@ -178,6 +178,11 @@ bool worker_waits_for_users(struct worker *w)
 	return worker_sleeps(w, REMOVAL, CORE);
 }
 
+int close_op(void *fd)
+{
+	return close(*(int *)fd) ? -errno : 0;
+}
+
 int fd_send(int sock, int fd)
 {
 	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };

@@ -45,6 +45,9 @@ bool worker_ends(struct worker *w);
 bool worker_sleeps_in(struct worker *w, const char *where);
 bool worker_waits_for_users(struct worker *w);
 
+/* Closes *@fd, in a task, worker or sweep.  Returns 0 or -errno. */
+int close_op(void *fd);
+
 /* Sends one fd over a socket, and takes one. */
 int fd_send(int sock, int fd);
 int fd_receive(int sock);

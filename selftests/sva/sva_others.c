@@ -119,11 +119,6 @@ TEST_F(sva_others, leaving_group)
 	EXPECT_EQ(0, pci_to_vfio(&self->sva.a));
 }
 
-static int close_it(void *arg)
-{
-	return close(*(int *)arg);
-}
-
 /* The last close of a container's device: while the bond's end waits, the device's set does not. */
 TEST_F(sva_others, closing_device)
 {
@@ -144,7 +139,7 @@ TEST_F(sva_others, closing_device)
 	device = (struct hold_op){ self->sva.control, &a };
 	ASSERT_EQ(0, worker_start(&holder, sva_test_hold_op, &device));
 	ASSERT_TRUE(worker_sleeps_in(&holder, "iommu_group_for_each_dev"));
-	ASSERT_EQ(0, worker_start(&closer, close_it, &box.fd));
+	ASSERT_EQ(0, worker_start(&closer, close_op, &box.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iommu_detach_device_pasid"));
 	ASSERT_EQ(0, worker_start(&other, use, &b));
 	EXPECT_TRUE(ends(&other));

@@ -235,11 +235,6 @@ TEST_F(sva_page_request, reset_by_sysfs)
 	}
 }
 
-static int close_it(void *arg)
-{
-	return close(*(int *)arg);
-}
-
 /* The last close of the file, by one while the process lives on. */
 TEST_F(sva_page_request, close)
 {
@@ -247,7 +242,7 @@ TEST_F(sva_page_request, close)
 	struct request r;
 
 	ASSERT_EQ(0, begin(&r, self->pci, self->sva.control, self->s.fd, -1));
-	ASSERT_EQ(0, worker_start(&closer, close_it, &self->s.fd));
+	ASSERT_EQ(0, worker_start(&closer, close_op, &self->s.fd));
 	EXPECT_TRUE(worker_sleeps_in(&closer, "iopf_queue_flush_dev"));
 	EXPECT_TRUE(processes_become(self->o.fd, ""));
 	EXPECT_TRUE(let_go_to_no_avail(&r));
