@@ -10,6 +10,7 @@
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/pages.h"
+#include "lib/task.h"
 #include "lib/test.h"
 
 #define PAGE 4096u
@@ -102,6 +103,34 @@ TEST_F(emulated, unmap)
 	EXPECT_EQ(0, call->arg[0]);
 	EXPECT_EQ(EVERYTHING, call->arg[1]);
 	EXPECT_EQ(0, ioas_unmap(self->e.iommufd, self->e.ioas, IOVA, PAGE));
+}
+
+static int unmap_everything(void *arg)
+{
+	struct emulated *e = arg;
+
+	return ioas_unmap(e->iommufd, e->ioas, IOVA, PAGES * PAGE);
+}
+
+/* The close of the device waits for a dma_unmap in progress, which can still unpin. */
+TEST_F(emulated, unmap_during_close)
+{
+	struct worker unmapper, closer;
+	int fd;
+
+	ASSERT_EQ(0, testdrv_create(self->e.drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
+	fd = testdrv_open_attached(0, self->e.iommufd, self->e.ioas);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(2, testdrv_pin(self->e.drv, 0, 0, IOVA + PAGE, 2, NULL));
+	testdrv_cmd(self->e.drv, TESTDRV_HOLD, 0, 0, TESTDRV_HOLD_UNMAP, 0);
+	ASSERT_EQ(0, worker_start(&unmapper, unmap_everything, &self->e));
+	EXPECT_TRUE(worker_sleeps_in(&unmapper, "td_dma_unmap"));
+	ASSERT_EQ(0, worker_start(&closer, close_op, &fd));
+	EXPECT_TRUE(worker_sleeps_in(&closer, "iommufd_object"));
+
+	testdrv_cmd(self->e.drv, TESTDRV_HOLD, 0, 0, 0, 0);
+	EXPECT_EQ(0, worker_join(&unmapper));
+	EXPECT_EQ(0, worker_join(&closer));
 }
 
 /* semantics: 50; defect: B19.  Arguments that cannot be, and pages that are not there. */

@@ -36,6 +36,8 @@ void td_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 			list_move(&pin->list, &gone);
 	}
 	mutex_unlock(&slot->pins_lock);
+	if (!list_empty(&gone))
+		wait_event(td_wait, READ_ONCE(slot->hold) != TESTDRV_HOLD_UNMAP);
 	list_for_each_entry_safe(pin, next, &gone, list) {
 		vfio_unpin_pages(vdev, pin->iova, pin->npage);
 		kfree(pin);

@@ -134,7 +134,8 @@ struct testdrv_args {
 /*
  * The thread function waits from now on (a: TESTDRV_HOLD_THREAD), or the handler that is called for an
  * event which was there before (TESTDRV_HOLD_HANDLER), or td_open(), td_close() or td_get_state() of the
- * device (TESTDRV_HOLD_OPEN, TESTDRV_HOLD_CLOSE, TESTDRV_HOLD_STATE), or none of them any more (0).
+ * device (TESTDRV_HOLD_OPEN, TESTDRV_HOLD_CLOSE, TESTDRV_HOLD_STATE), or td_dma_unmap() before it unpins what
+ * it has found (TESTDRV_HOLD_UNMAP), or none of them any more (0).
  */
 #define TESTDRV_HOLD		TESTDRV_DO(33)
 #define TESTDRV_HOLD_THREAD	1
@@ -142,6 +143,7 @@ struct testdrv_args {
 #define TESTDRV_HOLD_OPEN	3
 #define TESTDRV_HOLD_CLOSE	4
 #define TESTDRV_HOLD_STATE	5
+#define TESTDRV_HOLD_UNMAP	6
 /* Is the slot of the virqfd in use? */
 #define TESTDRV_ENABLED		TESTDRV_DO(34)
 

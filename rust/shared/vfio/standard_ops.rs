@@ -171,18 +171,21 @@ impl SetLocked<'_> {
     /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
     /// once before the registration ends, and no function of the driver uses the objects meanwhile.
     pub(crate) unsafe fn emulated_unbind(&mut self) {
-        // The detach makes the driver unpin its pages.  For that, the driver must still find the access.
-        if self.is_attached() {
-            self.emulated_detach();
-        }
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_access };
-        // SAFETY: As above; the field owns the access, and is cleared before the access is freed.
-        unsafe {
-            if let Some(access) = NonNull::new(field.replace(core::ptr::null_mut())) {
-                Access::destroy(access);
-            }
-        }
+        // SAFETY: As above.
+        let Some(access) = NonNull::new(unsafe { field.read() }) else {
+            return;
+        };
+        // iommufd waits for the driver's `dma_unmap` in progress, then makes the driver unpin the pages that are
+        // left, and then frees the access.  For `vfio_unpin_pages()`, the driver must find the access until then,
+        // still attached.
+        // SAFETY: The field owns the access.  By the caller's promise, only `dma_unmap` uses it meanwhile, and
+        // iommufd does not call `dma_unmap` after it has freed the access.
+        unsafe { Access::destroy(access) };
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
+        unsafe { field.write(core::ptr::null_mut()) };
+        self.set_attached(false);
     }
 
     /// Attaches an IOAS, or replaces the attached IOAS.
