@@ -328,6 +328,32 @@ TEST_F(container_emulated, beside_a_physical_device)
 }
 
 /*
+ * semantics: 149, 151; defect: B2 (D2).  A device that is open with an iommufd reads through it.  In C it
+ * reads through the container in which its group is now.
+ */
+TEST_F(container_emulated, read_after_a_change_of_the_group)
+{
+	int iommufd, fd;
+	uint64_t word = 0;
+
+	if (!has_iommufd())
+		SKIP(return, NO_IOMMUFD);
+	iommufd = iommufd_open();
+	ASSERT_GE(iommufd, 0);
+	ASSERT_EQ(0, group_unset(self->group));
+	ASSERT_EQ(0, group_set(self->group, iommufd));
+	ASSERT_EQ(0, compat_map(iommufd, self->words + PAGE / 8, PAGE, IOVA));
+	fd = group_device(self->group, TESTDRV_DEVICE);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, group_unset(self->group));
+	ASSERT_EQ(0, group_set(self->group, self->container));
+	EXPECT_EQ(core_is_rust() ? 0 : -ENOTTY, testdrv_rw(self->drv, 0, 0, IOVA, &word, 8));
+	EXPECT_EQ(core_is_rust() ? 1001 : 0, word);
+	ASSERT_EQ(0, group_unset(self->group));
+	close(fd);
+}
+
+/*
  * semantics: 149, 151; defect: B2 (D2).  An open device stays with the iommufd that it
  * was opened with: a container does not lead to it.  The core in C miscounts.
  */
@@ -361,6 +387,10 @@ TEST_F(container_emulated, opened_by_an_iommufd)
 		ASSERT_EQ(0, container_set_iommu(self->container, VFIO_TYPE1v2_IOMMU));
 		EXPECT_EQ(-EINVAL, group_device(self->group, TESTDRV_DEVICE));
 		EXPECT_STREQ("", testdrv_calls_text(self->drv, 0));
+		/* Nor do the driver's pins go to the container. */
+		EXPECT_EQ(1, testdrv_pin(self->drv, 0, 0, IOVA, 1, &word));
+		EXPECT_EQ(1001, word);
+		testdrv_unpin(self->drv, 0, IOVA, 1);
 		EXPECT_EQ(1, testdrv_open_count(self->drv, 0));
 		/* The container does not count what it did not open. */
 		ASSERT_EQ(0, group_unset(self->group));

@@ -126,6 +126,8 @@ TEST_F(driver_life, release)
 	EXPECT_EQ(0, calls_one(self->calls, CALLS_PUT, 1, 0));
 	EXPECT_EQ(CALLS_CALLED | CALLS_OWN_DEV | CALLS_ZEROED | CALLS_HAS_INODE,
 		  calls_seen(self->calls, 1, CALLS_IN_RELEASE).what);
+	/* In C it still points to the set, which can be freed. */
+	EXPECT_EQ(core_is_rust(), !calls_seen(self->calls, 1, CALLS_IN_RELEASE).set);
 	EXPECT_EQ(seen.index, calls_seen(self->calls, 1, CALLS_IN_RELEASE).free_index);
 	EXPECT_EQ(2, calls_seen(self->calls, 0, CALLS_NOW).set_devices);
 }
