@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The conditions for a bond of a device with a process address space, and workarounds for IOMMU drivers:
-//! AMD's driver does not support bonds, and VT-d's driver does not always wait for page requests.
+//! AMD's driver frees the PASID table too early, and VT-d's driver does not always wait for page requests.
 
 use crate::{
     bindings,

@@ -40,8 +40,9 @@
  * The address space stays bound until one of these events:
  *
  *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
- *  2. The end of the address space: exit of its last user, or execve().
- *  3. The release of the device file, when no descriptor, no mapping and no other reference to the
+ *  2. The end of the address space: its last user exits or calls execve().  An execve() by another
+ *     user of the address space ends no bond.
+ *  3. If the address space was bound through a device file: its release, when no descriptor, no mapping and no other reference to the
  *     file (for example of a KVM device) is left.
  *  4. In a container: the last group leaves the container.  When a group leaves and other groups
  *     stay, the address space is unbound from the device of the leaving group only.
@@ -52,20 +53,20 @@
  *     the reset is refused because of its argument or because of the ownership.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
- *  8. In a container: other devices have joined the group of a device since the bind, and the
- *     device to which the address space is bound is removed from the group.
+ *  8. In a container: a device to which the address space is bound leaves its group, and other
+ *     devices, which have joined the group since the bind, stay in it.
  *
  * In a container, each of the events 5 to 8 unbinds the address space from all devices of the
  * container.  Afterwards the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT if the
  * address space is not bound.
  *
  * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS for a
- * device that is being reset, and that supports PASIDs, returns -EBUSY (Documentation/sva.rst
- * describes one exception).
+ * device that is being reset, and that supports PASIDs, or for a container that has such a device,
+ * returns -EBUSY (Documentation/sva.rst describes one exception).
  *
- * In a container, the address space is also bound to devices that are not open.  The first open and
- * the last close of a device of a container reset the device.  The address space is unbound from
- * the device before the reset and bound to the device again afterwards.
+ * In a container, the address space is also bound to devices that are not open.  The driver
+ * can reset a device in its first open and its last close.  The address space is unbound from the
+ * device before each of them and bound to the device again afterwards.
  *
  * A child of fork() inherits the file.  The address space of the child is new, and is not bound.
  * To bind another process, pass the file to that process, which then calls VFIO_BIND_PROCESS
@@ -79,15 +80,16 @@
  *		Behind VT-d also one of these: the device has no ATS; the device has page requests,
  *		and they are disabled; the IOMMU has no first-stage page tables.
  *  -EOPNOTSUPP	One of these: a reserved flag is set; the device, or a device of the container, is
- *		emulated or has no IOMMU; the driver of the IOMMU does not implement SVA; the IOMMU
- *		is an SMMUv3 that does not support SVA; the IOMMU is AMD-Vi, whose driver has a
- *		defect (Documentation/sva.rst).
+ *		emulated or has no IOMMU; the kernel has no MMU notifiers; the driver of the IOMMU
+ *		does not implement SVA; the IOMMU is an SMMUv3 that does not support SVA; the IOMMU
+ *		is AMD-Vi, whose driver has a defect (Documentation/sva.rst).
  *  -ENODEV	One of these: the device file is not bound, and the device is unregistered; the
- *		kernel is built without SVA; the VT-d unit lacks coherent page walks, or the 1 GiB
- *		pages or the levels of page tables that the CPU uses.
+ *		kernel is built without SVA; the VT-d unit has no coherent page walks; the CPU
+ *		supports 1 GiB pages or uses 5-level page tables, and the VT-d unit does not.
  *  -ENOTTY	The device file was opened through its group.  If the group is in a container, use
  *		the container.  If the group has an iommufd, no process can be bound.  A VFIO core
- *		without this ioctl returns -ENOTTY, too.
+ *		without this ioctl also returns -ENOTTY, if the device file is bound or VFIO_SET_IOMMU
+ *		was called.
  *  -EPERM	The device shares its IOMMU group with other devices.
  *  -EEXIST	The address space is already bound through this file.
  *  -EBUSY	Temporary (repeat the call): a device is being reset; or, in a container,
@@ -149,10 +151,9 @@ struct vfio_unbind_process {
 /*
  * VFIO_DEVICE_FEATURE_SVA - whether the two ioctls are available on a device file
  *
- * The device file must be bound to an iommufd.
- *
- * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the ioctls are available, and
- * -ENOTTY if they are not.  VFIO_DEVICE_FEATURE_GET returns this structure:
+ * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the file was opened through the
+ * device node and the device has an IOMMU, -EINVAL if the file is not bound to an iommufd, and
+ * -ENOTTY otherwise.  VFIO_DEVICE_FEATURE_GET returns this structure:
  *
  * @flags:	0.
  * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device does not
@@ -168,8 +169,8 @@ struct vfio_device_feature_sva {
 /*
  * VFIO_SVA - whether the two ioctls are available on a container
  *
- * VFIO_CHECK_EXTENSION returns 1 for this extension, both before and after VFIO_SET_IOMMU.  A VFIO
- * core without the two ioctls returns 0.
+ * VFIO_CHECK_EXTENSION returns 1 for this extension, both before and after VFIO_SET_IOMMU.  The
+ * ioctls can still fail with -EOPNOTSUPP.  A VFIO core without the two ioctls returns 0.
  */
 #define VFIO_SVA	0xff00
 
