@@ -42,15 +42,16 @@
  *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
  *  2. The end of the address space: its last user exits or calls execve().  An execve() by another
  *     user of the address space ends no bond.
- *  3. If the address space was bound through a device file: its release, when no descriptor, no mapping and no other reference to the
- *     file (for example of a KVM device) is left.
+ *  3. If the address space was bound through a device file: the release of this file, when no
+ *     descriptor, no mapping and no other reference to the file (for example of a KVM device) is left.
  *  4. In a container: the last group leaves the container.  When a group leaves and other groups
  *     stay, the address space is unbound from the device of the leaving group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
  *     unbound even if the driver then returns an error.
  *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set, if the set includes a device to which the address
- *     space is bound, and the caller owns all devices of the set.  The address space stays bound if
- *     the reset is refused because of its argument or because of the ownership.
+ *     space is bound, and the caller owns all devices of the set.  The address space is unbound even
+ *     if the driver then returns an error.  It stays bound if the caller does not own all devices, or
+ *     if the size, the flags or the file descriptors of the argument are invalid.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound leaves its group, and other
@@ -77,12 +78,14 @@
  *  -EINVAL	One of these: @argsz is too small; @flags has unknown flags; @__reserved is not 0;
  *		the device file is not bound to an iommufd; VFIO_SET_IOMMU was not called on the
  *		container; the container has no groups.
- *		Behind VT-d also one of these: the device has no ATS; the device has page requests,
- *		and they are disabled; the IOMMU has no first-stage page tables.
+ *		Behind VT-d also one of these: the PASIDs of the device are disabled, because of a
+ *		switch above it; the device has no ATS; the device has page requests, and they are
+ *		disabled; the IOMMU has no first-stage page tables.
+ *		Behind an SMMUv3 also: a second-stage or nested page table is attached to the device.
  *  -EOPNOTSUPP	One of these: a reserved flag is set; the device, or a device of the container, is
  *		emulated or has no IOMMU; the kernel has no MMU notifiers; the driver of the IOMMU
- *		does not implement SVA; the IOMMU is an SMMUv3 that does not support SVA; the IOMMU
- *		is AMD-Vi, whose driver has a defect (Documentation/sva.rst).
+ *		supports PASIDs and does not implement SVA; the IOMMU is an SMMUv3 that does not
+ *		support SVA; the IOMMU is AMD-Vi, whose driver has a defect (Documentation/sva.rst).
  *  -ENODEV	One of these: the device file is not bound, and the device is unregistered; the
  *		kernel is built without SVA; the VT-d unit has no coherent page walks; the CPU
  *		supports 1 GiB pages or uses 5-level page tables, and the VT-d unit does not.
@@ -151,9 +154,9 @@ struct vfio_unbind_process {
 /*
  * VFIO_DEVICE_FEATURE_SVA - whether the two ioctls are available on a device file
  *
- * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the file was opened through the
- * device node and the device has an IOMMU, -EINVAL if the file is not bound to an iommufd, and
- * -ENOTTY otherwise.  VFIO_DEVICE_FEATURE_GET returns this structure:
+ * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the file is bound to an iommufd and
+ * the device has an IOMMU.  It returns -EINVAL if the file is not bound, -ENODEV if the file is not bound
+ * and the device is unregistered, -EIO if the device cannot be resumed, and -ENOTTY otherwise.  VFIO_DEVICE_FEATURE_GET returns this structure:
  *
  * @flags:	0.
  * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device does not
