@@ -31,7 +31,7 @@ use crate::{
         vfio::{opening::Closing, set::LockedState, Core, Device, DeviceLink, Registered},
     },
 };
-use kernel::{fs::LocalFile, sync::atomic::AtomicFlag, types::ForeignOwnable};
+use kernel::{fs::LocalFile, types::ForeignOwnable};
 
 /// Fails to compile unless the functions have the types that the kernel's headers declare.
 macro_rules! check_prototypes {
@@ -63,10 +63,6 @@ unsafe impl Core for Device {
 
     fn link(state: &device::State) -> &DeviceLink<device::GroupLink> {
         state.link()
-    }
-
-    fn opens_or_closes(state: &device::State) -> &AtomicFlag {
-        state.opens_or_closes()
     }
 
     fn locked(state: &device::State) -> &LockedState {

@@ -144,9 +144,6 @@ pub(crate) struct State {
     /// Unregistration drops it after the last registration reference is dropped.
     #[pin]
     membership: Mutex<Option<Membership>>,
-    /// Set while the driver opens or closes a device that supports migration.  Changed under the lock of the
-    /// device's set.
-    opens_or_closes: AtomicFlag,
     #[pin]
     registration: Mutex<Option<Registration>>,
 }
@@ -165,7 +162,6 @@ impl State {
             driver_refs <- DriverRefs::new(),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
-            opens_or_closes: AtomicFlag::new(false),
             registration <- new_mutex!(None),
         })
     }
@@ -260,11 +256,6 @@ impl State {
     /// stale.
     pub(crate) fn holds_vm(&self) -> bool {
         self.holds_vm.load(Relaxed)
-    }
-
-    /// Returns the flag that is set while the driver opens or closes a device that supports migration.
-    pub(crate) fn opens_or_closes(&self) -> &AtomicFlag {
-        &self.opens_or_closes
     }
 
     /// Sets whether the device is open and holds a reference on a VM.  The caller holds the set's lock.

@@ -39,7 +39,7 @@ use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Bound,
     prelude::*,
-    sync::{atomic::AtomicFlag, Arc, ArcBorrow, UniqueArc},
+    sync::{Arc, ArcBorrow, UniqueArc},
     types::{ForeignOwnable, Opaque},
 };
 use opening::Closing;
@@ -75,8 +75,6 @@ pub(crate) unsafe trait Core {
     fn inode(state: &Self::State) -> &PseudoInode;
     /// Returns the link to the device.
     fn link(state: &Self::State) -> &DeviceLink<Self::GroupLink>;
-    /// Returns the flag that is set while the driver opens or closes a device that supports migration.
-    fn opens_or_closes(state: &Self::State) -> &AtomicFlag;
     /// Returns the data that the lock of the device's set protects.
     fn locked(state: &Self::State) -> &LockedState;
 }

@@ -49,7 +49,7 @@ impl<Ctx> Device<Ctx> {
             return f();
         }
         let state = self.state();
-        let flag = <Device as Core>::opens_or_closes(&state);
+        let flag = <Device as Core>::locked(&state).opens_or_closes();
         flag.store(true, Relaxed);
         let result = f();
         flag.store(false, Relaxed);
@@ -68,7 +68,8 @@ impl Device<Registered> {
     /// - `EBUSY`: the driver opens or closes the device.
     /// - Those of [`migration_state`](Self::migration_state).
     pub(crate) fn migration_state_for_debugfs(&self) -> Result<u32> {
-        match <Device as Core>::opens_or_closes(&self.state()).load(Relaxed) {
+        let state = self.state();
+        match <Device as Core>::locked(&state).opens_or_closes().load(Relaxed) {
             true => Err(EBUSY),
             false => self.migration_state(),
         }

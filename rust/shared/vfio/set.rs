@@ -14,6 +14,7 @@ use kernel::{
     prelude::*,
     static_lock_class,
     sync::{
+        atomic::AtomicFlag,
         lock::{mutex::MutexBackend, Backend, Guard, Lock},
         Arc, ArcBorrow, Mutex,
     },
@@ -361,6 +362,9 @@ pub(crate) struct LockedState {
     open_resources: UnsafeCell<Option<OpenResources>>,
     kvm: UnsafeCell<Option<KvmRef>>,
     bound_to: UnsafeCell<Option<BoundTo>>,
+    /// Set while the driver opens or closes a device that supports migration.  Code that prints the migration state
+    /// reads it without the lock.
+    opens_or_closes: AtomicFlag,
 }
 
 // SAFETY: The data is accessed only with proof that the lock is held, and all fields are `Send`.
@@ -374,7 +378,13 @@ impl LockedState {
             open_resources: UnsafeCell::new(None),
             kvm: UnsafeCell::new(None),
             bound_to: UnsafeCell::new(None),
+            opens_or_closes: AtomicFlag::new(false),
         }
+    }
+
+    /// Returns the flag that is set while the driver opens or closes a device that supports migration.
+    pub(super) fn opens_or_closes(&self) -> &AtomicFlag {
+        &self.opens_or_closes
     }
 }
 
