@@ -45,7 +45,7 @@ macro_rules! check_prototypes {
 pub(crate) use check_prototypes;
 
 /// Connects the types of the core's upper layers to `shared`, which attaches them to devices.
-// SAFETY: `link()` and `locked()` return a field of the state.
+// SAFETY: `link()`, `locked()` and `inode()` return a field of the state.
 unsafe impl Core for Device {
     type State = device::State;
     type GroupLink = device::GroupLink;

@@ -23,7 +23,7 @@
 //!
 //! - `Container::inner` is outside `DRIVERS`, the table of drivers, and outside the locks of the drivers.
 //!   It is held while a driver is opened for the container, and while a driver attaches or detaches a group.
-//!   Callers hold neither a group's own lock nor a lock of [`BoundProcesses`].
+//!   Callers hold neither `Group::inner` nor a lock of [`BoundProcesses`].
 //! - `Container::data` is a leaf.  It is taken alone, or inside `Container::inner`.
 
 pub(crate) mod noiommu;
@@ -357,11 +357,12 @@ impl Container {
     }
 }
 
-/// A group's membership in a container.  The group leaves on drop.  C counterpart of the drop:
-/// `vfio_group_detach_container()`.
+/// A group's membership in a container.  The group leaves on drop.  The drop takes the locks of [`BoundProcesses`], and
+/// after them the lock of the container.  C counterpart of the drop: `vfio_group_detach_container()`.
 ///
-/// Open devices hold the group while they are counted in the group's backend, and a counted group does not
-/// leave.  So the drop detaches the group.
+/// An open device holds a reference on the `ContainerGroup` only while it is counted in
+/// `GroupBackend::Container::opens`, and a group with a count above 0 does not leave its container.  So the drop of
+/// this value drops the last reference on the `ContainerGroup`, and thereby detaches the group.
 pub(crate) struct ContainerMembership {
     container: Arc<Container>,
     /// Taken by the drop.
@@ -380,6 +381,7 @@ impl ContainerMembership {
     /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
     /// - `EPERM`: a host driver or another owner has the DMA ownership of the group.
     /// - `EBUSY`: a page table or a PASID is attached to the group.
+    /// - The errno with which the IOMMU driver refuses to block the DMA of the group.
     /// - The errno of the container driver, if the container has one.
     /// - Those of [`BoundProcesses::join`].
     ///
@@ -431,7 +433,7 @@ impl ContainerMembership {
         joined.map(|()| membership)
     }
 
-    /// Returns the handle for DMA, if the container has a container driver.
+    /// Returns a container handle, if the container has a container driver.
     pub(crate) fn handle(&self) -> Option<ContainerHandle> {
         let group = self.group.as_ref()?;
         Some(ContainerHandle {

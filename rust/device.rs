@@ -136,7 +136,7 @@ pub(crate) struct State {
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
-    /// The container's handle for DMA, while the device is open through a container.  `vfio_pin_pages()`,
+    /// The container handle, while the device is open through a container.  `vfio_pin_pages()`,
     /// `vfio_unpin_pages()` and `vfio_dma_rw()` read it, which drivers call without a lock of the core.
     #[pin]
     container: SpinLock<Option<ContainerHandle>>,
@@ -226,12 +226,12 @@ impl State {
         &self.locked
     }
 
-    /// Returns the container's handle for DMA, if the device is open through a container.
+    /// Returns the container handle of the device, if the device is open through a container.
     pub(crate) fn container(&self) -> Option<ContainerHandle> {
         self.container.lock().clone()
     }
 
-    /// Sets or clears the container's handle for DMA, and returns the previous one.  The caller drops it in a
+    /// Sets or clears the container handle of the device, and returns the previous one.  The caller drops it in a
     /// context that may sleep.  The caller holds the set's lock.
     pub(crate) fn set_container(&self, handle: Option<ContainerHandle>) -> Option<ContainerHandle> {
         core::mem::replace(&mut *self.container.lock(), handle)
@@ -264,8 +264,8 @@ impl State {
     }
 }
 
-/// Makes a device from zeroed memory.  Takes `DEVICES`.  If the driver's `init` fails, takes the lock of the set that
-/// `init` has assigned, and after it `SETS`.  May sleep.
+/// Makes a device from zeroed memory.  Takes `DEVICES`.  If the driver's `init` fails, takes, one after the other: the
+/// lock of the set that `init` has assigned, `SETS`, the lock of the link.  May sleep.
 ///
 /// Order: the minor, the inode, the driver's `init`.  The caller then makes the device a reference-counted
 /// object.  C counterpart: `vfio_init_device()`.
@@ -276,9 +276,10 @@ impl State {
 ///
 /// - `ENODEV`: the module is not loaded completely.
 /// - `ENOSPC`: no minor is free.
-/// - `ENOMEM`: out of memory.
 /// - The errno of the pseudo file system.
-/// - The errno of the driver's `init`.
+/// - The errno of the driver's `init`; `EINVAL` if it returns a positive number.
+///
+/// `ENOMEM` is possible at several of these steps.
 pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     let minors = DEVICES.lock().as_ref().map(|d| d.minors.clone());
     let minor = minors.ok_or(ENODEV)?.take()?;
@@ -291,8 +292,8 @@ pub(crate) fn make(memory: DeviceMemory) -> Result<InitialisedDevice> {
     })
 }
 
-/// Releases a device whose last reference is dropped.  Takes the lock of its set, then the lock of the table
-/// of sets.  May sleep.  C counterpart: `vfio_device_release()`.
+/// Releases a device whose last reference is dropped.  Takes, one after the other: the lock of its set, `SETS`, the
+/// lock of the file list, the lock of the link.  May sleep.  C counterpart: `vfio_device_release()`.
 ///
 /// Order: the set, the minor, the driver's `release`, the state with the inode, the memory.  Open files keep
 /// the state and the inode, and can keep the minor.

@@ -8,13 +8,13 @@
 //!
 //! - By an open of `/dev/vfio/devices/vfioX`.  The file has no access until `VFIO_DEVICE_BIND_IOMMUFD` binds
 //!   it to an iommufd.  Then it has access until it is closed; there is no unbind.
-//! - By `VFIO_GROUP_GET_DEVICE_FD` on the group's file.  The file has access from the start.
+//! - By `VFIO_GROUP_GET_DEVICE_FD` on the group file.  The file has access from the start.
 //!
 //! A file without access does not hold the registration of the device: once unregistration has begun, all
 //! operations on the file fail with `ENODEV`.  A file with access holds a reference on the registration, so
 //! unregistration waits for the close of the file.
 //!
-//! Locks: no lock is held at entry.  `VFIO_DEVICE_BIND_IOMMUFD` takes the group's lock, releases it, and
+//! Locks: no lock is held at entry.  `VFIO_DEVICE_BIND_IOMMUFD` takes `Group::inner`, releases it, and
 //! takes the set's lock.
 
 pub(crate) mod attach;
@@ -265,8 +265,8 @@ impl DeviceFile {
     }
 
     /// Records that KVM has added the file to a KVM device, or removed the file from a KVM device.  A KVM
-    /// device holds the files that were added to it.  Each VM adds a file at most once, even if the slot of
-    /// the file records another VM.
+    /// device holds the files that were added to it.  Several VMs can hold the file, each of them once, but the slot
+    /// of the file records only the VM that was set last.
     pub(crate) fn count_kvm(&self, added: bool) {
         self.entry.count_kvm(added);
     }

@@ -5,15 +5,14 @@
 //! C counterpart: `group.c`.
 //!
 //! The IOMMU cannot isolate the devices of one IOMMU group from each other.  So a group is used either
-//! through its own file or through cdev files of its devices, never both.  The type [`Users`] represents this
+//! through the group file or through cdev files of its devices, never both.  The type [`Users`] represents this
 //! state.
 //!
 //! Locks:
 //!
-//! - `GROUPS`, the lock of the table, is outside each group's own lock (`Group::inner`).
-//! - `Group::change` is outside the group's own lock, the locks of containers and the locks of
-//!   [`BoundProcesses`].
-//! - The group's own lock and the lock of a device set are never held together.
+//! - `GROUPS`, the lock of the table, is outside `Group::inner`.
+//! - `Group::change` is outside `Group::inner`, the locks of containers and the locks of [`BoundProcesses`].
+//! - `Group::inner` and the lock of a device set are never held together.
 //! - `Group::devices`, the list of a group's devices, is held during the driver's `match`.  Locks of the
 //!   driver are inside it.
 //! - `NODES` is a leaf.
@@ -124,13 +123,13 @@ pub(crate) struct Group {
     group_type: GroupType,
     /// The id of the IOMMU group, or -1 on a kernel without groups.
     id: i32,
-    /// The VM that KVM has assigned to the group's file.
+    /// The VM that KVM has assigned to the group file.
     #[pin]
     kvm: KvmSlot,
     /// The minor, which stays allocated until the last file of the group is closed.  None on a kernel without
     /// group nodes.
     _minor: Option<Minor>,
-    /// Held while the backend of the group's file changes.  It is outside `inner`.
+    /// Held while the backend of the group file changes.  It is outside `inner`.
     #[pin]
     change: Mutex<()>,
     #[pin]
@@ -147,7 +146,8 @@ pub(crate) struct Group {
 pub(crate) struct Status {
     /// A container or an iommufd is set.
     pub(crate) has_backend: bool,
-    /// No host driver does DMA in the group, as far as this is known before a device is opened.
+    /// No host driver does DMA in the group, and no other user owns its DMA, as far as this is known before a device
+    /// is opened.
     pub(crate) viable: bool,
 }
 
@@ -206,7 +206,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: the group's own file is open, or the number of device files would overflow.
+    /// - `EBUSY`: the group file is open, or the number of device files would overflow.
     #[inline]
     pub(crate) fn block(self: Arc<Self>) -> Result<GroupBlock> {
         let mut inner = self.inner.lock();
@@ -220,7 +220,7 @@ impl Group {
         Ok(GroupBlock(self))
     }
 
-    /// Marks the group as used through its own file.  Takes the group's lock.  C counterpart:
+    /// Marks the group as used through the group file.  Takes `Group::inner`.  C counterpart:
     /// `vfio_group_fops_open()`.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl Group {
     ///
     /// - `ENODEV`: the last device has left the group.
     /// - `EPERM`: the group has no IOMMU, and `privileged` returns false.
-    /// - `EBUSY`: the group's own file is open, or a device of the group is bound.
+    /// - `EBUSY`: the group file is open, or a device of the group is bound.
     pub(crate) fn open(&self, privileged: impl FnOnce() -> bool) -> Result<(), Refusal> {
         let mut inner = self.inner.lock();
         if inner.iommu_group.is_none() {
@@ -248,9 +248,12 @@ impl Group {
         }
     }
 
-    /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in
-    /// progress.  Takes `Group::change`, and `Group::inner` inside it.  C counterpart:
-    /// `vfio_group_fops_release()`.
+    /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in progress.  Can also
+    /// wait for page requests in flight and for the mappings of a container.  Takes `Group::change`, and inside it, one
+    /// after the other, `Group::inner` and the locks that the drop of a
+    /// [`ContainerMembership`](crate::container::ContainerMembership) takes.
+    ///
+    /// C counterpart: `vfio_group_fops_release()`.
     pub(crate) fn close(&self) {
         let _change = self.change.lock();
         let mut inner = self.inner.lock();
@@ -264,7 +267,7 @@ impl Group {
         inner.users = Users::None;
     }
 
-    /// Returns the status of the group.  Takes the group's lock.  C counterpart:
+    /// Returns the status of the group.  Takes `Group::inner`.  C counterpart:
     /// `vfio_group_ioctl_get_status()`.
     ///
     /// # Errors
@@ -298,8 +301,8 @@ impl Group {
         })
     }
 
-    /// Sets the backend of the group's file: the result of `make`, which gets the IOMMU group and the type
-    /// of the group.  Takes the locks of the group.  The group's own lock is not held while `make` runs.
+    /// Sets the backend of the group file: the result of `make`, which gets the IOMMU group and the type of the
+    /// group.  Takes `Group::change`, and `Group::inner` inside it.  `Group::inner` is not held while `make` runs.
     ///
     /// C counterpart: `vfio_group_ioctl_set_container()`.
     ///
@@ -332,8 +335,8 @@ impl Group {
         result
     }
 
-    /// Releases the backend.  Devices that are open through an iommufd stay open.  Takes the locks of the
-    /// group.
+    /// Releases the backend.  Devices that are open through an iommufd stay open.  Locks and waits: as for
+    /// [`close`](Self::close).
     ///
     /// C counterpart: `vfio_group_ioctl_unset_container()`.
     ///
@@ -362,8 +365,7 @@ impl Group {
         Ok(())
     }
 
-    /// Returns the processes of the group's container, if the group is in a container.  Takes the group's own
-    /// lock.
+    /// Returns the processes of the group's container, if the group is in a container.  Takes `Group::inner`.
     pub(crate) fn processes(&self) -> Option<Arc<BoundProcesses>> {
         match &self.inner.lock().users {
             Users::GroupFile(BackendState::Set(GroupBackend::Container { membership, .. })) => {
@@ -480,9 +482,8 @@ impl Drop for Retired {
     }
 }
 
-/// While this exists, the group's own file cannot be opened.  A device file holds it while the file is bound
-/// or is being bound.  The drop takes the group's lock.  C counterpart of the drop:
-/// `vfio_device_unblock_group()`.
+/// While this exists, the group file cannot be opened.  A device file holds it while the file is bound or is
+/// being bound.  The drop takes `Group::inner`.  C counterpart of the drop: `vfio_device_unblock_group()`.
 pub(crate) struct GroupBlock(Arc<Group>);
 
 impl Drop for GroupBlock {

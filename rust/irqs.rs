@@ -28,7 +28,7 @@ pub(crate) struct IrqSet {
     pub(crate) count: u32,
 }
 
-/// The checks that refused a set.  The C core sets the caller's variable for the size of the data to 0 after the
+/// The checks that refused an argument.  The C core sets the caller's variable for the size of the data to 0 after the
 /// first group of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IrqSetError {
@@ -38,8 +38,8 @@ pub(crate) enum IrqSetError {
     AfterSize,
 }
 
-/// Validates a set.  Returns the size in bytes of the data that follows the header, or None for a set without
-/// data.
+/// Validates an argument.  Returns the size in bytes of the data that follows the header, or None for an argument
+/// without data.
 ///
 /// `interrupts` is the number of interrupts of the index, and `indices` is the number of indices.  A negative
 /// number from a driver permits no interrupt.

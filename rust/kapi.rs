@@ -5,8 +5,8 @@
 //! Each wrapper is a candidate for upstream, with these exceptions: [`series`] has the differences between the
 //! series of Linux that the module is for; [`buffer`] is the memory of a C caller; the files `no_*.rs` stand in
 //! for wrappers whose kernel option is off.  `unsafe` code is allowed here.  No wrapper knows VFIO.  The
-//! wrappers offer references, guards and typed results.  The comment of each type names the lock or reference
-//! that keeps it valid.
+//! wrappers offer references, guards and typed results.  The comment of a type that borrows or shares C data names
+//! the lock or reference that keeps it valid.
 
 pub(crate) mod buffer;
 pub(crate) mod capability;

@@ -4,8 +4,8 @@
 #include <linux/module.h>
 
 /*
- * Headers of other subsystems, which the helpers include, say what a module needs that uses them: pwm.h
- * imports a namespace.  This module does not use them.
+ * The helpers include headers of other subsystems.  Some of these headers add modinfo to each module that includes
+ * them: pwm.h imports a namespace.  This module does not use these subsystems, so MODULE_INFO() adds nothing here.
  */
 #undef MODULE_INFO
 #define MODULE_INFO(...)	struct module

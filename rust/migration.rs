@@ -40,7 +40,7 @@ impl State {
     ];
 
     /// Returns the state with a number, if a device with the given capabilities supports it.  The error state
-    /// is supported only if all 32 bits are set, which no valid device does.
+    /// is supported only by a device with all 32 capabilities, and no valid device has them.
     #[inline]
     fn of_device(number: u32, capabilities: u32) -> Option<Self> {
         let state = *Self::ALL.get(number as usize)?;

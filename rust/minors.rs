@@ -58,7 +58,7 @@ impl Minors {
 
     /// Counts one more minor that is kept.  Returns false if [`MAX_KEPT`] minors are kept.
     fn keep(&self) -> bool {
-        // Each task adds 1 at most for a moment, so the count cannot overflow.
+        // Above the limit, each task adds 1 only for a moment, so the count cannot overflow.
         let is_below = self.kept.fetch_add(1, Relaxed) < MAX_KEPT;
         if !is_below {
             self.kept.fetch_sub(1, Relaxed);
@@ -74,7 +74,7 @@ pub(crate) struct Minor {
     /// The minor is counted in [`Minors::kept`].  Written by [`leave_to_files`](Self::leave_to_files), and read
     /// by the drop.
     kept: AtomicFlag,
-    /// The minor is released.  Written and read as `kept`.
+    /// The minor is released.  Written and read by the same functions as `kept`.
     released: AtomicFlag,
 }
 

@@ -13,7 +13,7 @@ use kernel::{dev_info, device::Device, fmt, prelude::*};
 pub(crate) enum Reason {
     /// There is no IOMMU, and the caller does not have the required capability.
     NeedsRawIo,
-    /// The group is used through its own file.
+    /// The group file is open.
     GroupFileOpen,
     /// A file of the node of a device of the group is bound or is being bound.
     DeviceBound,

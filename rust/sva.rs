@@ -15,7 +15,7 @@
 //!
 //! - The process unbinds itself.
 //! - Its address space ends.  The bonds end before the first page is freed, in the task that ends the address
-//!   space.
+//!   space, or, if this task may not wait, later in a work item (see below).
 //! - The device file is closed, or the last group leaves the container.  The bonds end before the driver
 //!   stops the device, and before user space loses the DMA ownership.
 //! - User space resets a device to which the process is bound (`VFIO_DEVICE_RESET`,
@@ -161,8 +161,9 @@ impl BoundProcesses {
         Arc::pin_init(processes, flags)
     }
 
-    /// Binds an address space to the device of `group`, for a device file.  Takes the locks that the head of
-    /// this module lists.  The caller holds none of these locks.
+    /// Binds an address space to the device of `group`, for a device file.  Takes `groups`, and inside it `list`,
+    /// [`Process::bonds`], the mmap lock and locks of the IOMMU core.  Also takes the mmap lock alone and, after a
+    /// failure, `DEFERRED`.  The caller holds none of these locks.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl BoundProcesses {
     /// - The first three errors again, because the state can have changed.
     /// - Those of [`iommu_sva::bind`](crate::shared::iommu_sva::bind).
     ///
-    /// After any failure the address space is not bound.
+    /// A failed call leaves no bond that it has made.  After `EEXIST` the address space stays bound.
     pub(crate) fn bind(
         self: &Arc<Self>,
         mm: &MmWithUser,
@@ -198,8 +199,8 @@ impl BoundProcesses {
     ///
     /// - `EINVAL`: there are no groups.
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
-    /// - `EBUSY`: the first open or the last close of a device is in progress.
-    /// - Those of [`bind`](Self::bind).
+    /// - `EBUSY`: the first open or the last close of a device is in progress, or its bonds are not made again yet.
+    /// - Those of [`bind`](Self::bind).  Where it repeats its checks, the checks of this list are repeated, too.
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         self.check_all(&self.groups.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;

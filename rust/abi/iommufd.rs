@@ -32,8 +32,11 @@ check_prototypes!(
 ///
 /// # Safety
 ///
-/// The caller holds the lock of the device's set.  The exported functions are callbacks, or are called from
-/// callbacks, that the core calls with this lock held.
+/// The device is registered, and the caller holds the lock of its set for `'a`.  The exported functions are
+/// callbacks, or are called from callbacks, that the core calls for a registered device with this lock held.
+///
+/// The caller passes the result only to the functions of [`standard_ops`](crate::shared::vfio::standard_ops), which
+/// access the iommufd fields of the device only.
 unsafe fn locked<'a>(vdev: *mut bindings::vfio_device) -> SetLocked<'a> {
     // SAFETY: By the caller's promise.
     unsafe { SetLocked::assume(Device::from_raw(vdev)) }
@@ -84,7 +87,8 @@ unsafe extern "C" fn vfio_iommufd_get_dev_id(
 
 /// # Safety
 ///
-/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
+/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.  During the call no other code uses
+/// the device's `struct iommufd_device`.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_bind(
     vdev: *mut bindings::vfio_device,
@@ -93,7 +97,8 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it.
+    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it; the rest by the
+    // caller's promise.
     let bound = unsafe { locked.physical_bind(ctx) };
     to_int(bound.map(|id| {
         // SAFETY: By the caller's promise.
@@ -103,12 +108,13 @@ unsafe extern "C" fn vfio_iommufd_physical_bind(
 
 /// # Safety
 ///
-/// As for [`locked`].
+/// As for [`locked`].  During the call no other code uses the device's `struct iommufd_device`.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_physical_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
     let mut locked = unsafe { locked(vdev) };
-    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it.
+    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it; the rest by the
+    // caller's promise.
     unsafe { locked.physical_unbind() }
 }
 
@@ -162,7 +168,8 @@ unsafe extern "C" fn vfio_iommufd_physical_pasid_detach_ioas(
 
 /// # Safety
 ///
-/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.
+/// As for [`locked`]; the caller holds `ictx`, and `out_device_id` may be written.  During the call no other code
+/// except the driver's `dma_unmap` uses the device's `struct iommufd_access`.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_bind(
     vdev: *mut bindings::vfio_device,
@@ -171,7 +178,8 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 ) -> c_int {
     // SAFETY: By the caller's promise.
     let (mut locked, ctx) = unsafe { (locked(vdev), Ctx::from_raw(ictx)) };
-    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it.
+    // SAFETY: The core called the driver's `bind_iommufd`, which is this function or calls it; the rest by the
+    // caller's promise.
     let bound = unsafe { locked.emulated_bind(ctx) };
     to_int(bound.map(|id| {
         // SAFETY: By the caller's promise.
@@ -181,12 +189,14 @@ unsafe extern "C" fn vfio_iommufd_emulated_bind(
 
 /// # Safety
 ///
-/// As for [`locked`].
+/// As for [`locked`].  During the call no other code except the driver's `dma_unmap` uses the device's
+/// `struct iommufd_access`.
 #[no_mangle]
 unsafe extern "C" fn vfio_iommufd_emulated_unbind(vdev: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
     let mut locked = unsafe { locked(vdev) };
-    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it.
+    // SAFETY: The core called the driver's `unbind_iommufd`, which is this function or calls it; the rest by the
+    // caller's promise.
     unsafe { locked.emulated_unbind() }
 }
 

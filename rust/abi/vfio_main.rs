@@ -113,7 +113,8 @@ unsafe extern "C" fn vfio_register_emulated_iommu_dev(device: *mut bindings::vfi
 
 /// # Safety
 ///
-/// Drivers call this with a device that they have registered, while they are bound to its parent.
+/// Drivers call this.  The driver owns the device, is bound to its parent, and makes no concurrent call that
+/// registers or unregisters the device, or assigns a set to it.
 #[no_mangle]
 unsafe extern "C" fn vfio_unregister_group_dev(device: *mut bindings::vfio_device) {
     // SAFETY: By the caller's promise.
@@ -257,7 +258,8 @@ unsafe extern "C" fn vfio_info_cap_shift(caps: *mut bindings::vfio_info_cap, off
 /// # Errors
 ///
 /// - `EINVAL`: [`irqs::data_size`] refuses the structure, or there is data and `data_size` is NULL.  For
-///   [`irqs::IrqSetError::AfterSize`], the written size is 0; for [`irqs::IrqSetError::BeforeSize`], no size is written.
+///   [`irqs::IrqSetError::AfterSize`], the written size is 0; for [`irqs::IrqSetError::BeforeSize`], no size is
+///   written.
 ///
 /// # Safety
 ///
@@ -298,7 +300,8 @@ unsafe extern "C" fn vfio_set_irqs_validate_and_prepare(
 ///
 /// # Safety
 ///
-/// Drivers call the function, and keep the device from being closed for `'a`.
+/// Drivers call the function, and keep the device from being unbound for `'a`.  An unbind waits for the driver's
+/// `dma_unmap` before it frees the access.
 unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
     // SAFETY: By the caller's promise.
     unsafe { Access::from_raw((*device).iommufd_access) }
@@ -306,7 +309,7 @@ unsafe fn access<'a>(device: *mut bindings::vfio_device) -> Option<&'a Access> {
 
 /// # Safety
 ///
-/// Drivers call this, and keep the device from being closed.  `pages` is NULL or has space for `npage` pages.
+/// Drivers call this, and keep the device from being unbound.  `pages` is NULL or has space for `npage` pages.
 #[no_mangle]
 unsafe extern "C" fn vfio_pin_pages(
     device: *mut bindings::vfio_device,
@@ -326,7 +329,7 @@ unsafe extern "C" fn vfio_pin_pages(
 
 /// # Safety
 ///
-/// Drivers call this, and keep the device from being closed.
+/// Drivers call this, and keep the device from being unbound.
 #[no_mangle]
 unsafe extern "C" fn vfio_unpin_pages(
     device: *mut bindings::vfio_device,
@@ -340,7 +343,7 @@ unsafe extern "C" fn vfio_unpin_pages(
 
 /// # Safety
 ///
-/// Drivers call this, and keep the device from being closed.  `data` is NULL or a buffer of `len` bytes.
+/// Drivers call this, and keep the device from being unbound.  `data` is NULL or a buffer of `len` bytes.
 #[no_mangle]
 unsafe extern "C" fn vfio_dma_rw(
     device: *mut bindings::vfio_device,

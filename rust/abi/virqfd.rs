@@ -19,7 +19,8 @@ check_prototypes!(
 /// # Safety
 ///
 /// Drivers call this.  `pvirqfd` is NULL, or points to a slot: a pointer that is NULL (an empty slot), or that
-/// `vfio_virqfd_enable()` has stored.  Until `vfio_virqfd_disable()` of the slot returns, the slot is valid, and the functions may be called with their arguments.
+/// `vfio_virqfd_enable()` has stored.  Until `vfio_virqfd_disable()` of the slot returns, the slot is valid, and the
+/// functions may be called with their arguments.
 #[no_mangle]
 unsafe extern "C" fn vfio_virqfd_enable(
     opaque: *mut c_void,

@@ -8,7 +8,7 @@
 //!
 //! The *origin* of a reference is the process that caused the driver to take the reference, together with the
 //! purpose of the reference ([`Origin`]).  The driver does not say which reference it puts.  So the number of
-//! remaining references of each origin is known exactly in two cases only, if there are at most 8 origins:
+//! remaining references of each origin is known exactly only if there are at most 8 origins, and one of these holds:
 //!
 //! - No reference has been put since the driver last had none.
 //! - All references since then have the same origin.

@@ -26,7 +26,7 @@ pub(crate) struct Holder {
     /// file.
     task: TaskId,
     opened_by: OpenedBy,
-    /// Whether the file has access, and holds a reference on the registration.
+    /// Whether the file has access, and so holds a registration reference.  Also true for a file from the group.
     bound: bool,
     /// The number of KVM devices that hold the file.  No two of them belong to one VM.
     kvm_devices: u32,
@@ -46,7 +46,7 @@ impl HasList<Generation, Holder> for State {
 }
 
 impl Holder {
-    /// Describes a file that the calling process opens, and that is not bound.
+    /// Describes a file that the calling process opens, and that has no access yet.
     #[inline]
     pub(crate) fn new(opened_by: OpenedBy) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Holder {
     }
 
     /// Returns the line for the debugfs file `holders`.  The line tells that the device holds a VM only if
-    /// the file is bound.
+    /// the file has access.
     pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
         HolderLine {
             holder: self,
@@ -96,7 +96,7 @@ impl HolderEntry {
 }
 
 impl State {
-    /// Calls `f` with each file that is bound, and with each unbound file of the current registration.  An
+    /// Calls `f` with each file that has access, and with each unbound file of the current registration.  An
     /// unbound file whose link is revoked is skipped.  The lock of the list is held during the call.
     pub(crate) fn for_each_holder(&self, mut f: impl FnMut(&Holder)) {
         self.holders.for_each(|generation, holder| {
@@ -106,8 +106,8 @@ impl State {
         });
     }
 
-    /// Returns a copy of the holders that unregistration waits for: the bound files, and the references of
-    /// the driver.  The caller formats the copy into a log message.  printk formats a message with
+    /// Returns a copy of the holders that unregistration waits for: the files with access, and the references
+    /// of the driver.  The caller formats the copy into a log message.  printk formats a message with
     /// interrupts off, so the formatting must take no mutex.
     pub(crate) fn current_holders(&self) -> CurrentHolders {
         let mut files = FileHolders::default();
@@ -183,10 +183,10 @@ impl fmt::Display for RefsLine {
     }
 }
 
-/// The maximum number of processes with bound files that a message names.
+/// A message names at most this number of processes that have files with access.
 const NAMED: usize = 8;
 
-/// The processes that have bound files of a device.
+/// The processes that have files with access to a device.
 #[derive(Default)]
 struct FileHolders {
     /// Each process, and whether KVM holds one of its files.
@@ -234,10 +234,10 @@ pub(crate) struct CurrentHolders {
     refs: Tally<Origin>,
 }
 
-/// Formats the processes that have bound files, then the references of the driver: `"comm" (pid), a dma-buf
+/// Formats the processes that have files with access, then the references of the driver: `"comm" (pid), a dma-buf
 /// of "comm" (pid)`.  If the numbers of references are not known exactly, `one of: ` or `3 of: ` comes before
 /// the possible origins: one reference is left, or three are left, and these origins can have them.  If there
-/// are neither bound files nor references of the driver, the result is `an unknown holder`: a reference has
+/// are neither files with access nor references of the driver, the result is `an unknown holder`: a reference has
 /// just been taken, or is being put.
 impl fmt::Display for CurrentHolders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

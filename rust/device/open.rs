@@ -8,9 +8,10 @@
 //! A device is open either once through a cdev file, or any number of times through its group.  The first
 //! open chooses the backend and acquires [`OpenResources`].  The last close releases these resources.
 //!
-//! Locks: the set's lock; before it, for a first open or a last close through a container, the locks of the
-//! container's [`BoundProcesses`](crate::sva::BoundProcesses).  `Group::inner` is not held: the caller acquires the
-//! resources that belong to the group before an open.
+//! Locks: the set's lock, with `State::container` inside it.  Before it and after it, but never together with it: for a
+//! close, the locks of the device's [`BoundProcesses`](crate::sva::BoundProcesses); for a first open or a last close
+//! through a container, those of the container's.  `Group::inner` is not held: the caller acquires the resources that
+//! belong to the group before an open, and a close releases them after it has released the set's lock.
 
 use crate::{
     container::ContainerHandle,
@@ -57,8 +58,8 @@ impl OpenBackend {
         }
     }
 
-    /// Clears the container handle of the device that [`bind`](Self::bind) has set.  Called after the device
-    /// is unbound: until then the driver can unpin pages, which needs the handle.
+    /// Clears the container handle that [`bind`](Self::bind) has stored in the device's state.  Called after the
+    /// device is unbound: until then the driver can unpin pages, which needs the handle.
     fn unbound(&self, device: &Device) {
         match self {
             Self::Iommufd(_) | Self::NoIommu(_) => {}
@@ -93,7 +94,7 @@ pub(crate) struct OpenResources {
     kvm: Option<KvmRef>,
     /// The reference on the driver's module.  It is dropped after the driver's `close_device`.
     module: Option<ModuleRef>,
-    /// The block of the group's own file.  None for an open through the group.
+    /// The group block.  None for an open through the group.
     _block: Option<GroupBlock>,
 }
 
@@ -163,7 +164,8 @@ impl OpenDevice {
 
     /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  Before that, a
     /// first open through a container takes the locks of the container's
-    /// [`BoundProcesses`](crate::sva::BoundProcesses), and can wait for page requests in flight.  A first open with an iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
+    /// [`BoundProcesses`](crate::sva::BoundProcesses), and can wait for page requests in flight.  A first open with an
+    /// iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
     ///
     /// A first open that succeeds takes `resources`.  Otherwise the caller drops `resources`.
     ///

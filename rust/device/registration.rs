@@ -116,7 +116,7 @@ pub(crate) fn register(
 }
 
 /// Unregisters a device.  Waits until all opens of the device have ended and all other registration
-/// references are dropped.  Returns at once if the device is not registered.  The caller holds no lock.
+/// references are dropped.  Returns at once if the device is not registered.  The caller holds no lock of the core.
 ///
 /// C counterpart: `vfio_unregister_group_dev()`.
 pub(crate) fn unregister(registering: Registering<'_>) {
@@ -199,8 +199,8 @@ fn publish(
     (registering, started)
 }
 
-/// Undoes [`make_node`] and [`publish`].  Afterwards no open and no unbound file finds the device.  References on the
-/// registration can still be taken.
+/// Undoes [`make_node`], and the link and the list entry of [`publish`].  Afterwards no open and no unbound file finds
+/// the device.  The registration goes on: references on it can still be taken.
 fn retract(device: &Device, cdev: Option<Cdev<State>>) {
     drop(cdev);
     if let Some(group_link) = device.state().link.revoke() {

@@ -25,7 +25,8 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// In this order:
 ///
 /// - Those of [`Attach::read`].
-/// - The driver's errno, which includes those of iommufd: `ENOENT`, `EINVAL`, `EBUSY`, `ENOMEM`.
+/// - The driver's errno, which includes those of iommufd: `ENOENT`, `EINVAL`, `EBUSY`, `EADDRINUSE`, `EFAULT`,
+///   `ENOMEM`.
 /// - `EFAULT`: the id of the attached page table cannot be written.  A new attachment is then undone, unless
 ///   another task has attached or detached in the meantime.  A replacement is kept, because the previous page
 ///   table can be gone.

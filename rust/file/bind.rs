@@ -32,7 +32,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// - Those of [`BindIommufd::read`].
 /// - `EINVAL`: the file is already bound, or was opened through the group.
 /// - `ENODEV`: the device is no longer registered.
-/// - `EBUSY`: the group's file is open.
+/// - `EBUSY`: the group file is open.
 /// - `EINVAL`: another thread has bound the file in the meantime.
 /// - Those of the token (see [`check_token`]).
 /// - `EBADF`: the file descriptor is not open.

@@ -2,8 +2,8 @@
 
 //! The content of `/proc/PID/fdinfo/FD` for a device file.
 //!
-//! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line.  The other lines list the
-//! resources that the file holds, for a process that has received the file from another process.
+//! C counterpart: `vfio_device_show_fdinfo()`, which prints the first line.  The other lines show the state of the
+//! file, which a process that has received the file from another process cannot know otherwise.
 //!
 //! Locks: leaf locks only (those of the link to the device, the PASIDs, the list of files and the list of
 //! processes), so a reader does not wait for a task that uses the device.

@@ -30,7 +30,7 @@ use kernel::{
     uaccess::UserPtr,
 };
 
-/// Handles `VFIO_GROUP_GET_DEVICE_FD` on `file`, the group's file.
+/// Handles `VFIO_GROUP_GET_DEVICE_FD` on `file`, the group file.
 ///
 /// # Errors
 ///

@@ -73,7 +73,7 @@ fn open(group: &Group) -> Result {
     })
 }
 
-/// Handles ioctl(2) on `file`, the group's file.  Returns a file descriptor, or 0.
+/// Handles ioctl(2) on `file`, the group file.  Returns a file descriptor, or 0.
 ///
 /// # Errors
 ///

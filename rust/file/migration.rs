@@ -54,7 +54,7 @@ pub(super) fn capabilities(device: &Device<Open>, arg: &Feature) -> Result {
 ///
 /// - `EFAULT`: the argument cannot be read.
 /// - GET: `ENOTTY` if the driver does not have the callback, or the driver's errno.
-/// - SET: `EMFILE` if no file descriptor is free for the driver's file.  The new state is kept.
+/// - SET: `EMFILE` or `ENOMEM` if there is no file descriptor for the driver's file.  The new state is kept.
 /// - `EFAULT`: the argument cannot be written.  A new state is kept.
 /// - SET: `ENOTTY` if the driver does not have the callback, or the driver's errno.
 #[inline(never)]

@@ -2,7 +2,7 @@
 
 //! The DMA backends of an open device: an iommufd, or the container of its group.
 //!
-//! Locks: the group's lock, to find the backend of the group and to drop the pin of a container.
+//! Locks: `Group::inner`, to find the backend of the group and to drop the pin of a container.
 
 use super::{BackendState, Group, GroupBackend, Users};
 use crate::{
@@ -55,7 +55,7 @@ impl OpenBackend {
         }
     }
 
-    /// Returns the container's handle for DMA, if the backend is a container that has a container driver.
+    /// Returns the container handle, if the backend is a container that has a container driver.
     pub(crate) fn container_handle(&self) -> Option<&ContainerHandle> {
         match self {
             Self::Container(pin) => Some(pin.as_ref().ok()?.handle()),
@@ -65,8 +65,8 @@ impl OpenBackend {
 }
 
 impl Group {
-    /// Returns the backend for an open of a device through `file`, the group's file.  Returns None if no
-    /// backend is set, or if the backend is being changed.  Takes the group's lock.
+    /// Returns the backend for an open of a device through `file`, the group file.  Returns None if no
+    /// backend is set, or if the backend is being changed.  Takes `Group::inner`.
     pub(crate) fn backend(self: ArcBorrow<'_, Self>, file: &File) -> Option<OpenBackend> {
         let mut inner = self.inner.lock();
         let Users::GroupFile(BackendState::Set(backend)) = &mut inner.users else {
@@ -107,7 +107,7 @@ impl Group {
 }
 
 /// A pin of a group's container by an open device, from the first open to the last close.  It keeps the
-/// group's file open, and the group in the container.  The drop takes the group's lock.
+/// group file open, and the group in the container.  The drop takes `Group::inner`.
 pub(crate) struct ContainerPin {
     /// Dropped before `_count`.  When the count is 0, the group can leave the container, and no handle may keep the
     /// group attached then.
@@ -117,7 +117,7 @@ pub(crate) struct ContainerPin {
 }
 
 impl ContainerPin {
-    /// Returns the container's handle for DMA.
+    /// Returns the container handle.
     pub(crate) fn handle(&self) -> &ContainerHandle {
         &self.handle
     }

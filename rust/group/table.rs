@@ -73,8 +73,9 @@ pub(crate) struct Entry {
 
 /// A device's membership in its group.  The drop of the last membership removes the group.  The drop takes
 /// `GROUPS`.  The drop of the last membership takes `Group::inner` inside it.  After the release of
-/// `GROUPS`, the drop can take `Group::change`, `Group::inner` and the locks of the container.  C
-/// counterpart of the drop: `vfio_device_remove_group()`.
+/// `GROUPS`, the drop can take `Group::change`, `Group::inner`, the locks of the container and those of its
+/// `BoundProcesses`, and can wait for page requests in flight.  C counterpart of the drop:
+/// `vfio_device_remove_group()`.
 pub(crate) struct Membership {
     group: Arc<Group>,
     member: Option<Member>,
@@ -95,7 +96,8 @@ impl Membership {
 }
 
 impl Group {
-    /// Adds a device to its group.  The first device makes the group.  Takes `GROUPS`.  C counterpart:
+    /// Adds a device to its group.  The first device makes the group.  Takes `GROUPS`, and inside it `NODES`; if the
+    /// class device cannot be made, also the locks that the drop of the last [`Membership`] takes.  C counterpart:
     /// `vfio_device_set_group()`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The users of a group, and the backend that user space sets for a group's file.
+//! The users of a group, and the backend that user space sets for the group file.
 
 use crate::{
     container::{Container, ContainerMembership},
@@ -14,7 +14,7 @@ use kernel::{
 };
 
 /// The container or iommufd through which the devices of a group access memory.  User space sets it for the
-/// group's file.
+/// group file.
 pub(crate) enum GroupBackend {
     Container {
         membership: ContainerMembership,
@@ -56,11 +56,11 @@ impl GroupBackend {
     }
 }
 
-/// The backend of a group's file.
+/// The backend of the group file.
 pub(super) enum BackendState {
     None,
-    /// A task sets or releases the backend, without the group's own lock.  The task can wait, for example for
-    /// the mappings of a container and for page requests in flight.
+    /// A task sets or releases the backend, without `Group::inner`.  The task can wait, for example for the
+    /// mappings of a container and for page requests in flight.
     Changing,
     Set(GroupBackend),
 }
@@ -71,14 +71,14 @@ pub(super) enum BackendState {
 #[repr(u32)]
 pub(super) enum Users {
     None,
-    /// The group's file, with its backend if one is set.
+    /// The group file, with its backend if one is set.
     GroupFile(BackendState),
     /// The number of cdev files of the group's devices that are bound or are being bound.
     Cdevs(NonZeroU32),
 }
 
 impl Users {
-    /// Returns whether a backend is set for the group's file, and whether it is being changed.
+    /// Returns whether a backend is set for the group file, and whether it is being changed.
     pub(super) fn state(&self) -> (bool, bool) {
         match self {
             Self::GroupFile(BackendState::Set(_)) => (true, false),

@@ -25,7 +25,7 @@ pub(crate) fn has_iommu(dev: &Device) -> bool {
 pub(crate) struct SysfsPath(*mut c_char);
 
 impl SysfsPath {
-    /// Returns the path.  None if memory is short.
+    /// Returns the path.  None if memory is short.  May sleep.
     pub(crate) fn of(dev: &Device) -> Option<Self> {
         // SAFETY: `dev` is valid, and with it its kobject.
         let path = unsafe {

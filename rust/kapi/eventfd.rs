@@ -19,8 +19,8 @@ use kernel::{
     types::{ForeignOwnable, Opaque},
 };
 
-/// A type that receives the callbacks.  The code that signals or closes the eventfd calls them, in atomic
-/// context and with interrupts off.  This code can be an interrupt handler.
+/// A type that is called when an eventfd is signalled or closed.  The code that signals or closes the eventfd makes
+/// the calls, in atomic context and with interrupts off.  This code can be an interrupt handler.
 ///
 /// # Safety
 ///
@@ -45,8 +45,8 @@ impl<D> Signal<'_, D> {
     /// (`EFD_SEMAPHORE`).
     pub(crate) fn take(&self) {
         let mut count = 0;
-        // SAFETY: The eventfd is held.  A signal is made only under the lock of the eventfd's queue, and its
-        // lifetime ends before the lock is released.
+        // SAFETY: The subscription holds the eventfd (`ctx`).  A signal is made only under the lock of the eventfd's
+        // queue, which `eventfd_ctx_do_read()` requires, and its lifetime ends before the lock is released.
         unsafe { bindings::eventfd_ctx_do_read(self.0.ctx.as_ptr(), &mut count) }
     }
 
@@ -175,8 +175,8 @@ impl<T: Listener> NewSubscription<T> {
         Live(&self.listener.subscription().calls.data)
     }
 
-    /// Ends the callbacks.  Unlike [`Subscription::end`], this does not read the eventfd.  The caller passes the eventfd of the
-    /// subscription as proof that its file is open, so that it cannot hang up at the same time.
+    /// Ends the callbacks.  Unlike [`Subscription::end`], this does not read the eventfd.  The caller passes the
+    /// eventfd of the subscription as proof that its file is open, so that it cannot hang up at the same time.
     pub(crate) fn cancel(self, _eventfd: &Eventfd) {
         let this = self.listener.subscription();
         if !this.active.xchg(false, Full) {

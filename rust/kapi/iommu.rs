@@ -55,13 +55,13 @@ impl IommuGroup {
     }
 
     /// Tells whether the DMA of the group has an owner: a host driver, or a user that has claimed the DMA
-    /// ownership.  The claims of this module count, too.  The answer can be stale.
+    /// ownership.  The claims of this module count, too.  The answer can be stale.  May sleep.
     pub(crate) fn dma_owner_claimed(&self) -> bool {
         // SAFETY: `self` holds a reference.
         unsafe { bindings::iommu_group_dma_owner_claimed(self.0.as_ptr()) }
     }
 
-    /// Returns the device of a group that has exactly one device.  Returns None for any other group.
+    /// Returns the device of a group that has exactly one device.  Returns None for any other group.  May sleep.
     pub(crate) fn sole_device(&self) -> Option<ARef<Device>> {
         let mut members = Members {
             count: 0,
@@ -138,6 +138,7 @@ impl DmaOwner {
     /// - `EPERM`: a host driver or another owner has the ownership.
     /// - `EBUSY`: a page table that is not the default one, or a page table of a PASID, is attached.
     /// - `ENOMEM`: out of memory.
+    /// - The errno with which the IOMMU driver refuses to block the DMA.
     pub(crate) fn claim(group: &IommuGroup) -> Result<Self> {
         let raw = group.0.as_ptr();
         // SAFETY: `group` holds a reference.  The second argument only identifies the owner.

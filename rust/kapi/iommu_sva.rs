@@ -43,14 +43,15 @@ impl Bond {
     ///
     /// # Safety
     ///
-    /// The device is bound to a driver until the result has been dropped.
+    /// The device has PASIDs ([`max_pasids`]), and is bound to a driver until the result has been dropped.
     pub(crate) unsafe fn new(
         dev: ARef<Device>,
         power: Powered<ARef<Device>>,
         group: &IommuGroup,
         mm: &MmWithUser,
     ) -> Result<Self> {
-        // SAFETY: `dev` and `mm` are valid, and the address space has users.
+        // SAFETY: `dev` holds a reference, and `mm` a reference on `mm_users`.  By the caller's promise the device has
+        // PASIDs and stays bound to a driver, so `dev->iommu` is set and stays.
         let raw = unsafe { bindings::vfio_helper_iommu_sva_bind_device(as_raw(&dev), mm.as_raw()) };
         let handle =
             NonNull::new(kernel::error::from_err_ptr(raw).map_err(restartable)?).ok_or(ENODEV)?;

@@ -161,7 +161,7 @@ impl BoundDevice {
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
 
-    /// Undoes [`bind`](Self::bind).
+    /// Undoes [`bind`](Self::bind).  May sleep.
     ///
     /// # Safety
     ///
@@ -192,13 +192,16 @@ impl BoundDevice {
     /// - `EINVAL`: the object is neither a page table nor an IOAS; it is not compatible with the device; or
     ///   another page table is attached to the group.
     /// - `EBUSY`: the device is being reset; or another user has attached a page table to the group or PASID.
+    /// - `EADDRINUSE`: a mapping or an allowed range of the IOAS overlaps with addresses that the device cannot use;
+    ///   or a mapping is not aligned to the pages of the IOMMU.
+    /// - `EFAULT`: memory that is mapped in the IOAS cannot be pinned.
     /// - `ENOMEM`: out of memory.
     pub(crate) fn attach(&self, pasid: u32, pt_id: &mut u32) -> Result {
         // SAFETY: `self` is bound.
         to_result(unsafe { bindings::iommufd_device_attach(self.as_raw(), pasid, pt_id) })
     }
 
-    /// Replaces the attached page table or IOAS.  Sets `pt_id` to the id of the new page table.
+    /// Replaces the attached page table or IOAS.  Sets `pt_id` to the id of the new page table.  May sleep.
     ///
     /// # Errors
     ///
@@ -208,7 +211,7 @@ impl BoundDevice {
         to_result(unsafe { bindings::iommufd_device_replace(self.as_raw(), pasid, pt_id) })
     }
 
-    /// Undoes [`attach`](Self::attach).
+    /// Undoes [`attach`](Self::attach).  May sleep.
     ///
     /// # Safety
     ///
@@ -260,11 +263,13 @@ impl Access {
         Ok((NonNull::new(raw).ok_or(ENODEV)?, id))
     }
 
-    /// Undoes [`create`](Self::create), and ends all pins of the access.
+    /// Undoes [`create`](Self::create).  If an IOAS is attached, iommufd first calls `unmap` for all addresses, and
+    /// the driver must unpin its pages in this call.  May sleep.
     ///
     /// # Safety
     ///
-    /// `raw` came from `create()`, and is not used any more.
+    /// `raw` came from `create()`.  During the call only the functions of `ops` use it, and after the call no code
+    /// uses it.
     pub(crate) unsafe fn destroy(raw: NonNull<bindings::iommufd_access>) {
         // SAFETY: By the caller's promise.
         unsafe { bindings::iommufd_access_destroy(raw.as_ptr()) }
@@ -282,7 +287,7 @@ impl Access {
         self.0.get()
     }
 
-    /// Attaches an IOAS.
+    /// Attaches an IOAS.  May sleep.
     ///
     /// # Errors
     ///
@@ -296,7 +301,7 @@ impl Access {
         to_result(unsafe { bindings::iommufd_access_attach(self.as_raw(), ioas_id) })
     }
 
-    /// Replaces the attached IOAS.
+    /// Replaces the attached IOAS.  May sleep.
     ///
     /// # Errors
     ///
@@ -306,7 +311,7 @@ impl Access {
         to_result(unsafe { bindings::iommufd_access_replace(self.as_raw(), ioas_id) })
     }
 
-    /// Detaches the IOAS.
+    /// Detaches the IOAS.  May sleep.
     pub(crate) fn detach(&self) {
         // SAFETY: `self` is valid.
         unsafe { bindings::iommufd_access_detach(self.as_raw()) }
@@ -322,7 +327,7 @@ impl Access {
     /// - `EOVERFLOW`: the range overflows.
     /// - `ENOENT`: no IOAS is attached, or the range is not mapped.
     /// - `EPERM`: the memory is mapped without the required permission.
-    /// - `ENOMEM`: out of memory.
+    /// - `EFAULT`, `ENOMEM`: the memory cannot be pinned.
     pub(crate) fn pin(&self, iova: usize, pages: PageArray<'_>, write: bool) -> Result {
         let length = usize::try_from(pages.count())
             .ok()
@@ -340,7 +345,7 @@ impl Access {
         })
     }
 
-    /// Undoes a [`pin`](Self::pin) of the same range, of `length` bytes.
+    /// Undoes a [`pin`](Self::pin) of the same range, of `length` bytes.  May sleep.
     pub(crate) fn unpin(&self, iova: usize, length: usize) {
         // SAFETY: `self` is valid; iommufd warns about a range that is not pinned.
         unsafe { bindings::iommufd_access_unpin_pages(self.as_raw(), iova, length) }

@@ -75,13 +75,13 @@ pub(crate) trait Listener: Send + Sync + 'static {
     /// [`Watch`].
     ///
     /// The pages are freed after this has returned, and after the callbacks of `struct mmu_notifier`, which
-    /// drivers of IOMMUs use, have returned.  During this call, the kernel
-    /// holds no lock of its notifiers, and is in no read-side section of their SRCU.  Other address spaces
-    /// wait for this SRCU when they end.
+    /// drivers of IOMMUs use, have returned.  During this call, the kernel holds no lock of its notifiers, and is in no
+    /// read-side section of their SRCU.  Other address spaces wait for this SRCU when they end.
     fn mm_release_begins(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Called after [`mm_release_begins`](Self::mm_release_begins), together with the callbacks of `struct mmu_notifier`:
-    /// when [`synchronize`] returns, all of them have returned.  Must not wait, and must not drop the [`Watch`].
+    /// Called after [`mm_release_begins`](Self::mm_release_begins), together with the callbacks of
+    /// `struct mmu_notifier`: when [`synchronize`] returns, all of them have returned.  Must not wait, and must not
+    /// drop the [`Watch`].
     ///
     /// The kernel can call this a second time.  It also calls this when the watch ends before the address
     /// space.

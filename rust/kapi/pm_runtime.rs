@@ -35,8 +35,7 @@ impl<'a> Powered<&'a Device> {
         }
     }
 
-    /// Converts the PM reference to one that also holds a reference on the device, so that it has no
-    /// lifetime.
+    /// Converts the PM reference to one that also holds a reference on the device, instead of a borrow of it.
     pub(crate) fn hold(self) -> Powered<ARef<Device>> {
         // The new value puts the PM reference.
         let this = core::mem::ManuallyDrop::new(self);

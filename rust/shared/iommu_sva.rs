@@ -23,7 +23,8 @@ use kernel::{
 /// for the lifetime of the bond that user space owns the DMA of the group, and that a VFIO device of the
 /// group stays registered.
 ///
-/// May sleep.  C counterpart: none; it uses `iommu_sva_bind_device()`.
+/// May sleep.  C counterpart: none; it uses `iommu_sva_bind_device()`.  The function is not `unsafe`, although it
+/// relies on this promise, because its callers are in `sva`, which denies `unsafe` code.
 ///
 /// # Errors
 ///
@@ -36,18 +37,21 @@ use kernel::{
 /// - The errors of [`Bond::new`], which `vfio_sva.h` lists.
 pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     let dev = check(group)?;
-    // SAFETY: As in `check()`.
+    // SAFETY: By the promise of this function's caller, a VFIO device of the group stays registered.  The sole device
+    // of the group is its parent, and stays bound to the VFIO driver.
     let power = resume(unsafe { dev.as_bound() })?.hold();
-    // SAFETY: As in `check()`; the VFIO device stays registered for the lifetime of the bond.
+    // SAFETY: As above, until the result is dropped: the caller's promise lasts for the lifetime of the bond.
+    // `check()` has found PASIDs, so the device is behind an IOMMU.
     unsafe { Bond::new(dev, power, group, mm) }
 }
 
 /// Makes the first three checks of [`bind`].  Returns the device.  The caller promises during the call that a VFIO
-/// device of the group stays registered.
+/// device of the group stays registered.  The function is not `unsafe` for the same reason as [`bind`]: `file`, which
+/// calls it too, denies `unsafe` code.
 pub(crate) fn check(group: &IommuGroup) -> Result<ARef<Device>> {
     let dev = group.sole_device().ok_or(EPERM)?;
-    // SAFETY: The sole device of the group is the parent of the registered VFIO device, whose driver stays
-    // bound to the parent.
+    // SAFETY: By the promise of this function's caller, a VFIO device of the group stays registered during the call.
+    // The sole device of the group is its parent, and stays bound to the VFIO driver.
     let bound = unsafe { dev.as_bound() };
     if driver_frees_pasid_table(bound) {
         return Err(EOPNOTSUPP);

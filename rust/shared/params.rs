@@ -17,6 +17,7 @@ pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
 ///
 /// The value can change at any time: read it once for each decision.  Takes no lock.
 pub(crate) fn max_bound_processes() -> u32 {
-    // SAFETY: A plain `unsigned int` of this module (params.c), written by the kernel's parameter code.
+    // SAFETY: The variable exists as long as the module (params.c).  A concurrent write by `param_set_uint()` is one
+    // store, and this reads it with one load.
     unsafe { core::ptr::read_volatile(&raw const bindings::vfio_max_bound_processes) }
 }

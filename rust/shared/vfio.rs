@@ -56,7 +56,8 @@ pub(crate) use set::SetLocked;
 ///
 /// # Safety
 ///
-/// [`link`](Self::link) and [`locked`](Self::locked) return a field of the state.
+/// [`link`](Self::link) and [`locked`](Self::locked) return a field of the state.  The state keeps the inode that
+/// [`inode`](Self::inode) returns until the state is dropped, and each call returns the same.
 pub(crate) unsafe trait Core {
     /// The core's own state of a device.  The files of the device share it, and can keep it after the device
     /// is gone.
@@ -308,7 +309,8 @@ impl DeviceMemory {
     pub(crate) fn into_device(self, index: u32, state: Pin<UniqueArc<State>>) -> NewDevice {
         let state = Arc::from(state);
         let raw = self.0.as_ptr();
-        // SAFETY: This function owns the device.  The state keeps the inode, and the device keeps the state.
+        // SAFETY: This function owns the device.  By the promise of `Core` the state keeps the inode, and the device
+        // keeps the state.
         unsafe {
             (*raw).index = index;
             (*raw).inode = <Device as Core>::inode(&state).as_raw();

@@ -6,8 +6,8 @@
 //!
 //! The driver has a slot: a pointer that is NULL while no virqfd is enabled.  Only this module changes it,
 //! under `SLOTS`.  A virqfd ends when the driver disables the slot or when the eventfd is closed.  The
-//! first of the two empties the slot and queues the shutdown.  A virqfd is set up completely before it is
-//! stored in the slot.
+//! first of the two empties the slot and queues the *shutdown*: the work that ends the subscription and waits for the
+//! driver's functions.  A virqfd is set up completely before it is stored in the slot.
 //!
 //! The callback functions of the driver may be called until [`disable`] returns.  All code that calls them,
 //! ends them or waits for their end is in this file.

@@ -66,7 +66,8 @@ static BOUND: Atomic<usize> = Atomic::new(0);
 /// The last serial number.  A process gets its number before it is bound.
 static SERIAL: Atomic<u64> = Atomic::new(0);
 
-/// Tells whether any process is bound.  This is a hint with which callers skip further work.
+/// Tells whether any process is bound.  Callers skip the unbinding if this returns false.  It can return true without
+/// a bound process.  It does not return false while a process is bound, if the bind happened before the call.
 pub(crate) fn is_used() -> bool {
     BOUND.load(Relaxed) != 0
 }
@@ -101,7 +102,7 @@ pub(super) enum User<'a> {
 pub(crate) struct Process {
     /// The processes of the device or container.
     pub(super) processes: Arc<BoundProcesses>,
-    /// The key in the list.  Later binds begin with a larger number.
+    /// The key in the list.  A process that begins to be bound later has a larger number.
     pub(super) serial: u64,
     /// Set with the first bond.
     pasid: Atomic<u32>,
@@ -114,7 +115,8 @@ pub(crate) struct Process {
     released: Completion,
     /// The address space has ended in a task that may not wait.  Set before `released` completes.
     late: AtomicFlag,
-    /// The work item that ends the watch, or the bonds if `late` is set.
+    /// The work item that ends the watch.  If `late` is set, it can run twice: first to end the bonds, and then to end
+    /// the watch.
     #[pin]
     work: Work<Process>,
 }

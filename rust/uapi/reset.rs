@@ -17,10 +17,10 @@ pub(crate) struct Layout {
     pub(crate) count: u32,
 }
 
-/// The maximum number of functions on a bus.  The driver does not accept more file descriptors than there
-/// are functions to be reset.  A reset of a bus with bridges can affect more functions.  The core treats an
-/// argument with so many file descriptors as an argument that the driver refuses, because the core compares
-/// each group with each device of the set under the lock of the set.
+/// The maximum number of functions on a bus.  The driver does not accept more file descriptors than there are
+/// functions to be reset, so only a reset of a bus with bridges can need more than this number.  The core treats an
+/// argument with more file descriptors as one that the driver refuses, and unbinds no process.  The limit bounds the
+/// time under the lock of the set, in which the core compares each group with each device of the set.
 const MAX_FDS: u32 = 256;
 
 /// An argument that a driver can accept.

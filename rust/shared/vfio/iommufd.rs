@@ -8,7 +8,8 @@
 //!
 //! C counterpart: `iommufd.c`.
 //!
-//! Locks: the core holds the set's lock during the driver's callbacks.  The locks of iommufd are inside it.
+//! Locks: the core holds the set's lock during the driver's callbacks that bind, unbind, attach and detach.  The locks
+//! of iommufd are inside it.
 
 use super::{set::SetLocked, Device, Registered};
 use crate::{
@@ -43,7 +44,7 @@ impl SetLocked<'_> {
 
     /// Records whether a page table is attached to the device itself.
     pub(super) fn set_attached(&mut self, attached: bool) {
-        // SAFETY: The set's lock is held.
+        // SAFETY: The set's lock is held.  All writers of this byte hold it after the device is registered.
         unsafe {
             bindings::vfio_device::set_iommufd_attached_raw(self.device().as_raw(), attached.into())
         }

@@ -15,18 +15,21 @@ use kernel::{
 
 impl<Ctx> Device<Ctx> {
     fn migration_ops(&self) -> Option<&bindings::vfio_migration_ops> {
-        // SAFETY: The field is set before registration and is constant afterwards.
+        // SAFETY: The driver sets the field before it registers the device, and makes no concurrent call that reads the
+        // field.  The field is constant afterwards.
         unsafe { (*self.as_raw()).mig_ops.as_ref() }
     }
 
     fn log_ops(&self) -> Option<&bindings::vfio_log_ops> {
-        // SAFETY: The field is set before registration and is constant afterwards.
+        // SAFETY: The driver sets the field before it registers the device, and makes no concurrent call that reads the
+        // field.  The field is constant afterwards.
         unsafe { (*self.as_raw()).log_ops.as_ref() }
     }
 
     /// Returns the migration flags of the device (`VFIO_MIGRATION_*`).
     pub(crate) fn migration_flags(&self) -> u32 {
-        // SAFETY: The field is set before registration and is constant afterwards.
+        // SAFETY: The driver sets the field before it registers the device, and makes no concurrent call that reads the
+        // field.  The field is constant afterwards.
         unsafe { (*self.as_raw()).migration_flags }
     }
 
@@ -40,9 +43,9 @@ impl<Ctx> Device<Ctx> {
         self.log_ops().is_some()
     }
 
-    /// Calls `f`, which opens or closes the device, under the lock of the device's set.  Meanwhile
-    /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs) fails.  A call of it in progress is not
-    /// waited for: the driver can wait in that call for user memory.
+    /// Calls `f`, which opens or closes the device.  The caller holds the lock of the device's set.  While `f` runs,
+    /// [`migration_state_for_debugfs`](Device::migration_state_for_debugfs) fails.  This does not wait for a call of
+    /// that function that has already begun: in that call, the driver can wait for user memory.
     #[inline]
     pub(super) fn open_or_close<R>(&self, f: impl FnOnce() -> R) -> R {
         if !self.has_migration() {
@@ -69,7 +72,10 @@ impl Device<Registered> {
     /// - Those of [`migration_state`](Self::migration_state).
     pub(crate) fn migration_state_for_debugfs(&self) -> Result<u32> {
         let state = self.state();
-        match <Device as Core>::locked(&state).opens_or_closes().load(Relaxed) {
+        match <Device as Core>::locked(&state)
+            .opens_or_closes()
+            .load(Relaxed)
+        {
             true => Err(EBUSY),
             false => self.migration_state(),
         }
@@ -169,7 +175,7 @@ impl Device<Open> {
     ///
     /// # Errors
     ///
-    /// - `ENOMEM`, `EFAULT`: those of `iova_bitmap_alloc()` and `iova_bitmap_for_each()`.
+    /// - `ENOMEM`: out of memory.
     /// - `ENOTTY`: the driver does not have the callback.
     /// - `EOPNOTSUPP`: the kernel is built without IOVA bitmaps.
     /// - The driver's errno.

@@ -145,8 +145,8 @@ impl<'a, 'l> Opening<'a, 'l> {
             return Err((self, EINVAL));
         };
         let (device, mut id) = (self.device().as_raw(), 0);
-        // SAFETY: The device is registered and not bound; the set's lock is held, and `ctx` holds a
-        // reference.
+        // SAFETY: The device is registered and not bound; the set's lock is held.  The caller's reference keeps `ctx`
+        // during the call, and a driver that keeps `ctx` longer takes its own.
         match callback_result(unsafe { bind(device, ctx.as_raw(), &mut id) }) {
             Ok(()) => Ok((self.bound(BoundTo::Iommufd { attachments: 0 }), id)),
             Err(e) => Err((self, e)),

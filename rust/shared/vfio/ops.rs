@@ -116,7 +116,7 @@ impl SetLocked<'_> {
             return Ok(());
         };
         let token = token.map_or(core::ptr::null(), |t| t.as_ptr().cast());
-        // SAFETY: `token` is NULL or points to 16 bytes; a UUID needs no alignment.
+        // SAFETY: The set's lock is held.  `token` is NULL or points to 16 bytes; a UUID needs no alignment.
         callback_result(unsafe { match_token(self.device().as_raw(), token) })
     }
 

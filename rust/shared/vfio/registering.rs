@@ -114,7 +114,8 @@ impl<'a> Ready<'a> {
 
     /// Permits references on the registration from now on: sets the reference count to 1.
     pub(crate) fn start(self) -> (Registering<'a>, Started) {
-        // SAFETY: By the type's invariants the count is 0, and no other task accesses it.
+        // SAFETY: The count is atomic.  By the type's invariants it is 0, so no other task can take or own a reference
+        // before this store.
         unsafe { bindings::refcount_set(self.refcount(), 1) };
         // INVARIANT: The count was set to 1 for this reference; the device is in a set.
         let first = RegistrationRef(NonNull::from(self.0 .0));

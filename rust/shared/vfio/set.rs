@@ -153,7 +153,7 @@ pub(super) unsafe fn leave(device: *mut bindings::vfio_device) -> Option<FormerM
     // SAFETY: The list is locked.  The entry is on it, or is initialised and on no list.
     unsafe { list_del(&raw mut (*device).dev_set_list) };
     drop(guard);
-    // SAFETY: As above.
+    // SAFETY: By the caller's promise no other task uses the field.
     unsafe { (*device).dev_set = core::ptr::null_mut() };
     Some(FormerMember(set))
 }
@@ -174,8 +174,8 @@ impl Device<Registered> {
 
     /// Takes the lock of the device's set.  May sleep.
     ///
-    /// Lock order: this lock is outside the locks of iommufd and of the driver.  The caller does not hold the
-    /// group's lock.
+    /// Lock order: this lock is outside the locks of iommufd and of the driver.  The caller does not hold
+    /// `Group::inner`.
     pub(crate) fn lock_set(&self) -> DevSetGuard<'_> {
         DevSetGuard {
             device: self,
@@ -242,7 +242,9 @@ impl<'a> SetLocked<'a> {
     ///
     /// # Safety
     ///
-    /// The device is registered, and the caller holds the lock of its set for `'a`.
+    /// The device is registered, and the caller holds the lock of its set for `'a`.  The core can hold another
+    /// `SetLocked` of the device at the same time, so the caller accesses only the iommufd fields of the device, not
+    /// its [`LockedState`].
     #[cfg(CONFIG_IOMMUFD)]
     pub(crate) unsafe fn assume(device: &'a Device) -> Self {
         // SAFETY: The device is in a set, which has an initialised lock.
@@ -305,7 +307,7 @@ impl<'a> SetLocked<'a> {
     fn state(&self) -> &'a LockedState {
         let state: ArcBorrow<'a, State> = self.device.state();
         let locked = core::ptr::from_ref(<Device as Core>::locked(&state));
-        // SAFETY: The device keeps its state for `'a`.
+        // SAFETY: The device keeps its state for `'a`, and by the promise of `Core` this is a field of the state.
         unsafe { &*locked }
     }
 
@@ -319,8 +321,9 @@ impl<'a> SetLocked<'a> {
     #[inline]
     pub(super) fn change_attachment(&mut self, f: impl FnOnce(&Device) -> Result) -> Result<u64> {
         let bound_to = self.state().bound_to.get();
-        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call, so the device
-        // stays bound.  `f` has no access to the value.
+        // SAFETY: The set's lock is held, with exclusive access (`&mut self`) during the call, so the device stays
+        // bound.  `f` has no access to the value.  The driver's callback in `f` can make another `SetLocked` by
+        // `assume()`, whose callers do not access the value.
         let Some(BoundTo::Iommufd { attachments }) = (unsafe { &mut *bound_to }) else {
             return Err(EINVAL);
         };
@@ -341,7 +344,8 @@ impl<'a> SetLocked<'a> {
 
     /// Resets user space's choice of the second precopy format, which ends with the last close.
     pub(super) fn reset_precopy_info(&mut self) {
-        // SAFETY: The set's lock is held.
+        // SAFETY: This is part of the last close.  No file has access, except the file that is being closed, so no
+        // ioctl writes the byte meanwhile.  The set's lock keeps the device from being opened again.
         unsafe { (*self.device.as_raw()).precopy_info_v2 = 0 }
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! C counterpart: `iommufd.c`.
 //!
-//! Locks: the core holds the set's lock during the driver's callbacks.  The locks of iommufd are inside it.
+//! Locks: the core holds the set's lock during the driver's callbacks that bind, unbind, attach and detach.  The locks
+//! of iommufd are inside it.
 
 use super::{set::SetLocked, Device, Normal};
 use crate::{
@@ -30,13 +31,14 @@ impl SetLocked<'_> {
     /// # Safety
     ///
     /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    /// once before the registration ends.  During this call no other code uses the device's `struct iommufd_device`.
     pub(crate) unsafe fn physical_bind(&mut self, ctx: &Ctx) -> Result<u32> {
         // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends.  Until then,
         // the driver stays bound to the parent, which therefore exists.
         let (bound, id) = unsafe { BoundDevice::bind(ctx, self.device().parent()) }?;
         if self.iommufd_device().is_some() {
-            // SAFETY: As for this function: the callback replaces the bind.
+            // SAFETY: By the caller's promise: the core called the driver's `bind_iommufd`, and no other code uses the
+            // previous object during this call.
             unsafe { self.physical_unbind() };
         }
         // SAFETY: The set's lock is held; the field owns the object that is stored in it.
@@ -49,8 +51,8 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    /// The core called the driver's callback for this step.  During this call no other code uses the device's
+    /// `struct iommufd_device`.
     pub(crate) unsafe fn physical_unbind(&mut self) {
         if bound(self).is_none() {
             return;
@@ -147,7 +149,8 @@ impl SetLocked<'_> {
     /// # Safety
     ///
     /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    /// once before the registration ends.  During this call no other code except the driver's `dma_unmap` uses the
+    /// device's `struct iommufd_access`.
     pub(crate) unsafe fn emulated_bind(&mut self, ctx: &Ctx) -> Result<u32> {
         // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends, and the driver
         // keeps the device until then.  C defines the operations, which are constant and take a device.
@@ -156,7 +159,8 @@ impl SetLocked<'_> {
             Access::create(ctx, &bindings::vfio_access_ops, data)
         }?;
         if self.iommufd_access().is_some() {
-            // SAFETY: As for this function: the callback replaces the bind.
+            // SAFETY: By the caller's promise: the core called the driver's `bind_iommufd`, and no other code except
+            // `dma_unmap` uses the previous access during this call.
             unsafe { self.emulated_unbind() };
         }
         // SAFETY: The set's lock is held; the field owns the access that is stored in it.
@@ -168,8 +172,8 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends, and no function of the driver uses the objects meanwhile.
+    /// The core called the driver's callback for this step.  During this call no other code except the driver's
+    /// `dma_unmap` uses the device's `struct iommufd_access`.
     pub(crate) unsafe fn emulated_unbind(&mut self) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_access };
