@@ -31,7 +31,7 @@ MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
 SUITE := env -u KDIR $(H)/enter $(S)/suite
 # Without them the other tests can run still.
-CRATES := { for crate in client device host; do $(H)/build-crate $$crate --fetch; done; } || true
+CRATES := { for crate in client device host model; do $(H)/build-crate $$crate --fetch; done; } || true
 
 .PHONY: all module
 all: module

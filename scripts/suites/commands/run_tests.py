@@ -64,24 +64,28 @@ def selftest_boots(options, archive, boots):
                               archive=archive, machine=machine, memory=options.memory))
 
 
-def host_tests(options):
-    """The pure parts of the module, tested on the host by cargo."""
-    if not wanted("host", options.patterns):
-        return []
-    step("host tests of the pure parts")
-    result = subprocess.run([os.path.join(TOP, "scripts/host/build-crate"), "host", "--cargo", "test"],
+def crate_tests(crate, title):
+    """The tests of a crate that compiles files of the module for the host."""
+    step(f"host tests: {title}")
+    result = subprocess.run([os.path.join(TOP, "scripts/host/build-crate"), crate, "--cargo", "test"],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    program = Program("host", "host")
+    program = Program(crate, "host")
     for name, outcome in re.findall(r"^test (.+?) \.\.\. (ok|FAILED|ignored)", result.stdout, re.M):
         program.cases[name] = {"ok": "ok", "FAILED": "failed", "ignored": "skipped"}[outcome]
-    say("\n# ---- host: tests of the pure parts")
+    say(f"\n# ---- {crate}: {title}")
     for name, outcome in program.cases.items():
         say(f"{'not ok' if outcome == 'failed' else 'ok'} - {name}")
     if result.returncode or not program.cases:
         say(result.stdout)
         if "failed" not in program.cases.values():
             program.cases["(program)"] = "failed"
-    return [program]
+    return program
+
+
+def host_tests(options):
+    """The tests that need no kernel."""
+    crates = {"host": "the pure parts", "model": "models of the state machines"}
+    return [crate_tests(crate, title) for crate, title in crates.items() if wanted(crate, options.patterns)]
 
 
 def table(boots, host):

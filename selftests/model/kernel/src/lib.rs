@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The part of the kernel crate that the modelled files use.
+//!
+//! Locks, atomics and reference counts are loom's, so loom runs every interleaving of the threads of a model,
+//! and reports a deadlock, a data race and an object that is never dropped.
+
+#![feature(arbitrary_self_types, allocator_api)]
+// The interface is that of the kernel crate.
+#![allow(clippy::new_without_default)]
+
+mod alloc;
+pub mod device;
+mod error;
+pub mod fs;
+pub mod rbtree;
+pub mod sync;
+
+/// Text.
+pub mod fmt {
+    pub use core::fmt::*;
+}
+
+/// Makes the arguments of a line.
+#[macro_export]
+macro_rules! fmt {
+    ($($arg:tt)*) => { format_args!($($arg)*) };
+}
+
+/// The names that every file of the module uses.
+pub mod prelude {
+    pub use crate::{
+        alloc::{Flags, KBox, KVec, GFP_KERNEL, GFP_KERNEL_ACCOUNT},
+        error::{code::*, Error, Result},
+        pr_info,
+    };
+    pub use core::{
+        ffi::{c_int, CStr},
+        pin::Pin,
+    };
+    pub use pinned_init::{pin_data, pin_init, PinInit};
+}
+
+/// Addresses in user space.
+pub mod uaccess {
+    /// An address in user space, which the model does not read.
+    #[derive(Clone, Copy)]
+    pub struct UserPtr;
+}
+
+/// Formats the line, and prints nothing.
+#[macro_export]
+macro_rules! pr_info {
+    ($($arg:tt)*) => { { let _ = format_args!($($arg)*); } };
+}
+
+/// Formats the line, and prints nothing.
+#[macro_export]
+macro_rules! dev_info {
+    ($dev:expr, $($arg:tt)*) => { { let _: &$crate::device::Device = $dev; let _ = format_args!($($arg)*); } };
+}

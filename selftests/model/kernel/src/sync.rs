@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Locks and references, on those of loom.
+
+mod arc;
+pub mod aref;
+pub mod atomic;
+mod lock;
+mod set_once;
+
+pub use crate::global_lock;
+pub use arc::{Arc, ArcBorrow, UniqueArc};
+pub use lock::{GlobalLock, Mutex, SpinLock};
+pub use set_once::SetOnce;

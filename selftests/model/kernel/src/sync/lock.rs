@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Locks.
+
+use loom::sync::MutexGuard;
+
+/// A mutex.
+pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+/// A spinlock.
+pub type SpinLock<T> = Mutex<T>;
+
+impl<T> Mutex<T> {
+    /// Makes the lock.
+    pub fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    /// Takes the lock.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a thread of the model has panicked")
+    }
+}
+
+/// Makes a mutex.
+#[macro_export]
+macro_rules! new_mutex {
+    ($value:expr $(, $name:literal)? $(,)?) => {
+        $crate::sync::Mutex::new($value)
+    };
+}
+
+/// Makes a spinlock.
+#[macro_export]
+macro_rules! new_spinlock {
+    ($value:expr $(, $name:literal)? $(,)?) => {
+        $crate::sync::Mutex::new($value)
+    };
+}
+
+/// A lock that exists once in the module.  Loom makes a new one for each interleaving.
+pub struct GlobalLock<T: 'static>(pub fn() -> &'static Mutex<T>);
+
+impl<T> GlobalLock<T> {
+    /// Takes the lock.
+    pub fn lock(&self) -> MutexGuard<'static, T> {
+        (self.0)().lock()
+    }
+}
+
+/// Declares a lock that exists once in the module.
+#[macro_export]
+macro_rules! global_lock {
+    ($(#[$attribute:meta])* $vis:vis unsafe(uninit) static $name:ident: Mutex<$type:ty> = $value:expr;) => {
+        $(#[$attribute])*
+        $vis static $name: $crate::sync::GlobalLock<$type> = $crate::sync::GlobalLock(|| {
+            loom::lazy_static! {
+                static ref LOCK: $crate::sync::Mutex<$type> = $crate::sync::Mutex::new($value);
+            }
+            &LOCK
+        });
+    };
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The interface to drivers.
+
+pub(crate) mod vfio;
+
+pub(crate) mod params {
+    pub(crate) fn enable_unsafe_noiommu_mode() -> bool {
+        false
+    }
+}
+
+pub(crate) mod trace {
+    use kernel::prelude::*;
+
+    pub(crate) fn traced<T>(_: bool, result: Result<T>, _: impl FnOnce(&Result<T>)) -> Result<T> {
+        result
+    }
+
+    pub(crate) mod bind {
+        use kernel::prelude::*;
+
+        pub(crate) fn enabled() -> bool {
+            false
+        }
+
+        pub(crate) fn record(_: c_int, _: &CStr, _: c_int, _: u32, _: c_int) {}
+    }
+}
