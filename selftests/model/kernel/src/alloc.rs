@@ -2,11 +2,7 @@
 
 //! Allocations, which do not fail in the model.
 
-use core::{
-    ops::{Deref, DerefMut},
-    pin::Pin,
-};
-use pinned_init::{InPlaceInit, PinInit};
+use core::ops::{Deref, DerefMut};
 
 /// The error of an allocation.
 #[derive(Debug)]
@@ -67,31 +63,5 @@ impl<T> IntoIterator for KVec<T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
-    }
-}
-
-/// A box.
-pub struct KBox<T: ?Sized>(Box<T>);
-
-impl<T> KBox<T> {
-    /// Makes a value in place.
-    pub fn pin_init(init: impl PinInit<T>, _: Flags) -> crate::error::Result<Pin<Self>> {
-        let value = Box::pin_init(init).map_err(|_| AllocError)?;
-        // SAFETY: The value stays in its box.
-        Ok(unsafe { Pin::new_unchecked(Self(Pin::into_inner_unchecked(value))) })
-    }
-}
-
-impl<T: ?Sized> Deref for KBox<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: ?Sized> DerefMut for KBox<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
     }
 }

@@ -30,7 +30,7 @@ macro_rules! fmt {
 /// The names that every file of the module uses.
 pub mod prelude {
     pub use crate::{
-        alloc::{Flags, KBox, KVec, GFP_KERNEL, GFP_KERNEL_ACCOUNT},
+        alloc::{Flags, KVec, GFP_KERNEL, GFP_KERNEL_ACCOUNT},
         error::{code::*, Error, Result},
         pr_info,
     };

@@ -9,6 +9,6 @@ mod lock;
 mod set_once;
 
 pub use crate::global_lock;
-pub use arc::{Arc, ArcBorrow, UniqueArc};
+pub use arc::{Arc, ArcBorrow};
 pub use lock::{GlobalLock, Mutex, SpinLock};
 pub use set_once::SetOnce;

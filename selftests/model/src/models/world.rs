@@ -79,7 +79,8 @@ pub(super) struct World {
     device: StdArc<Device>,
     second_device: StdArc<Device>,
     iommu_group: IommuGroup,
-    groups: StdMutex<Option<CharRegionOfGroups>>,
+    /// The nodes of groups, as open(2) finds them.
+    groups: StdMutex<Option<CharRegion<Group>>>,
     users: StdArc<Users>,
     /// The number of registrations that have ended.
     past_registrations: StdArc<AtomicU32>,
@@ -89,9 +90,6 @@ pub(super) struct World {
     shared_group: StdMutex<Option<StdArc<GroupFile>>>,
     container: StdMutex<Option<Arc<Container>>>,
 }
-
-/// The nodes of groups, as open(2) finds them.
-struct CharRegionOfGroups(CharRegion<Group>);
 
 impl World {
     /// Boots the machine, and registers the device.
@@ -110,7 +108,7 @@ impl World {
             device: Device::new(),
             second_device: Device::new(),
             iommu_group: IommuGroup::new(7),
-            groups: StdMutex::new(Some(CharRegionOfGroups(nodes))),
+            groups: StdMutex::new(Some(nodes)),
             users: StdArc::default(),
             past_registrations: StdArc::default(),
             successes: StdMutex::new(None),
@@ -189,7 +187,6 @@ impl World {
             .unwrap()
             .as_ref()
             .expect("the module is loaded")
-            .0
             .same();
         let group = nodes.lookup().ok_or(ENXIO)?;
         group.open(|| true).map_err(|refusal| refusal.errno())?;
@@ -245,20 +242,35 @@ impl World {
         file.as_ref().expect("the group is open").group.clone()
     }
 
-    /// `VFIO_GROUP_SET_CONTAINER` with the container of the threads.
-    pub(super) fn join_shared_container(&self) -> Result {
-        let container = self.container();
-        self.shared_group().set(|iommu_group, group_type| {
-            GroupBackend::container(container.clone(), iommu_group, group_type)
-        })
+    /// `VFIO_GROUP_SET_CONTAINER` with a container of its own.
+    pub(super) fn join_new_container(&self) -> Result {
+        join(&self.shared_group(), &Container::new()?)
     }
 
-    /// Makes a container for the threads, which the group joins.
-    pub(super) fn set_shared_container(&self) {
+    /// `VFIO_GROUP_SET_CONTAINER` with an iommufd.
+    pub(super) fn set_shared_iommufd(&self) -> Result {
+        set_iommufd(&self.shared_group())
+    }
+
+    /// `VFIO_GROUP_SET_CONTAINER` with the container of the threads.
+    pub(super) fn join_shared_container(&self) -> Result {
+        join(&self.shared_group(), &self.container())
+    }
+
+    /// Opens the group, and makes a container for the threads, which the group joins.
+    pub(super) fn open_shared_container(&self) {
+        self.open_shared_group();
         let container = Container::new().expect("allocations do not fail");
         *self.container.lock().unwrap() = Some(container);
         self.join_shared_container()
             .expect("the group has no backend");
+    }
+
+    /// As [`open_shared_container`](Self::open_shared_container), with a container driver.
+    pub(super) fn open_container_with_driver(&self) {
+        self.open_shared_container();
+        let chosen = self.container().set_iommu(0);
+        chosen.expect("the driver takes the container");
     }
 
     pub(super) fn container(&self) -> Arc<Container> {
@@ -288,6 +300,18 @@ impl World {
     }
 }
 
+/// `VFIO_GROUP_SET_CONTAINER` with a container.
+fn join(group: &Group, container: &Arc<Container>) -> Result {
+    group.set(|iommu_group, group_type| {
+        GroupBackend::container(container.clone(), iommu_group, group_type)
+    })
+}
+
+/// `VFIO_GROUP_SET_CONTAINER` with an iommufd.
+fn set_iommufd(group: &Group) -> Result {
+    group.set(|_, group_type| GroupBackend::iommufd(Ctx::open(), group_type))
+}
+
 /// The group's file.
 pub(super) struct GroupFile {
     group: Arc<Group>,
@@ -307,9 +331,7 @@ impl GroupFile {
 
     pub(super) fn set_container(&self) -> Result {
         let container = Container::new()?;
-        self.group.set(|iommu_group, group_type| {
-            GroupBackend::container(container.clone(), iommu_group, group_type)
-        })?;
+        join(&self.group, &container)?;
         // Another group cannot be in the container.
         container.set_iommu(0).or_else(|e| match e {
             // The last device has left the group, and the group has left the container.
@@ -319,8 +341,7 @@ impl GroupFile {
     }
 
     pub(super) fn set_iommufd(&self) -> Result {
-        self.group
-            .set(|_, group_type| GroupBackend::iommufd(Ctx::open(), group_type))
+        set_iommufd(&self.group)
     }
 
     pub(super) fn unset(&self) -> Result {

@@ -20,7 +20,7 @@ use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
     device::Bound,
     prelude::*,
-    sync::{Arc, Mutex, UniqueArc},
+    sync::{Arc, Mutex},
 };
 use loom::{
     cell::UnsafeCell,
@@ -107,14 +107,14 @@ impl Deref for Device<Registered> {
 impl Device {
     /// Makes a device of its own set.
     pub(crate) fn new() -> std::sync::Arc<Self> {
-        let state = UniqueArc::pin_init(State::new(), GFP_KERNEL).expect("allocations do not fail");
+        let state = Arc::pin_init(State::new(), GFP_KERNEL).expect("allocations do not fail");
         let set = Arc::new(Mutex::new(()), GFP_KERNEL).expect("allocations do not fail");
         std::sync::Arc::new(Self(
             Raw {
                 parent: kernel::device::Device::new(),
                 refcount: AtomicU32::new(0),
                 drained: Notify::new(),
-                state: state.into(),
+                state,
                 set,
                 fields: UnsafeCell::new(Fields::default()),
                 is_open: AtomicBool::new(false),
@@ -174,6 +174,27 @@ impl Device {
     /// Tells whether the device is registered.
     pub(crate) fn is_registered(&self) -> bool {
         self.0.refcount.load(Relaxed) != 0
+    }
+
+    /// The core binds the device, to an iommufd or to a container.
+    fn bind(&self) {
+        self.driver_has(|raw| {
+            assert!(!raw.is_bound.swap(true, Relaxed), "a device is bound twice")
+        });
+    }
+
+    /// The core undoes the bind.
+    fn unbind(&self) {
+        self.driver_has(|raw| {
+            assert!(
+                !raw.is_open.load(Relaxed),
+                "a device is unbound before it is closed"
+            );
+            assert!(
+                raw.is_bound.swap(false, Relaxed),
+                "a device is unbound twice"
+            );
+        });
     }
 
     /// Frees the device.  Its memory stays, so that a use of it is found.

@@ -73,19 +73,3 @@ impl<T> From<ArcBorrow<'_, T>> for Arc<T> {
         borrow.0.clone()
     }
 }
-
-/// The only reference on an object.
-pub struct UniqueArc<T>(Pin<Box<T>>);
-
-impl<T> UniqueArc<T> {
-    /// Makes an object in place.
-    pub fn pin_init(init: impl PinInit<T>, _: Flags) -> Result<Self> {
-        Ok(Self(Box::pin_init(init).map_err(|_| AllocError)?))
-    }
-}
-
-impl<T> From<UniqueArc<T>> for Arc<T> {
-    fn from(unique: UniqueArc<T>) -> Self {
-        Self(loom::sync::Arc::new(unique.0))
-    }
-}

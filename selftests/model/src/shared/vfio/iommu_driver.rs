@@ -67,9 +67,7 @@ impl IommuData {
             self.groups.load(Relaxed) > 0,
             "a device is opened in a group that is not attached"
         );
-        device.driver_has(|raw| {
-            assert!(!raw.is_bound.swap(true, Relaxed), "a device is bound twice")
-        });
+        device.bind();
         self.devices.fetch_add(1, Relaxed);
     }
 
@@ -81,8 +79,7 @@ impl IommuData {
             self.groups.load(Relaxed) > 0,
             "a group is detached under its device"
         );
-        device
-            .driver_has(|raw| assert!(raw.is_bound.swap(false, Relaxed), "a device is not bound"));
+        device.unbind();
         self.devices.fetch_sub(1, Relaxed);
     }
 }
