@@ -250,25 +250,61 @@ fn refused(
     }
 }
 
-/// What helps against a reason of the core's.
+/// What helps against the reasons of the core (`rust/refusal.rs`).
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "the group's file is open",
+        "use the group, or end who has it; it may be over by now",
+    ),
+    (
+        "a device of the group is bound",
+        "use the device's own file, or end who has it bound; it may be over by now",
+    ),
+    (
+        "another file is bound",
+        "end who has it bound; it may be over by now",
+    ),
+    ("this file is bound already", "bind a file once"),
+    (
+        "the driver takes no token",
+        "leave the token away: it is for virtual functions",
+    ),
+    (
+        "the driver refuses the token, or that there is none",
+        "give the token that was set for the physical function",
+    ),
+    ("the driver is being unloaded", "bind the device anew"),
+    (
+        "the group has neither container nor iommufd",
+        "set a container with VFIO_GROUP_SET_CONTAINER first",
+    ),
+    (
+        "the container has no IOMMU driver",
+        "modprobe vfio_iommu_type1; VFIO_SET_IOMMU before devices are opened",
+    ),
+    (
+        "it is open with another container or iommufd",
+        "use the container or iommufd with which it is open",
+    ),
+    (NO_IOMMU, WITHOUT_IOMMU),
+    (
+        "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without compat IOAS",
+        WITHOUT_IOMMU,
+    ),
+    (
+        "the driver or iommufd refuses",
+        "look for interrupt remapping in vfioctl doctor, and for a driver of the host in the group",
+    ),
+];
+const NO_IOMMU: &str = "no IOMMU, which needs CAP_SYS_RAWIO";
+const WITHOUT_IOMMU: &str = "switch the IOMMU on (vfioctl doctor), or be root and know what you do";
+
+/// What helps against a reason of the core.
 fn remedy(reason: &str) -> &'static str {
-    match reason {
-        "the group's file is open" => "use the group, or end who has it; it may be over by now",
-        "a device of the group is bound" => "use the device's own file, or end who has it bound; it may be over by now",
-        "another file is bound" => "end who has it bound; it may be over by now",
-        "this file is bound already" => "bind a file once",
-        "the driver takes no token" => "leave the token away: it is for virtual functions",
-        "the driver refuses the token, or that there is none" => "give the token that was set for the physical function",
-        "the driver is being unloaded" => "bind the device anew",
-        "the group has neither container nor iommufd" => "set a container with VFIO_GROUP_SET_CONTAINER first",
-        "the container has no IOMMU driver" => "modprobe vfio_iommu_type1; VFIO_SET_IOMMU before devices are opened",
-        "it is open with another container or iommufd" => "use the one that has it",
-        "no IOMMU, which needs CAP_SYS_RAWIO" | "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without mappings" => {
-            "switch the IOMMU on (vfioctl doctor), or be root and know what you do"
-        }
-        "the driver or iommufd refuses" => "look for interrupt remapping in vfioctl doctor, and for a driver of the host in the group",
-        _ => "Documentation/introspection.rst explains the reasons",
-    }
+    REMEDIES.iter().find(|(known, _)| *known == reason).map_or(
+        "Documentation/introspection.rst explains the reasons",
+        |(_, remedy)| remedy,
+    )
 }
 
 #[cfg(test)]
@@ -379,6 +415,15 @@ mod tests {
         tree.folder(&format!("{folder}/vfio-dev/vfio0"))
             .file("/sys/class/vfio/7/dev", "");
         assert_eq!(kinds(&tree, "00:04.0"), ["no-node", "no-node"]);
+    }
+
+    /// A remedy whose reason the core never gives would never be shown.
+    #[test]
+    fn remedies_are_for_reasons_of_the_core() {
+        let core = include_str!("../../../rust/refusal.rs");
+        for (reason, _) in REMEDIES {
+            assert!(core.contains(&format!("\"{reason}\"")), "{reason}");
+        }
     }
 
     #[test]
