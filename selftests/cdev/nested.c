@@ -6,7 +6,7 @@
  */
 #include "lib/cdev.h"
 #include "lib/iommufd.h"
-#include "lib/nested.h"
+#include "lib/nested_fixture.h"
 #include "lib/task.h"
 #include "lib/test.h"
 
@@ -16,29 +16,6 @@
 #define MAX_PASID NESTED_MAX_PASID
 #define FOR_PASIDS IOMMU_HWPT_ALLOC_PASID
 #define PARENT (IOMMU_HWPT_ALLOC_NEST_PARENT | FOR_PASIDS)
-
-FIXTURE(nested) {
-	struct nested n;
-};
-
-FIXTURE_SETUP(nested)
-{
-	int ret;
-
-	if (!has_iommufd())
-		SKIP(return, NO_IOMMUFD);
-	ret = nested_open(&self->n);
-	if (ret == -ENOENT)
-		SKIP(return, NO_MOCK);
-	ASSERT_EQ(0, ret);
-}
-
-FIXTURE_TEARDOWN(nested)
-{
-	EXPECT_EQ(0, nested_close(&self->n));
-}
-
-#define HAS(mock, ...) nested_has(self->n.ifd, mock, &(struct tables){ { __VA_ARGS__ } })
 
 /*
  * semantics: 65, 66, 114.  Each kind of table takes the place of each other, and is busy

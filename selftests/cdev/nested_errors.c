@@ -9,36 +9,13 @@
 #include "lib/fault.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
-#include "lib/nested.h"
+#include "lib/nested_fixture.h"
 #include "lib/sva.h"
 #include "lib/test.h"
 
 #define PAGE 4096
 #define PASIDS NESTED_PASIDS
 #define MAX_PASID NESTED_MAX_PASID
-
-FIXTURE(nested) {
-	struct nested n;
-};
-
-FIXTURE_SETUP(nested)
-{
-	int ret;
-
-	if (!has_iommufd())
-		SKIP(return, NO_IOMMUFD);
-	ret = nested_open(&self->n);
-	if (ret == -ENOENT)
-		SKIP(return, NO_MOCK);
-	ASSERT_EQ(0, ret);
-}
-
-FIXTURE_TEARDOWN(nested)
-{
-	EXPECT_EQ(0, nested_close(&self->n));
-}
-
-#define HAS(mock, ...) nested_has(self->n.ifd, mock, &(struct tables){ { __VA_ARGS__ } })
 
 /*
  * semantics: 65, 67.  Tables that are not made for PASIDs are refused for one, and beside

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "lib/cdev.h"
-#include "lib/emulated.h"
+#include "lib/emulated_fixture.h"
 #include "lib/iommufd.h"
 #include "lib/sysfs.h"
 #include "lib/task.h"
@@ -17,24 +17,6 @@
 #define PAGE 4096u
 #define IOVA EMULATED_IOVA
 #define EVERYTHING ~0ULL
-
-FIXTURE(emulated) {
-	struct emulated e;
-};
-
-FIXTURE_SETUP(emulated)
-{
-	int ret = emulated_open(&self->e);
-
-	if (self->e.drv == -ENOENT)
-		SKIP(return, NO_TESTDRV);
-	ASSERT_EQ(0, ret);
-}
-
-FIXTURE_TEARDOWN(emulated)
-{
-	EXPECT_EQ(0, emulated_close(&self->e));
-}
 
 /* semantics: 30, 37, 39, 69, 70, 81, 93-97, 126, 183.  What a device's life looks like to its driver. */
 TEST_F(emulated, life)

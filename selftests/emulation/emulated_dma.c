@@ -6,7 +6,7 @@
 #include <fcntl.h>
 
 #include "lib/cdev.h"
-#include "lib/emulated.h"
+#include "lib/emulated_fixture.h"
 #include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/pages.h"
@@ -17,24 +17,6 @@
 #define IOVA EMULATED_IOVA
 #define PAGES EMULATED_PAGES
 #define EVERYTHING ~0ULL
-
-FIXTURE(emulated) {
-	struct emulated e;
-};
-
-FIXTURE_SETUP(emulated)
-{
-	int ret = emulated_open(&self->e);
-
-	if (self->e.drv == -ENOENT)
-		SKIP(return, NO_TESTDRV);
-	ASSERT_EQ(0, ret);
-}
-
-FIXTURE_TEARDOWN(emulated)
-{
-	EXPECT_EQ(0, emulated_close(&self->e));
-}
 
 /* semantics: 50, 51.  Pages that are pinned are the user's pages. */
 TEST_F(emulated, pin)
