@@ -42,10 +42,14 @@ def resumes():
     return bool(os.environ.get("RESUME"))
 
 
+def runs_all_cases(options):
+    """Does this run have all cases, on both cores, of the kernels and modes that it is for?"""
+    return not options.patterns and part()[1] == 1 and getattr(options, "cores", BOTH) == BOTH
+
+
 def is_whole(options):
     """Does this run cover the suite?"""
-    return not options.patterns and part()[1] == 1 and getattr(options, "cores", BOTH) == BOTH and \
-        not getattr(options, "partial", False)
+    return runs_all_cases(options) and not getattr(options, "partial", False)
 
 
 def key(machine):

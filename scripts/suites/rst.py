@@ -55,6 +55,16 @@ def replace(path, suite, lines):
         f.write(before + "\n" + "\n".join(lines) + "\n\n" + after)
 
 
+def write_or_compare(path, suite, lines, whole):
+    """Writes a table that a suite made into the document PATH.  Without PATH, returns an error if the run was WHOLE and
+    the table in measurements.rst is another."""
+    if path:
+        replace(path, suite, lines)
+    elif whole and lines != written(MEASUREMENTS, suite):
+        return f"the table of {suite} in {os.path.relpath(MEASUREMENTS, TOP)} is stale: TABLE=... writes it"
+    return None
+
+
 def table_of(path, suite):
     """The head of the simple table between the marks, and its rows."""
     table = written(path, suite)

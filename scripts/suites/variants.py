@@ -120,5 +120,5 @@ def main(plan, parser, user_space=None, host=lambda options: [], more=lambda opt
 
     def say_more():
         overview(options, plan, done)
-        more(options, done)
+        return more(options, done)
     return suite.summary(options, done, programs, say_more)

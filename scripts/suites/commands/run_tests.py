@@ -115,12 +115,7 @@ def main():
 
     def document():
         """Writes the table, or says if the one in the documents is not that of a whole run."""
-        lines = table(boots, host)
-        if options.table:
-            rst.replace(options.table, "run-tests", lines)
-        elif options.kernel == "base" and remembered.is_whole(options) and \
-                lines != rst.written(rst.MEASUREMENTS, "run-tests"):
-            return "the table in Documentation/measurements.rst is stale: make test TABLE=... writes it"
-        return None
+        return rst.write_or_compare(options.table, "run-tests", table(boots, host),
+                                    options.kernel == "base" and remembered.is_whole(options))
 
     return suite.run(options, boots, host, document)

@@ -8,7 +8,7 @@ reStructuredText and "N passed, N failed"."""
 
 import collections
 
-from suites import Failure, kernel_tests, rst, suite
+from suites import Failure, kernel_tests, remembered, rst, suite
 from suites.suite import say
 
 # Columns of the table, and the outcomes that each counts.
@@ -66,6 +66,7 @@ def main():
     parser.add_argument("--modes", type=lambda s: s.split(","), help="instead of those in the table of tests")
     suite.table_argument(parser)
     options = suite.parse(parser)
+    options.partial = bool(options.modes) or options.kernel != "base"
     if options.table and options.modes:
         raise Failure("--table is for all modes")
     boots = kernel_tests.Table(options.modes).boots(options, suite.archive(options))
@@ -75,5 +76,4 @@ def main():
 def show(options, boots):
     lines = table(options, boots)
     say("\n" + "\n".join(lines))
-    if options.table:
-        rst.replace(options.table, "test-kernel", lines)
+    return rst.write_or_compare(options.table, "test-kernel", lines, remembered.is_whole(options))
