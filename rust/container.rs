@@ -49,8 +49,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The registered container drivers, the latest last.  None before the module is loaded and after it is
-    /// unloaded.
+    /// The registered container drivers, the latest last.  None until the init function has stored the value,
+    /// and again when the unload has dropped it.
     pub(crate) unsafe(uninit) static DRIVERS: Mutex<Option<KVec<RegisteredDriver>>> = None;
 }
 

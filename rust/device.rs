@@ -57,8 +57,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The minors, the device number range and the debugfs directory of devices.  None before the module is
-    /// loaded and after it is unloaded.
+    /// The minors, the device number range and the debugfs directory of devices.  None until the init function
+    /// has stored the value, and again when the unload has dropped it.
     pub(crate) unsafe(uninit) static DEVICES: Mutex<Option<Devices>> = None;
 }
 

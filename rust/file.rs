@@ -10,9 +10,9 @@
 //!   it to an iommufd.  Then it has access until it is closed; there is no unbind.
 //! - By `VFIO_GROUP_GET_DEVICE_FD` on the group file.  The file has access from the start.
 //!
-//! A file without access does not hold the registration of the device: once unregistration has begun, all
-//! operations on the file fail with `ENODEV`.  A file with access holds a reference on the registration, so
-//! unregistration waits for the close of the file.
+//! A file without access holds no registration reference.  Once unregistration has begun, all operations on the
+//! file fail with `ENODEV`.  A file with access holds a reference on the registration, so unregistration waits
+//! for the close of the file.
 //!
 //! Locks: no lock is held at entry.  `VFIO_DEVICE_BIND_IOMMUFD` takes `Group::inner`, releases it, and
 //! takes the set's lock.

@@ -3,10 +3,10 @@
 //! Safe wrappers that the `kernel` crate lacks, with one file per C header or per gap in the crate.
 //!
 //! Each wrapper is a candidate for upstream, with these exceptions: [`series`] has the differences between the
-//! series of Linux that the module is for; [`buffer`] is the memory of a C caller; the files `no_*.rs` stand in
-//! for wrappers whose kernel option is off.  `unsafe` code is allowed here.  No wrapper knows VFIO.  The
-//! wrappers offer references, guards and typed results.  The comment of a type that borrows or shares C data names
-//! the lock or reference that keeps it valid.
+//! versions of Linux that the module supports; [`buffer`] describes the memory of a C caller; the files
+//! `no_*.rs` replace wrappers whose kernel option is off.  `unsafe` code is allowed here.  No wrapper knows
+//! VFIO.  The wrappers offer references, guards and typed results.  The comment of a type that borrows or
+//! shares C data names the lock or reference that keeps it valid.
 
 pub(crate) mod buffer;
 pub(crate) mod capability;

@@ -4,8 +4,8 @@
 //!
 //! This file is compiled to assembly only, as the kernel's asm-offsets.  Each string becomes a line of
 //! `layout_generated.h`, which `layout.c` includes.  So the C compiler checks the layout that rustc has
-//! computed, in each build.  `offsetof()` does not exist for bit-fields: the size of the
-//! structure and the offsets of the neighbouring fields confine them.
+//! computed, in each build.  `offsetof()` does not accept bit-fields.  They are checked only through the size
+//! of the structure and the offsets of the neighbouring fields.
 
 mod bindings;
 

@@ -4,14 +4,14 @@
 //!
 //! C counterpart: `vfio_pin_pages()`, `vfio_unpin_pages()`, `vfio_dma_rw()`.
 //!
-//! Locks: `State::container`, a leaf, if the device has no `struct iommufd_access`.  The functions release it before
-//! they call iommufd or the container driver.  The core holds the set's lock if the driver calls these functions from
-//! `open_device` or `close_device`, or from a `dma_unmap` that an attach, a detach or the unbind causes.
+//! Locks: `State::container`, a leaf, if the device has no `struct iommufd_access`.  The functions release it
+//! before they call the container driver.  The core holds the set's lock if the driver calls these functions
+//! from `open_device` or `close_device`, or from a `dma_unmap` that an attach, a detach or the unbind causes.
 //!
-//! A driver calls these functions from its `open_device` until the device is unbound, which follows `close_device`.
-//! Until then the `struct iommufd_access` of a device that is bound to an iommufd exists.  During the call, the locks
-//! of iommufd keep its IOAS attached.  If the device is open through a container, the call holds a reference on the
-//! data of the container driver.
+//! A driver may call these functions from the start of its `open_device` to the unbind of the device, which
+//! follows `close_device`.  Until the unbind, the `struct iommufd_access` of a device that is bound to an
+//! iommufd exists.  During the call, the locks of iommufd keep its IOAS attached.  If the device is open
+//! through a container, the call holds a reference on the data of the container driver.
 
 use crate::{
     kapi::{

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, virqfds, the pseudo
-//! file system, trace events.  It also has the parts of two `kapi` wrappers that are specific to VFIO: the
-//! conditions for a bond ([`iommu_sva`]), and the log message of a failed resume ([`pm_runtime`]).
+//! The data and callbacks that `vfio.ko` shares with C code: VFIO drivers, container drivers, virqfds, the
+//! pseudo file system, trace events.  This layer also completes two `kapi` wrappers: [`iommu_sva`] has the
+//! conditions for a bond and the workarounds for IOMMU drivers, and [`pm_runtime`] has the log message of a
+//! failed resume.
 //!
 //! `unsafe` code is allowed here, as in [`kapi`](crate::kapi).  Unlike `kapi`, this layer knows VFIO.
 

@@ -29,11 +29,13 @@
 //!
 //! # Resets and the IOMMU core
 //!
-//! To reset a device that has ATS, the IOMMU core does three steps: it removes all PASIDs from the device,
-//! waits for the page requests of the device in flight, and restores all bound PASIDs after the reset.  This
-//! module is not told about every reset (configuration space, sysfs, AER).  So there must never be a bond
-//! with an address space whose pages are being freed: a reset would restore its PASID.  Therefore a bond ends
-//! in the MMU notifier for the end of the address space, and not later.
+//! Before the reset of a function that has ATS, the PCI core calls the IOMMU core
+//! (`pci_dev_reset_iommu_prepare()`).  The IOMMU core removes all PASIDs from the device and waits for the
+//! device's page requests in flight.  It restores the PASIDs after the reset.  A bus or slot reset does not
+//! call the IOMMU core (Linux 7.3).  This module is not told about every reset (configuration space, sysfs,
+//! AER).  So there must never be a bond with an address space whose pages are being freed: a reset would
+//! restore its PASID.  Therefore a bond ends in the MMU notifier for the end of the address space, and not
+//! later.
 //!
 //! There is one exception: an address space that ends in a task that may not wait (`Releaser::MustNotWait`), such
 //! as the handler of a page request.  A work item ends these bonds.  The driver of the IOMMU hardware has a
@@ -52,8 +54,9 @@
 //!   without this lock, before the process is on the list.
 //! - [`BoundProcesses::list`] and `DEFERRED` are leaves.  No code waits while it holds them.
 //!
-//! The IOMMU core holds its lock of all bonds while it waits for page requests.  So a task that makes or ends
-//! a bond can wait for the end of any other bond.  `Documentation/locking.rst` lists all calls that can wait.
+//! The IOMMU core holds its global lock (`iommu_sva_lock`) while it waits for page requests.  So a task that
+//! makes or ends a bond can wait for the end of any other bond.  `Documentation/locking.rst` lists all calls
+//! that can wait.
 
 mod process;
 
@@ -200,7 +203,7 @@ impl BoundProcesses {
     /// - `EINVAL`: there are no groups.
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     /// - `EBUSY`: the first open or the last close of a device is in progress, or its bonds are not made again yet.
-    /// - Those of [`bind`](Self::bind).  Where it repeats its checks, the checks of this list are repeated, too.
+    /// - Those of [`bind`](Self::bind).  The second check of `bind` covers the three conditions above, too.
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         self.check_all(&self.groups.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;

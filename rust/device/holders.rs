@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The holders of a device: the processes that have its files, and the processes for which its driver holds
-//! references on the registration.  An interrupted unregistration logs them.
+//! references on the registration.  An interrupted unregistration logs the holders that it waits for.
 //!
 //! The C core has no counterpart: its message about a removal that waits names only the waiting task.
 //!
@@ -234,11 +234,11 @@ pub(crate) struct CurrentHolders {
     refs: Tally<Origin>,
 }
 
-/// Formats the processes that have files with access, then the references of the driver: `"comm" (pid), a dma-buf
-/// of "comm" (pid)`.  If the numbers of references are not known exactly, `one of: ` or `3 of: ` comes before
-/// the possible origins: one reference is left, or three are left, and these origins can have them.  If there
-/// are neither files with access nor references of the driver, the result is `an unknown holder`: a reference has
-/// just been taken, or is being put.
+/// Formats the processes that have files with access, then the references of the driver:
+/// `"comm" (pid), a dma-buf of "comm" (pid)`.  If it is not known which origins the remaining references have,
+/// their number comes before the possible origins, as in `one of: ` or `3 of: `.  If there are neither files
+/// with access nor references of the driver, the result is `an unknown holder`: a reference has just been
+/// taken, or is being put.
 impl fmt::Display for CurrentHolders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, refs) = (!self.files.is_empty(), self.refs.left());

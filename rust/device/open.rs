@@ -8,10 +8,14 @@
 //! A device is open either once through a cdev file, or any number of times through its group.  The first
 //! open chooses the backend and acquires [`OpenResources`].  The last close releases these resources.
 //!
-//! Locks: the set's lock, with `State::container` inside it.  Before it and after it, but never together with it: for a
-//! close, the locks of the device's [`BoundProcesses`](crate::sva::BoundProcesses); for a first open or a last close
-//! through a container, those of the container's.  `Group::inner` is not held: the caller acquires the resources that
-//! belong to the group before an open, and a close releases them after it has released the set's lock.
+//! Locks:
+//!
+//! - The set's lock, and inside it `State::container`.
+//! - `BoundProcesses::groups`, never together with the set's lock.  A close takes that of the device before the
+//!   set's lock.  A first open and a last close through a container take that of the container before and after
+//!   the set's lock.
+//! - `Group::inner`, never together with the set's lock.  The caller acquires the resources of the group before
+//!   an open.  A close releases them after it has released the set's lock.
 
 use crate::{
     container::ContainerHandle,
@@ -83,8 +87,9 @@ impl OpenBackend {
 
 /// The resources that are held from the first open to the last close.
 ///
-/// The last close drops `module` under the set's lock, and the other resources without it: the drop of a VM reference
-/// can destroy the VM, and the pin of a container and the block of a group are released under `Group::inner`.
+/// The last close drops `module` under the set's lock, and the other resources without this lock.  The drop of
+/// a VM reference can destroy the VM.  The drop of a container pin or of a group block takes `Group::inner`,
+/// which is never held together with the set's lock.
 pub(crate) struct OpenResources {
     backend: OpenBackend,
     /// The id of the device in the iommufd, or 0.
@@ -162,10 +167,11 @@ impl OpenDevice {
         }
     }
 
-    /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  Before that, a
-    /// first open through a container takes the locks of the container's
-    /// [`BoundProcesses`](crate::sva::BoundProcesses), and can wait for page requests in flight.  A first open with an
-    /// iommufd attaches the IOAS on which the container ioctls of the iommufd operate.
+    /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
+    /// open through a container also takes the locks of the container's
+    /// [`BoundProcesses`](crate::sva::BoundProcesses), before and after the set's lock.  Meanwhile it can wait
+    /// for page requests in flight.  A first open with an iommufd attaches the IOAS on which the container
+    /// ioctls of the iommufd operate.
     ///
     /// A first open that succeeds takes `resources`.  Otherwise the caller drops `resources`.
     ///
@@ -321,9 +327,10 @@ impl OpenDevice {
 
 /// Ends one open of the device, and closes the device if it is the last open.
 ///
-/// Takes these locks, and never the lock of the set together with one of the others: the locks of
-/// [`BoundProcesses`](crate::sva::BoundProcesses), under which it can wait for page requests in flight; the lock of
-/// the set; for the last open, `Group::inner`.
+/// Takes `BoundProcesses::groups`, under which it can wait for page requests in flight, and then the lock of
+/// the set.  A last close through a container takes the container's `BoundProcesses::groups` once more after
+/// the lock of the set.  A last close can also take `Group::inner`, at the end.  The lock of the set is never
+/// held together with `BoundProcesses::groups` or `Group::inner`.
 #[inline]
 pub(crate) fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: Closing<'_>) {
     let state = device.state();

@@ -19,7 +19,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The sets that have members, by their keys.  None before the module is loaded and after it is unloaded.
+    /// The sets that have members, by their keys.  None until the init function has stored the value, and again
+    /// when the unload has dropped it.
     pub(crate) unsafe(uninit) static SETS: Mutex<Option<RBTree<usize, DevSet>>> = None;
 }
 

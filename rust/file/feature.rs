@@ -44,8 +44,8 @@ pub(super) fn feature(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) ->
     }
 }
 
-/// Handles a feature of the core.  The parts of the ioctl's argument are separate parameters, so that registers
-/// pass them.
+/// Handles a feature of the core.  The parts of the ioctl's argument are separate parameters, so that they are
+/// passed in registers.
 #[inline(never)]
 fn core_feature(
     file: &DeviceFile,

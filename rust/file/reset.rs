@@ -2,22 +2,25 @@
 
 //! The resets that user space requests.  A reset unbinds the processes of the reset devices, as a close does.
 //!
-//! There is no C counterpart.  Without the unbinding there would be a deadlock:
+//! There is no C counterpart.  Without the unbinding, `VFIO_DEVICE_RESET` can deadlock:
 //!
 //! 1. The driver holds a lock during the reset.
 //! 2. A page request in flight waits for this lock.
 //! 3. The IOMMU core, which the reset calls, waits for the page request.
 //!
-//! [`sva`](crate::sva) describes the other resets.
+//! A hot reset does not call the IOMMU core (Linux 7.3).  There, the unbinding ensures that no change in the
+//! memory of a process causes an invalidation that is sent to a device in reset.  [`sva`] describes
+//! the other resets.
 //!
 //! Locks:
 //!
-//! - A reset of a device that has PASIDs: the locks of its processes, and of the processes of its container.
-//! - A hot reset of a physical device, if the device has PASIDs or any process is bound:
+//! - A reset of a device that has PASIDs: the locks of its [`BoundProcesses`](sva::BoundProcesses), and then
+//!   those of its container's `BoundProcesses`.
+//! - A hot reset of a device behind an IOMMU, if the device has PASIDs or any process is bound:
 //!
 //!   1. the set's lock, to find the devices of the set;
-//!   2. for each device in turn, one after the other: the locks of its processes, `Group::inner`, and the locks of
-//!      the processes of its container.
+//!   2. for each device of the set, one lock after the other: the locks of its `BoundProcesses`,
+//!      `Group::inner`, and the locks of its container's `BoundProcesses`.
 //!
 //! - Any other reset: none.
 //!
@@ -47,8 +50,9 @@ pub(super) fn concerns_bonds(device: &Device<Open>) -> bool {
     max_pasids(device.bound_parent()) != 0
 }
 
-/// Tells whether a process can be bound to a device that a hot reset affects.  A hot reset of an emulated
-/// device affects no other devices, and its driver can use the number of the ioctl for another ioctl.
+/// Tells whether a process can be bound to a device that a hot reset affects.  The hot reset of an emulated
+/// device affects no other device, and its driver can use the number of the ioctl for another ioctl.  Returns
+/// false for a noiommu device, too.
 #[inline]
 pub(super) fn hot_reset_concerns_bonds(file: &DeviceFile, device: &Device<Open>) -> bool {
     file.group_type() == GroupType::Iommu && (sva::is_used() || concerns_bonds(device))
@@ -84,10 +88,11 @@ pub(super) fn hot_reset(file: &DeviceFile, device: &Device<Open>, arg: UserPtr) 
     device.ioctl(uapi::DEVICE_PCI_HOT_RESET, arg)
 }
 
-/// Unbinds the processes of all devices in the set, if the argument is valid and the caller owns all devices
-/// of the set.  Otherwise the driver refuses the reset, and all processes stay bound.
+/// Unbinds the processes of all devices in the set, if the argument is valid and the caller owns all devices of
+/// the set.  Otherwise all processes stay bound.
 ///
-/// The driver reads the argument again and decides by its own copy, so its decision can differ.
+/// The driver reads the argument and checks the ownership again.  So the driver can accept a reset that this
+/// function expects it to refuse (`Documentation/sva.rst`).
 ///
 /// # Errors
 ///

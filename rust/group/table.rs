@@ -27,8 +27,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The groups that have devices, by the ids of their IOMMU groups.  None before the module is loaded and
-    /// after it is unloaded.
+    /// The groups that have devices, by the ids of their IOMMU groups.  None until the init function has stored
+    /// the value, and again when the unload has dropped it.
     pub(crate) unsafe(uninit) static GROUPS: Mutex<Option<RBTree<i32, Entry>>> = None;
 }
 
@@ -84,8 +84,8 @@ pub(crate) struct Membership {
 /// The device of a membership.
 struct Member {
     dev: ARef<Device>,
-    /// The device's membership in an IOMMU group that the core has made for it.  None if its IOMMU made the
-    /// group.
+    /// The device's membership in an IOMMU group that this module has made for it.  None if the IOMMU core has
+    /// made the group.
     fake: Option<FakeMember>,
 }
 

@@ -2,9 +2,10 @@
 
 //! Character devices (`include/linux/cdev.h`).
 //!
-//! The open of a node receives the object of its character device.  A `struct cdev` outlives its removal: inodes
-//! that were opened through it point to it until the last of their files is closed, and an open of such an inode
-//! finds the object.  So a [`Cdev`] owns a reference on its object, and no resource of a driver.
+//! The open of a node receives the object of its character device.  A `struct cdev` outlives its removal.  Each
+//! inode through which it was opened points to it until the last file of the cdev is closed, and an open of
+//! such an inode still finds the object.  So a [`Cdev`] owns a reference on its object, and no resource of a
+//! driver.
 
 use super::{
     file::{FileOperations, Node},

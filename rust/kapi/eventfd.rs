@@ -88,7 +88,8 @@ struct Calls<D> {
 #[pin_data(PinnedDrop)]
 pub(crate) struct Subscription<T: Listener> {
     calls: Calls<T::Data>,
-    /// A subscription begins once, because its end waits for one [`NewSubscription`].
+    /// Set when the subscription begins.  A subscription begins only once, because its end waits for one
+    /// [`NewSubscription`].
     has_begun: AtomicFlag,
     active: AtomicFlag,
     /// Completed when the [`NewSubscription`] of the subscription is dropped.  The end waits for it.
@@ -251,8 +252,8 @@ impl<T: Listener> Subscription<T> {
         })
     }
 
-    /// Ends the callbacks, and reads the eventfd as [`Signal::take`].  When this returns, no callback runs
-    /// and none will run.  May sleep.
+    /// Ends the callbacks, and reads the eventfd in the same way as [`Signal::take`].  When this returns, no
+    /// callback runs and none will run.  May sleep.
     ///
     /// Has no effect, and does not wait, if the subscription has not begun, or if it has ended, was cancelled
     /// or is being ended by another task.

@@ -57,7 +57,7 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// Handles open(2) of a node.  Returns the private data of the new file.
     fn open(object: <Self::Node as Node>::Object<'_>) -> Result<Self::Owner>;
 
-    /// Returns the mapping that the file uses instead of the mapping of its inode; None for the latter.
+    /// Returns the mapping of the file.  Returns None if the file uses the mapping of its inode.
     fn mapping<'a>(data: Data<'a, Self>) -> Option<Mapping<'a>>
     where
         Self: 'a,

@@ -129,8 +129,8 @@ impl Ctx {
 /// A device that is bound to an iommufd: `struct iommufd_device`.  The iommufd owns the DMA of the device's
 /// group, unless the device has no IOMMU.
 ///
-/// A Rust reference (`&BoundDevice`) exists only while its user keeps the device from being unbound: with a
-/// lock that the unbinding task takes, or as the driver that has bound the device.
+/// A Rust reference (`&BoundDevice`) exists only while its user keeps the device from being unbound.  The user
+/// holds a lock that the unbinding task takes, or it is the driver that has bound the device.
 #[repr(transparent)]
 pub(crate) struct BoundDevice(Opaque<bindings::iommufd_device>);
 

@@ -79,9 +79,9 @@ pub(crate) trait Listener: Send + Sync + 'static {
     /// read-side section of their SRCU.  Other address spaces wait for this SRCU when they end.
     fn mm_release_begins(this: ArcBorrow<'_, Self>, releaser: Releaser);
 
-    /// Called after [`mm_release_begins`](Self::mm_release_begins), together with the callbacks of
-    /// `struct mmu_notifier`: when [`synchronize`] returns, all of them have returned.  Must not wait, and must not
-    /// drop the [`Watch`].
+    /// Called after [`mm_release_begins`](Self::mm_release_begins), as one of the callbacks of
+    /// `struct mmu_notifier`.  [`synchronize`] waits for all of these callbacks that are running.  Must not
+    /// wait, and must not drop the [`Watch`].
     ///
     /// The kernel can call this a second time.  It also calls this when the watch ends before the address
     /// space.

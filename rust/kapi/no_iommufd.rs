@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the functions that
-//! code for such a kernel calls: the types have no values, and their constructors fail.
+//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`).
+//!
+//! It has only the functions that are called on such a kernel.  The types have no values, and their
+//! constructors fail.
 
 use super::{
     buffer::{DriverBuffer, PageArray},

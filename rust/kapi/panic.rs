@@ -11,8 +11,8 @@ pub(crate) fn taint_user() {
     unsafe { bindings::add_taint(bindings::TAINT_USER, bindings::lockdep_ok_LOCKDEP_STILL_OK) }
 }
 
-/// Warns about a condition that should never hold.  The kernel crate's `warn_on!` includes a file that only a
-/// complete kernel build directory has.
+/// Warns about a condition that should never hold.  This function is used instead of the kernel crate's
+/// `warn_on!`, which includes a file that only a complete kernel build directory has.
 #[cold]
 pub(crate) fn warn(file: &'static str, line: u32) {
     // If the name is too long, only its beginning is printed.

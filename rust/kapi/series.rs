@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Replacements on Linux 7.2 for items that the kernel crate has since Linux 7.3, with the same names.
+//! Replacements on Linux 7.2, with the same names, for items that the kernel crate has only since Linux 7.3.
 //!
 //! No other Rust file depends on the version of the kernel.  Kbuild sets `vfio_linux_7_2` for this file; the
 //! C helpers have `VFIO_LINUX_7_2` for the same purpose.

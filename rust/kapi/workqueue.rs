@@ -62,8 +62,8 @@ impl Drop for OwnedQueue {
     }
 }
 
-/// Returns the queue of C's `schedule_work()`: a shared per-CPU queue.  The kernel crate's `system()` is the
-/// deprecated predecessor, which warns.
+/// Returns the queue of C's `schedule_work()`: a shared per-CPU queue.  The kernel crate's `system()` returns
+/// the deprecated `system_wq`, and the kernel warns when work is enqueued on it.
 pub(crate) fn percpu() -> &'static Queue {
     // SAFETY: The kernel makes this queue at boot and never frees it.
     unsafe { Queue::from_raw(bindings::system_percpu_wq) }

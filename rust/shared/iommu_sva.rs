@@ -23,8 +23,8 @@ use kernel::{
 /// for the lifetime of the bond that user space owns the DMA of the group, and that a VFIO device of the
 /// group stays registered.
 ///
-/// May sleep.  C counterpart: none; it uses `iommu_sva_bind_device()`.  The function is not `unsafe`, although it
-/// relies on this promise, because its callers are in `sva`, which denies `unsafe` code.
+/// May sleep.  There is no C counterpart.  The function calls `iommu_sva_bind_device()`.  The function is not
+/// `unsafe`, although it relies on this promise, because its callers are in `sva`, which denies `unsafe` code.
 ///
 /// # Errors
 ///

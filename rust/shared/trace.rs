@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The trace events of the module (`include/vfio_trace.h`).  Each event has a module with `enabled()` and
-//! `record()`.  [`traced`] records the event that reports a result.
+//! `record()`.  [`traced`] records an event that reports the result of an operation.
 //!
-//! This is a counterpart of the kernel crate's `declare_trace!`, which supports only events of the kernel.
+//! This is a counterpart of the kernel crate's `declare_trace!`, which supports only tracepoints in the
+//! bindings of the kernel crate.
 
 use kernel::prelude::*;
 

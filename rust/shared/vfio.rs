@@ -51,8 +51,8 @@ pub(crate) use set::SetLocked;
 
 /// The types of the upper layers of the core that are attached to each device.
 ///
-/// `abi` implements this trait once, for [`Device`].  So the `driver_data` of every class device of VFIO has the
-/// same type, and this layer does not name the type.
+/// `abi` implements this trait once, for [`Device`].  So the `driver_data` of every class device in
+/// `/sys/class/vfio-dev` has the same type, and this layer does not name the type.
 ///
 /// # Safety
 ///
@@ -90,7 +90,7 @@ pub(crate) type OpenedBy = <Device as Core>::OpenedBy;
 
 /// Context: the device exists.
 pub(crate) struct Normal;
-/// Context: the registration of the device is held.  The device is then in a set.
+/// Context: a registration reference is held.  The device is then in a set.
 pub(crate) struct Registered;
 /// Context: the device is open and the caller has access.
 pub(crate) struct Open;

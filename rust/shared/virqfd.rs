@@ -10,7 +10,7 @@
 //! driver's functions.  A virqfd is set up completely before it is stored in the slot.
 //!
 //! The callback functions of the driver may be called until [`disable`] returns.  All code that calls them,
-//! ends them or waits for their end is in this file.
+//! ends their subscription or waits for a running call is in this file.
 //!
 //! Locks: `SLOTS` is taken with interrupts off, inside the eventfd's wait-queue lock.  `CLEANUP` is a
 //! leaf.
@@ -47,8 +47,8 @@ global_lock! {
 type SlotsGuard = GlobalGuard<SLOTS>;
 
 kernel::sync::global_lock! {
-    /// The work queue on which shutdowns run, one at a time.  None before the module is loaded and after it
-    /// is unloaded.
+    /// The work queue on which shutdowns run, one at a time.  None until the init function has stored the
+    /// value, and again when the unload has dropped it.
     pub(crate) unsafe(uninit) static CLEANUP: Mutex<Option<Arc<OwnedQueue>>> = None;
 }
 
@@ -90,7 +90,7 @@ impl Callbacks {
     }
 
     /// Calls the handler.  Returns true if the thread function is to run: it exists, and the handler returned
-    /// nonzero or does not exist.  Atomic context.
+    /// nonzero or does not exist.  Can run in atomic context.
     fn handle(this: Live<'_, Self>) -> bool {
         let wanted = match this.handler {
             // SAFETY: By the promise that `new()` requires: the subscription has not ended.

@@ -31,8 +31,8 @@ use kernel::{
 };
 
 global_lock! {
-    /// The work that remains after processes are unbound.  None before the module is loaded and after it is
-    /// unloaded.
+    /// The deferred work of processes.  None until the init function has stored the value, and again when the
+    /// unload has dropped it.
     pub(crate) unsafe(uninit) static DEFERRED: Mutex<Option<Deferred>> = None;
 }
 
@@ -40,9 +40,12 @@ global_lock! {
 type Watches = RBTree<u64, Watch<Process>>;
 type WatchNode = RBTreeNode<u64, Watch<Process>>;
 
-/// Deferred work of processes that are no longer bound: the end of bonds that could not end together with the
-/// address space, and the unregistration of MMU notifiers ([`Watch`]), which waits for invalidations in
-/// progress and for an SRCU grace period.
+/// The deferred work of processes:
+///
+/// - the end of bonds that could not end together with the address space;
+/// - the new bonds after an open or a close of a device ([`Suspension`](super::Suspension));
+/// - the unregistration of MMU notifiers ([`Watch`]), which waits for invalidations in progress and for an SRCU
+///   grace period.
 pub(crate) struct Deferred {
     /// The first field: its drop waits for the work items, and then the remaining watches are dropped.
     pub(super) queue: OwnedQueue,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`.  The core reads only the file descriptors, which prove the
-//! ownership of devices.
+//! The argument of `VFIO_DEVICE_PCI_HOT_RESET`.  The core only checks whether a driver can accept the argument,
+//! and looks up the groups that the file descriptors refer to.
 //!
 //! The driver handles the ioctl, and reads the argument again.
 
@@ -17,10 +17,10 @@ pub(crate) struct Layout {
     pub(crate) count: u32,
 }
 
-/// The maximum number of functions on a bus.  The driver does not accept more file descriptors than there are
-/// functions to be reset, so only a reset of a bus with bridges can need more than this number.  The core treats an
-/// argument with more file descriptors as one that the driver refuses, and unbinds no process.  The limit bounds the
-/// time under the lock of the set, in which the core compares each group with each device of the set.
+/// The maximum number of file descriptors that the core considers: the number of functions on one bus.  The
+/// limit bounds the time under the lock of the set, in which the core compares each group with each device of
+/// the set.  If there are more file descriptors, the core unbinds no process.  The driver can still accept them
+/// if the bus has bridges.
 const MAX_FDS: u32 = 256;
 
 /// An argument that a driver can accept.

@@ -43,15 +43,18 @@
  *  2. The end of the address space: its last user exits or calls execve().  An execve() by another
  *     user of the address space ends no bond.
  *  3. If the address space was bound through a device file: the release of this file, when no
- *     descriptor, no mapping and no other reference to the file (for example of a KVM device) is left.
+ *     descriptor, no mapping and no other reference to the file (for example of a KVM device of the
+ *     type KVM_DEV_TYPE_VFIO) is left.
  *  4. In a container: the last group leaves the container.  When a group leaves and other groups
  *     stay, the address space is unbound from the device of the leaving group only.
  *  5. VFIO_DEVICE_RESET of a device to which the address space is bound.  The address space is
  *     unbound even if the driver then returns an error.
  *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set, if the set includes a device to which the address
  *     space is bound, and the caller owns all devices of the set.  The address space is unbound even
- *     if the driver then returns an error.  It stays bound if the caller does not own all devices, or
- *     if the size, the flags or the file descriptors of the argument are invalid.
+ *     if the driver then returns an error.  It stays bound in these cases: the caller does not own all
+ *     devices; the size, the flags or a file descriptor of the argument is invalid; the argument has
+ *     more than 256 file descriptors, none for a device that was opened through its group, or any for a
+ *     device that was opened through its node.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound leaves its group, and other
@@ -59,11 +62,13 @@
  *
  * In a container, each of the events 5 to 8 unbinds the address space from all devices of the
  * container.  Afterwards the process can bind again.  VFIO_UNBIND_PROCESS returns -ENOENT if the
- * address space is not bound.
+ * address space is not bound.  After the last group has left the container, it returns -EINVAL.
  *
- * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS for a
- * device that is being reset, and that supports PASIDs, or for a container that has such a device,
- * returns -EBUSY (Documentation/sva.rst describes one exception).
+ * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS returns -EBUSY
+ * in these cases (Documentation/sva.rst describes the exceptions, also to event 6):
+ *
+ *  - on a device file: the device is being reset and supports PASIDs;
+ *  - on a container: the container has such a device.
  *
  * In a container, the address space is also bound to devices that are not open.  The driver
  * can reset a device in its first open and its last close.  The address space is unbound from the
@@ -77,10 +82,11 @@
  *  -EFAULT	The structure cannot be read or written.
  *  -EINVAL	One of these: @argsz is too small; @flags has unknown flags; @__reserved is not 0;
  *		the device file is not bound to an iommufd; VFIO_SET_IOMMU was not called on the
- *		container; the container has no groups.
- *		Behind VT-d also one of these: the PASIDs of the device are disabled, because of a
- *		switch above it; the device has no ATS; the device has page requests, and they are
- *		disabled; the IOMMU has no first-stage page tables.
+ *		container, or the last group has left the container since.
+ *		Behind VT-d also one of these: the kernel has not enabled PASID on the device, for
+ *		example because a PCIe switch above it lacks a required feature; ATS is not enabled on
+ *		the device; the device supports PRI, and PRI is not enabled; the IOMMU has no
+ *		first-stage page tables.
  *		Behind an SMMUv3 also: a second-stage or nested page table is attached to the device.
  *  -EOPNOTSUPP	One of these: a reserved flag is set; the device, or a device of the container, is
  *		emulated or has no IOMMU; the kernel has no MMU notifiers; the driver of the IOMMU
@@ -136,12 +142,12 @@ struct vfio_bind_process {
  * Return: 0 on success, -errno on failure:
  *  -EFAULT	The structure cannot be read.
  *  -EINVAL	One of these: @argsz is too small; @flags is not 0; the device file is not bound to
- *		an iommufd; VFIO_SET_IOMMU was not called on the container.
+ *		an iommufd; VFIO_SET_IOMMU was not called on the container, or the last group has left
+ *		the container since.
  *  -EOPNOTSUPP	The device, or a device of the container, is emulated or has no IOMMU.
  *  -ENODEV	The device file is not bound, and the device is unregistered.
  *  -ENOTTY	As for VFIO_BIND_PROCESS.
- *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound
- *		it.
+ *  -ENOENT	The address space is not bound: it never was, or one of the events above has unbound it.
  *  -EIO	The device cannot be resumed from a low-power state.
  */
 struct vfio_unbind_process {
@@ -155,8 +161,14 @@ struct vfio_unbind_process {
  * VFIO_DEVICE_FEATURE_SVA - whether the two ioctls are available on a device file
  *
  * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the file is bound to an iommufd and
- * the device has an IOMMU.  It returns -EINVAL if the file is not bound, -ENODEV if the file is not bound
- * and the device is unregistered, -EIO if the device cannot be resumed, and -ENOTTY otherwise.  VFIO_DEVICE_FEATURE_GET returns this structure:
+ * the device has an IOMMU.  Otherwise it returns one of these:
+ *
+ *  -ENODEV	The file is not bound, and the device is unregistered.
+ *  -EINVAL	The file is not bound, and the device is registered.
+ *  -EIO	The device cannot be resumed from a low-power state.
+ *  -ENOTTY	The file was opened through the group, or the device is emulated or has no IOMMU.
+ *
+ * VFIO_DEVICE_FEATURE_GET returns this structure:
  *
  * @flags:	0.
  * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device does not

@@ -138,8 +138,8 @@ impl<T: Unpin> DeviceLink<T> {
         self.current.load(Acquire) == generation.0
     }
 
-    /// Returns the current registration, or None if the link is not connected.  Takes no lock: the answer can
-    /// be stale.
+    /// Returns the generation of the current registration, or None if the link is not connected.  Takes no
+    /// lock: the answer can be stale.
     #[inline]
     pub(crate) fn current(&self) -> Option<Generation> {
         match self.current.load(Acquire) {

@@ -20,7 +20,7 @@ impl InfoCaps {
         Self(Opaque::new(bindings::vfio_info_cap::default()))
     }
 
-    /// Tells whether the buffer is empty.  No driver fills it during the call.
+    /// Tells whether the buffer is empty.  A driver fills the buffer only during `Device::region_info()`.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // SAFETY: By the type's invariants.
@@ -32,7 +32,7 @@ impl InfoCaps {
         self.0.get()
     }
 
-    /// Returns the chain.  No driver fills the buffer while the chain exists.
+    /// Returns the chain.  A driver fills the buffer only during `Device::region_info()`.
     pub(crate) fn as_chain(&mut self) -> Chain<'_> {
         // SAFETY: By the type's invariants; `self` is borrowed exclusively.
         unsafe { Chain::from_raw(self.as_raw()) }

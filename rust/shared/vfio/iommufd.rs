@@ -4,7 +4,7 @@
 //! [`standard_ops`](super::standard_ops) changes these fields.
 //!
 //! A *physical* device does DMA itself.  It is bound to an iommufd, and page tables are attached to it and to
-//! its PASIDs.  An *emulated* device does no DMA.  Its driver gets an access to an IOAS ([`Access`]).
+//! its PASIDs.  An *emulated* device does no DMA itself.  Its driver gets an access to an IOAS ([`Access`]).
 //!
 //! C counterpart: `iommufd.c`.
 //!

@@ -8,8 +8,8 @@ type Node = bindings::interval_tree_node;
 type Root = bindings::rb_root_cached;
 
 /// Merges neighbours in a driver's tree until `wanted` of `count` ranges are left.  The neighbours with the
-/// smallest gap are merged first.  Nodes that leave the tree are not freed.  Warns once if the tree is empty,
-/// or if a merge is required and there is only one range.
+/// smallest gap are merged first.  Nodes that leave the tree are not freed.  Warns once if `wanted` is 1 and
+/// the tree is empty, or if a merge is required and the tree has fewer than two ranges.
 ///
 /// C counterpart: `vfio_combine_iova_ranges()`.
 ///

@@ -61,8 +61,8 @@ impl<Ctx> Device<Ctx> {
 }
 
 impl Device<Registered> {
-    /// Returns the migration state of a device that need not be open, for a reader that must not wait.  Takes no
-    /// lock of the core.
+    /// Returns the migration state of a device that need not be open, for debugfs.  Takes no lock of the core,
+    /// and does not wait for an open or a close of the device.  The driver can wait for a lock of its own.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`), with the functions that
-//! code for such a kernel calls: no device has iommufd objects.
+//! The replacement for `iommufd.rs` on a kernel without iommufd (`CONFIG_IOMMUFD=n`).
+//!
+//! It has only the functions that are called on such a kernel.  No device has iommufd objects.
 
 use super::{set::SetLocked, Device, Registered};
 

@@ -214,8 +214,8 @@ impl<'a, 'l> Bound<'a, 'l> {
     }
 }
 
-/// Proof that the driver's `open_device` has run and its `close_device` has not.  This value holds the
-/// registration.
+/// Proof that the driver's `open_device` has run and its `close_device` has not.  This value owns a
+/// registration reference.
 ///
 /// Each value is one of the counted opens, which [`SetLocked::driver_close`] ends.  A value that is dropped
 /// before its open has ended leaves the device registered for ever.

@@ -24,7 +24,7 @@ use core::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use kernel::{device::Bound, prelude::*, time::Jiffies};
 
 /// Proof that the driver is in a call that registers or unregisters its device, or assigns the device's set.
-/// No other task accesses the registration data during the call.
+/// No other task makes such a call for the device at the same time.
 pub(crate) struct Registering<'a>(&'a Device);
 
 impl Deref for Registering<'_> {

@@ -270,7 +270,7 @@ impl<'a> SetLocked<'a> {
         unsafe { (&raw mut (*self.device.as_raw()).open_count).write_volatile(count) }
     }
 
-    /// Sets whether a cdev file is bound.  vfio-pci reads the value under the lock, with the inline function
+    /// Sets whether a cdev file is bound.  vfio-pci reads the value without the lock, with the inline function
     /// `vfio_device_cdev_opened()`.
     pub(crate) fn set_cdev_opened(&mut self, opened: bool) {
         // SAFETY: The set's lock is held.  All writers of this byte hold it after the device is registered.

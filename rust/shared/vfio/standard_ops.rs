@@ -30,10 +30,12 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends.  During this call no other code uses the device's `struct iommufd_device`.
+    /// The driver's `bind_iommufd` is this function or calls it, and the core has called `bind_iommufd`.  If
+    /// `bind_iommufd` succeeds, the core calls `unbind_iommufd` once before the registration ends.  If it fails
+    /// after this function has succeeded, the driver undoes the bind itself.  During this call no other code
+    /// uses the device's `struct iommufd_device`.
     pub(crate) unsafe fn physical_bind(&mut self, ctx: &Ctx) -> Result<u32> {
-        // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends.  Until then,
+        // SAFETY: By the caller's promise, the bind is undone before the registration ends.  Until then,
         // the driver stays bound to the parent, which therefore exists.
         let (bound, id) = unsafe { BoundDevice::bind(ctx, self.device().parent()) }?;
         if self.iommufd_device().is_some() {
@@ -51,8 +53,8 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  During this call no other code uses the device's
-    /// `struct iommufd_device`.
+    /// The driver's `unbind_iommufd` or `bind_iommufd` is this function or calls it, and the core has called
+    /// that callback.  During this call no other code uses the device's `struct iommufd_device`.
     pub(crate) unsafe fn physical_unbind(&mut self) {
         if bound(self).is_none() {
             return;
@@ -148,11 +150,12 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  So the core also calls the driver's `unbind_iommufd`
-    /// once before the registration ends.  During this call no other code except the driver's `dma_unmap` uses the
-    /// device's `struct iommufd_access`.
+    /// The driver's `bind_iommufd` is this function or calls it, and the core has called `bind_iommufd`.  If
+    /// `bind_iommufd` succeeds, the core calls `unbind_iommufd` once before the registration ends.  If it fails
+    /// after this function has succeeded, the driver undoes the bind itself.  During this call no other code
+    /// except the driver's `dma_unmap` uses the device's `struct iommufd_access`.
     pub(crate) unsafe fn emulated_bind(&mut self, ctx: &Ctx) -> Result<u32> {
-        // SAFETY: By the caller's promise, `unbind_iommufd` is called before the registration ends, and the driver
+        // SAFETY: By the caller's promise, the bind is undone before the registration ends, and the driver
         // keeps the device until then.  C defines the operations, which are constant and take a device.
         let (access, id) = unsafe {
             let data = self.device().as_raw().cast();
@@ -172,8 +175,9 @@ impl SetLocked<'_> {
     ///
     /// # Safety
     ///
-    /// The core called the driver's callback for this step.  During this call no other code except the driver's
-    /// `dma_unmap` uses the device's `struct iommufd_access`.
+    /// The driver's `unbind_iommufd` or `bind_iommufd` is this function or calls it, and the core has called
+    /// that callback.  During this call no other code except the driver's `dma_unmap` uses the device's
+    /// `struct iommufd_access`.
     pub(crate) unsafe fn emulated_unbind(&mut self) {
         // SAFETY: The set's lock is held, with exclusive access (`&mut self`).
         let field = unsafe { &raw mut (*self.device().as_raw()).iommufd_access };
