@@ -5,12 +5,19 @@
 #[allow(clippy::all, dead_code)]
 #[path = "../../../rust/device/open.rs"]
 pub(crate) mod open;
+#[allow(clippy::all, dead_code)]
+#[path = "../../../rust/device/registration.rs"]
+pub(crate) mod registration;
 
 use crate::{
     container::ContainerHandle,
     group::{Group, Membership},
-    kapi::ratelimit::RateLimit,
-    shared::vfio::{set::LockedState, DeviceLink, Generation},
+    kapi::{
+        cdev::{Cdev, CharRegion},
+        debugfs::Dir,
+        ratelimit::RateLimit,
+    },
+    shared::vfio::{set::LockedState, Added, DeviceLink, Generation},
     sva::BoundProcesses,
 };
 use kernel::{
@@ -19,6 +26,40 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex, SpinLock},
 };
+
+mod debugfs {
+    use super::{Added, Arc, Dir};
+    use crate::shared::vfio::Device;
+
+    pub(super) fn show(_: &mut Added, _: Arc<Dir>) {}
+
+    pub(super) fn with_holders(_: &Device, _: Arc<Dir>) {}
+}
+
+mod sets {
+    use crate::shared::vfio::Registering;
+    use kernel::prelude::*;
+
+    pub(super) fn assign(_: &mut Registering<'_>, _: usize) -> Result {
+        unreachable!("each device has a set");
+    }
+}
+
+/// What all devices share: nothing.  The models open a device by its state, as a node does that user space has kept.
+struct Devices {
+    region: Option<CharRegion<State>>,
+    debugfs: Option<Arc<Dir>>,
+}
+
+struct NoDevices;
+
+static DEVICES: NoDevices = NoDevices;
+
+impl NoDevices {
+    fn lock(&self) -> Option<Devices> {
+        None
+    }
+}
 
 pub(crate) struct GroupLink {
     pub(crate) group: Arc<Group>,
@@ -31,6 +72,11 @@ impl GroupLink {
     }
 }
 
+struct Registration {
+    added: Added,
+    cdev: Option<Cdev<State>>,
+}
+
 #[pin_data]
 pub(crate) struct State {
     #[pin]
@@ -41,7 +87,9 @@ pub(crate) struct State {
     #[pin]
     container: SpinLock<Option<ContainerHandle>>,
     #[pin]
-    pub(crate) membership: Mutex<Option<Membership>>,
+    membership: Mutex<Option<Membership>>,
+    #[pin]
+    registration: Mutex<Option<Registration>>,
 }
 
 impl State {
@@ -52,6 +100,7 @@ impl State {
             refusals <- RateLimit::new(c""),
             container <- new_spinlock!(None),
             membership <- new_mutex!(None),
+            registration <- new_mutex!(None),
         })
     }
 
@@ -65,6 +114,19 @@ impl State {
 
     pub(crate) fn refusals(&self) -> &RateLimit {
         &self.refusals
+    }
+
+    fn minor(&self) -> u32 {
+        0
+    }
+
+    fn init_processes(&self) -> Result {
+        Ok(())
+    }
+
+    /// Returns the holders for the log.
+    fn current_holders(&self) -> &'static str {
+        "a file"
     }
 
     pub(crate) fn processes(&self) -> Option<&Arc<BoundProcesses>> {

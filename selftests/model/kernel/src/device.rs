@@ -28,7 +28,11 @@ impl Device {
     }
 
     /// Returns the device, with a driver bound to it.
-    pub fn as_bound(&self) -> &Device<Bound> {
+    ///
+    /// # Safety
+    ///
+    /// A driver stays bound to the device.
+    pub unsafe fn as_bound(&self) -> &Device<Bound> {
         // SAFETY: The contexts differ only in the proof.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }

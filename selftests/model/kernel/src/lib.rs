@@ -32,13 +32,36 @@ pub mod prelude {
     pub use crate::{
         alloc::{Flags, KVec, GFP_KERNEL, GFP_KERNEL_ACCOUNT},
         error::{code::*, Error, Result},
-        pr_info,
+        pr_info, CStrExt,
     };
     pub use core::{
         ffi::{c_int, CStr},
         pin::Pin,
     };
     pub use pinned_init::{pin_data, pin_init, PinInit};
+}
+
+/// The conversion of a string to what C functions take.
+pub trait CStrExt {
+    /// Returns the address of the first character.
+    fn as_char_ptr(&self) -> *const core::ffi::c_char;
+}
+
+impl CStrExt for core::ffi::CStr {
+    fn as_char_ptr(&self) -> *const core::ffi::c_char {
+        self.as_ptr()
+    }
+}
+
+/// Times, which no model measures.
+pub mod time {
+    /// A time in ticks.
+    pub type Jiffies = u64;
+
+    /// Converts a time in milliseconds.
+    pub fn msecs_to_jiffies(msecs: u32) -> Jiffies {
+        msecs.into()
+    }
 }
 
 /// Addresses in user space.
@@ -52,6 +75,12 @@ pub mod uaccess {
 #[macro_export]
 macro_rules! pr_info {
     ($($arg:tt)*) => { { let _ = format_args!($($arg)*); } };
+}
+
+/// Formats the line, and prints nothing.
+#[macro_export]
+macro_rules! dev_warn {
+    ($($arg:tt)*) => { $crate::dev_info!($($arg)*) };
 }
 
 /// Formats the line, and prints nothing.

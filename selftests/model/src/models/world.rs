@@ -9,7 +9,7 @@ use crate::{
     file::DeviceFile,
     group::{
         table::{Nodes, GROUPS, NODES},
-        Backing, Group, GroupBackend,
+        Group, GroupBackend,
     },
     kapi::{
         cdev::CharRegion, class::ClassRegistration, iommu::IommuGroup, iommufd::Ctx,
@@ -104,10 +104,12 @@ impl World {
             .push(RegisteredDriver, GFP_KERNEL)
             .expect("allocations do not fail");
         *crate::container::DRIVERS.lock() = Some(drivers);
+        let device = Device::new();
+        let iommu_group = IommuGroup::of(device.parent()).expect("the device has an IOMMU");
         let world = StdArc::new(Self {
-            device: Device::new(),
+            device,
             second_device: Device::new(),
-            iommu_group: IommuGroup::new(7),
+            iommu_group,
             groups: StdMutex::new(Some(nodes)),
             users: StdArc::default(),
             past_registrations: StdArc::default(),
@@ -121,13 +123,11 @@ impl World {
     }
 
     pub(super) fn register(&self) {
-        self.device
-            .register(Backing::Iommu(self.iommu_group.clone()));
+        assert_eq!(self.device.register(), Ok(()));
     }
 
     pub(super) fn register_second(&self) {
-        let backing = Backing::Iommu(self.iommu_group.clone());
-        self.second_device.register(backing);
+        assert_eq!(self.second_device.register(), Ok(()));
     }
 
     pub(super) fn unregister(&self) {

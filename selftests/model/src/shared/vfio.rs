@@ -10,11 +10,16 @@ pub(crate) mod iommu_driver;
 #[path = "../../../../rust/shared/vfio/opening.rs"]
 pub(crate) mod opening;
 pub(crate) mod ops;
+#[allow(clippy::all, dead_code)]
+#[path = "../../../../rust/shared/vfio/registering.rs"]
+pub(crate) mod registering;
 pub(crate) mod set;
 
 use crate::{
-    device::open,
-    group::{Group, Membership},
+    bindings,
+    device::{open, registration},
+    group::Backing,
+    kapi::{completion::Completion, debugfs::DirOf},
 };
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{
@@ -24,12 +29,9 @@ use kernel::{
 };
 use loom::{
     cell::UnsafeCell,
-    sync::{
-        atomic::{
-            AtomicU32,
-            Ordering::{AcqRel, Acquire, Relaxed},
-        },
-        Notify,
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
     },
 };
 use opening::Closing;
@@ -38,16 +40,35 @@ use std::sync::atomic::AtomicBool;
 
 pub(crate) use crate::device::{open::OpenResources, open::OpenedBy, GroupLink, State};
 pub(crate) use device_link::{DeviceLink, Generation};
+pub(crate) use registering::{Added, Registering};
 pub(crate) use set::SetLocked;
+
+mod debugfs {
+    use super::{Device, DirOf, State};
+
+    /// The directory of a device: none.
+    pub(crate) struct DebugRoot;
+
+    impl DebugRoot {
+        pub(super) unsafe fn new(_: &Device, _: DirOf<State>) -> Self {
+            Self
+        }
+    }
+}
 
 /// The types of the upper layers.
 pub(crate) trait Core {
     fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: Closing<'_>);
+    fn link(state: &State) -> &DeviceLink<GroupLink>;
 }
 
 impl Core for Device {
     fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: Closing<'_>) {
         open::close(device, opened_by, closing);
+    }
+
+    fn link(state: &State) -> &DeviceLink<GroupLink> {
+        state.link()
     }
 }
 
@@ -65,8 +86,11 @@ fn callback_result(ret: c_int) -> Result {
 /// What a driver sees of its device.
 pub(crate) struct Raw {
     parent: std::sync::Arc<kernel::device::Device>,
+    /// The class device.
+    pub(crate) device: bindings::device,
+    pub(crate) dev_set: *mut Mutex<()>,
     refcount: AtomicU32,
-    drained: Notify,
+    drained: Completion,
     state: Arc<State>,
     set: Arc<Mutex<()>>,
     fields: UnsafeCell<Fields>,
@@ -112,8 +136,10 @@ impl Device {
         std::sync::Arc::new(Self(
             Raw {
                 parent: kernel::device::Device::new(),
+                device: bindings::device::new(),
+                dev_set: NonNull::dangling().as_ptr(),
                 refcount: AtomicU32::new(0),
-                drained: Notify::new(),
+                drained: Completion::new(),
                 state,
                 set,
                 fields: UnsafeCell::new(Fields::default()),
@@ -125,38 +151,17 @@ impl Device {
         ))
     }
 
-    /// Registers the device in the steps of `register()` of the module.
-    pub(crate) fn register(&self, backing: crate::group::Backing) {
-        let group_type = backing.group_type();
-        let membership = Group::join(self.parent(), backing).expect("the device joins its group");
-        let group = membership.group().clone();
-        let reservation = group.reserve().expect("allocations do not fail");
-        *self.0.state.membership.lock() = Some(membership);
-        assert_eq!(
-            self.0.refcount.swap(1, Relaxed),
-            0,
-            "the device is registered"
-        );
-        let link = GroupLink {
-            group: group.clone(),
-            key: reservation.key(),
-        };
-        // SAFETY: The link is part of the device's state.
-        unsafe { self.0.state.link().connect(self, group_type, link) };
-        let listed = RegistrationRef::try_get(self).expect("the device is registered");
-        group.add(reservation, listed);
+    /// `vfio_register_group_dev()`
+    pub(crate) fn register(&self) -> Result {
+        // SAFETY: The driver registers and unregisters the device in one task at a time.
+        let registering = unsafe { Registering::from_raw(self.as_raw()) };
+        registration::register(registering, Backing::of_physical)
     }
 
-    /// Unregisters the device in the steps of `unregister()` of the module.
+    /// `vfio_unregister_group_dev()`
     pub(crate) fn unregister(&self) {
-        if let Some(link) = self.0.state.link().revoke() {
-            link.group().remove(link.key);
-        }
-        drop(RegistrationRef(NonNull::from(self)));
-        // Loom's waits can end early.
-        while self.0.refcount.load(Acquire) != 0 {
-            self.0.drained.wait();
-        }
+        // SAFETY: As above.
+        registration::unregister(unsafe { Registering::from_raw(self.as_raw()) });
         self.driver_has(|raw| {
             assert!(
                 !raw.is_open.load(Relaxed),
@@ -166,9 +171,11 @@ impl Device {
                 !raw.is_bound.load(Relaxed),
                 "a device that is unregistered is bound"
             );
+            assert!(
+                !raw.device.is_added(),
+                "a device that is unregistered has a class device"
+            );
         });
-        let membership: Option<Membership> = self.0.state.membership.lock().take();
-        drop(membership);
     }
 
     /// Tells whether the device is registered.
@@ -224,6 +231,22 @@ impl<Ctx> Device<Ctx> {
         &self.0.state
     }
 
+    pub(crate) fn has_iommufd_ops(&self) -> bool {
+        true
+    }
+
+    fn refcount(&self) -> &AtomicU32 {
+        &self.0.refcount
+    }
+
+    fn registration_refs(&self) -> u32 {
+        self.0.refcount.load(Relaxed)
+    }
+
+    fn drained(&self) -> &Completion {
+        &self.0.drained
+    }
+
     fn driver_has(&self, f: impl FnOnce(&Raw)) {
         assert!(
             !self.0.is_freed.load(Relaxed),
@@ -235,7 +258,8 @@ impl<Ctx> Device<Ctx> {
 
 impl Device<Registered> {
     pub(crate) fn bound_parent(&self) -> &kernel::device::Device<Bound> {
-        self.parent().as_bound()
+        // SAFETY: The driver of a registered device stays bound.
+        unsafe { self.parent().as_bound() }
     }
 }
 
@@ -284,7 +308,7 @@ impl Drop for RegistrationRef {
         let device: &Device = unsafe { self.0.as_ref() };
         device.driver_has(|raw| {
             if raw.refcount.fetch_sub(1, AcqRel) == 1 {
-                raw.drained.notify();
+                raw.drained.complete();
             }
         });
     }

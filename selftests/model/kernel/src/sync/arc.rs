@@ -68,6 +68,13 @@ impl<T> Deref for ArcBorrow<'_, T> {
     }
 }
 
+// In the kernel crate, only a borrow converts.
+impl<T> From<&Arc<T>> for Arc<T> {
+    fn from(reference: &Arc<T>) -> Self {
+        reference.clone()
+    }
+}
+
 impl<T> From<ArcBorrow<'_, T>> for Arc<T> {
     fn from(borrow: ArcBorrow<'_, T>) -> Self {
         borrow.0.clone()

@@ -15,6 +15,7 @@ pub(crate) struct Ops {
     pub(crate) close_device: Option<unsafe fn(*mut Raw)>,
     pub(crate) bind_iommufd: Option<unsafe fn(*mut Raw, *mut Ctx, &mut u32) -> c_int>,
     pub(crate) unbind_iommufd: Option<unsafe fn(*mut Raw)>,
+    pub(crate) request: Option<unsafe fn(*mut Raw, u32)>,
 }
 
 unsafe fn open_device(raw: *mut Raw) -> c_int {
@@ -46,11 +47,24 @@ unsafe fn unbind_iommufd(raw: *mut Raw) {
     device.unbind();
 }
 
+/// The users release the device by themselves.
+unsafe fn request(raw: *mut Raw, _: u32) {
+    // SAFETY: The core passes a device.
+    let device: &Device = unsafe { Device::from_raw(raw) };
+    device.driver_has(|raw| {
+        assert!(
+            !raw.device.is_added(),
+            "a device is drained before it is removed"
+        );
+    });
+}
+
 static OPS: Ops = Ops {
     open_device: Some(open_device),
     close_device: Some(close_device),
     bind_iommufd: Some(bind_iommufd),
     unbind_iommufd: Some(unbind_iommufd),
+    request: Some(request),
 };
 
 impl<Ctx> Device<Ctx> {
