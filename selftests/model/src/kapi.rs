@@ -233,6 +233,14 @@ pub(crate) mod iommu {
             Err(EINVAL)
         }
 
+        /// Returns another group.
+        pub(crate) fn with_id(id: i32) -> Self {
+            Self {
+                id,
+                owned: Arc::new(AtomicBool::new(false)),
+            }
+        }
+
         pub(crate) fn id(&self) -> i32 {
             self.id
         }
@@ -274,14 +282,7 @@ pub(crate) mod iommu {
     }
 }
 
-pub(crate) mod iommu_sva {
-    use kernel::device::{Bound, Device};
-
-    /// No device has PASIDs.
-    pub(crate) fn max_pasids(_: &Device<Bound>) -> u32 {
-        0
-    }
-}
+pub(crate) mod iommu_sva;
 
 pub(crate) mod iommufd {
     use kernel::{
@@ -343,6 +344,8 @@ pub(crate) mod kvm {
     }
 }
 
+pub(crate) mod mmu_notifier;
+
 pub(crate) mod module {
     pub(crate) struct ModuleRef;
 }
@@ -396,6 +399,30 @@ pub(crate) mod sched {
         fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
             f.write_str("a task")
         }
+    }
+}
+
+pub(crate) mod series {
+    use kernel::prelude::*;
+
+    pub(crate) const EOPNOTSUPP: Error = Error::from_errno(-95);
+}
+
+pub(crate) mod workqueue {
+    use kernel::workqueue::{HasWork, Queue};
+
+    /// The module's queue.
+    pub(crate) struct OwnedQueue;
+
+    impl OwnedQueue {
+        pub(crate) fn queue(&self) -> &Queue {
+            &Queue
+        }
+    }
+
+    /// Waits until the work is idle.
+    pub(crate) fn flush_work<T: HasWork>(item: &T) {
+        item.work().flush();
     }
 }
 

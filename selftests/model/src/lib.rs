@@ -28,4 +28,11 @@ mod module {
     pub(crate) mod refusal;
 }
 
+// The processes that are bound are models of their own: the models of groups have none.
+#[allow(clippy::all, dead_code, unused_imports)]
+#[path = "../../../rust"]
+mod processes {
+    pub(crate) mod sva;
+}
+
 use module::{container, group, minors, refusal};

@@ -3,6 +3,7 @@
 //! The models.  Each runs all interleavings of its threads, and of what they see of each other's writes, with up to
 //! [`PREEMPTIONS`] places at which a thread stops although it could continue.
 
+mod processes;
 mod world;
 
 use kernel::prelude::*;

@@ -5,7 +5,25 @@
 pub(crate) const CHECK_EXTENSION: u32 = 1;
 
 pub(crate) mod sva {
+    use kernel::{prelude::*, uaccess::UserPtr};
+
     pub(crate) const EXTENSION: usize = usize::MAX;
+
+    pub(crate) struct BindProcess;
+
+    impl BindProcess {
+        pub(crate) fn read(_: UserPtr) -> Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn write_pasid(&self, _: u32) -> Result {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn check_unbind(_: UserPtr) -> Result {
+        Ok(())
+    }
 }
 
 pub(crate) mod bind {

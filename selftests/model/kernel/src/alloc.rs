@@ -37,6 +37,11 @@ impl<T> KVec<T> {
         self.0.pop()
     }
 
+    /// Removes all values, the first one first.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Keeps the values for which `f` returns true.
     pub fn retain(&mut self, mut f: impl FnMut(&mut T) -> bool) {
         self.0.retain_mut(|value| f(value));

@@ -16,7 +16,7 @@ impl Error {
     }
 
     /// Returns the error of a negative number.
-    pub fn from_errno(errno: i32) -> Self {
+    pub const fn from_errno(errno: i32) -> Self {
         Self(errno)
     }
 }
@@ -48,11 +48,13 @@ pub mod code {
 
     errnos!(
         EPERM = 1,
+        ENOENT = 2,
         ENXIO = 6,
         EBADF = 9,
         ENOMEM = 12,
         EFAULT = 14,
         EBUSY = 16,
+        EEXIST = 17,
         ENODEV = 19,
         EINVAL = 22,
         EMFILE = 24,

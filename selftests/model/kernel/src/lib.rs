@@ -5,16 +5,24 @@
 //! Locks, atomics and reference counts are loom's, so loom runs every interleaving of the threads of a model,
 //! and reports a deadlock, a data race and an object that is never dropped.
 
-#![feature(arbitrary_self_types, allocator_api)]
+#![feature(
+    arbitrary_self_types,
+    allocator_api,
+    core_intrinsics,
+    const_eval_select
+)]
+#![allow(internal_features)]
 // The interface is that of the kernel crate.
 #![allow(clippy::new_without_default)]
 
-mod alloc;
+pub mod alloc;
 pub mod device;
 mod error;
 pub mod fs;
+pub mod mm;
 pub mod rbtree;
 pub mod sync;
+pub mod workqueue;
 
 /// Text.
 pub mod fmt {
@@ -25,6 +33,24 @@ pub mod fmt {
 #[macro_export]
 macro_rules! fmt {
     ($($arg:tt)*) => { format_args!($($arg)*) };
+}
+
+/// A task.
+pub struct Task;
+
+impl Task {
+    /// Returns the task's address space: no model calls the ioctls that ask for it.
+    pub fn mm(&self) -> Option<&mm::MmWithUser> {
+        None
+    }
+}
+
+/// Returns the calling task.
+#[macro_export]
+macro_rules! current {
+    () => {
+        &$crate::Task
+    };
 }
 
 /// The names that every file of the module uses.

@@ -43,6 +43,17 @@ impl<K: Ord, V> RBTree<K, V> {
         self.0.values()
     }
 
+    /// Returns the values in the order of their keys.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.values_mut()
+    }
+
+    /// Returns the first entry whose key is not below `key`.
+    pub fn cursor_lower_bound(&self, key: &K) -> Option<Cursor<'_, K, V>> {
+        let (key, value) = self.0.range(key..).next()?;
+        Some(Cursor { key, value })
+    }
+
     /// Adds an entry.
     pub fn insert(&mut self, node: RBTreeNode<K, V>) -> Option<V> {
         self.0.insert(node.0, node.1)
@@ -56,6 +67,25 @@ impl<K: Ord, V> RBTree<K, V> {
     /// Removes an entry.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.0.remove(key)
+    }
+
+    /// Removes an entry, and keeps its memory.
+    pub fn remove_node(&mut self, key: &K) -> Option<RBTreeNode<K, V>> {
+        let (key, value) = self.0.remove_entry(key)?;
+        Some(RBTreeNode(key, value))
+    }
+}
+
+/// A place in a tree.
+pub struct Cursor<'a, K, V> {
+    key: &'a K,
+    value: &'a V,
+}
+
+impl<K, V> Cursor<'_, K, V> {
+    /// Returns the entry.
+    pub fn current(&self) -> (&K, &V) {
+        (self.key, self.value)
     }
 }
 

@@ -5,10 +5,12 @@
 mod arc;
 pub mod aref;
 pub mod atomic;
-mod lock;
+mod completion;
+pub mod lock;
 mod set_once;
 
 pub use crate::global_lock;
 pub use arc::{Arc, ArcBorrow};
+pub use completion::Completion;
 pub use lock::{GlobalLock, Mutex, SpinLock};
 pub use set_once::SetOnce;

@@ -2,15 +2,28 @@
 
 //! Atomics.
 
-use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::intrinsics::const_eval_select;
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// The orderings.
 pub mod ordering {
     pub use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 }
 
+thread_local! {
+    /// The values of the atomics that exist once in the module, by their addresses.  The threads of a model are
+    /// coroutines of one thread.
+    static STATICS: RefCell<BTreeMap<usize, u64>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Gives the atomics that exist once in the module their first values.
+pub fn reset_statics() {
+    STATICS.with_borrow_mut(BTreeMap::clear);
+}
+
 /// A type that has an atomic.
-pub trait AtomicType: Sized {
+pub trait AtomicType: Copy {
     /// The atomic.
     type Repr;
 
@@ -24,6 +37,14 @@ pub trait AtomicType: Sized {
     fn fetch_add(repr: &Self::Repr, value: Self, ordering: Ordering) -> Self;
     /// Subtracts from the value, and returns the previous value.
     fn fetch_sub(repr: &Self::Repr, value: Self, ordering: Ordering) -> Self;
+    /// Adds two values.
+    fn add(self, other: Self) -> Self;
+    /// Subtracts two values.
+    fn sub(self, other: Self) -> Self;
+    /// Widens the value.
+    fn to_bits(self) -> u64;
+    /// Undoes [`to_bits`](Self::to_bits).
+    fn from_bits(bits: u64) -> Self;
 }
 
 macro_rules! atomic_type {
@@ -51,40 +72,97 @@ macro_rules! atomic_type {
                 fn fetch_sub(repr: &$repr, value: Self, ordering: Ordering) -> Self {
                     repr.fetch_sub(value, ordering)
                 }
+
+                fn add(self, other: Self) -> Self {
+                    self.wrapping_add(other)
+                }
+
+                fn sub(self, other: Self) -> Self {
+                    self.wrapping_sub(other)
+                }
+
+                fn to_bits(self) -> u64 {
+                    self as u64
+                }
+
+                fn from_bits(bits: u64) -> Self {
+                    bits as Self
+                }
             }
         )*
     };
 }
 
-atomic_type!(u32, AtomicU32; u64, AtomicU64);
+atomic_type!(u32, AtomicU32; u64, AtomicU64; usize, AtomicUsize);
 
-/// An atomic.
-pub struct Atomic<T: AtomicType>(T::Repr);
+/// An atomic.  Loom knows those that are made at run time.
+pub enum Atomic<T: AtomicType> {
+    /// Loom's atomic.
+    Loom(T::Repr),
+    /// An atomic that exists once, and its first value.
+    Static(T),
+}
 
 impl<T: AtomicType> Atomic<T> {
     /// Makes the atomic.
-    pub fn new(value: T) -> Self {
-        Self(T::atomic(value))
+    pub const fn new(value: T) -> Self {
+        const fn at_compile_time<T: AtomicType>(value: T) -> Atomic<T> {
+            Atomic::Static(value)
+        }
+        fn at_run_time<T: AtomicType>(value: T) -> Atomic<T> {
+            Atomic::Loom(T::atomic(value))
+        }
+        const_eval_select((value,), at_compile_time, at_run_time)
+    }
+
+    /// Changes the value of an atomic that exists once, and returns the previous value.
+    fn change(&self, first: T, f: impl FnOnce(T) -> T) -> T {
+        loom::lazy_static! {
+            // Each access changes this number, so that loom runs the accesses in each order.
+            static ref ACCESSES: AtomicUsize = AtomicUsize::new(0);
+        }
+        ACCESSES.fetch_add(1, Ordering::Relaxed);
+        STATICS.with_borrow_mut(|statics| {
+            let place = statics.entry(core::ptr::from_ref(self).addr());
+            let place = place.or_insert(first.to_bits());
+            let old = T::from_bits(*place);
+            *place = f(old).to_bits();
+            old
+        })
     }
 
     /// Reads the value.
     pub fn load(&self, ordering: Ordering) -> T {
-        T::load(&self.0, ordering)
+        match self {
+            Self::Loom(atomic) => T::load(atomic, ordering),
+            Self::Static(first) => self.change(*first, |value| value),
+        }
     }
 
     /// Writes the value.
     pub fn store(&self, value: T, ordering: Ordering) {
-        T::store(&self.0, value, ordering);
+        match self {
+            Self::Loom(atomic) => T::store(atomic, value, ordering),
+            Self::Static(first) => {
+                self.change(*first, |_| value);
+            }
+        }
     }
 
     /// Adds to the value, and returns the previous value.
     pub fn fetch_add(&self, value: T, ordering: Ordering) -> T {
-        T::fetch_add(&self.0, value, ordering)
+        match self {
+            Self::Loom(atomic) => T::fetch_add(atomic, value, ordering),
+            Self::Static(first) => self.change(*first, |old| old.add(value)),
+        }
     }
 
     /// Subtracts from the value, and returns the previous value.
     pub fn fetch_sub(&self, value: T, ordering: Ordering) -> T {
-        T::fetch_sub(&self.0, value, ordering)
+        match self {
+            Self::Loom(atomic) => T::fetch_sub(atomic, value, ordering),
+            Self::Static(first) => self.change(*first, |old| old.sub(value)),
+        }
     }
 }
 

@@ -2,13 +2,40 @@
 
 //! Locks.
 
+use core::{
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
 use loom::sync::MutexGuard;
+
+/// Mutexes.
+pub mod mutex {
+    /// The kind of a mutex.
+    pub struct MutexBackend;
+}
 
 /// A mutex.
 pub struct Mutex<T>(loom::sync::Mutex<T>);
 
 /// A spinlock.
 pub type SpinLock<T> = Mutex<T>;
+
+/// A held lock.
+pub struct Guard<'a, T, B = mutex::MutexBackend>(MutexGuard<'a, T>, PhantomData<B>);
+
+impl<T, B> Deref for Guard<'_, T, B> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T, B> DerefMut for Guard<'_, T, B> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 impl<T> Mutex<T> {
     /// Makes the lock.
@@ -17,8 +44,9 @@ impl<T> Mutex<T> {
     }
 
     /// Takes the lock.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("a thread of the model has panicked")
+    pub fn lock(&self) -> Guard<'_, T> {
+        let guard = self.0.lock().expect("a thread of the model has panicked");
+        Guard(guard, PhantomData)
     }
 }
 
@@ -43,7 +71,7 @@ pub struct GlobalLock<T: 'static>(pub fn() -> &'static Mutex<T>);
 
 impl<T> GlobalLock<T> {
     /// Takes the lock.
-    pub fn lock(&self) -> MutexGuard<'static, T> {
+    pub fn lock(&self) -> Guard<'static, T> {
         (self.0)().lock()
     }
 }

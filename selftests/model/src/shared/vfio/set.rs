@@ -4,8 +4,8 @@
 
 use super::{iommu_driver::IommuData, Device, OpenResources, Registered};
 use crate::kapi::kvm::KvmRef;
-use kernel::sync::Arc;
-use loom::{cell::UnsafeCell, sync::MutexGuard};
+use kernel::sync::{lock::Guard, Arc};
+use loom::cell::UnsafeCell;
 
 /// The fields of `struct vfio_device` that the lock protects.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl LockedState {
 
 pub(crate) struct DevSetGuard<'a> {
     device: &'a Device,
-    _guard: MutexGuard<'a, ()>,
+    _guard: Guard<'a, ()>,
 }
 
 impl DevSetGuard<'_> {
