@@ -286,7 +286,7 @@ const REMEDIES: &[(&str, &str)] = &[
         "it is open with another container or iommufd",
         "use the container or iommufd with which it is open",
     ),
-    (NO_IOMMU, WITHOUT_IOMMU),
+    ("no IOMMU, which needs CAP_SYS_RAWIO", WITHOUT_IOMMU),
     (
         "no IOMMU, which needs CAP_SYS_RAWIO and an iommufd without compat IOAS",
         WITHOUT_IOMMU,
@@ -296,7 +296,6 @@ const REMEDIES: &[(&str, &str)] = &[
         "look for interrupt remapping in vfioctl doctor, and for a driver of the host in the group",
     ),
 ];
-const NO_IOMMU: &str = "no IOMMU, which needs CAP_SYS_RAWIO";
 const WITHOUT_IOMMU: &str = "switch the IOMMU on (vfioctl doctor), or be root and know what you do";
 
 /// What helps against a reason of the core.
