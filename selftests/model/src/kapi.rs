@@ -102,20 +102,10 @@ pub(crate) mod class {
 }
 
 pub(crate) mod completion {
-    use kernel::time::Jiffies;
-    use loom::sync::{
-        atomic::{
-            AtomicU32,
-            Ordering::{AcqRel, Relaxed, Release},
-        },
-        Notify,
-    };
+    use kernel::{sync::Monitor, time::Jiffies};
 
     /// An event that one task waits for.
-    pub(crate) struct Completion {
-        done: AtomicU32,
-        woken: Notify,
-    }
+    pub(crate) struct Completion(Monitor<bool>);
 
     /// How a wait ends.  No signal arrives, and no time passes.
     #[allow(dead_code)]
@@ -127,26 +117,20 @@ pub(crate) mod completion {
 
     impl Completion {
         pub(crate) fn new() -> Self {
-            Self {
-                done: AtomicU32::new(0),
-                woken: Notify::new(),
-            }
+            Self(Monitor::new(false))
         }
 
         pub(crate) fn complete(&self) {
-            assert_eq!(self.done.swap(1, Release), 0, "a drain ends twice");
-            self.woken.notify();
+            self.0
+                .change(|done| assert!(!core::mem::replace(done, true), "a drain ends twice"));
         }
 
         pub(crate) fn try_wait(&self) -> bool {
-            self.done.compare_exchange(1, 0, AcqRel, Relaxed).is_ok()
+            core::mem::take(&mut *self.0.lock())
         }
 
         pub(crate) fn wait_timeout(&self, _: Jiffies) -> Wait {
-            // Loom's waits can end early.
-            while !self.try_wait() {
-                self.woken.wait();
-            }
+            self.0.wait_until(core::mem::take);
             Wait::Done
         }
 

@@ -16,15 +16,23 @@ use world::World;
 /// With three, a model takes seconds.  The environment variable `LOOM_MAX_PREEMPTIONS` overrides the number.
 const PREEMPTIONS: usize = 3;
 
-/// Runs a model: a world, and threads in it.
-fn model<const N: usize>(threads: impl Fn(&Arc<World>) -> [fn(&World); N] + Send + Sync + 'static) {
+/// Calls `run` for each interleaving with up to `preemptions` preemptions.
+fn explore(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 10_000;
     let runs = Arc::new(AtomicU64::new(0));
     let counted = runs.clone();
     builder.check(move || {
         counted.fetch_add(1, Relaxed);
+        run();
+    });
+    println!("{} interleavings", runs.load(Relaxed));
+}
+
+/// Runs a model: a world, and threads in it.
+fn model<const N: usize>(threads: impl Fn(&Arc<World>) -> [fn(&World); N] + Send + Sync + 'static) {
+    explore(PREEMPTIONS, move || {
         let world = World::new();
         let running: Vec<_> = threads(&world)
             .into_iter()
@@ -38,7 +46,6 @@ fn model<const N: usize>(threads: impl Fn(&Arc<World>) -> [fn(&World); N] + Send
         }
         world.end();
     });
-    println!("{} interleavings", runs.load(Relaxed));
 }
 
 /// Opens the group and closes it.

@@ -3,7 +3,10 @@
 //! Address spaces, and how they end.
 
 use crate::{
-    sync::aref::{ARef, AlwaysRefCounted, Shared},
+    sync::{
+        aref::{ARef, AlwaysRefCounted, Shared},
+        expect_alive,
+    },
     workqueue::queues,
 };
 use core::ops::Deref;
@@ -62,7 +65,7 @@ fn srcu() -> &'static RwLock<()> {
 
 /// Waits until all running callbacks of `struct mmu_notifier` have returned.
 pub fn synchronize() {
-    drop(srcu().write().expect("a thread of the model has panicked"));
+    drop(expect_alive(srcu().write()));
 }
 
 impl Mm {
@@ -98,12 +101,8 @@ impl Mm {
             let place = all.iter().position(|r| Arc::ptr_eq(&r.notifier, notifier));
             all.remove(place.expect("the notifiers are registered"))
         };
-        drop(
-            self.invalidations
-                .write()
-                .expect("a thread of the model has panicked"),
-        );
-        let read = srcu().read().expect("a thread of the model has panicked");
+        drop(expect_alive(self.invalidations.write()));
+        let read = expect_alive(srcu().read());
         if !removed.notified.swap(true, Relaxed) {
             removed.notifier.notified();
         }
@@ -158,16 +157,13 @@ impl Mm {
 
     fn end(&self, may_wait: bool) {
         {
-            let _running = self
-                .invalidations
-                .read()
-                .expect("a thread of the model has panicked");
+            let _running = expect_alive(self.invalidations.read());
             for registered in self.all() {
                 registered.notifier.begins(may_wait);
             }
         }
         {
-            let _read = srcu().read().expect("a thread of the model has panicked");
+            let _read = expect_alive(srcu().read());
             if self.driver_first {
                 self.driver.release(self.id);
             }
@@ -204,9 +200,7 @@ impl MmWithUser {
     /// The user is dropped in another task.
     pub fn into_mmput_async(this: ARef<Self>) -> ARef<MmWithUserAsync> {
         this.is_moved.store(true, Relaxed);
-        let user = MmWithUser::of(this.mm.clone());
-        user.is_moved.store(true, Relaxed);
-        Shared::make(|shared| MmWithUserAsync { user, shared }).into()
+        Shared::make(|shared| MmWithUserAsync { user: this, shared }).into()
     }
 }
 
@@ -234,7 +228,7 @@ impl Drop for MmWithUser {
 
 /// A user of an address space, whose drop does not wait.
 pub struct MmWithUserAsync {
-    user: Arc<MmWithUser>,
+    user: ARef<MmWithUser>,
     shared: Shared<Self>,
 }
 

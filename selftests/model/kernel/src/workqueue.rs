@@ -3,7 +3,7 @@
 //! Work queues.  A model has two tasks for them: one for the module's queue, and one for the kernel's, on which
 //! `mmput_async()` ends address spaces.
 
-use crate::sync::Arc;
+use crate::sync::{expect_alive, Arc, Monitor};
 use core::marker::PhantomData;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -49,9 +49,7 @@ pub fn queues() -> &'static Queues {
 
 impl Queues {
     fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs
-            .lock()
-            .expect("a thread of the model has panicked")
+        expect_alive(self.jobs.lock())
     }
 
     /// Queues a job to the kernel's queue.
@@ -85,10 +83,7 @@ impl Queues {
                     self.kernel_has_work.notify_one();
                 }
                 None if jobs.stop => return,
-                None => {
-                    let woken = self.module_has_work.wait(jobs);
-                    jobs = woken.expect("a thread of the model has panicked");
-                }
+                None => jobs = expect_alive(self.module_has_work.wait(jobs)),
             }
         }
     }
@@ -104,10 +99,7 @@ impl Queues {
                     jobs = self.lock();
                 }
                 None if jobs.threads == 0 && jobs.module.is_empty() && !jobs.module_runs => break,
-                None => {
-                    let woken = self.kernel_has_work.wait(jobs);
-                    jobs = woken.expect("a thread of the model has panicked");
-                }
+                None => jobs = expect_alive(self.kernel_has_work.wait(jobs)),
             }
         }
     }
@@ -125,13 +117,8 @@ struct State {
     running: usize,
 }
 
-struct Flush {
-    state: Mutex<State>,
-    ended: Condvar,
-}
-
 /// A work of the object `T`.
-pub struct Work<T>(std::sync::Arc<Flush>, PhantomData<fn(T)>);
+pub struct Work<T>(std::sync::Arc<Monitor<State>>, PhantomData<fn(T)>);
 
 /// Makes a work.
 #[macro_export]
@@ -145,24 +132,16 @@ impl<T> Work<T> {
     /// Makes the work, which is idle.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        let flush = Flush {
-            state: Mutex::new(State::default()),
-            ended: Condvar::new(),
-        };
-        Self(std::sync::Arc::new(flush), PhantomData)
+        Self(
+            std::sync::Arc::new(Monitor::new(State::default())),
+            PhantomData,
+        )
     }
 
     /// Waits until the work is idle.
     pub fn flush(&self) {
-        let mut state = self
-            .0
-            .state
-            .lock()
-            .expect("a thread of the model has panicked");
-        while state.pending || state.running != 0 {
-            let woken = self.0.ended.wait(state);
-            state = woken.expect("a thread of the model has panicked");
-        }
+        self.0
+            .wait_until(|state| !state.pending && state.running == 0);
     }
 }
 
@@ -214,33 +193,18 @@ pub trait Pointer: Sized {
 
 impl<T: HasWork + WorkItem<Pointer = Arc<T>> + 'static> Pointer for Arc<T> {
     fn enqueue(self) -> Result<(), Self> {
-        let flush = self.work().0.clone();
-        {
-            let mut state = flush
-                .state
-                .lock()
-                .expect("a thread of the model has panicked");
-            if core::mem::replace(&mut state.pending, true) {
-                drop(state);
-                return Err(self);
-            }
+        let state = self.work().0.clone();
+        if core::mem::replace(&mut state.lock().pending, true) {
+            return Err(self);
         }
         let job = move || {
             {
-                let mut state = flush
-                    .state
-                    .lock()
-                    .expect("a thread of the model has panicked");
+                let mut state = state.lock();
                 state.pending = false;
                 state.running += 1;
             }
             T::run(self);
-            flush
-                .state
-                .lock()
-                .expect("a thread of the model has panicked")
-                .running -= 1;
-            flush.ended.notify_all();
+            state.change(|state| state.running -= 1);
         };
         queues().lock().module.push_back(Box::new(job));
         queues().module_has_work.notify_one();

@@ -6,10 +6,11 @@ use super::iommu::IommuGroup;
 use kernel::{
     device::{Bound, Device},
     mm::{IommuDriver, MmWithUser},
+    sync::{expect_alive, Monitor},
 };
 use loom::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
-    Condvar, Mutex,
+    Mutex,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,9 +45,8 @@ pub(crate) struct Iommu {
     /// The lock of all bonds.
     bonds: Mutex<()>,
     state: std::sync::Mutex<State>,
-    /// Held while the handler of a page request ends.
-    requests: Mutex<()>,
-    answered: Condvar,
+    /// Changes when a page request is answered.
+    requests: Monitor<()>,
     /// Each access to the state changes this number, so that loom runs the accesses in each order.
     accesses: AtomicUsize,
 }
@@ -57,8 +57,7 @@ pub(crate) fn iommu() -> &'static Iommu {
         static ref IOMMU: Iommu = Iommu {
             bonds: Mutex::new(()),
             state: std::sync::Mutex::new(State::default()),
-            requests: Mutex::new(()),
-            answered: Condvar::new(),
+            requests: Monitor::new(()),
             accesses: AtomicUsize::new(0),
         };
     }
@@ -77,27 +76,16 @@ impl Iommu {
 
     /// Waits until no page request of the address space is being handled.
     fn wait_for_page_requests(&self, mm: usize) {
-        let mut requests = self
-            .requests
-            .lock()
-            .expect("a thread of the model has panicked");
-        while self.change(|state| state.handled.contains(&mm)) {
-            let woken = self.answered.wait(requests);
-            requests = woken.expect("a thread of the model has panicked");
-        }
+        self.requests
+            .wait_until(|()| self.change(|state| !state.handled.contains(&mm)));
     }
 
     /// A page request of the address space is handled by `f`, which drops a user of the address space.
     pub(crate) fn handle_page_request(&self, mm: usize, f: impl FnOnce()) {
         self.change(|state| state.handled.insert(mm));
         f();
-        let requests = self
-            .requests
-            .lock()
-            .expect("a thread of the model has panicked");
-        self.change(|state| state.handled.remove(&mm));
-        drop(requests);
-        self.answered.notify_all();
+        self.requests
+            .change(|()| self.change(|state| state.handled.remove(&mm)));
     }
 
     /// The device of the group can access the address space.
@@ -153,10 +141,7 @@ pub(crate) struct Bond {
 impl Bond {
     pub(crate) fn new(group: &IommuGroup, mm: &MmWithUser) -> Self {
         let iommu = iommu();
-        let _bonds = iommu
-            .bonds
-            .lock()
-            .expect("a thread of the model has panicked");
+        let _bonds = expect_alive(iommu.bonds.lock());
         mm.assert_used();
         let mm = mm.as_raw();
         let old = iommu.change(|state| state.entries.insert((group.id(), mm), Entry::Present));
@@ -188,10 +173,7 @@ impl Drop for Bond {
             return;
         }
         let iommu = iommu();
-        let _bonds = iommu
-            .bonds
-            .lock()
-            .expect("a thread of the model has panicked");
+        let _bonds = expect_alive(iommu.bonds.lock());
         let key = (self.group.id(), self.mm);
         let entry = iommu.change(|state| {
             let entry = state.entries.get_mut(&key)?;

@@ -2,6 +2,7 @@
 
 //! The models of processes that are bound to devices.
 
+use super::explore;
 use crate::{
     kapi::{
         iommu::IommuGroup,
@@ -17,10 +18,7 @@ use kernel::{
     sync::{aref::ARef, atomic::reset_statics, Arc},
     workqueue::queues,
 };
-use std::sync::{
-    atomic::{AtomicU64, Ordering::Relaxed},
-    Arc as StdArc,
-};
+use std::sync::Arc as StdArc;
 
 /// A device in each of two IOMMU groups, and a process.
 struct World {
@@ -67,15 +65,18 @@ impl World {
         self.mm.put(false);
     }
 
+    /// Returns the group that joins the container with this key, 1 or 2.
+    fn group(&self, key: u64) -> &IommuGroup {
+        &self.groups[usize::from(key != 1)]
+    }
+
     /// A group joins the container.
     fn join(&self, key: u64) -> Result {
-        let group = &self.groups[usize::from(key != 1)];
-        self.processes.join(key, group, GroupType::Iommu)
+        self.processes.join(key, self.group(key), GroupType::Iommu)
     }
 
     fn leave(&self, key: u64) {
-        self.processes
-            .leave(key, &self.groups[usize::from(key != 1)]);
+        self.processes.leave(key, self.group(key));
     }
 
     /// The device of the first group can access the address space.
@@ -98,45 +99,41 @@ impl World {
     }
 }
 
-/// Runs a model with up to `preemptions` preemptions.  `begin` sets the world up, and `threads` run in it.  If the
-/// bonds cannot end in the task that ends the address space, the model runs with both orders in which the notifiers
-/// can be called.  The environment variable `LOOM_MAX_PREEMPTIONS` overrides `preemptions`.
+/// Runs a model with up to `preemptions` preemptions.  `begin` sets the world up, and `threads` run in it.  The
+/// environment variable `LOOM_MAX_PREEMPTIONS` overrides `preemptions`.
 fn model(preemptions: usize, begin: fn(&World), threads: [fn(&World); 2]) {
-    let late = [exit_in_handler as usize, exit_in_another_task as usize];
-    let is_late = threads
-        .iter()
-        .any(|thread| late.contains(&(*thread as usize)));
-    for driver_first in [false, true].into_iter().take(1 + usize::from(is_late)) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-        builder.max_branches = 20_000;
-        let runs = StdArc::new(AtomicU64::new(0));
-        let counted = runs.clone();
-        builder.check(move || {
-            counted.fetch_add(1, Relaxed);
-            let world = World::new(driver_first);
-            begin(&world);
-            let worker = loom::thread::spawn(|| queues().work_for_module());
-            queues().expect_threads(threads.len());
-            for thread in threads {
-                let world = world.clone();
-                loom::thread::spawn(move || {
-                    thread(&world);
-                    drop(world);
-                    queues().thread_ends();
-                });
-            }
-            queues().work();
-            world.close();
-            queues().work();
-            queues().stop();
-            worker.join().expect("a thread panics");
-            world.end();
-            let deferred = DEFERRED.lock().take();
-            drop(deferred);
-        });
-        println!("{} interleavings", runs.load(Relaxed));
-    }
+    model_with(false, preemptions, begin, threads);
+}
+
+/// As [`model`], if the bonds cannot end in the task that ends the address space: with both orders in which the
+/// notifiers can be called.
+fn model_late(preemptions: usize, begin: fn(&World), threads: [fn(&World); 2]) {
+    model_with(false, preemptions, begin, threads);
+    model_with(true, preemptions, begin, threads);
+}
+
+fn model_with(driver_first: bool, preemptions: usize, begin: fn(&World), threads: [fn(&World); 2]) {
+    explore(preemptions, move || {
+        let world = World::new(driver_first);
+        begin(&world);
+        let worker = loom::thread::spawn(|| queues().work_for_module());
+        queues().expect_threads(threads.len());
+        for thread in threads {
+            let world = world.clone();
+            loom::thread::spawn(move || {
+                thread(&world);
+                drop(world);
+                queues().thread_ends();
+            });
+        }
+        queues().work();
+        world.close();
+        queues().work();
+        queues().stop();
+        worker.join().expect("a thread panics");
+        world.end();
+        drop(DEFERRED.lock().take());
+    });
 }
 
 fn bound(world: &World) {
@@ -147,18 +144,6 @@ fn bound_in_container(world: &World) {
     assert_eq!(world.join(1), Ok(()));
     let bound = world.processes.bind_to_all(&world.user());
     assert!(bound.is_ok());
-}
-
-fn exit(world: &World) {
-    world.exit();
-}
-
-fn exit_in_handler(world: &World) {
-    world.exit_in_handler();
-}
-
-fn exit_in_another_task(world: &World) {
-    world.exit_in_another_task();
 }
 
 /// The close of the device's file.
@@ -184,31 +169,31 @@ fn open_in_container(world: &World) {
 /// The bonds end with the address space, or with the file.
 #[test]
 fn exit_and_close() {
-    model(2, bound, [exit, close]);
+    model(2, bound, [World::exit, close]);
 }
 
 /// The handler of a page request ends the address space while the file is closed.
 #[test]
 fn exit_in_handler_and_close() {
-    model(2, bound, [exit_in_handler, close]);
+    model_late(2, bound, [World::exit_in_handler, close]);
 }
 
 /// As above, with a task that handles no page request.
 #[test]
 fn exit_in_another_task_and_close() {
-    model(2, bound, [exit_in_another_task, close]);
+    model_late(2, bound, [World::exit_in_another_task, close]);
 }
 
 /// A reset ends the bonds, also those of a process that exits.
 #[test]
 fn exit_and_reset() {
-    model(2, bound, [exit, reset]);
+    model(2, bound, [World::exit, reset]);
 }
 
 /// As above, with the handler of a page request.
 #[test]
 fn exit_in_handler_and_reset() {
-    model(2, bound, [exit_in_handler, reset]);
+    model_late(2, bound, [World::exit_in_handler, reset]);
 }
 
 /// No process is bound during a reset.
@@ -236,7 +221,7 @@ fn exit_and_unbind() {
         drop(user);
         world.exit();
     }
-    model(2, bound_twice_used, [exit, unbind_and_exit]);
+    model(2, bound_twice_used, [World::exit, unbind_and_exit]);
 }
 
 /// A group joins a container whose process exits.
@@ -247,7 +232,7 @@ fn exit_and_join() {
         world.leave(2);
         world.leave(1);
     }
-    model(2, bound_in_container, [exit, join]);
+    model(2, bound_in_container, [World::exit, join]);
 }
 
 /// As above, with the handler of a page request.
@@ -258,19 +243,23 @@ fn exit_in_handler_and_join() {
         world.leave(1);
         world.leave(2);
     }
-    model(2, bound_in_container, [exit_in_handler, join]);
+    model_late(2, bound_in_container, [World::exit_in_handler, join]);
 }
 
 /// The first open of a device in a container suspends the bonds of a process that exits.
 #[test]
 fn exit_and_open() {
-    model(2, bound_in_container, [exit, open_in_container]);
+    model(2, bound_in_container, [World::exit, open_in_container]);
 }
 
 /// As above, with the handler of a page request.
 #[test]
 fn exit_in_handler_and_open() {
-    model(1, bound_in_container, [exit_in_handler, open_in_container]);
+    model_late(
+        1,
+        bound_in_container,
+        [World::exit_in_handler, open_in_container],
+    );
 }
 
 /// A process that lives has its bond again after the open.

@@ -2,44 +2,25 @@
 
 //! Completions.
 
-use loom::sync::{Condvar, Mutex};
+use super::Monitor;
 use pinned_init::PinInit;
 
 /// An event that tasks wait for.
-pub struct Completion {
-    done: Mutex<bool>,
-    woken: Condvar,
-}
+pub struct Completion(Monitor<bool>);
 
 impl Completion {
     /// Makes the event, which has not happened.
     pub fn new() -> impl PinInit<Self> {
-        Self {
-            done: Mutex::new(false),
-            woken: Condvar::new(),
-        }
+        Self(Monitor::new(false))
     }
 
     /// The event happens.
     pub fn complete_all(&self) {
-        *self
-            .done
-            .lock()
-            .expect("a thread of the model has panicked") = true;
-        self.woken.notify_all();
+        self.0.change(|done| *done = true);
     }
 
     /// Waits until the event happens.
     pub fn wait_for_completion(&self) {
-        let mut done = self
-            .done
-            .lock()
-            .expect("a thread of the model has panicked");
-        while !*done {
-            done = self
-                .woken
-                .wait(done)
-                .expect("a thread of the model has panicked");
-        }
+        self.0.wait_until(|done| *done);
     }
 }

@@ -6,12 +6,17 @@ use core::{
     marker::PhantomData,
     ops::{Deref, DerefMut},
 };
-use loom::sync::MutexGuard;
+use loom::sync::{LockResult, MutexGuard};
 
 /// Mutexes.
 pub mod mutex {
     /// The kind of a mutex.
     pub struct MutexBackend;
+}
+
+/// Returns what a lock of loom guards.
+pub fn expect_alive<G>(result: LockResult<G>) -> G {
+    result.expect("a thread of the model has panicked")
 }
 
 /// A mutex.
@@ -45,8 +50,7 @@ impl<T> Mutex<T> {
 
     /// Takes the lock.
     pub fn lock(&self) -> Guard<'_, T> {
-        let guard = self.0.lock().expect("a thread of the model has panicked");
-        Guard(guard, PhantomData)
+        Guard(expect_alive(self.0.lock()), PhantomData)
     }
 }
 
