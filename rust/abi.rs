@@ -9,8 +9,8 @@
 //! called function documents the errors and the locks.  Some functions do more:
 //!
 //! - They check a pointer for NULL, or write results through a pointer of the driver.
-//! - They select the errno, or warn, where a module without side effects ([`info_cap`](crate::info_cap),
-//!   [`irqs`](crate::irqs), [`migration`](crate::migration)) returns why an argument is refused.
+//! - They select the errno, or warn, where a function of [`info_cap`](crate::info_cap), [`irqs`](crate::irqs)
+//!   or [`migration`](crate::migration) refuses an argument without an errno.
 //!
 //! The compiler compares each exported function with its prototype in the kernel's headers.
 

@@ -91,8 +91,8 @@ pub(crate) fn remove_driver(ops: usize) {
 ///
 /// Takes `DRIVERS` for each driver, and not during the use of the driver, so drivers can be registered and
 /// unregistered meanwhile.  The iteration goes from the last index to 0.  New drivers are appended.  A removal
-/// shifts later drivers down by one.  So no driver that stays registered is skipped.  A driver can be returned
-/// twice if a driver before it is unregistered meanwhile.
+/// shifts the drivers with higher indices down by one.  So no driver that stays registered is skipped.  A
+/// driver can be returned twice if a driver with a lower index is unregistered meanwhile.
 fn drivers(noiommu: Option<bool>) -> impl Iterator<Item = IommuDriver> {
     let mut end = usize::MAX;
     core::iter::from_fn(move || {
@@ -283,7 +283,8 @@ impl Container {
     /// - Before the choice: the first answer above 0 of the drivers that can be chosen, or else the last
     ///   answer, or 0 without drivers.
     ///
-    /// C counterpart: `vfio_container_ioctl_check_extension()`.
+    /// Takes `Container::data`.  Before the choice of a driver, then takes `Container::inner` and `DRIVERS`, one after
+    /// the other.  C counterpart: `vfio_container_ioctl_check_extension()`.
     ///
     /// # Errors
     ///
@@ -380,7 +381,8 @@ impl ContainerMembership {
     /// - `EPERM`: the group has no IOMMU, and the caller does not have `CAP_SYS_RAWIO`.
     /// - `EPERM`: the container has groups without an IOMMU and this group has one, or the reverse.
     /// - `EPERM`: a host driver or another owner has the DMA ownership of the group.
-    /// - `EBUSY`: a page table or a PASID is attached to the group.
+    /// - `EBUSY`: a page table other than the default one, or a page table of a PASID, is attached to the
+    ///   group.
     /// - The errno with which the IOMMU driver refuses to block the DMA of the group.
     /// - The errno of the container driver, if the container has one.
     /// - Those of [`BoundProcesses::join`].

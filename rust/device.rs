@@ -136,8 +136,8 @@ pub(crate) struct State {
     /// The references on the registration that the driver holds.
     #[pin]
     driver_refs: DriverRefs,
-    /// The container handle, while the device is open through a container.  `vfio_pin_pages()`,
-    /// `vfio_unpin_pages()` and `vfio_dma_rw()` read it, which drivers call without a lock of the core.
+    /// The container handle, while the device is open through a container.  It is read by `vfio_pin_pages()`,
+    /// `vfio_unpin_pages()` and `vfio_dma_rw()`, which drivers call without a lock of the core.
     #[pin]
     container: SpinLock<Option<ContainerHandle>>,
     /// The device's membership in its group.  Registration sets it before the device can be opened.

@@ -248,9 +248,9 @@ impl Group {
         }
     }
 
-    /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in progress.  Can also
-    /// wait for page requests in flight and for the mappings of a container.  Takes `Group::change`, and inside it, one
-    /// after the other, `Group::inner` and the locks that the drop of a
+    /// Undoes [`open`](Self::open), and releases the backend.  Waits for a change of the backend in progress.
+    /// Can also wait for page requests in flight and for the container driver's lock of its mappings.  Takes
+    /// `Group::change`, and inside it, one after the other, `Group::inner` and the locks that the drop of a
     /// [`ContainerMembership`](crate::container::ContainerMembership) takes.
     ///
     /// C counterpart: `vfio_group_fops_release()`.
@@ -389,7 +389,8 @@ impl Group {
         }
     }
 
-    /// Reserves an entry in the list for one more device, in front of the existing devices.
+    /// Reserves an entry in the list for one more device, in front of the existing devices.  Takes
+    /// `Group::devices`.
     ///
     /// # Errors
     ///
@@ -402,23 +403,24 @@ impl Group {
         Ok(Reservation { key, node })
     }
 
-    /// Adds a device to the list.  The device can be opened by its name until [`remove`](Self::remove).  C
-    /// counterpart: `vfio_device_group_register()`.
+    /// Adds a device to the list.  The device can be opened by its name until [`remove`](Self::remove).
+    /// Takes `Group::devices`.  C counterpart: `vfio_device_group_register()`.
     pub(crate) fn add(&self, reservation: Reservation, device: RegistrationRef) {
         let Reservation { key, node } = reservation;
         let node = node.into_node(key, device);
         self.devices.lock().registrations.insert(node);
     }
 
-    /// Undoes [`add`](Self::add).  `key` is the key of the [`Reservation`].  C counterpart:
-    /// `vfio_device_group_unregister()`.
+    /// Undoes [`add`](Self::add).  `key` is the key of the [`Reservation`].  Takes `Group::devices`.
+    /// C counterpart: `vfio_device_group_unregister()`.
     pub(crate) fn remove(&self, key: u64) {
         let removed = self.devices.lock().registrations.remove(&key);
         drop(removed);
     }
 
     /// Tells whether the IOMMU makes all DMA of the group's devices coherent, whatever the devices request.
-    /// Devices that are being unregistered are skipped.  C counterpart: `vfio_group_enforced_coherent()`.
+    /// Devices that are being unregistered are skipped.  Takes `Group::devices`.  C counterpart:
+    /// `vfio_group_enforced_coherent()`.
     pub(crate) fn enforces_coherency(&self) -> bool {
         let devices = self.devices.lock();
         let mut registrations = devices.registrations.values();

@@ -2,7 +2,7 @@
 
 //! The Rust layout of the structures that the module shares with C code, as assertions for the C compiler.
 //!
-//! This file is compiled to assembly only, as the kernel's asm-offsets.  Each string becomes a line of
+//! This file is compiled only to assembly, like the kernel's asm-offsets.  Each string becomes a line of
 //! `layout_generated.h`, which `layout.c` includes.  So the C compiler checks the layout that rustc has
 //! computed, in each build.  `offsetof()` does not accept bit-fields.  They are checked only through the size
 //! of the structure and the offsets of the neighbouring fields.

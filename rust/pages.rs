@@ -109,8 +109,9 @@ pub(crate) fn pin(
     }
 }
 
-/// Unpins pages that were pinned with the same arguments.  Warns if no pin can have had these arguments.
-/// May sleep.
+/// Unpins pages that were pinned with the same arguments.  Warns and has no effect if the device is not open or
+/// the driver has no `dma_unmap`.  Also warns if no pin can have had this number of pages or this address.  May
+/// sleep.
 pub(crate) fn unpin(device: &Device, access: Option<&Access>, iova: u64, pages: i32) {
     if warn_on!(!device.is_open_unlocked()) || warn_on!(!device.has_dma_unmap()) {
         return;

@@ -15,7 +15,7 @@ pub(crate) enum Reason {
     NeedsRawIo,
     /// The group file is open.
     GroupFileOpen,
-    /// A file of the node of a device of the group is bound or is being bound.
+    /// A cdev file of a device of the group is bound or is being bound.
     DeviceBound,
     /// The same file is already bound.
     BoundAlready,
@@ -117,9 +117,9 @@ impl Refusal {
     }
 
     /// Logs the reason why the operation `what` of the calling process was refused, and returns the errno.
-    /// Nothing is logged if there is no reason, or if `limit` is exceeded.  `with_dev` calls its argument
-    /// with the device, and is called only if a line is logged.  The caller holds no locks, because the
-    /// console can be slow.
+    /// Nothing is logged if there is no reason, or if `limit` is exceeded.  Otherwise `with_dev` is called.  It
+    /// calls its argument with the device, which logs the line, or does nothing if the device is gone.  The
+    /// caller holds no locks, because the console can be slow.
     pub(crate) fn log(
         self,
         what: &str,

@@ -14,8 +14,8 @@
 //! A process stays bound until one of these events:
 //!
 //! - The process unbinds itself.
-//! - Its address space ends.  The bonds end before the first page is freed, in the task that ends the address
-//!   space, or, if this task may not wait, later in a work item (see below).
+//! - Its address space ends.  The bonds end in the task that ends the address space, before the first page is
+//!   freed.  If this task must not wait, the bonds end later, in a work item (see below).
 //! - The device file is closed, or the last group leaves the container.  The bonds end before the driver
 //!   stops the device, and before user space loses the DMA ownership.
 //! - User space resets a device to which the process is bound (`VFIO_DEVICE_RESET`,
@@ -37,7 +37,7 @@
 //! restore its PASID.  Therefore a bond ends in the MMU notifier for the end of the address space, and not
 //! later.
 //!
-//! There is one exception: an address space that ends in a task that may not wait (`Releaser::MustNotWait`), such
+//! There is one exception: an address space that ends in a task that must not wait (`Releaser::MustNotWait`), such
 //! as the handler of a page request.  A work item ends these bonds.  The driver of the IOMMU hardware has a
 //! notifier of its own, which removes the PASID from the devices.  The work item runs after this notifier,
 //! because the two must not remove the PASID at the same time.
@@ -121,6 +121,8 @@ impl Groups {
 }
 
 /// The processes that are bound to one device or to one container.
+///
+/// The methods that bind or unbind take `groups`, and can wait for page requests in flight with it held.
 #[pin_data]
 pub(crate) struct BoundProcesses {
     #[pin]
@@ -203,7 +205,8 @@ impl BoundProcesses {
     /// - `EINVAL`: there are no groups.
     /// - `EOPNOTSUPP`: a group has no IOMMU, or its devices are emulated.
     /// - `EBUSY`: the first open or the last close of a device is in progress, or its bonds are not made again yet.
-    /// - Those of [`bind`](Self::bind).  The second check of `bind` covers the three conditions above, too.
+    /// - Those of [`bind`](Self::bind).  Where `bind` checks its first three conditions again, this function
+    ///   first checks the three conditions above again.
     pub(crate) fn bind_to_all(self: &Arc<Self>, mm: &MmWithUser) -> Result<Arc<Process>> {
         self.check_all(&self.groups.lock(), mm)?;
         let new = NewProcess::begin(self, mm)?;

@@ -3,9 +3,9 @@
 //! Counts of remaining objects by origin: pure logic.
 //!
 //! The release of an object does not identify its origin.  The number of all remaining objects is exact.  The
-//! number of objects of each origin has a lower and an upper bound.  The two bounds of an origin are equal
-//! until an object is released while several origins have objects.  They are equal again when no object
-//! remains.
+//! number of objects of each origin has a lower and an upper bound.  At most 8 origins are distinguished; all
+//! others count as one origin.  The two bounds of an origin are equal until an object is released while several
+//! origins have objects.  They are equal again when no object remains.
 
 /// The maximum number of origins that are distinguished.
 const ORIGINS: usize = 8;
@@ -26,7 +26,7 @@ pub(crate) struct Tally<T> {
     others: u32,
 }
 
-/// The number of objects that one origin has left, as bounds.
+/// The bounds of the number of remaining objects of one origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Share<T> {
     /// None stands for all origins without an entry.

@@ -173,7 +173,7 @@ fn group_nodes() -> Result<group::table::Nodes> {
     group::table::Nodes::new(region, class)
 }
 
-/// Creates the work queue that frees virqfds.
+/// Creates the work queue on which the shutdowns of virqfds run.
 #[cfg(CONFIG_VFIO_VIRQFD)]
 fn cleanup_queue() -> Result<Arc<OwnedQueue>> {
     let queue = OwnedQueue::new_single_threaded(c"vfio-irqfd-cleanup")?;

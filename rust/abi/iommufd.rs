@@ -32,8 +32,9 @@ check_prototypes!(
 ///
 /// # Safety
 ///
-/// The device is registered, and the caller holds the lock of its set for `'a`.  The exported functions are
-/// callbacks, or are called from callbacks, that the core calls for a registered device with this lock held.
+/// The device is registered, and the caller holds the lock of its set for `'a`.  This holds for the exported
+/// functions that call `locked`: the core calls driver callbacks with this lock held, and each of these functions
+/// is such a callback or is called from one.
 ///
 /// The caller passes the result only to the functions of [`standard_ops`](crate::shared::vfio::standard_ops), which
 /// access the iommufd fields of the device only.

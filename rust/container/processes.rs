@@ -5,8 +5,8 @@
 //! There is no C counterpart; `include/uapi/linux/vfio_sva.h` is the specification.
 //!
 //! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses), and before them `Container::data`.  User
-//! memory is accessed without these locks.  Neither the lock of the container nor the locks of its
-//! container driver, which `VFIO_IOMMU_MAP_DMA` takes, are taken.
+//! memory is accessed without these locks.  The ioctls take neither the lock of the container nor the locks of
+//! the container driver (`VFIO_IOMMU_MAP_DMA` takes the latter).
 
 use super::Container;
 use crate::sva::{bind_caller, unbind_caller};

@@ -8,12 +8,9 @@
 //!
 //! The *origin* of a reference is the process that caused the driver to take the reference, together with the
 //! purpose of the reference ([`Origin`]).  The driver does not say which reference it puts.  So the number of
-//! remaining references of each origin is known exactly only if there are at most 8 origins, and one of these holds:
-//!
-//! - No reference has been put since the driver last had none.
-//! - All references since then have the same origin.
-//!
-//! In all other cases the number has a lower and an upper bound ([`Tally`]).
+//! remaining references of each origin is known exactly until a reference is put while several origins have
+//! references.  It is known exactly again when no reference remains.  In between, it has a lower and an upper bound
+//! ([`Tally`]).  At most 8 origins are distinguished.  The references of all others are counted together.
 //!
 //! Locks: the lock of the references is a leaf.  Interrupts are off while it is held, because drivers can
 //! take and put references in any context.

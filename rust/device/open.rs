@@ -11,9 +11,9 @@
 //! Locks:
 //!
 //! - The set's lock, and inside it `State::container`.
-//! - `BoundProcesses::groups`, never together with the set's lock.  A close takes that of the device before the
-//!   set's lock.  A first open and a last close through a container take that of the container before and after
-//!   the set's lock.
+//! - `BoundProcesses::groups`, never together with the set's lock.  A close takes the device's `groups` before
+//!   the set's lock.  A first open and a last close through a container take the container's `groups` before
+//!   and after the set's lock.
 //! - `Group::inner`, never together with the set's lock.  The caller acquires the resources of the group before
 //!   an open.  A close releases them after it has released the set's lock.
 
@@ -327,10 +327,15 @@ impl OpenDevice {
 
 /// Ends one open of the device, and closes the device if it is the last open.
 ///
-/// Takes `BoundProcesses::groups`, under which it can wait for page requests in flight, and then the lock of
-/// the set.  A last close through a container takes the container's `BoundProcesses::groups` once more after
-/// the lock of the set.  A last close can also take `Group::inner`, at the end.  The lock of the set is never
-/// held together with `BoundProcesses::groups` or `Group::inner`.
+/// Takes these locks, and holds none of them while it takes another:
+///
+/// 1. the device's `BoundProcesses::groups`;
+/// 2. the lock of the set;
+/// 3. for a last close through a container: the container's `BoundProcesses::groups`, the lock of the set again,
+///    and the container's `BoundProcesses::groups` again;
+/// 4. for a last close: `Group::inner`, if the resources need it.
+///
+/// Can wait for page requests in flight with a `BoundProcesses::groups` held.
 #[inline]
 pub(crate) fn close(device: &Device<Registered>, opened_by: OpenedBy, closing: Closing<'_>) {
     let state = device.state();

@@ -113,7 +113,7 @@ fn try_bind(file: &DeviceFile, bound: bool, arg: &BindIommufd) -> Result<(), Ref
 ///
 /// - `EINVAL`: a token was given, and the driver does not check tokens.
 /// - `EFAULT`: the token could not be read.
-/// - The driver's errno, also if no token was given.
+/// - The driver's errno, even if no token was given.
 #[inline]
 fn check_token(locked: &SetLocked<'_>, token: &Option<Result<Uuid>>) -> Result<(), Refusal> {
     let uuid = match token {

@@ -50,9 +50,11 @@ pub(super) fn concerns_bonds(device: &Device<Open>) -> bool {
     max_pasids(device.bound_parent()) != 0
 }
 
-/// Tells whether a process can be bound to a device that a hot reset affects.  The hot reset of an emulated
-/// device affects no other device, and its driver can use the number of the ioctl for another ioctl.  Returns
-/// false for a noiommu device, too.
+/// Tells whether a hot reset must unbind processes: the device is behind an IOMMU, and it supports PASIDs or any
+/// process is bound to any device.
+///
+/// Returns false for a noiommu device and for an emulated device.  The hot reset of an emulated device affects no
+/// other device, and its driver can use the number of the ioctl for another ioctl.
 #[inline]
 pub(super) fn hot_reset_concerns_bonds(file: &DeviceFile, device: &Device<Open>) -> bool {
     file.group_type() == GroupType::Iommu && (sva::is_used() || concerns_bonds(device))
@@ -72,8 +74,8 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> c_int {
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
-/// Handles `VFIO_DEVICE_PCI_HOT_RESET` of a device in whose set processes can be bound: unbinds them, and has
-/// the driver reset the set.  Returns the driver's result, or a negative errno.
+/// Handles `VFIO_DEVICE_PCI_HOT_RESET` if processes can be bound to devices of the set: unbinds the processes,
+/// and has the driver reset the set.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///

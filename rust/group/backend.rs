@@ -45,8 +45,8 @@ impl OpenBackend {
     ///
     /// # Errors
     ///
-    /// - `EPERM`: the backend is the iommufd of a noiommu group, and one of these: the caller does not have
-    ///   `CAP_SYS_RAWIO`; the iommufd has a compat IOAS, which only physical and emulated groups use.
+    /// - `EPERM`: the backend is the iommufd of a noiommu group, and one of these holds: the caller does not
+    ///   have `CAP_SYS_RAWIO`; the iommufd has a compat IOAS, which only physical and emulated groups use.
     pub(crate) fn permit(&self) -> Result {
         match self {
             Self::Iommufd(_) | Self::Container(_) => Ok(()),

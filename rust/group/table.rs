@@ -33,8 +33,8 @@ global_lock! {
 }
 
 global_lock! {
-    /// The device number range of group nodes.  None before the module is loaded, after it is unloaded, and
-    /// on a kernel without group nodes.
+    /// The device number range of group nodes.  None until the init function has stored the value, again when
+    /// the unload has dropped it, and on a kernel without group nodes.
     pub(crate) unsafe(uninit) static NODES: Mutex<Option<Nodes>> = None;
 }
 

@@ -60,7 +60,7 @@ impl GroupBackend {
 pub(super) enum BackendState {
     None,
     /// A task sets or releases the backend, without `Group::inner`.  The task can wait, for example for the
-    /// mappings of a container and for page requests in flight.
+    /// container driver's lock of its mappings and for page requests in flight.
     Changing,
     Set(GroupBackend),
 }

@@ -48,7 +48,7 @@ impl DriverBuffer<'_> {
     }
 }
 
-/// A driver's array, to which pointers to the pages that are pinned for the driver are written.
+/// A driver's array that receives a pointer to each page that is pinned for the driver.
 ///
 /// # Invariants
 ///

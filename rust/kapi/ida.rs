@@ -59,7 +59,7 @@ impl Ida {
     }
 }
 
-/// For a set that C code has initialised, such as the PASIDs of a device.
+/// The methods for a set that C code has initialised, such as the PASIDs of a device.
 #[cfg(CONFIG_IOMMUFD)]
 impl Ida {
     /// # Safety

@@ -323,7 +323,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the array has no space, or the memory is not mapped by whole pages or is being unmapped.
+    /// - `EINVAL`: the array has no space, or the memory is not mapped in whole pages, or it is being unmapped.
     /// - `EOVERFLOW`: the range overflows.
     /// - `ENOENT`: no IOAS is attached, or the range is not mapped.
     /// - `EPERM`: the memory is mapped without the required permission.

@@ -18,7 +18,7 @@ use kernel::{
 pub(crate) enum Releaser {
     /// A task that may wait for page requests and for locks of the IOMMU core.
     MayWait,
-    /// A task that may not wait for these: it can be the handler of a page request, or hold such a lock.
+    /// A task that must not wait for these: it can be the handler of a page request, or hold such a lock.
     MustNotWait,
 }
 

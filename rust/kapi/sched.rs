@@ -15,7 +15,7 @@ pub(crate) fn has_mm() -> bool {
 }
 
 /// Returns the id of the calling thread in the initial PID namespace.  No other thread has this id while the
-/// calling thread exists.
+/// calling thread exists.  The exception is 0, the id of all idle tasks.
 pub(crate) fn thread_id() -> i32 {
     kernel::current!().pid()
 }

@@ -4,8 +4,8 @@
 //! so with one access to user memory.  Only [`UserString::read`] accesses the user's string twice: it measures the
 //! string, and then copies and terminates it.
 //!
-//! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for
-//! each copy.  This is much for an ioctl that takes 500 instructions in all (see `make bench`).
+//! The kernel crate's cursors (`UserSlice`) serve the same purpose, but need some 35 instructions more for each
+//! copy.  That is a lot for an ioctl that takes 500 instructions in all (see `make bench`).
 
 use super::{buffer::DriverBuffer, device::as_raw};
 use crate::bindings;

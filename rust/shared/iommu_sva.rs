@@ -20,8 +20,8 @@ use kernel::{
 };
 
 /// Binds an address space to the device of an IOMMU group that has exactly one device.  The caller promises
-/// for the lifetime of the bond that user space owns the DMA of the group, and that a VFIO device of the
-/// group stays registered.
+/// that, for the lifetime of the bond, user space owns the DMA of the group, and a VFIO device of the group
+/// stays registered.
 ///
 /// May sleep.  There is no C counterpart.  The function calls `iommu_sva_bind_device()`.  The function is not
 /// `unsafe`, although it relies on this promise, because its callers are in `sva`, which denies `unsafe` code.
@@ -45,9 +45,9 @@ pub(crate) fn bind(group: &IommuGroup, mm: &MmWithUser) -> Result<Bond> {
     unsafe { Bond::new(dev, power, group, mm) }
 }
 
-/// Makes the first three checks of [`bind`].  Returns the device.  The caller promises during the call that a VFIO
-/// device of the group stays registered.  The function is not `unsafe` for the same reason as [`bind`]: `file`, which
-/// calls it too, denies `unsafe` code.
+/// Makes the first three checks of [`bind`].  Returns the device.  The caller promises that a VFIO device of
+/// the group stays registered during the call.  The function is not `unsafe` for the same reason as [`bind`]:
+/// `file`, which calls it too, denies `unsafe` code.
 pub(crate) fn check(group: &IommuGroup) -> Result<ARef<Device>> {
     let dev = group.sole_device().ok_or(EPERM)?;
     // SAFETY: By the promise of this function's caller, a VFIO device of the group stays registered during the call.

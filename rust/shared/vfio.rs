@@ -276,7 +276,7 @@ impl DeviceMemory {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: `size` is smaller than the structure.
+    /// - `EINVAL`: `size` is smaller than the structure.  This also warns.
     /// - `ENOMEM`: out of memory.
     ///
     /// # Safety

@@ -116,7 +116,7 @@ pub(crate) struct Process {
     /// Completed when the address space has ended.  Then the bonds have also ended, unless `late` is set.
     #[pin]
     released: Completion,
-    /// The address space has ended in a task that may not wait.  Set before `released` completes.
+    /// The address space has ended in a task that must not wait.  Set before `released` completes.
     late: AtomicFlag,
     /// The work item that ends the watch.  If `late` is set, it can run twice: first to end the bonds, and then to end
     /// the watch.
@@ -134,7 +134,7 @@ impl Process {
         self.pasid.load(Relaxed)
     }
 
-    /// Ends all bonds of the process, and removes it from the list.  When this returns, no bond is left, also
+    /// Ends all bonds of the process, and removes it from the list.  When this returns, no bond is left, even
     /// if another task was ending the bonds.
     pub(super) fn end(self: ArcBorrow<'_, Self>, user: User<'_>) {
         self.lock_bonds(user).clear();
@@ -165,7 +165,7 @@ impl Process {
     /// Locks the bonds, to end some or all of them.
     ///
     /// If `mm_users` is 0, the function first waits until the address space has ended.  If it has ended in a
-    /// task that may not wait (`late`), two more waits follow: before the lock is taken, for the MMU
+    /// task that must not wait (`late`), two more waits follow: before the lock is taken, for the MMU
     /// notifiers of the IOMMU's driver; with the lock held, for page requests, because that task may have
     /// been handling one.
     fn lock_bonds(&self, user: User<'_>) -> Guard<'_, KVec<Bond>, MutexBackend> {

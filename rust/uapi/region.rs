@@ -13,7 +13,7 @@ use kernel::{prelude::*, uaccess::UserPtr};
 /// `VFIO_REGION_INFO_FLAG_CAPS`: there are capabilities.
 pub(crate) const FLAG_CAPS: u32 = 1 << 3;
 
-/// Reads and validates the structure, into `info`.
+/// Reads the structure into `info`, and validates it.
 ///
 /// # Errors
 ///

@@ -30,8 +30,8 @@ pub(crate) struct HotReset {
 }
 
 impl HotReset {
-    /// Reads and checks the argument.  Returns None if the argument cannot be read, or if its values are such
-    /// that a driver refuses it.
+    /// Reads and checks the argument.  Returns None if the argument cannot be read, if its values are such that
+    /// a driver refuses it, or if there are more than [`MAX_FDS`] file descriptors.
     pub(crate) fn read(arg: UserPtr) -> Option<Self> {
         let [argsz, flags, count]: [u32; 3] = uaccess::read(arg).ok()?;
         let valid = argsz as usize >= size_of::<Layout>() && flags == 0 && count <= MAX_FDS;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Buffers of capabilities (`struct vfio_info_cap`), which drivers and the core fill in turn.
+//! Buffers of capabilities (`struct vfio_info_cap`).  Drivers fill them with `vfio_info_cap_add()` and
+//! `vfio_info_add_capability()`.
 
 use crate::{bindings, kapi::buffer::DriverBuffer};
 use core::{marker::PhantomData, ptr::NonNull};

@@ -136,7 +136,7 @@ impl IommuDriver {
         unsafe { self.ops.as_ref() }
     }
 
-    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION`, without the driver data of a container.
+    /// Returns the driver's answer to `VFIO_CHECK_EXTENSION` for a container that has no driver data yet.
     pub(crate) fn check_extension(&self, arg: usize) -> isize {
         // SAFETY: The contract of the callback permits this ioctl with NULL instead of driver data.
         unsafe { raw_ioctl(self.ops(), core::ptr::null_mut(), CHECK_EXTENSION, arg) }

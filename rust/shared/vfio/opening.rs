@@ -10,9 +10,9 @@
 //! Unbound <- LastClose -+
 //! ```
 //!
-//! If a result is dropped instead of passed to the next step, its registration reference is leaked, so the
-//! unregistration of the device never returns.  This is intended: the driver must not free a device whose open
-//! or close is incomplete.
+//! The drop of an [`Opened`] ends the open.  If any other result is dropped instead of passed to the next step,
+//! its registration reference is leaked, so the unregistration of the device never returns.  This is intended:
+//! the driver must not free a device whose open or close is incomplete.
 
 use super::{
     callback_result, iommu_driver::IommuData, set::BoundTo, Core, Device, Open, OpenResources,
@@ -217,8 +217,8 @@ impl<'a, 'l> Bound<'a, 'l> {
 /// Proof that the driver's `open_device` has run and its `close_device` has not.  This value owns a
 /// registration reference.
 ///
-/// Each value is one of the counted opens, which [`SetLocked::driver_close`] ends.  A value that is dropped
-/// before its open has ended leaves the device registered for ever.
+/// Each value is one of the counted opens, which [`SetLocked::driver_close`] ends.  The drop ends an open that
+/// has not ended.  If a last close is not completed, the device stays registered for ever.
 pub(crate) struct Opened {
     registration: ManuallyDrop<RegistrationRef>,
     opened_by: OpenedBy,

@@ -3,8 +3,9 @@
 //! The driver callbacks (`struct vfio_device_ops`): each method requires the proof that the contract of its
 //! callback needs.
 //!
-//! Most callbacks return 0 or a negative errno.  A positive number from such a callback becomes `EINVAL`.
-//! The methods `read`, `write`, `ioctl` and `device_feature` return the driver's result unchanged.
+//! Most callbacks return 0 or a negative errno.  A positive number from such a callback becomes `EINVAL`.  The
+//! methods `read`, `write` and `device_feature` return the driver's result unchanged; `ioctl` truncates it to
+//! `int`.
 
 use super::{callback_result, info_caps::InfoCaps, Device, Open, Registered, SetLocked};
 use crate::{
@@ -220,8 +221,8 @@ impl Device<Open> {
         callback_result(unsafe { mmap(self.as_raw(), vma.as_ptr()) })
     }
 
-    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result unchanged:
-    /// a value, which can be positive, or a negative errno.
+    /// Passes an ioctl that the core does not handle to the driver.  Returns the driver's result, truncated to
+    /// `int`: a value, which can be positive, or a negative errno.
     ///
     /// # Errors
     ///

@@ -353,7 +353,7 @@ impl<'a> SetLocked<'a> {
 /// The object that a device is bound to.
 pub(super) enum BoundTo {
     Nothing,
-    /// The number of attachments and detachments.
+    /// An iommufd.  `attachments` is the number of attachments and detachments since the bind.
     Iommufd {
         attachments: u64,
     },
