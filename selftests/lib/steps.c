@@ -58,10 +58,10 @@ void note(const char *fmt, ...)
 int verdict(const char *meaning)
 {
 	if (failures)
-		printf("\nFAILED: %d of %d steps did not do what they must.\n",
+		printf("\nFAILED: %d of %d steps had another result.\n",
 		       failures, steps);
 	else
-		printf("\nPASSED: all %d steps did what they must: %s.\n", steps, meaning);
+		printf("\nPASSED: all %d steps had the expected result: %s.\n", steps, meaning);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

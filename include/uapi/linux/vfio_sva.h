@@ -51,10 +51,12 @@
  *     unbound even if the driver then returns an error.
  *  6. VFIO_DEVICE_PCI_HOT_RESET of a device set, if the set includes a device to which the address
  *     space is bound, and the caller owns all devices of the set.  The address space is unbound even
- *     if the driver then returns an error.  It stays bound in these cases: the caller does not own all
- *     devices; the size, the flags or a file descriptor of the argument is invalid; the argument has
- *     more than 256 file descriptors, none for a device that was opened through its group, or any for a
- *     device that was opened through its node.
+ *     if the driver then returns an error.  It stays bound in these cases:
+ *      - The caller does not own all devices.
+ *      - The argument cannot be read, or its size, its flags or a file descriptor is invalid.
+ *      - The argument has more than 256 file descriptors.
+ *      - The ioctl is called on a file from the group, and the argument has no file descriptor.
+ *      - The ioctl is called on a file of the device node, and the argument has a file descriptor.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound leaves its group, and other
@@ -65,7 +67,7 @@
  * address space is not bound.  After the last group has left the container, it returns -EINVAL.
  *
  * While VFIO_DEVICE_RESET or VFIO_DEVICE_PCI_HOT_RESET is in progress, VFIO_BIND_PROCESS returns -EBUSY
- * in these cases (Documentation/sva.rst describes the exceptions, also to event 6):
+ * in the following cases.  Documentation/sva.rst describes the exceptions to this rule and to event 6.
  *
  *  - on a device file: the device is being reset and supports PASIDs;
  *  - on a container: the container has such a device.
@@ -164,7 +166,9 @@ struct vfio_unbind_process {
  * the device has an IOMMU.  Otherwise it returns one of these:
  *
  *  -ENODEV	The file is not bound, and the device is unregistered.
- *  -EINVAL	The file is not bound, and the device is registered.
+ *  -EFAULT	The argument cannot be read.
+ *  -EINVAL	The file is not bound, and the device is registered; or the size or the flags of the argument
+ *		are invalid.
  *  -EIO	The device cannot be resumed from a low-power state.
  *  -ENOTTY	The file was opened through the group, or the device is emulated or has no IOMMU.
  *
