@@ -12,7 +12,7 @@
 #include "core.h"
 #include "uffd.h"
 
-static int stall_make(struct stall *s, uint64_t mode)
+static int stall_make(struct stall *s, uint64_t mode, int pages_before)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .mode = mode };
@@ -25,10 +25,13 @@ static int stall_make(struct stall *s, uint64_t mode)
 	ret = xioctl(s->fd, UFFDIO_API, &api);
 	if (ret)
 		return ret;
-	s->page = mmap(NULL, s->size, PROT_READ | PROT_WRITE,
+	s->before = pages_before * s->size;
+	s->page = mmap(NULL, s->before + s->size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->page == MAP_FAILED)
 		return -errno;
+	memset(s->page, 0, s->before);
+	s->page += s->before;
 	reg.range.start = (uintptr_t)s->page;
 	reg.range.len = s->size;
 	return xioctl(s->fd, UFFDIO_REGISTER, &reg);
@@ -36,7 +39,12 @@ static int stall_make(struct stall *s, uint64_t mode)
 
 int stall_open(struct stall *s)
 {
-	return stall_make(s, UFFDIO_REGISTER_MODE_MISSING);
+	return stall_make(s, UFFDIO_REGISTER_MODE_MISSING, 0);
+}
+
+int stall_open_second(struct stall *s)
+{
+	return stall_make(s, UFFDIO_REGISTER_MODE_MISSING, 1);
 }
 
 static int protect(struct stall *s, uint64_t mode)
@@ -49,14 +57,26 @@ static int protect(struct stall *s, uint64_t mode)
 	return xioctl(s->fd, UFFDIO_WRITEPROTECT, &wp);
 }
 
-int stall_open_write(struct stall *s, const void *content, size_t size)
+static int stall_make_write(struct stall *s, const void *content, size_t size, int pages_before)
 {
-	int ret = stall_make(s, UFFDIO_REGISTER_MODE_WP);
+	int ret = stall_make(s, UFFDIO_REGISTER_MODE_WP, pages_before);
 
 	if (ret)
 		return ret;
+	/* A page that nobody has touched would not be protected. */
+	memset(s->page, 0, s->size);
 	memcpy(s->page, content, size);
 	return protect(s, UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
+int stall_open_write(struct stall *s, const void *content, size_t size)
+{
+	return stall_make_write(s, content, size, 0);
+}
+
+int stall_open_second_write(struct stall *s, const void *content, size_t size)
+{
+	return stall_make_write(s, content, size, 1);
 }
 
 int stall_wait(struct stall *s)
@@ -98,7 +118,7 @@ int stall_revoke(struct stall *s)
 void stall_close(struct stall *s)
 {
 	close(s->fd);
-	munmap(s->page, s->size);
+	munmap(s->page - s->before, s->before + s->size);
 }
 
 int stalled_read(void *call)

@@ -12,12 +12,16 @@ struct stall {
 	int fd;
 	char *page;
 	size_t size;
+	size_t before;	/* bytes in front of it that do not stall */
 };
 
 /* One page that is not there yet: it stalls its first toucher. */
 int stall_open(struct stall *s);
 /* One page that begins with @content: it stalls its first writer. */
 int stall_open_write(struct stall *s, const void *content, size_t size);
+/* The same two with a page in front that is there: what crosses into the other stalls. */
+int stall_open_second(struct stall *s);
+int stall_open_second_write(struct stall *s, const void *content, size_t size);
 /* Blocks until somebody is stalled; false if nobody comes. */
 int stall_wait(struct stall *s);
 /* Puts @content (one page) there and lets everybody go on. */
