@@ -6,7 +6,9 @@ SHELL := /bin/bash
 
 # Seconds since the epoch, for the times that the steps print.
 export RUST_VFIO_T0 ?= $(shell date +%s)
-export KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE PART RESUME
+# Those that are set: make would export the others as empty, to a make that a recipe starts, too.
+$(foreach name,KDIR KERNEL_SOURCE ACCEL V LLVM MIRROR JOBS INSTALL_MOD_PATH MODULE PART RESUME,\
+	$(if $(filter undefined,$(origin $(name))),,$(eval export $(name))))
 
 # A shell that expanded to nothing would have the reference kernel built in its place.
 ifneq ($(filter command environment,$(firstword $(origin KDIR))),)
@@ -26,7 +28,8 @@ DEMO_KERNEL ?= set
 DEMO_set := on Debian's newest kernel as it is shipped, with iommufd and VFIO built as modules; at first 5 to 10 minutes
 DEMO_reference := on the kernel of the tests, which is compiled; at first 15 to 30 minutes
 $(if $(DEMO_$(DEMO_KERNEL)),,$(error DEMO_KERNEL=$(DEMO_KERNEL): set, or reference))
-VMS ?= 2
+# A VM waits part of its time: one more than processors.
+VMS ?= $(shell echo $$(($$(nproc) + 1)))
 MODES ?= iommufd,compat,legacy
 # A tree of one's own serves the module alone: what boots, boots the reference kernel.
 SUITE := env -u KDIR $(H)/enter $(S)/suite
@@ -225,9 +228,10 @@ CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compil
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
-	@$(S)/checks/check $@
+	@env -u MAKEFLAGS $(S)/checks/check $@
+# Side by side, for most of them use one processor.  Each, even if one before it fails.
 check:
-	@$(S)/checks/check $(CHECKS)
+	@$(MAKE) -k -j$${JOBS:-$$(nproc)} -O $(CHECKS)
 
 .PHONY: semantics-table
 semantics-table:
@@ -339,6 +343,6 @@ help:
 # help:   make distclean       ... and the cache (toolchain root, kernels)
 # help:
 # help:   V=1          show commands              JOBS=N        jobs of a build
-# help:   ACCEL=kvm|tcg  the VM's accelerator      VMS=N         VMs side by side (2)
+# help:   ACCEL=kvm|tcg  the VM's accelerator      VMS=N         VMs side by side (processors + 1)
 # help:   KERNEL_SOURCE=TARBALL|FOLDER             instead of Debian's kernel source
 # help:   MIRROR=URL   Debian's mirror             XDG_CACHE_HOME  where the cache lies
