@@ -12,6 +12,7 @@
 #include <linux/pci_regs.h>
 
 #include "lib/cdev.h"
+#include "lib/fault.h"
 #include "lib/hot_reset.h"
 #include "lib/introspect.h"
 #include "lib/iommufd.h"
@@ -523,6 +524,34 @@ TEST_F(dma_buf, holders)
 	EXPECT_STREQ(BY_CORE("none", ""), holders(&self->pci));
 	close(bufs[0]);
 	close(bufs[1]);
+}
+
+static int op_export(void *fd)
+{
+	return export(*(int *)fd, 0, PAGE);
+}
+
+/* D12.  What was not exported for want of memory keeps no reference to the device. */
+TEST_F(dma_buf, no_memory)
+{
+	struct sweep sweep = { .fault = fault_open() };
+
+	if (sweep.fault < 0)
+		SKIP(return, NO_FAULTS);
+	do {
+		int buf = sweep_call(&sweep, op_export, &self->u.fd);
+
+		EXPECT_TRUE(sweep_fine(&sweep, buf));
+		close(buf);
+	} while (sweep.hit);
+	EXPECT_GT(sweep.failures, 2);
+	close(sweep.fault);
+	munmap((void *)self->p.memory, BAR_SIZE);
+	self->p.memory = NULL;
+	open_path_close(&self->u);
+	/* This does not return before the last reference is dropped. */
+	EXPECT_EQ(0, pci_unbind(&self->pci));
+	EXPECT_EQ(0, pci_to_vfio(&self->pci));
 }
 
 /* semantics: 35, 197.  The memory's user is killed: another process has the dma-buf still. */
