@@ -117,8 +117,8 @@ GUEST_DEVICES = [
 ]
 
 # A network of QEMU's own for each NIC: DHCP, a gateway that answers, and a port that sends back what it
-# gets.  And a disk in a file that nobody else sees.
-NETWORK = "restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
+# gets.  IPv6 would send advertisements that nobody asked for.  And a disk in a file that nobody else sees.
+NETWORK = "ipv6=off,restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat"
 GUEST_BACKENDS = (*(a for n in range(3) for a in ("-netdev", f"user,id=net{n},{NETWORK}")),
                   "-drive", "if=none,id=disk0,driver=null-co,read-zeroes=on,size=64M,snapshot=on")
 
