@@ -5,9 +5,18 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 use crate::kapi::cdev::DevT;
-use core::ffi::{c_char, c_int};
-use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::atomic::AtomicBool;
+use core::{
+    cell::Cell,
+    ffi::{c_char, c_int, c_void, CStr},
+};
+use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
+};
+use std::sync::{atomic::AtomicBool, Mutex};
 
 pub(crate) type vfio_device = crate::shared::vfio::Raw;
 pub(crate) type dev_t = DevT;
@@ -61,4 +70,102 @@ pub(crate) unsafe fn device_del(dev: *mut device) {
     let dev = unsafe { &*dev };
     let added = dev.is_added.swap(false, Relaxed);
     assert!(added, "a class device is removed twice");
+}
+
+/// A virtual machine.  The memory of the structure stays, so that a use after the machine has ended is found.
+pub(crate) struct kvm {
+    users: AtomicU32,
+    /// Loom reports an access that is not before the end of the machine.
+    exists: UnsafeCell<bool>,
+    /// Empties the slots of the files, when the last user is gone and the machine exists still.
+    empty_slots: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+// SAFETY: Loom checks the accesses.
+unsafe impl Send for kvm {}
+// SAFETY: As above.
+unsafe impl Sync for kvm {}
+
+impl kvm {
+    /// Makes a machine with one user.
+    pub(crate) fn new() -> Self {
+        Self {
+            users: AtomicU32::new(1),
+            exists: UnsafeCell::new(true),
+            empty_slots: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// `empty` runs when the machine ends.
+    pub(crate) fn at_end(&self, empty: impl FnOnce() + Send + 'static) {
+        self.empty_slots.lock().unwrap().push(Box::new(empty));
+    }
+
+    /// The machine is used, for example by the driver of a device.
+    pub(crate) fn assert_exists(&self) {
+        // SAFETY: Loom checks the access.
+        let exists = self.exists.with(|exists| unsafe { *exists });
+        assert!(exists, "a machine is used after its end");
+    }
+
+    /// Tells whether the machine has ended.  All threads have ended before.
+    pub(crate) fn has_ended(&self) -> bool {
+        // SAFETY: Loom checks the access.
+        self.exists.with(|exists| unsafe { !*exists })
+    }
+}
+
+pub(crate) unsafe extern "C" fn kvm_get_kvm_safe(kvm: *mut kvm) -> bool {
+    // SAFETY: The memory stays.
+    let kvm = unsafe { &*kvm };
+    kvm.assert_exists();
+    let mut users = kvm.users.load(Relaxed);
+    while users != 0 {
+        match kvm
+            .users
+            .compare_exchange(users, users + 1, Relaxed, Relaxed)
+        {
+            Ok(_) => return true,
+            Err(now) => users = now,
+        }
+    }
+    false
+}
+
+pub(crate) unsafe extern "C" fn kvm_put_kvm(kvm: *mut kvm) {
+    // SAFETY: As above.
+    let kvm = unsafe { &*kvm };
+    kvm.assert_exists();
+    if kvm.users.fetch_sub(1, AcqRel) != 1 {
+        return;
+    }
+    let slots = core::mem::take(&mut *kvm.empty_slots.lock().unwrap());
+    slots.into_iter().for_each(|empty| empty());
+    // SAFETY: Loom checks the access.
+    kvm.exists.with_mut(|exists| unsafe { *exists = false });
+}
+
+std::thread_local! {
+    /// The references on KVM's module, whose functions have been looked up.  All threads of a model are one thread
+    /// of the host.
+    static SYMBOLS: Cell<i32> = const { Cell::new(0) };
+}
+
+/// Returns the number of references on KVM's module.
+pub(crate) fn symbol_references() -> i32 {
+    SYMBOLS.get()
+}
+
+pub(crate) unsafe fn __symbol_get(name: *const c_char) -> *mut c_void {
+    SYMBOLS.set(SYMBOLS.get() + 1);
+    // SAFETY: The core passes a string.
+    match unsafe { CStr::from_ptr(name) }.to_bytes() {
+        b"kvm_put_kvm" => kvm_put_kvm as *mut c_void,
+        b"kvm_get_kvm_safe" => kvm_get_kvm_safe as *mut c_void,
+        _ => unreachable!("KVM has no such function"),
+    }
+}
+
+pub(crate) unsafe fn __symbol_put(_: *const c_char) {
+    SYMBOLS.set(SYMBOLS.get() - 1);
 }

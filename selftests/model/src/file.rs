@@ -22,7 +22,7 @@ use kernel::{
 /// A device file.  Its methods are those of the module's type.
 pub(crate) struct DeviceFile {
     opened: SetOnce<OpenDevice>,
-    kvm: KvmSlot,
+    kvm: Arc<KvmSlot>,
     state: Arc<State>,
     generation: Generation,
 }
@@ -41,10 +41,14 @@ impl DeviceFile {
     pub(crate) fn new(state: Arc<State>, generation: Generation) -> Self {
         Self {
             opened: SetOnce::new(),
-            kvm: KvmSlot,
+            kvm: Arc::pin_init(KvmSlot::new(), GFP_KERNEL).expect("allocations do not fail"),
             state,
             generation,
         }
+    }
+
+    pub(crate) fn kvm(&self) -> &Arc<KvmSlot> {
+        &self.kvm
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {

@@ -310,23 +310,10 @@ pub(crate) mod iommufd {
     }
 }
 
-pub(crate) mod kvm {
-    use kernel::prelude::*;
-
-    /// The VM that KVM assigns to a file: none.
-    pub(crate) struct KvmSlot;
-    pub(crate) struct KvmRef;
-
-    impl KvmSlot {
-        pub(crate) fn new() -> impl PinInit<Self> {
-            Self
-        }
-
-        pub(crate) fn get(&self) -> Option<KvmRef> {
-            Some(KvmRef)
-        }
-    }
-}
+// The module's own.
+#[allow(clippy::all, dead_code)]
+#[path = "../../../rust/kapi/kvm.rs"]
+pub(crate) mod kvm;
 
 pub(crate) mod mmu_notifier;
 

@@ -3,9 +3,9 @@
 //! Models of the module's state machines, for loom, which runs every interleaving of their threads.
 //!
 //! The state machines are the module's own files, by path: groups, containers, the registration, the open and the
-//! close of a device, the bind of a file, the link that unregistration revokes, and bound processes.  The other modules of this crate
-//! have the names of the module's own, and stand for the drivers, iommufd and the kernel.  They do nothing but
-//! check what the state machines promise them.
+//! close of a device, the bind of a file, the slot of a virtual machine, the link that unregistration revokes, and
+//! bound processes.  The other modules of this crate have the names of the module's own, and stand for the drivers,
+//! iommufd, KVM and the kernel.  They do nothing but check what the state machines promise them.
 
 #![cfg(test)]
 #![feature(arbitrary_self_types)]

@@ -60,6 +60,18 @@ fn bind(world: &World) {
     }
 }
 
+/// Binds a file that was opened before, and drops the thread's reference on the file.
+fn bind_shared(world: &World) {
+    let _ = world.shared_file().bind();
+}
+
+/// Opens the device through the group that was opened before, and closes it.
+fn open_and_close(world: &World) {
+    let file = world.shared_device();
+    assert!(file.is_ok());
+    drop(file);
+}
+
 /// Opens the device through the group and a container, and closes everything.
 fn use_container(world: &World) {
     let Ok(group) = world.open_group() else {
@@ -149,9 +161,6 @@ fn bind_twice() {
 /// Two threads bind one file: one succeeds.
 #[test]
 fn bind_one_file_twice() {
-    fn bind_shared(world: &World) {
-        let _ = world.shared_file().bind();
-    }
     model(|world| {
         world.open_shared_file(2);
         [bind_shared, bind_shared]
@@ -179,12 +188,9 @@ fn iommufd_and_unregister() {
 /// A file of an earlier registration never reaches a later one.
 #[test]
 fn bind_and_register_again() {
-    fn bind_early_file(world: &World) {
-        let _ = world.shared_file().bind();
-    }
     model(|world| {
         world.open_shared_file(1);
-        [bind_early_file, register_again]
+        [bind_shared, register_again]
     });
 }
 
@@ -203,11 +209,6 @@ fn group_bind_and_unregister() {
 /// Two threads open the device through the group, each with a file of its own: the last close closes it.
 #[test]
 fn two_files() {
-    fn open_and_close(world: &World) {
-        let file = world.shared_device();
-        assert!(file.is_ok());
-        drop(file);
-    }
     model(|world| {
         world.open_container_with_driver();
         [open_and_close, open_and_close]
@@ -296,7 +297,7 @@ fn set_iommu_and_unset() {
 /// A close of the device and `VFIO_GROUP_UNSET_CONTAINER`: the group is detached when the latter succeeds.
 #[test]
 fn close_and_unset() {
-    fn open_and_close(world: &World) {
+    fn use_device(world: &World) {
         drop(world.shared_device());
     }
     fn unset(world: &World) {
@@ -307,6 +308,53 @@ fn close_and_unset() {
     }
     model(|world| {
         world.open_container_with_driver();
-        [open_and_close, unset]
+        [use_device, unset]
+    });
+}
+
+/// KVM is told of a file while it is bound, and the machine is closed: the device has the machine until its last
+/// close, or not at all.
+#[test]
+fn bind_and_machine() {
+    fn use_machine(world: &World) {
+        world.add_file_to_machine();
+        world.close_machine();
+    }
+    model(|world| {
+        world.open_shared_file(2);
+        [bind_shared, use_machine]
+    });
+}
+
+/// As above, with a machine that knew the file before, and a second file of the device.
+#[test]
+fn bind_and_close_machine() {
+    model(|world| {
+        world.open_shared_file(2);
+        world.add_file_to_machine();
+        [bind_shared, bind, World::close_machine]
+    });
+}
+
+/// The same of a device that is opened through its group.
+#[test]
+fn group_and_machine() {
+    fn use_machine(world: &World) {
+        world.add_group_to_machine();
+        world.close_machine();
+    }
+    model(|world| {
+        world.open_container_with_driver();
+        [open_and_close, use_machine]
+    });
+}
+
+/// As above, with a machine that knew the group before.
+#[test]
+fn group_and_close_machine() {
+    model(|world| {
+        world.open_container_with_driver();
+        world.add_group_to_machine();
+        [open_and_close, World::close_machine]
     });
 }

@@ -61,7 +61,7 @@ pub mod prelude {
         pr_info, CStrExt,
     };
     pub use core::{
-        ffi::{c_int, CStr},
+        ffi::{c_int, c_void, CStr},
         pin::Pin,
     };
     pub use pinned_init::{pin_data, pin_init, PinInit};

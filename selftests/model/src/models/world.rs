@@ -4,6 +4,7 @@
 //! some models register.
 
 use crate::{
+    bindings::{self, kvm},
     container::Container,
     device::open::{OpenDevice, OpenResources},
     file::DeviceFile,
@@ -25,7 +26,7 @@ use kernel::{
     sync::{Arc, ArcBorrow},
 };
 use std::sync::{
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     Arc as StdArc, Mutex as StdMutex,
 };
 
@@ -89,6 +90,8 @@ pub(super) struct World {
     shared_files: StdMutex<Vec<Arc<CdevFile>>>,
     shared_group: StdMutex<Option<StdArc<GroupFile>>>,
     container: StdMutex<Option<Arc<Container>>>,
+    machine: StdArc<kvm>,
+    machine_closed: AtomicBool,
 }
 
 impl World {
@@ -117,6 +120,8 @@ impl World {
             shared_files: StdMutex::new(Vec::new()),
             shared_group: StdMutex::new(None),
             container: StdMutex::new(None),
+            machine: StdArc::new(kvm::new()),
+            machine_closed: AtomicBool::new(false),
         });
         world.register();
         world
@@ -177,6 +182,18 @@ impl World {
         );
         self.device.free();
         self.second_device.free();
+        if !self.machine_closed.load(Relaxed) {
+            self.close_machine();
+        }
+        assert!(
+            self.machine.has_ended(),
+            "a reference on the machine is left"
+        );
+        assert_eq!(
+            bindings::symbol_references(),
+            0,
+            "a reference on KVM's module is left"
+        );
     }
 
     /// open(2) of the group's node.
@@ -240,6 +257,37 @@ impl World {
     pub(super) fn shared_group(&self) -> Arc<Group> {
         let file = self.shared_group.lock().unwrap();
         file.as_ref().expect("the group is open").group.clone()
+    }
+
+    /// Adds a file of the threads to the machine.
+    pub(super) fn add_file_to_machine(&self) {
+        let slot = self.shared_file().file.kvm().clone();
+        // SAFETY: By the promise of `add_to_machine()`.
+        self.add_to_machine(move |kvm| unsafe { slot.set(kvm) });
+    }
+
+    /// Adds the group's file to the machine.
+    pub(super) fn add_group_to_machine(&self) {
+        let group = self.shared_group();
+        // SAFETY: By the promise of `add_to_machine()`.
+        self.add_to_machine(move |kvm| unsafe { group.kvm().set(kvm) });
+    }
+
+    /// `KVM_DEV_VFIO_FILE_ADD`.  The slot is emptied before the machine ends.
+    fn add_to_machine(&self, set: impl Fn(*mut kvm) + Send + 'static) {
+        set(self.raw_machine());
+        self.machine.at_end(move || set(core::ptr::null_mut()));
+    }
+
+    /// Closes the machine.  It ends when no device holds it.
+    pub(super) fn close_machine(&self) {
+        assert!(!self.machine_closed.swap(true, Relaxed));
+        // SAFETY: The machine has this user.
+        unsafe { bindings::kvm_put_kvm(self.raw_machine()) };
+    }
+
+    fn raw_machine(&self) -> *mut kvm {
+        StdArc::as_ptr(&self.machine).cast_mut()
     }
 
     /// `VFIO_GROUP_SET_CONTAINER` with a container of its own.

@@ -101,6 +101,14 @@ pub(crate) struct Raw {
     is_freed: AtomicBool,
 }
 
+impl Raw {
+    /// The driver uses the machine of an open device, under the lock of the set.
+    fn use_kvm(&self) {
+        // SAFETY: Loom checks the access.
+        self.fields.with(|fields| unsafe { &*fields }.use_kvm());
+    }
+}
+
 /// A device.
 #[repr(transparent)]
 pub(crate) struct Device<Ctx = Normal>(Raw, PhantomData<Ctx>);

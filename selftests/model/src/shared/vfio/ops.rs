@@ -23,6 +23,7 @@ unsafe fn open_device(raw: *mut Raw) -> c_int {
     let device: &Device = unsafe { Device::from_raw(raw) };
     device.driver_has(|raw| {
         assert!(!raw.is_open.swap(true, Relaxed), "a device is opened twice");
+        raw.use_kvm();
     });
     0
 }
@@ -30,7 +31,10 @@ unsafe fn open_device(raw: *mut Raw) -> c_int {
 unsafe fn close_device(raw: *mut Raw) {
     // SAFETY: The core passes a device.
     let device: &Device = unsafe { Device::from_raw(raw) };
-    device.driver_has(|raw| assert!(raw.is_open.swap(false, Relaxed), "a device is closed twice"));
+    device.driver_has(|raw| {
+        assert!(raw.is_open.swap(false, Relaxed), "a device is closed twice");
+        raw.use_kvm();
+    });
 }
 
 unsafe fn bind_iommufd(raw: *mut Raw, _: *mut Ctx, id: &mut u32) -> c_int {

@@ -3,7 +3,8 @@
 //! The lock of a device's set, and the fields that it protects.  Loom reports an access without the lock.
 
 use super::{iommu_driver::IommuData, Device, OpenResources, Registered};
-use crate::kapi::kvm::KvmRef;
+use crate::{bindings, kapi::kvm::KvmRef};
+use core::ptr::NonNull;
 use kernel::sync::{lock::Guard, Arc};
 use loom::cell::UnsafeCell;
 
@@ -12,6 +13,7 @@ use loom::cell::UnsafeCell;
 pub(crate) struct Fields {
     open_count: u32,
     cdev_opened: bool,
+    kvm: Option<NonNull<bindings::kvm>>,
 }
 
 pub(crate) enum BoundTo {
@@ -81,6 +83,16 @@ fn with_mut<'a, T: 'a, R>(cell: &'a UnsafeCell<T>, f: impl FnOnce(&'a mut T) -> 
     cell.with_mut(|value| f(unsafe { &mut *value }))
 }
 
+impl Fields {
+    /// The driver uses the machine that it finds in the device.
+    pub(super) fn use_kvm(&self) {
+        if let Some(kvm) = self.kvm {
+            // SAFETY: The memory of a machine stays until the model ends.
+            unsafe { kvm.as_ref() }.assert_exists();
+        }
+    }
+}
+
 impl<'a> SetLocked<'a> {
     pub(crate) fn device(&self) -> &'a Device {
         self.device
@@ -103,6 +115,8 @@ impl<'a> SetLocked<'a> {
     }
 
     pub(super) fn replace_kvm(&mut self, kvm: Option<KvmRef>) -> Option<KvmRef> {
+        let raw = kvm.as_ref().and_then(|kvm| NonNull::new(kvm.as_raw()));
+        with_mut(&self.device.0.fields, |fields| fields.kvm = raw);
         with_mut(&self.state().kvm, |slot| core::mem::replace(slot, kvm))
     }
 
