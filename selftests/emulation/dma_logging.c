@@ -283,12 +283,6 @@ TEST_F(dma_logging, stop)
 	EXPECT_EQ(-EUCLEAN, device_feature(fd, SET | END, 0, &arg));
 }
 
-/* The kernel's library of bitmaps, which comes with iommufd or with a driver that wants it. */
-static bool has_bitmaps(void)
-{
-	return has_iommufd() || kernel_has("iova_bitmap_alloc");
-}
-
 /* semantics: 142 */
 TEST_F(dma_logging, report_errors)
 {
@@ -308,7 +302,7 @@ TEST_F(dma_logging, report_errors)
 	EXPECT_EQ(-EOVERFLOW, report(fd, PAGE, top, 2 * PAGE, NULL));
 	EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 	/* And last that nothing can be reported. */
-	if (!has_bitmaps()) {
+	if (!has_iova_bitmaps()) {
 		EXPECT_EQ(-EOPNOTSUPP, report(fd, PAGE, 0, PAGE, bitmap));
 		EXPECT_EQ(0, testdrv_calls(self->t.drv, &self->t.calls));
 		return;
@@ -328,7 +322,7 @@ TEST_F(dma_logging, report)
 	uint64_t *bitmap = pages_alloc(PAGE);
 	int fd = self->t.fd;
 
-	if (!has_bitmaps())
+	if (!has_iova_bitmaps())
 		SKIP(return, "a kernel without IOMMUFD_DRIVER");
 	EXPECT_EQ(0, report(fd, PAGE, 1 << 20, 70 * PAGE, bitmap));
 	EXPECT_EQ(~0ULL, bitmap[0]);

@@ -331,6 +331,9 @@ TEST_F(fail_nth, probe)
 
 	op.fd = open(DRIVER "/bind", O_WRONLY | O_CLOEXEC);
 	ASSERT_GE(op.fd, 0);
+	/* The lowest number that is free now. */
+	ASSERT_EQ(0, pci_unbind(&self->pci));
+	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_vfio_name(&self->pci, first, sizeof(first)));
 	pci_group_path(&self->pci, node, sizeof(node));
 	snprintf(path, sizeof(path), "/sys/class/vfio/%d", self->pci.group);

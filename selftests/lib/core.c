@@ -136,6 +136,11 @@ bool kernel_has(const char *function)
 	return found;
 }
 
+bool has_iova_bitmaps(void)
+{
+	return has_iommufd() || kernel_has("iova_bitmap_alloc");
+}
+
 int module_file(const char *name)
 {
 	char path[256];

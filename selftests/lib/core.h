@@ -49,6 +49,8 @@ bool has_procfs(void);
 
 /* Whether the kernel itself has a function, for what nothing else shows.  Wants /proc. */
 bool kernel_has(const char *function);
+/* The bitmaps in which DMA logs are reported; iommufd brings them, and some drivers. */
+bool has_iova_bitmaps(void);
 
 #define NO_GROUPS	"a kernel without VFIO_GROUP"
 #define NO_CONTAINERS	"a kernel without VFIO_CONTAINER"

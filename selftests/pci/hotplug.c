@@ -34,6 +34,8 @@ FIXTURE_SETUP(hotplug)
 	if (qmp_device_id(self->pci.bdf, self->id, sizeof(self->id)) ||
 	    qmp_device_id(self->pci.port, self->port, sizeof(self->port)))
 		SKIP(return, "the monitor's name of the device is unknown");
+	/* So that its number is the lowest that is free now, as it will be when it is plugged in. */
+	ASSERT_EQ(0, pci_unbind(&self->pci));
 	ASSERT_EQ(0, pci_to_vfio(&self->pci));
 	ASSERT_EQ(0, pci_vfio_name(&self->pci, self->name, sizeof(self->name)));
 	pci_group_path(&self->pci, self->node, sizeof(self->node));
