@@ -222,9 +222,10 @@ install uninstall:
 install-set uninstall-set:
 	@$(H)/install-module $(@:-set=) set
 
-CHECKS := fmt-check clippy check-variants check-unsafe check-layers check-compile-fail check-layout check-exports \
-	check-series check-uapi check-patch check-semantics check-doc check-tables check-mutants check-shell \
-	check-python check-vfioctl check-crates check-descriptions check-rustdoc check-version
+# The longest first.
+CHECKS := check-compile-fail check-crates check-patch check-variants check-rustdoc clippy check-vfioctl check-layout \
+	fmt-check check-unsafe check-layers check-exports check-series check-uapi check-semantics check-doc \
+	check-tables check-mutants check-shell check-python check-descriptions check-version
 
 .PHONY: fmt $(CHECKS) check
 fmt $(CHECKS):
