@@ -13,7 +13,6 @@
 #include "lib/fault.h"
 #include "lib/hot_reset.h"
 #include "lib/introspect.h"
-#include "lib/iommufd.h"
 #include "lib/kmsg.h"
 #include "lib/kvm.h"
 #include "lib/mdev.h"

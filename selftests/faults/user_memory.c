@@ -45,6 +45,7 @@ FIXTURE(user_memory) {
 	/* For a call in another thread. */
 	void *at;
 	unsigned long cmd;
+	struct vfio_device_bind_iommufd bind;	/* of a token */
 };
 
 FIXTURE_VARIANT(user_memory) {
@@ -194,7 +195,6 @@ FIXTURE_SETUP(user_memory)
 			SKIP(return, "no mtty");
 		ASSERT_EQ(0, ret);
 		self->fd = self->emulated.fd;
-		make_argument(self, variant);
 		return;
 	}
 	ASSERT_EQ(0, pci_find(EDU, 0, &self->pci));
@@ -217,7 +217,6 @@ FIXTURE_SETUP(user_memory)
 		if (variant->stage == ON_ATTACHED)
 			ASSERT_EQ(0, attach(self));
 	}
-	make_argument(self, variant);
 }
 
 FIXTURE_TEARDOWN(user_memory)
@@ -246,20 +245,19 @@ static int make_call(void *arg)
 }
 
 /* Puts the argument, or the token, at @at, of which @n bytes are before the border. */
-static void point_to(user_memory_t *self, const call_t *variant, void *at,
-		     struct vfio_device_bind_iommufd *bind)
+static void point_to(user_memory_t *self, const call_t *variant, void *at)
 {
 	self->cmd = variant->cmd;
 	self->at = at;
 	if (!variant->token)
 		return;
-	*bind = (struct vfio_device_bind_iommufd){
-		.argsz = sizeof(*bind),
+	self->bind = (struct vfio_device_bind_iommufd){
+		.argsz = sizeof(self->bind),
 		.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
 		.iommufd = self->s.iommufd,
 		.token_uuid_ptr = (uintptr_t)at,
 	};
-	self->at = bind;
+	self->at = &self->bind;
 }
 
 /* An address space that a device uses cannot be destroyed. */
@@ -278,7 +276,6 @@ static bool has_effect(user_memory_t *self, const call_t *variant, bool none)
 	case VFIO_DEVICE_BIND_IOMMUFD:
 		return variant->token ? none : device_info(self->fd) == 0;
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-		/* An attachment that is replaced and cannot be reported leaves none. */
 		return is_attached(self);
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
 		return !is_attached(self);
@@ -333,24 +330,20 @@ static void check(struct __test_metadata *_metadata, user_memory_t *self,
 			TH_LOG("%zu bytes before the border", n);
 		}
 	}
-	if (success) {
+	if (success)
 		ASSERT_EQ(0, undo(self, variant));
-		make_argument(self, variant);
-	}
 }
 
 /* semantics: 103, 104, 112, 115, 127, 129, 146, 147, 150.  The rest of the argument is not there. */
 TEST_F(user_memory, missing)
 {
-	struct vfio_device_bind_iommufd bind;
-
 	ASSERT_EQ(0, mprotect(self->border, getpagesize(), PROT_NONE));
 	for (size_t n = 0; n <= variant->size; n++) {
 		bool fault = n < variant->read || n < variant->written;
 
 		make_argument(self, variant);
 		memcpy(self->border - n, self->arg, n);
-		point_to(self, variant, self->border - n, &bind);
+		point_to(self, variant, self->border - n);
 		check(_metadata, self, variant, n, n >= variant->read, fault ? -EFAULT : variant->ok,
 		      make_call(self));
 	}
@@ -359,14 +352,12 @@ TEST_F(user_memory, missing)
 /* semantics: 103, 112, 127, 146; defect: B9.  A result that does not lie in front of the border cannot be written. */
 TEST_F(user_memory, read_only)
 {
-	struct vfio_device_bind_iommufd bind;
-
 	for (size_t n = 0; n <= variant->size; n++) {
 		make_argument(self, variant);
 		ASSERT_EQ(0, mprotect(self->border, getpagesize(), PROT_READ | PROT_WRITE));
 		memcpy(self->border - n, self->arg, variant->size);
 		ASSERT_EQ(0, mprotect(self->border, getpagesize(), PROT_READ));
-		point_to(self, variant, self->border - n, &bind);
+		point_to(self, variant, self->border - n);
 		check(_metadata, self, variant, n, true,
 		      n < variant->written ? -EFAULT : variant->ok, make_call(self));
 	}
@@ -431,7 +422,6 @@ static void use_beside(struct __test_metadata *_metadata, user_memory_t *self, s
  */
 TEST_F(user_memory, stalled)
 {
-	struct vfio_device_bind_iommufd bind;
 	char *page = calloc(1, getpagesize());
 
 	ASSERT_NE(NULL, page);
@@ -443,7 +433,7 @@ TEST_F(user_memory, stalled)
 		ASSERT_EQ(0, stall_open_second(&stall));
 		memcpy(stall.page - n, self->arg, n);
 		memcpy(page, self->arg + n, variant->size - n);
-		point_to(self, variant, stall.page - n, &bind);
+		point_to(self, variant, stall.page - n);
 		ASSERT_EQ(0, worker_start(&call, make_call, self));
 		ASSERT_EQ(0, stall_wait(&stall));
 		if (core_is_rust() || !variant->token)
@@ -461,7 +451,7 @@ TEST_F(user_memory, stalled)
 		make_argument(self, variant);
 		ASSERT_EQ(0, stall_open_second_write(&stall, self->arg + n, variant->size - n));
 		memcpy(stall.page - n, self->arg, n);
-		point_to(self, variant, stall.page - n, &bind);
+		point_to(self, variant, stall.page - n);
 		ASSERT_EQ(0, worker_start(&call, make_call, self));
 		ASSERT_EQ(0, stall_wait(&stall));
 		if (core_is_rust() || !variant->locked)

@@ -103,12 +103,10 @@ impl kvm {
 
     /// The machine is used, for example by the driver of a device.
     pub(crate) fn assert_exists(&self) {
-        // SAFETY: Loom checks the access.
-        let exists = self.exists.with(|exists| unsafe { *exists });
-        assert!(exists, "a machine is used after its end");
+        assert!(!self.has_ended(), "a machine is used after its end");
     }
 
-    /// Tells whether the machine has ended.  All threads have ended before.
+    /// Tells whether the machine has ended.
     pub(crate) fn has_ended(&self) -> bool {
         // SAFETY: Loom checks the access.
         self.exists.with(|exists| unsafe { !*exists })
