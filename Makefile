@@ -186,9 +186,9 @@ shell:
 fuzz:
 	@$(H)/prepare base $(filter-out base,$(KERNEL))
 	@$(H)/build-crate fuzz --fetch
-	@$(SUITE) fuzz --cores $(CORES) --kernel $(KERNEL) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(SEED),--seed $(SEED)) $(if $(CORPUS),--corpus $(CORPUS)) $(if $(REPLAY),--replay $(REPLAY)) \
-		$(if $(LEAVE_OUT),--leave-out $(LEAVE_OUT))
+	@$(SUITE) fuzz --cores $(CORES) --kernel $(KERNEL) $(if $(MACHINES),--machines $(MACHINES)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(CORPUS),--corpus $(CORPUS)) \
+		$(if $(REPLAY),--replay $(REPLAY)) $(if $(LEAVE_OUT),--leave-out $(LEAVE_OUT))
 
 bench:
 	@$(H)/prepare base
@@ -296,6 +296,7 @@ help:
 # help:   make test-install    the commands of Documentation/install.rst, in a Debian root and in the VM
 # help:   make fuzz            random sequences of calls on both cores, which must do the same
 # help:                          SECONDS=60 SEED=  how long, from which seed    KERNEL=debug
+# help:                          MACHINES=default,noiommu  with an IOMMU, without
 # help:                          REPLAY=SEED LEAVE_OUT=N+N  one sequence, call by call
 # help:   make test-all        all of the tests
 # help:   make results         when each suite ran last, on which commit, and how it ended

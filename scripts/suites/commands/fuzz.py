@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fuzzes both cores with the same sequences of system calls, and compares what they do.
 
-    scripts/host/enter scripts/suite fuzz [--seconds N] [--seed S] [--kernel base|debug] [--cores c,rust]
-    scripts/host/enter scripts/suite fuzz --replay SEED
+    scripts/host/enter scripts/suite fuzz [--seconds N] [--seed S] [--kernel base|debug] [--machines default,noiommu]
+    scripts/host/enter scripts/suite fuzz --replay SEED [--machines default|noiommu]
 
 A seed is a sequence of operations (selftests/fuzz/).  Each core runs the same sequences in a VM of its own: those
-of a fixed corpus, and those of the seeds from S on, for N seconds in all.  A sequence passes if both cores give
+of a fixed corpus, and for N seconds those of the seeds from S on.  This is done on each machine: one with an IOMMU,
+and one without.  A sequence passes if both cores give
 the same results and leave the system as it was.  If one does not, the operations that do not matter are left out
 one after the other, and what remains is shown.
 
@@ -23,11 +24,14 @@ import time
 from suites import Failure, klog, suite, vm
 from suites.suite import CORE_NAMES, Count, say, step
 
-# The devices of the machine, as the guest names them.
-DEVICES = "$EDU0 $PAIR0 $PAIR1 $MIXED1"
+# The arguments on each machine: its devices, as the guest names them.
+MACHINES = {
+    "default": "$EDU0 $PAIR0 $PAIR1 $MIXED1",
+    "noiommu": "--noiommu $EDU0 $EDU1",
+}
 JOB = """ins_vfio
 for module in ccp irqbypass kvm kvm_amd mtty; do [ ! -e /modules/$module.ko ] || ins $module; done
-run fuzz /opt/fuzz {arguments} {devices}
+run fuzz /opt/fuzz {arguments} {machine}
 """
 
 # Seconds without a sequence after which an operation is taken for one that hangs.
@@ -37,7 +41,11 @@ IDLE_S = 240
 ROUNDS = 12
 
 # Operations of which a share of the calls, in percent, must succeed: others build on them.
-SUCCESSES = {"bind": 33, "attach": 33, "ioas_map": 33, "map_dma": 33, "set_iommu": 33, "get_device_fd": 33}
+SUCCESSES = {
+    "default": {"bind": 33, "attach": 33, "ioas_map": 33, "map_dma": 33, "set_iommu": 33, "get_device_fd": 33},
+    # Most devices have no page tables here.
+    "noiommu": {"bind": 33, "ioas_map": 33, "set_iommu": 33, "get_device_fd": 33},
+}
 # Of fewer calls a share says nothing.
 TRIES = 100
 
@@ -50,15 +58,17 @@ class Run:
 
     def __init__(self, fuzzer, core, arguments):
         self.core = core
+        self.title = f"{CORE_NAMES[core]} core" + (f", {fuzzer.machine}" if fuzzer.machine != "default" else "")
         self.outcomes = {}
         self.candidates = {}
         self.shares = {}
         self.rules = {}
         self.lines = []
-        options, job = fuzzer.options, JOB.format(arguments=arguments, devices=DEVICES)
+        options, job = fuzzer.options, JOB.format(arguments=arguments, machine=MACHINES[fuzzer.machine])
         archive = fuzzer.archive + vm.job_archive(job, programs=[("opt/fuzz", fuzzer.program)])
         self.machine = vm.Machine(archive, core=core, kernel=options.kernel, memory=options.memory, cpus=1,
-                                  log=vm.console_log(f"{options.kernel}-{core}-fuzz"), on_line=self.on_line,
+                                  machine=fuzzer.machine, on_line=self.on_line,
+                                  log=vm.console_log(f"{options.kernel}-{core}-fuzz-{fuzzer.machine}"),
                                   timeout=24 * 3600, idle=IDLE_S)
         self.result = None
 
@@ -74,7 +84,7 @@ class Run:
         else:
             self.lines.append(line)
             if os.environ.get("V"):
-                say(f"{CORE_NAMES[self.core]}: {line}")
+                say(f"{self.title}: {line}")
 
     async def run(self):
         self.result = await self.machine.run_async()
@@ -89,10 +99,11 @@ class Run:
 
 
 class Fuzzer:
-    """What all boots are made of."""
+    """What all boots on one machine are made of."""
 
-    def __init__(self, options):
+    def __init__(self, options, machine):
         self.options = options
+        self.machine = machine
         self.program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
         self.archive = suite.archive(options)
 
@@ -153,9 +164,9 @@ def replay(fuzzer, seed, left_out=()):
                 say(f"{CORE_NAMES[core]:5} {line}")
     else:
         say("\n".join(first))
-    for core, r in runs.items():
+    for r in runs.values():
         for complaint in r.complaints():
-            say(f"# {CORE_NAMES[core]} core: {complaint}")
+            say(f"# {r.title}: {complaint}")
 
 
 def main():
@@ -168,47 +179,57 @@ def main():
     parser.add_argument("--leave-out", type=lambda s: [int(n) for n in s.split("+")], default=[],
                         help="operations to leave out of it")
     parser.add_argument("--shrink", type=int, default=3, help="how many sequences that differ are shrunk")
+    parser.add_argument("--machines", type=lambda s: s.replace(",", " ").split(), default=list(MACHINES))
     options = suite.parse(parser)
-    fuzzer = Fuzzer(options)
+    for machine in options.machines:
+        if machine not in MACHINES:
+            raise Failure(f"there is no machine {machine}: {', '.join(MACHINES)}")
     if options.replay is not None:
-        replay(fuzzer, options.replay, options.leave_out)
+        replay(Fuzzer(options, options.machines[0]), options.replay, options.leave_out)
         return 0
-    step(f"fuzzing for {options.seconds} s from seed {options.seed}")
-    runs = fuzzer.run(f"--corpus {options.corpus} --seed {options.seed} --seconds {options.seconds}")
     count = Count()
-    for core, r in runs.items():
+    for machine in options.machines:
+        step(f"fuzzing machine {machine} for {options.seconds} s from seed {options.seed}")
+        fuzz(Fuzzer(options, machine), count)
+    return count.end()
+
+
+def fuzz(fuzzer, count):
+    """Runs the corpus and the seeds after it on one machine."""
+    options = fuzzer.options
+    runs = fuzzer.run(f"--corpus {options.corpus} --seed {options.seed} --seconds {options.seconds}")
+    for r in runs.values():
         for complaint in r.complaints():
-            count.verdict(False, f"{CORE_NAMES[core]} core: {complaint}")
+            count.verdict(False, f"{r.title}: {complaint}")
         for seed, outcome in r.outcomes.items():
             if outcome.left:
-                count.verdict(False, f"{CORE_NAMES[core]} core, sequence {seed}: {outcome.left}")
+                count.verdict(False, f"{r.title}, sequence {seed}: {outcome.left}")
     common = set.intersection(*(set(r.outcomes) for r in runs.values()))
     if not common:
         raise Failure("no sequence has run on all cores")
     different = sorted(seed for seed in common if differ(runs, seed))
     count.passed += len(common) - len(different)
     show_shares(runs)
-    for core, r in runs.items():
-        for name, least in SUCCESSES.items():
+    for r in runs.values():
+        for name, least in SUCCESSES[fuzzer.machine].items():
             tries, successes = r.shares.get(name, (0, 0))
             if tries >= TRIES and 100 * successes < least * tries:
-                count.verdict(False, f"{CORE_NAMES[core]} core: {name}: fewer than {least} % of {tries} calls succeed")
+                count.verdict(False, f"{r.title}: {name}: fewer than {least} % of {tries} calls succeed")
     if different:
         say(f"the cores differ in sequences {' '.join(map(str, different[:30]))}")
     for seed in different[:options.shrink]:
         left_out = shrink(fuzzer, seed)
-        count.verdict(False, f"sequence {seed}: the cores differ.  make fuzz REPLAY={seed} "
+        count.verdict(False, f"sequence {seed}: the cores differ.  make fuzz MACHINES={fuzzer.machine} REPLAY={seed} "
                       f"LEAVE_OUT={'+'.join(map(str, sorted(left_out)))}")
         replay(fuzzer, seed, left_out)
     count.failed += len(different[options.shrink:])
-    return count.end()
 
 
 def show_shares(runs):
     """How often each operation was tried, and what share of the tries succeeded."""
-    for core, r in runs.items():
+    for r in runs.values():
         calls = max((outcome.calls for outcome in r.outcomes.values()), default=0)
-        say(f"{CORE_NAMES[core]} core: {len(r.outcomes)} sequences, {calls} calls; rules: " +
+        say(f"{r.title}: {len(r.outcomes)} sequences, {calls} calls; rules: " +
             (", ".join(f"{name} {times}" for name, times in r.rules.items()) or "none"))
     shares = list(runs.values())[-1].shares
     for name, (tries, successes) in sorted(shares.items()):

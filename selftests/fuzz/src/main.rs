@@ -35,7 +35,7 @@ struct Args {
     /// First run the sequences of the seeds from 1 to this one.
     #[arg(long, default_value_t = 0)]
     corpus: u64,
-    /// Stop after so many seconds.
+    /// Stop so many seconds after the corpus.
     #[arg(long, default_value_t = u64::MAX)]
     seconds: u64,
     /// Operations of each sequence.
@@ -47,6 +47,9 @@ struct Args {
     /// Operations to leave out.  If it is given several times, the sequence of the seed runs once for each.
     #[arg(long, value_delimiter = ',')]
     left_out: Vec<String>,
+    /// The machine has no IOMMU.
+    #[arg(long)]
+    noiommu: bool,
     /// The PCI functions that are fuzzed.
     devices: Vec<String>,
 }
@@ -59,7 +62,7 @@ fn main() -> Result<()> {
     memory::create()?;
     memory::attach()?;
     memory::attach_late()?;
-    let mut fuzz = fuzz::Fuzz::new(world::World::new(&args.devices)?);
+    let mut fuzz = fuzz::Fuzz::new(world::World::new(&args.devices, !args.noiommu)?);
     fuzz.trace.verbose = args.verbose;
     if !args.left_out.is_empty() {
         for candidate in &args.left_out {
@@ -75,13 +78,16 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let start = Instant::now();
-    let is_over = |done| {
+    let mut start = Instant::now();
+    let is_over = |done, start: Instant| {
         done >= args.sequences || start.elapsed() >= Duration::from_secs(args.seconds.min(1 << 40))
     };
     let seeds = (1..=args.corpus).chain(args.seed..=u64::MAX);
     for (done, seed) in (0..).zip(seeds) {
-        if done >= args.corpus && is_over(done) {
+        if done <= args.corpus {
+            start = Instant::now();
+        }
+        if done >= args.corpus && is_over(done, start) {
             break;
         }
         let (digest, left) = fuzz.sequence(seed, args.length, &[])?;

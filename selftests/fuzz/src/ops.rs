@@ -91,6 +91,8 @@ ops! {
     6 process::unstash,
     6 process::close_elsewhere,
     5 admin::remove,
-    9 admin::restore,
+    2 admin::unplug,
+    12 admin::restore,
+    3 admin::set_parameter,
     3 admin::read_sysfs,
 }

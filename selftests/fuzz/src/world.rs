@@ -18,10 +18,23 @@ pub struct Device {
     pub present: bool,
 }
 
+/// A parameter of a module that a sequence can change.
+struct Parameter {
+    path: &'static str,
+    values: &'static [&'static str],
+    /// Its value before the first sequence.
+    before: String,
+}
+
+const NOIOMMU_PREFIX: &str = "noiommu-";
+/// A name that no group has.
+const NO_GROUP: &str = "none";
+
 pub struct World {
     pub devices: Vec<Device>,
-    /// The numbers of the groups.
+    /// The names of the groups' nodes.
     pub groups: Vec<String>,
+    parameters: Vec<Parameter>,
     before: String,
     /// The nodes before the first sequence.
     nodes: Vec<String>,
@@ -31,6 +44,7 @@ const MDEVS: [&str; 2] = [
     "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0dfa01",
     "3c0e8c4e-8e0b-4f35-9e5d-6f3f0f0dfa02",
 ];
+const NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
 
 /// Writes to a file of sysfs, in one call.
@@ -39,17 +53,56 @@ fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("{} < {text}", path.display()))
 }
 
-fn group_of(path: &Path) -> Option<String> {
-    let link = fs::read_link(path.join("iommu_group")).ok()?;
-    Some(link.file_name()?.to_str()?.to_owned())
+/// The name of the node of a device's group.
+fn group_of(path: &Path, mdev: bool) -> Option<String> {
+    let group = path.join("iommu_group");
+    let link = fs::read_link(&group).ok()?;
+    let number = link.file_name()?.to_str()?;
+    // VFIO makes the groups of devices without an IOMMU, and those of emulated devices.  Both have this name.
+    let name = fs::read_to_string(group.join("name")).unwrap_or_default();
+    let prefix = match name.trim() {
+        "vfio-noiommu" if !mdev => NOIOMMU_PREFIX,
+        _ => "",
+    };
+    Some(format!("{prefix}{number}"))
+}
+
+/// The parameters of the modules that are there, and the values that a sequence gives them.
+fn parameters() -> Vec<Parameter> {
+    const ALL: [(&str, &[&str]); 3] = [
+        (NOIOMMU, &["N", "Y"]),
+        (
+            "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
+            &["0", "1", "3", "65535"],
+        ),
+        (
+            "/sys/module/vfio_iommu_type1/parameters/disable_hugepages",
+            &["N", "Y"],
+        ),
+    ];
+    ALL.iter()
+        .filter_map(|&(path, values)| {
+            let before = fs::read_to_string(path).ok()?.trim().to_owned();
+            Some(Parameter {
+                path,
+                values,
+                before,
+            })
+        })
+        .collect()
 }
 
 impl World {
-    /// Gives the PCI functions at `addresses` to vfio-pci, and makes mediated devices.
-    pub fn new(addresses: &[String]) -> Result<Self> {
+    /// Gives the PCI functions at `addresses` to vfio-pci, and makes mediated devices.  Without an IOMMU VFIO is
+    /// allowed to do without it.
+    pub fn new(addresses: &[String], has_iommu: bool) -> Result<Self> {
+        if !has_iommu {
+            write(NOIOMMU, "Y")?;
+        }
         let mut world = Self {
             devices: Vec::new(),
             groups: Vec::new(),
+            parameters: Vec::new(),
             before: String::new(),
             nodes: Vec::new(),
         };
@@ -70,13 +123,14 @@ impl World {
                 )?;
             }
         }
+        world.parameters = parameters();
         world.nodes = world.all_nodes();
         world.before = world.state();
         Ok(world)
     }
 
     fn add(&mut self, path: PathBuf, name: String, mdev: bool) -> Result<()> {
-        let Some(group) = group_of(&path) else {
+        let Some(group) = group_of(&path, mdev) else {
             bail!("{name} has no group")
         };
         let index = self
@@ -109,6 +163,10 @@ impl World {
         format!("/dev/vfio/devices/{}", name.as_deref().unwrap_or("vfio99"))
     }
 
+    pub fn is_noiommu(&self, group: usize) -> bool {
+        self.groups[group].starts_with(NOIOMMU_PREFIX)
+    }
+
     fn all_nodes(&self) -> Vec<String> {
         (0..self.devices.len())
             .map(|device| self.node(device))
@@ -124,27 +182,78 @@ impl World {
             true => fs::write(path.join("remove"), "1"),
             false => fs::write(path.join("driver/unbind"), name),
         };
-        self.devices[device].present &= result.is_err();
+        self.look(device);
         errno(result)
     }
 
-    pub fn restore(&mut self, device: usize) -> i64 {
+    /// Tells whether a device is a PCI function that is alone in its slot.  Of several functions, those that come
+    /// back can be in another group than before.
+    pub fn can_be_unplugged(&self, device: usize) -> bool {
         let Device { name, mdev, .. } = &self.devices[device];
+        let slot = &name[..name.len() - 1];
+        let functions = fs::read_dir("/sys/bus/pci/devices").into_iter().flatten();
+        let in_slot = functions
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(slot));
+        !mdev && in_slot.count() == 1
+    }
+
+    /// Removes a PCI function from its bus.
+    pub fn unplug(&mut self, device: usize) -> i64 {
+        let result = fs::write(self.devices[device].path.join("remove"), "1");
+        self.look(device);
+        errno(result)
+    }
+
+    /// Looks whether a device has its driver, and what its group is called.
+    fn look(&mut self, device: usize) {
+        let Device { path, group, .. } = &self.devices[device];
+        let (present, group) = (path.join("vfio-dev").exists(), *group);
+        self.devices[device].present = present;
+        // The name of a group without devices can be another's next.
+        let mut members = self.devices.iter().filter(|other| other.group == group);
+        self.groups[group] = members
+            .find_map(|other| group_of(&other.path, other.mdev))
+            .unwrap_or_else(|| NO_GROUP.to_owned());
+    }
+
+    /// Gives a parameter of a module a value.  Both are chosen by numbers.
+    pub fn set_parameter(&self, parameter: usize, value: usize) -> Option<i64> {
+        let number = parameter % self.parameters.len().max(1);
+        let Parameter { path, values, .. } = self.parameters.get(number)?;
+        Some(errno(fs::write(path, values[value % values.len()])))
+    }
+
+    pub fn restore(&mut self, device: usize) -> i64 {
+        let Device {
+            path, name, mdev, ..
+        } = &self.devices[device];
         let result = match mdev {
             true => fs::write(format!("{MTTY}/mdev_supported_types/mtty-2/create"), name),
-            false => fs::write("/sys/bus/pci/drivers_probe", name),
+            false => {
+                if !path.exists() {
+                    // All functions that were unplugged come back, without a driver.
+                    let _ = fs::write("/sys/bus/pci/rescan", "1");
+                    self.override_drivers();
+                }
+                fs::write("/sys/bus/pci/drivers_probe", name)
+            }
         };
-        self.devices[device].present |= result.is_ok();
-        // A mediated device gets a new group.
-        let Device { path, group, .. } = &self.devices[device];
-        if let Some(number) = group_of(path) {
-            self.groups[*group] = number;
-        }
+        self.look(device);
         errno(result)
+    }
+
+    fn override_drivers(&self) {
+        for device in self.devices.iter().filter(|device| !device.mdev) {
+            let _ = fs::write(device.path.join("driver_override"), "vfio-pci");
+        }
     }
 
     /// Restores all devices.  Tells what is not as it was before the sequence, and the state.
     pub fn reset(&mut self) -> (Option<String>, String) {
+        for parameter in &self.parameters {
+            let _ = fs::write(parameter.path, &parameter.before);
+        }
         for device in 0..self.devices.len() {
             if !self.devices[device].present {
                 self.restore(device);
@@ -190,6 +299,11 @@ impl World {
                 .flatten()
                 .flatten()
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                // A function that was unplugged comes back in a group of another number.
+                .map(|name| match name.bytes().all(|c| c.is_ascii_digit()) {
+                    true => "group".to_owned(),
+                    false => name,
+                })
                 .collect();
             names.sort();
             state += &format!("{folder}: {}\n", names.join(" "));
@@ -206,6 +320,10 @@ impl World {
             let users =
                 fs::read_to_string(format!("/sys/module/{module}/refcnt")).unwrap_or_default();
             state += &format!("{module}: {}\n", users.trim());
+        }
+        for parameter in &self.parameters {
+            let value = fs::read_to_string(parameter.path).unwrap_or_default();
+            state += &format!("{}: {}\n", parameter.path, value.trim());
         }
         state
     }

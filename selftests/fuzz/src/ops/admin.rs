@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The administrator: drivers that leave devices, mediated devices that come and go.
+//! The administrator: drivers that leave devices, mediated devices that come and go, PCI functions that are removed
+//! from their bus, parameters of modules.
 
 use crate::files::Kind;
 use crate::fuzz::Fuzz;
@@ -16,13 +17,23 @@ fn is_held(fuzz: &Fuzz, device: usize) -> bool {
     })
 }
 
-pub fn remove(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
+/// A device that can be removed without waiting.
+fn removable(fuzz: &Fuzz, random: &mut Random) -> Option<usize> {
     let device = random.below(fuzz.world.devices.len());
-    if !fuzz.world.devices[device].present || is_held(fuzz, device) {
-        return None;
-    }
+    (fuzz.world.devices[device].present && !is_held(fuzz, device)).then_some(device)
+}
+
+pub fn remove(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
+    let device = removable(fuzz, random)?;
     let result = fuzz.world.remove(device);
     fuzz.trace.result("remove", result, &[]);
+    Some(result)
+}
+
+pub fn unplug(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
+    let device = removable(fuzz, random).filter(|&d| fuzz.world.can_be_unplugged(d))?;
+    let result = fuzz.world.unplug(device);
+    fuzz.trace.result("unplug", result, &[]);
     Some(result)
 }
 
@@ -49,4 +60,11 @@ pub fn read_sysfs(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     fuzz.trace
         .result("sysfs", 0, format!("{node} {minor}").as_bytes());
     Some(0)
+}
+
+pub fn set_parameter(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
+    let (parameter, value) = (random.below(60), random.below(60));
+    let result = fuzz.world.set_parameter(parameter, value)?;
+    fuzz.trace.result("parameter", result, &[]);
+    Some(result)
 }

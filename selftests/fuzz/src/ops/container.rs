@@ -35,7 +35,16 @@ pub fn check_extension(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     ))
 }
 
-/// Usually chooses type1 for a container that has a group and no driver.
+/// Tells whether no group of the container in a slot is without an IOMMU.
+fn has_iommu(fuzz: &Fuzz, slot: usize) -> bool {
+    let container = fuzz.files.slots[0][slot];
+    !fuzz.files.any(|file| match file.kind {
+        Kind::Group(group) => file.backend == container && fuzz.world.is_noiommu(group),
+        _ => false,
+    })
+}
+
+/// Usually chooses the driver that fits a container that has a group and no driver.
 pub fn set_iommu(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let with_groups: Vec<_> = fuzz
         .files
@@ -58,8 +67,11 @@ pub fn set_iommu(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         true => return None,
         false => random.of(&ready),
     };
-    let kind = random.rarely(15, 1, &[0, 2, 3, 6, 8, 9, u64::MAX]);
-    let kind = random.rarely(30, kind, &[3]);
+    let usual = match has_iommu(fuzz, slot) {
+        true => random.rarely(30, VFIO_TYPE1_IOMMU, &[VFIO_TYPE1V2_IOMMU]),
+        false => VFIO_NOIOMMU_IOMMU,
+    };
+    let kind = random.rarely(15, usual, &[0, 1, 2, 3, 6, 8, 9, u64::MAX]);
     let result = fuzz.ioctl_value(random, "set_iommu", slot, VFIO_SET_IOMMU, kind);
     if result == 0 {
         fuzz.files.at_mut(slot)?.has_driver = true;

@@ -46,3 +46,7 @@ pub const KVM_CREATE_VM: u32 = 0xae01;
 pub const KVM_CREATE_DEVICE: u32 = 0xc00c_aee0;
 pub const KVM_SET_DEVICE_ATTR: u32 = 0x4018_aee1;
 pub const KVM_HAS_DEVICE_ATTR: u32 = 0x4018_aee3;
+
+pub const VFIO_TYPE1_IOMMU: u64 = 1;
+pub const VFIO_TYPE1V2_IOMMU: u64 = 3;
+pub const VFIO_NOIOMMU_IOMMU: u64 = 8;
