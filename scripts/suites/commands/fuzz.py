@@ -6,22 +6,26 @@
 
 A seed is a sequence of operations (selftests/fuzz/).  Each core runs the same sequences in a VM of its own: those
 of a fixed corpus, and for N seconds those of the seeds from S on.  This is done on each machine: one with an IOMMU,
-and one without.  A sequence passes if both cores give
-the same results and leave the system as it was.  If one does not, the operations that do not matter are left out
-one after the other, and what remains is shown.
+and one without.  A sequence passes if both cores give the same results and leave the system as it was.  If one does
+not, the operations that do not matter are left out one after the other, and what remains is shown, also as a C
+program, which compares its results with those of the first core.
 
---replay runs one sequence and shows each call, on each core.
+--replay runs one sequence and shows each call, on each core, and makes the program.
+
+The program of one sequence of the corpus is made and run in each run of the suite: both cores must give the results
+that it wants.
 
 Last come a line for each operation, with the share of its tries that succeeded, and "N passed, N failed": these are
 sequences."""
 
 import asyncio
 import collections
+import copy
 import os
 import re
 import time
 
-from suites import Failure, klog, suite, vm
+from suites import TOP, Failure, klog, suite, vm
 from suites.suite import CORE_NAMES, Count, say, step
 
 # The arguments on each machine: its devices, as the guest names them.
@@ -33,6 +37,9 @@ JOB = """ins_vfio
 for module in ccp irqbypass kvm kvm_amd mtty; do [ ! -e /modules/$module.ko ] || ins $module; done
 run fuzz /opt/fuzz {arguments} {machine}
 """
+
+# Where the C programs are.
+FOLDER = os.path.join(TOP, "build", "fuzz", "programs")
 
 # Seconds without a sequence after which an operation is taken for one that hangs.
 IDLE_S = 240
@@ -47,7 +54,7 @@ SUCCESSES = {
     "noiommu": {"bind": 33, "ioas_map": 33, "set_iommu": 33, "get_device_fd": 33},
 }
 # Of fewer calls a share says nothing.
-TRIES = 100
+TRIES = 500
 
 # What a core made of a sequence: the digest of its results, its calls until then, and what it left behind.
 Outcome = collections.namedtuple("Outcome", "digest calls left")
@@ -64,6 +71,7 @@ class Run:
         self.shares = {}
         self.rules = {}
         self.lines = []
+        self.statements = []
         options, job = fuzzer.options, JOB.format(arguments=arguments, machine=MACHINES[fuzzer.machine])
         archive = fuzzer.archive + vm.job_archive(job, programs=[("opt/fuzz", fuzzer.program)])
         self.machine = vm.Machine(archive, core=core, kernel=options.kernel, memory=options.memory, cpus=1,
@@ -77,6 +85,8 @@ class Run:
             self.outcomes[int(match[1])] = Outcome(match[2], int(match[3]), match[4])
         elif match := re.match(r"candidate (\S+) (\w+) (.*)$", line):
             self.candidates[match[1]] = match[2]
+        elif line.startswith("statement "):
+            self.statements.append(line.removeprefix("statement "))
         elif match := re.match(r"share (\w+) (\d+) (\d+)$", line):
             self.shares[match[1]] = int(match[2]), int(match[3])
         elif match := re.match(r"rule (\w+ \S+) (\d+)$", line):
@@ -104,12 +114,13 @@ class Fuzzer:
     def __init__(self, options, machine):
         self.options = options
         self.machine = machine
+        self.cores = options.cores
         self.program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
         self.archive = suite.archive(options)
 
     def run(self, arguments):
         """Runs the fuzzer on each core; core -> its Run."""
-        runs = [Run(self, core, f"--length {self.options.length} {arguments}") for core in self.options.cores]
+        runs = [Run(self, core, f"--length {self.options.length} {arguments}") for core in self.cores]
 
         async def all_of_them():
             await asyncio.gather(*(r.run() for r in runs))
@@ -167,6 +178,66 @@ def replay(fuzzer, seed, left_out=()):
     for r in runs.values():
         for complaint in r.complaints():
             say(f"# {r.title}: {complaint}")
+    show_program(fuzzer, seed, left_out)
+
+
+PROGRAM = """// SPDX-License-Identifier: GPL-2.0-only
+// Sequence {seed} of make fuzz on machine {machine}{left_out}.  The results are those of the {core} core.
+#include "replay.h"
+
+int main(int argc, char **argv)
+{{
+	BEGIN();
+	{statements}
+	return END();
+}}
+"""
+
+
+def make_program(fuzzer, seed, left_out=()):
+    """Makes the C program of a sequence.  Returns its source and the program."""
+    first = copy.copy(fuzzer)
+    first.cores = fuzzer.cores[:1]
+    skip = f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
+    [run] = first.run(f"--seed {seed} --sequences 1 --as-c{skip}").values()
+    os.makedirs(FOLDER, exist_ok=True)
+    source = os.path.join(FOLDER, f"sequence-{seed}-{fuzzer.machine}.c")
+    with open(source, "w", encoding="ascii") as file:
+        file.write(PROGRAM.format(seed=seed, machine=fuzzer.machine, core=CORE_NAMES[run.core],
+                                  left_out=", without what makes no difference" if left_out else "",
+                                  statements="\n\t".join(run.statements)))
+    program = source.removesuffix(".c")
+    vm.output("gcc", "-O1", "-Wall", "-Werror", "-Wno-unused-function", "-static", "-pthread", "-D_GNU_SOURCE",
+              "-I", os.path.join(TOP, "selftests/fuzz"), source, "-o", program)
+    return source, program
+
+
+def run_program(fuzzer, program):
+    """Runs the C program of a sequence on each core; core -> whether all results are as it wants them, and what it
+    says."""
+    job = JOB.splitlines()[:2] + ["run replay /opt/replay"]
+
+    def machine(core):
+        archive = fuzzer.archive + vm.job_archive("\n".join(job) + "\n", programs=[("opt/replay", program)])
+        return vm.Machine(archive, core=core, kernel=fuzzer.options.kernel, machine=fuzzer.machine, cpus=1,
+                          memory=fuzzer.options.memory, log=vm.console_log(f"{core}-replay-{fuzzer.machine}"))
+
+    async def all_of_them():
+        return await asyncio.gather(*(machine(core).run_async() for core in fuzzer.cores))
+
+    results = dict(zip(fuzzer.cores, asyncio.run(all_of_them())))
+    return {core: (result.status("replay") == 0, [line for line in result.lines if re.match(r"line \d+: ", line)])
+            for core, result in results.items()}
+
+
+def show_program(fuzzer, seed, left_out=()):
+    source, program = make_program(fuzzer, seed, left_out)
+    if left_out:
+        with open(source, encoding="ascii") as file:
+            say(file.read())
+    say(f"# As a C program: {os.path.relpath(source, TOP)}")
+    for core, (_, lines) in run_program(fuzzer, program).items():
+        say(f"#   {CORE_NAMES[core]:5} {'; '.join(lines) or 'has the same results'}")
 
 
 def main():
@@ -215,6 +286,10 @@ def fuzz(fuzzer, count):
             tries, successes = r.shares.get(name, (0, 0))
             if tries >= TRIES and 100 * successes < least * tries:
                 count.verdict(False, f"{r.title}: {name}: fewer than {least} % of {tries} calls succeed")
+    _, program = make_program(fuzzer, 1)
+    for core, (is_good, lines) in run_program(fuzzer, program).items():
+        count.verdict(is_good, f"{runs[core].title}: the C program of sequence 1 has the results of the fuzzer"
+                      f"{''.join(f'; {line}' for line in lines[:5])}")
     if different:
         say(f"the cores differ in sequences {' '.join(map(str, different[:30]))}")
     for seed in different[:options.shrink]:

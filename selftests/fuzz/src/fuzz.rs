@@ -9,10 +9,11 @@ use crate::files::{Files, Index, Kind, PROCESSES};
 use crate::memory::{self, Kind as Memory};
 use crate::ops::numbers::*;
 use crate::ops::OPS;
+use crate::program::{quoted, result_of, Argument, Want};
 use crate::random::Random;
 use crate::rules::{self, Case, RULES};
 use crate::sys::{call, close, move_fd, Call};
-use crate::trace::{Argument, Trace};
+use crate::trace::Trace;
 use crate::worker::{Worker, SLOTS};
 use crate::world::World;
 
@@ -48,6 +49,7 @@ impl Fuzz {
         left_out: &[u64],
     ) -> Result<(u64, Option<String>)> {
         self.trace.restart();
+        self.add_writes();
         self.open_socket();
         let total: usize = OPS.iter().map(|op| op.weight).sum();
         for number in 0..length {
@@ -65,15 +67,25 @@ impl Fuzz {
             if self.trace.verbose {
                 println!("{number} {}", op.name);
             }
+            self.trace.program.operation(number, op.name);
             if let Some(result) = (op.run)(self, &mut random) {
                 self.trace.count(op.name, result);
             }
+            self.add_writes();
         }
         self.end();
         let (left, state) = self.world.reset();
+        self.world.statements.clear();
         let nodes: String = state.lines().filter(|line| line.starts_with('/')).collect();
         self.trace.result("state", 0, nodes.as_bytes());
         Ok((self.trace.digest(), left))
+    }
+
+    /// Adds what was written to sysfs to the C program.
+    fn add_writes(&mut self) {
+        for statement in self.world.statements.drain(..) {
+            self.trace.program.add(|| statement);
+        }
     }
 
     fn open_socket(&mut self) {
@@ -103,6 +115,7 @@ impl Fuzz {
 
     pub fn unmap(&mut self, window: usize) {
         if let Some(file) = self.windows[window].take() {
+            self.trace.program.add(|| format!("UNMAP({window});"));
             self.files.files[file].users -= 1;
             call(libc::SYS_munmap, &[Self::window(window), memory::PAGE]);
         }
@@ -133,7 +146,17 @@ impl Fuzz {
     /// Makes a call, and records it and its result.
     pub fn call(&mut self, name: &'static str, process: usize, call: &Call) -> i64 {
         let result = self.make(process, call);
-        self.trace.call(process, call, None, result);
+        self.trace
+            .call(process, call, None, result, Want::This(result));
+        self.trace.result(name, result, &[]);
+        result
+    }
+
+    /// Makes a call of the fuzzer itself with an argument in memory, and records it and its result.
+    pub fn call_with(&mut self, name: &'static str, call: &Call, argument: Argument) -> i64 {
+        let result = call.make();
+        self.trace
+            .call(0, call, Some(argument), result, Want::This(result));
         self.trace.result(name, result, &[]);
         result
     }
@@ -155,7 +178,8 @@ impl Fuzz {
         let mut call = Call::ioctl(Files::fd(slot), cmd, arg);
         call.compat = random.percent(5).into();
         let result = self.make(process, &call);
-        self.trace.call(process, &call, None, result);
+        self.trace
+            .call(process, &call, None, result, want(cmd, result));
         self.trace.result(name, self.hide_fd(cmd, result), &[]);
         result
     }
@@ -179,15 +203,25 @@ impl Fuzz {
         call.compat = random.percent(3).into();
         let result = self.make(process, &call);
         let out = memory::read_back(address, bytes.len());
-        self.trace
-            .call(process, &call, Some(Argument { bytes, kind }), result);
         let case = Case {
             op: name,
             bytes,
             kind,
             result,
         };
-        match RULES.iter().find(|rule| (rule.applies)(&case)) {
+        let rule = RULES.iter().find(|rule| (rule.applies)(&case));
+        let want = match rule {
+            Some(_) => Want::Any,
+            None => want(cmd, result),
+        };
+        let argument = Argument {
+            bytes,
+            kind,
+            index: 2,
+        };
+        self.trace
+            .call(process, &call, Some(argument), result, want);
+        match rule {
             Some(rule) => {
                 self.trace.rule(rule.name, result);
                 self.trace.result(rule.name, 0, &[]);
@@ -195,7 +229,10 @@ impl Fuzz {
                     self.detach_all(slot, crate::ops::word(bytes, 12));
                 }
             }
-            None => self.trace.result(name, self.hide_fd(cmd, result), &out),
+            None => {
+                self.trace.program.out(&out);
+                self.trace.result(name, self.hide_fd(cmd, result), &out);
+            }
         }
         if rules::is_unwritten_attach(&case) {
             self.trace.rule("D6", result);
@@ -211,7 +248,15 @@ impl Fuzz {
         let pasid = [12, 1, pasid].map(u32::to_le_bytes).concat();
         for arg in [itself, pasid] {
             let address = memory::place(&arg, Memory::Whole);
-            Call::ioctl(Files::fd(slot), VFIO_DEVICE_DETACH_IOMMUFD_PT, address).make();
+            let call = Call::ioctl(Files::fd(slot), VFIO_DEVICE_DETACH_IOMMUFD_PT, address);
+            call.make();
+            let argument = Argument {
+                bytes: &arg,
+                kind: Memory::Whole,
+                index: 2,
+            };
+            let program = &mut self.trace.program;
+            program.call(0, &call, Some(&argument), Want::Any);
         }
     }
 
@@ -229,9 +274,13 @@ impl Fuzz {
         let fd = RawFd::try_from(fd).ok().filter(|&fd| fd >= 0)?;
         let Some(slot) = self.files.free_slot() else {
             close(fd);
+            self.trace.program.add(|| "DROP();".to_owned());
             return None;
         };
         move_fd(fd, Files::fd(slot));
+        self.trace
+            .program
+            .add(|| format!("KEEP({});", Files::fd(slot)));
         let file = self.files.add(kind);
         self.files.put(0, slot, file);
         Some(file)
@@ -239,12 +288,20 @@ impl Fuzz {
 
     /// Opens a path, and keeps the file.
     pub fn open(&mut self, name: &'static str, path: &str, flags: i32, kind: Kind) -> i64 {
+        let name_of = quoted(path);
         let path = std::ffi::CString::new(path).expect("a path without a 0");
         let call = Call::new(
             libc::SYS_openat,
             &[libc::AT_FDCWD as u64, path.as_ptr() as u64, flags as u64, 0],
         );
         let result = call.make();
+        self.trace.program.add(|| {
+            let want = match result {
+                0.. => "FD".to_owned(),
+                errno => result_of(errno),
+            };
+            format!("OPEN({want}, {name_of}, {flags:#x});")
+        });
         if self.trace.verbose {
             println!(
                 "  open({path:?}, {flags:#x}) = {}",
@@ -266,6 +323,13 @@ fn returns_fd(cmd: u32) -> bool {
         VFIO_DEVICE_FEATURE,
     ]
     .contains(&cmd)
+}
+
+fn want(cmd: u32, result: i64) -> Want {
+    match returns_fd(cmd) {
+        true => Want::fd(result),
+        false => Want::This(result),
+    }
 }
 
 /// How an argument of a size lies in memory: usually whole.

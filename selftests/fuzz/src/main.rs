@@ -9,6 +9,7 @@ mod files;
 mod fuzz;
 mod memory;
 mod ops;
+mod program;
 mod random;
 mod rules;
 mod sys;
@@ -44,6 +45,9 @@ struct Args {
     /// Print each call.
     #[arg(long)]
     verbose: bool,
+    /// Print each sequence as a C program.
+    #[arg(long)]
+    as_c: bool,
     /// Operations to leave out.  If it is given several times, the sequence of the seed runs once for each.
     #[arg(long, value_delimiter = ',')]
     left_out: Vec<String>,
@@ -64,6 +68,7 @@ fn main() -> Result<()> {
     memory::attach_late()?;
     let mut fuzz = fuzz::Fuzz::new(world::World::new(&args.devices, !args.noiommu)?);
     fuzz.trace.verbose = args.verbose;
+    fuzz.trace.program.is_on = args.as_c;
     if !args.left_out.is_empty() {
         for candidate in &args.left_out {
             let left_out: Vec<u64> = candidate
@@ -76,6 +81,7 @@ fn main() -> Result<()> {
                 left.unwrap_or_default()
             );
         }
+        fuzz.trace.program.print();
         return Ok(());
     }
     let mut start = Instant::now();
@@ -97,6 +103,7 @@ fn main() -> Result<()> {
             left.unwrap_or_default()
         );
     }
+    fuzz.trace.program.print();
     for (name, (tries, successes)) in &fuzz.trace.shares {
         println!("share {name} {tries} {successes}");
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
-use crate::memory::Kind;
+use crate::program::{Argument, Program, Want};
 use crate::sys::{show, Call};
 
 #[derive(Default)]
@@ -17,12 +17,7 @@ pub struct Trace {
     /// How often each rule for a documented difference came in, by the result.
     pub rules: BTreeMap<(&'static str, i64), u64>,
     pub calls: u64,
-}
-
-/// An argument in memory: its bytes before the call, and how they lie.
-pub struct Argument<'a> {
-    pub bytes: &'a [u8],
-    pub kind: Kind,
+    pub program: Program,
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -50,16 +45,24 @@ impl Trace {
         }
     }
 
-    /// Records a call, for people alone.
-    pub fn call(&mut self, process: usize, call: &Call, argument: Option<Argument>, result: i64) {
+    /// Records a call for people, and what it must return for the C program.
+    pub fn call(
+        &mut self,
+        process: usize,
+        call: &Call,
+        argument: Option<Argument>,
+        result: i64,
+        want: Want,
+    ) {
         self.calls += 1;
+        self.program.call(process, call, argument.as_ref(), want);
         if !self.verbose {
             return;
         }
         let args = call.args.map(|a| format!("{a:#x}")).join(", ");
         let compat = if call.compat != 0 { ", 32 bits" } else { "" };
         print!("  [{process}{compat}] {}({args})", call.nr);
-        if let Some(Argument { bytes, kind }) = argument {
+        if let Some(Argument { bytes, kind, .. }) = argument {
             print!(" {kind:?} {{{}}}", hex(bytes));
         }
         println!(" = {}", show(result));

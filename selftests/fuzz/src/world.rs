@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
+
+use crate::program::{quoted, result_of};
 
 /// A device, by its directory in sysfs.
 pub struct Device {
@@ -35,6 +37,8 @@ pub struct World {
     /// The names of the groups' nodes.
     pub groups: Vec<String>,
     parameters: Vec<Parameter>,
+    /// What was written to files of sysfs, as statements of a C program, until somebody takes them.
+    pub statements: Vec<String>,
     before: String,
     /// The nodes before the first sequence.
     nodes: Vec<String>,
@@ -46,12 +50,6 @@ const MDEVS: [&str; 2] = [
 ];
 const NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
-
-/// Writes to a file of sysfs, in one call.
-fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
-    let path = path.as_ref();
-    fs::write(path, text).with_context(|| format!("{} < {text}", path.display()))
-}
 
 /// The name of the node of a device's group.
 fn group_of(path: &Path, mdev: bool) -> Option<String> {
@@ -96,26 +94,27 @@ impl World {
     /// Gives the PCI functions at `addresses` to vfio-pci, and makes mediated devices.  Without an IOMMU VFIO is
     /// allowed to do without it.
     pub fn new(addresses: &[String], has_iommu: bool) -> Result<Self> {
-        if !has_iommu {
-            write(NOIOMMU, "Y")?;
-        }
         let mut world = Self {
             devices: Vec::new(),
             groups: Vec::new(),
             parameters: Vec::new(),
+            statements: Vec::new(),
             before: String::new(),
             nodes: Vec::new(),
         };
+        if !has_iommu {
+            world.write(NOIOMMU, "Y")?;
+        }
         for address in addresses {
             let path = PathBuf::from(format!("/sys/bus/pci/devices/{address}"));
-            let _ = fs::write(path.join("driver/unbind"), address);
-            write(path.join("driver_override"), "vfio-pci")?;
-            write("/sys/bus/pci/drivers_probe", address)?;
+            let _ = world.write(path.join("driver/unbind"), address);
+            world.write(path.join("driver_override"), "vfio-pci")?;
+            world.write("/sys/bus/pci/drivers_probe", address)?;
             world.add(path, address.clone(), false)?;
         }
         if Path::new(MTTY).exists() {
             for uuid in MDEVS {
-                write(format!("{MTTY}/mdev_supported_types/mtty-2/create"), uuid)?;
+                world.write(format!("{MTTY}/mdev_supported_types/mtty-2/create"), uuid)?;
                 world.add(
                     PathBuf::from(format!("/sys/bus/mdev/devices/{uuid}")),
                     uuid.to_owned(),
@@ -127,6 +126,17 @@ impl World {
         world.nodes = world.all_nodes();
         world.before = world.state();
         Ok(world)
+    }
+
+    /// Writes to a file of sysfs, in one call.
+    fn write(&mut self, path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
+        let path = path.as_ref();
+        let result = fs::write(path, text);
+        let want = result_of(errno(&result));
+        let (path, text) = (path.to_string_lossy(), quoted(text));
+        self.statements
+            .push(format!("WRITE({want}, {path:?}, {text});"));
+        result
     }
 
     fn add(&mut self, path: PathBuf, name: String, mdev: bool) -> Result<()> {
@@ -178,12 +188,13 @@ impl World {
         let Device {
             path, name, mdev, ..
         } = &self.devices[device];
-        let result = match mdev {
-            true => fs::write(path.join("remove"), "1"),
-            false => fs::write(path.join("driver/unbind"), name),
+        let (file, text) = match mdev {
+            true => (path.join("remove"), "1".to_owned()),
+            false => (path.join("driver/unbind"), name.clone()),
         };
+        let result = self.write(file, &text);
         self.look(device);
-        errno(result)
+        errno(&result)
     }
 
     /// Tells whether a device is a PCI function that is alone in its slot.  Of several functions, those that come
@@ -200,9 +211,9 @@ impl World {
 
     /// Removes a PCI function from its bus.
     pub fn unplug(&mut self, device: usize) -> i64 {
-        let result = fs::write(self.devices[device].path.join("remove"), "1");
+        let result = self.write(self.devices[device].path.join("remove"), "1");
         self.look(device);
-        errno(result)
+        errno(&result)
     }
 
     /// Looks whether a device has its driver, and what its group is called.
@@ -218,34 +229,40 @@ impl World {
     }
 
     /// Gives a parameter of a module a value.  Both are chosen by numbers.
-    pub fn set_parameter(&self, parameter: usize, value: usize) -> Option<i64> {
+    pub fn set_parameter(&mut self, parameter: usize, value: usize) -> Option<i64> {
         let number = parameter % self.parameters.len().max(1);
         let Parameter { path, values, .. } = self.parameters.get(number)?;
-        Some(errno(fs::write(path, values[value % values.len()])))
+        let (path, value) = (*path, values[value % values.len()]);
+        Some(errno(&self.write(path, value)))
     }
 
     pub fn restore(&mut self, device: usize) -> i64 {
         let Device {
             path, name, mdev, ..
         } = &self.devices[device];
+        let (mdev, name, is_there) = (*mdev, name.clone(), path.exists());
         let result = match mdev {
-            true => fs::write(format!("{MTTY}/mdev_supported_types/mtty-2/create"), name),
+            true => self.write(format!("{MTTY}/mdev_supported_types/mtty-2/create"), &name),
             false => {
-                if !path.exists() {
+                if !is_there {
                     // All functions that were unplugged come back, without a driver.
-                    let _ = fs::write("/sys/bus/pci/rescan", "1");
+                    let _ = self.write("/sys/bus/pci/rescan", "1");
                     self.override_drivers();
                 }
-                fs::write("/sys/bus/pci/drivers_probe", name)
+                self.write("/sys/bus/pci/drivers_probe", &name)
             }
         };
         self.look(device);
-        errno(result)
+        errno(&result)
     }
 
-    fn override_drivers(&self) {
-        for device in self.devices.iter().filter(|device| !device.mdev) {
-            let _ = fs::write(device.path.join("driver_override"), "vfio-pci");
+    fn override_drivers(&mut self) {
+        for device in 0..self.devices.len() {
+            let Device { path, mdev, .. } = &self.devices[device];
+            let file = path.join("driver_override");
+            if !mdev && file.exists() {
+                let _ = self.write(file, "vfio-pci");
+            }
         }
     }
 
@@ -329,6 +346,9 @@ impl World {
     }
 }
 
-fn errno(result: std::io::Result<()>) -> i64 {
-    result.map_or_else(|e| -(e.raw_os_error().unwrap_or(libc::EIO) as i64), |()| 0)
+fn errno(result: &std::io::Result<()>) -> i64 {
+    match result {
+        Ok(()) => 0,
+        Err(e) => -i64::from(e.raw_os_error().unwrap_or(libc::EIO)),
+    }
 }

@@ -7,6 +7,7 @@ use super::numbers::*;
 use crate::files::{File, Files, Kind, Object};
 use crate::fuzz::Fuzz;
 use crate::memory::{place, read_back, Kind as Memory, DMA, PAGE};
+use crate::program::{result_of, Argument, Want};
 use crate::random::Random;
 use crate::sys::{call, Call};
 
@@ -366,7 +367,14 @@ pub fn pread(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     );
     let result = call.make();
     let out = read_back(address, len);
-    fuzz.trace.call(0, &call, None, result);
+    let argument = Argument {
+        bytes: &vec![0; len],
+        kind,
+        index: 1,
+    };
+    fuzz.trace
+        .call(0, &call, Some(argument), result, Want::This(result));
+    fuzz.trace.program.out(&out);
     fuzz.trace.result("pread", result, &out);
     Some(result)
 }
@@ -382,13 +390,19 @@ pub fn pwrite(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     };
     let value = random.of(&[0, 2, 6, 7, u32::MAX, 0xfeb0_0000]);
     let kind = crate::fuzz::memory_kind(random, 4);
-    let address = place(&value.to_le_bytes(), kind);
+    let bytes = value.to_le_bytes();
+    let address = place(&bytes, kind);
     let at = region(index) + offset;
     let call = Call::new(
         libc::SYS_pwrite64,
         &[Files::fd(slot) as u64, address, 4, at],
     );
-    Some(fuzz.call("pwrite", 0, &call))
+    let argument = Argument {
+        bytes: &bytes,
+        kind,
+        index: 1,
+    };
+    Some(fuzz.call_with("pwrite", &call, argument))
 }
 
 /// Maps a page of a region, and reads its first bytes by a call, which a missing page makes fail.
@@ -421,7 +435,12 @@ pub fn mmap(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         fuzz.files.files[file].users += 1;
         let address = place(&[0; 4], Memory::Whole);
         let read = touch(at, address);
-        fuzz.trace.result("touch", read, &read_back(address, 4));
+        let out = read_back(address, 4);
+        fuzz.trace
+            .program
+            .add(|| format!("TOUCH({}, {window});", result_of(read)));
+        fuzz.trace.program.out(&out);
+        fuzz.trace.result("touch", read, &out);
     }
     Some(result)
 }

@@ -3,8 +3,9 @@
 
 use crate::files::{Files, Kind};
 use crate::fuzz::Fuzz;
+use crate::program::Want;
 use crate::random::Random;
-use crate::sys::{call, Call};
+use crate::sys::Call;
 
 pub fn open_cdev(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let device = random.below(fuzz.world.devices.len());
@@ -52,7 +53,9 @@ pub fn open_other(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         2..=4 => fuzz.open("open_kvm", "/dev/kvm", libc::O_RDWR, Kind::Kvm),
         _ => {
             let flags = (libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) as u64;
-            let fd = call(libc::SYS_eventfd2, &[0, flags]);
+            let call = Call::new(libc::SYS_eventfd2, &[0, flags]);
+            let fd = call.make();
+            fuzz.trace.call(0, &call, None, fd, Want::fd(fd));
             fuzz.trace.result("eventfd", fd.min(0), &[]);
             fuzz.keep(fd, Kind::Eventfd);
             fd
@@ -64,12 +67,9 @@ pub fn dup(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let from = fuzz.files.pick(random, |_| true)?;
     let to = fuzz.files.free_slot()?;
     let file = fuzz.files.slots[0][from]?;
-    let result = call(
-        libc::SYS_dup2,
-        &[Files::fd(from) as u64, Files::fd(to) as u64],
-    );
+    let fds = [Files::fd(from) as u64, Files::fd(to) as u64];
+    let result = fuzz.call("dup", 0, &Call::new(libc::SYS_dup2, &fds));
     fuzz.files.put(0, to, file);
-    fuzz.trace.result("dup", result, &[]);
     Some(result)
 }
 

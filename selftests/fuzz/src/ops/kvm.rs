@@ -6,6 +6,7 @@ use super::numbers::*;
 use crate::files::{Files, Kind};
 use crate::fuzz::Fuzz;
 use crate::memory::{place, Kind as Memory};
+use crate::program::Argument;
 use crate::random::Random;
 
 const TYPE_VFIO: u32 = 4;
@@ -23,8 +24,14 @@ pub fn create_device(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let bytes = words(&[random.rarely(5, TYPE_VFIO, &[0, 99]), 0, 0]);
     let address = place(&bytes, Memory::Whole);
     let call = crate::sys::Call::ioctl(Files::fd(slot), KVM_CREATE_DEVICE, address);
-    let result = fuzz.call("create_device", 0, &call);
+    let argument = Argument {
+        bytes: &bytes,
+        kind: Memory::Whole,
+        index: 2,
+    };
+    let result = fuzz.call_with("create_device", &call, argument);
     if result == 0 {
+        fuzz.trace.program.add(|| "FD_AT(4);".to_owned());
         let out = crate::memory::read_back(address, 12);
         fuzz.keep(word(&out, 4).into(), Kind::KvmVfio);
     }
@@ -45,6 +52,7 @@ fn file(
 ) -> i64 {
     // SAFETY: The page is the fuzzer's, and nothing else uses its end.
     unsafe { (DESCRIPTOR as *mut i32).write(fd) };
+    fuzz.trace.program.add(|| format!("DESCRIPTOR({fd});"));
     let attribute = random.rarely(3, attribute, &[0, 3, 4]);
     let group = random.rarely(3, 1, &[0, 2]);
     let pointer = random.rarely(3, DESCRIPTOR, &[0]);

@@ -14,6 +14,7 @@ pub fn fork(fuzz: &mut Fuzz, _: &mut Random) -> Option<i64> {
         fuzz.unmap(window);
     }
     fuzz.workers[process] = Worker::fork(process).ok();
+    fuzz.trace.program.add(|| format!("FORK({process});"));
     for slot in 0..SLOTS {
         if let Some(file) = fuzz.files.slots[0][slot] {
             fuzz.files.put(process, slot, file);
@@ -33,6 +34,7 @@ fn living(fuzz: &Fuzz, random: &mut Random) -> Option<usize> {
 pub fn exit(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let process = living(fuzz, random)?;
     fuzz.workers[process] = None;
+    fuzz.trace.program.add(|| format!("EXIT({process});"));
     for slot in 0..SLOTS {
         fuzz.files.take(process, slot);
     }
@@ -43,6 +45,7 @@ pub fn exit(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
 pub fn exec(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let process = living(fuzz, random)?;
     let result = fuzz.workers[process].as_ref()?.exec();
+    fuzz.trace.program.add(|| format!("EXEC({process});"));
     fuzz.trace.result("exec", result, &[]);
     Some(result)
 }
@@ -57,6 +60,8 @@ pub fn send(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let result = fuzz.workers[process]
         .as_ref()?
         .send(Files::fd(slot), Files::fd(slot));
+    let fd = Files::fd(slot);
+    fuzz.trace.program.add(|| format!("SEND({process}, {fd});"));
     fuzz.files.put(process, slot, file);
     fuzz.trace.result("send", result, &[]);
     Some(result)
@@ -82,6 +87,8 @@ pub fn stash(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     }
     let file = fuzz.files.slots[0][slot]?;
     send_fd(fuzz.socket[0], Files::fd(slot));
+    let fd = Files::fd(slot);
+    fuzz.trace.program.add(|| format!("STASH({fd});"));
     fuzz.files.files[file].users += 1;
     fuzz.files.sent.push(file);
     close_slot(fuzz, 0, slot)
@@ -94,6 +101,8 @@ pub fn unstash(fuzz: &mut Fuzz, _: &mut Random) -> Option<i64> {
     }
     let file = fuzz.files.sent.remove(0);
     crate::sys::move_fd(receive_fd(fuzz.socket[1]), Files::fd(slot));
+    let fd = Files::fd(slot);
+    fuzz.trace.program.add(|| format!("UNSTASH({fd});"));
     fuzz.files.put(0, slot, file);
     fuzz.files.files[file].users -= 1;
     fuzz.trace.result("unstash", 0, &[]);
