@@ -100,6 +100,9 @@ TEST_F(emulated, unmap_during_close)
 	struct worker unmapper, closer;
 	int fd;
 
+	if (!has_procfs())
+		SKIP(return, NO_PROCFS);
+
 	ASSERT_EQ(0, testdrv_create(self->e.drv, 0, TESTDRV_WITH_UNMAP, 0, 0));
 	fd = testdrv_open_attached(0, self->e.iommufd, self->e.ioas);
 	ASSERT_GE(fd, 0);

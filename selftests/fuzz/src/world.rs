@@ -16,6 +16,8 @@ pub struct Device {
     pub group: usize,
     /// A mediated device, by its UUID; otherwise a PCI function.
     pub mdev: bool,
+    /// No other device of its group had a host driver before the first sequence.
+    pub viable: bool,
     /// It has its driver.
     pub present: bool,
 }
@@ -63,6 +65,16 @@ fn group_of(path: &Path, mdev: bool) -> Option<String> {
         _ => "",
     };
     Some(format!("{prefix}{number}"))
+}
+
+/// Tells whether a device of the same group has a driver that is not VFIO's.
+fn has_host_driver(path: &Path) -> bool {
+    let devices = fs::read_dir(path.join("iommu_group/devices"));
+    devices.into_iter().flatten().flatten().any(|device| {
+        let driver = fs::read_link(device.path().join("driver")).unwrap_or_default();
+        let name = driver.file_name().unwrap_or_default().to_string_lossy();
+        !name.is_empty() && !name.contains("vfio")
+    })
 }
 
 /// The parameters of the modules that are there, and the values that a sequence gives them.
@@ -122,6 +134,9 @@ impl World {
                 )?;
             }
         }
+        for device in &mut world.devices {
+            device.viable = device.mdev || !has_host_driver(&device.path);
+        }
         world.parameters = parameters();
         world.nodes = world.all_nodes();
         world.before = world.state();
@@ -156,6 +171,7 @@ impl World {
             name,
             group: index,
             mdev,
+            viable: true,
             present: true,
         });
         Ok(())

@@ -54,6 +54,15 @@ pub fn bind(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         _ => false,
     };
     let free: Vec<_> = fuzz.files.all(|file| is_free(fuzz, file));
+    // A host driver beside the device refuses each bind.
+    let is_viable = |slot: &usize| match fuzz.files.at(*slot).map(|file| file.kind) {
+        Some(Kind::Cdev(device)) => fuzz.world.devices[device].viable,
+        _ => false,
+    };
+    let free: Vec<_> = match random.percent(10) {
+        true => free,
+        false => free.into_iter().filter(is_viable).collect(),
+    };
     let slot = match free.is_empty() || random.percent(6) {
         true if random.percent(6) => fuzz.files.pick(random, |file| file.kind.is_device())?,
         true => return None,
@@ -72,7 +81,7 @@ pub fn bind(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     // All bound devices of a group belong to one iommufd.
     let mate = fuzz.files.at(slot).and_then(|file| owner(fuzz, file.kind));
     let fd = match mate {
-        Some(slot) if random.percent(70) => Files::fd(slot),
+        Some(slot) if random.percent(90) => Files::fd(slot),
         _ => fuzz
             .files
             .pick_fd(random, |file| file.kind == Kind::Iommufd),
