@@ -77,7 +77,8 @@ demo-sva:
 test:
 	@$(H)/prepare base
 	@$(CRATES)
-	@set -f; $(SUITE) run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) $(TESTS)
+	@set -f; $(SUITE) run-tests --cores $(CORES) --vms $(VMS) $(if $(TABLE),--table $(TABLE)) \
+		$(if $(POINTS),--points $(POINTS)) $(TESTS)
 
 test-viommu:
 	@$(H)/prepare base
@@ -259,6 +260,7 @@ help:
 # help:   make test            the tests, on the C core and on ours, side by side
 # help:                          TESTS='PATTERN...'  some of them     CORES=c,rust  which cores
 # help:                          TABLE=Documentation/measurements.rst  renew the numbers there
+# help:                          POINTS=Documentation/measurements.rst  with TESTS='fail_nth*': of failing allocations
 # help:   make test-viommu     the tests of PCI devices behind each IOMMU: VT-d in three modes, AMD,
 # help:                          virtio, none                    TESTS=, CORES= as above
 # help:   make test-arm64      the tests on arm64, behind an SMMUv3 (a kernel more: 10 to 40 minutes)

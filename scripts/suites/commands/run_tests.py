@@ -99,9 +99,21 @@ def table(boots, host):
     return rst.simple_table(["own tests", "passed", "skipped", "failed"], rows)
 
 
+def points_table(boots):
+    """How many allocations each case has made to fail, by core.  A case that makes several sequences of calls has
+    several numbers."""
+    cases = {}
+    for program in (p for boot in boots for p in boot.results):
+        for case, points in program.points.items():
+            cases.setdefault(f"{program.name}: {case}", {})[program.core] = "+".join(points)
+    rows = [[name, *(points.get(core, "") for core in ("c", "rust"))] for name, points in cases.items()]
+    return rst.simple_table(["failing allocations", "C core", "ours"], rows) if rows else []
+
+
 def main():
     parser = suite.arguments("runs the tests")
     suite.table_argument(parser)
+    parser.add_argument("--points", metavar="FILE", help="write the numbers of failing allocations into this file")
     parser.add_argument("--debug-tools", action="store_true", help="assert that the debugging tools saw nothing")
     parser.add_argument("--no-kernel-tests", action="store_true", help="leave the kernel's own selftests out")
     parser.add_argument("--programs", type=int, metavar="N", help="at most N programs of the usual VM share a boot")
@@ -114,7 +126,13 @@ def main():
     host = host_tests(options) if options.kernel == "base" else []
 
     def document():
-        """Writes the table, or says if the one in the documents is not that of a whole run."""
+        """Shows how many allocations failed.  Writes the table, or says if the one in the documents is not that of a
+        whole run."""
+        points = points_table(boots)
+        if points:
+            suite.say("\n" + "\n".join(points))
+        if options.points:
+            rst.replace(options.points, "run-tests --points", points)
         return rst.write_or_compare(options.table, "run-tests", table(boots, host),
                                     options.kernel == "base" and remembered.is_whole(options))
 
