@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the programs of "make bench" share: devices, files, and the calls that they count. */
+/* What the programs of "make bench" share: devices, files, and the calls on them. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -18,7 +18,6 @@
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 
-#include "count.h"
 
 /* The Rust core logs ten refusals in five seconds.  The rounds come after these, within the five seconds. */
 #define TOLD	20

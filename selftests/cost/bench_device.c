@@ -5,6 +5,7 @@
  * Argument: the folder in sysfs of a PCI device that sits on vfio-pci, alone in its group.
  */
 #include "bench.h"
+#include "count.h"
 
 #define MANY	10000
 #define PAGE	4096

@@ -4,6 +4,7 @@
  * of mtty's, which the program makes.
  */
 #include "bench.h"
+#include "count.h"
 
 #define UUID	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 #define TYPE	"/sys/devices/virtual/mtty/mtty/mdev_supported_types/mtty-1"

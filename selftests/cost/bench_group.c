@@ -5,6 +5,7 @@
  * Arguments: the folder in sysfs of a PCI device that sits on vfio-pci, alone in its group; its address.
  */
 #include "bench.h"
+#include "count.h"
 
 static char node[64], group[64];
 static const char *address;

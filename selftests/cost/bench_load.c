@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "bench.h"
+#include "count.h"
 
 static int file;
 

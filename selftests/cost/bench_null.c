@@ -5,6 +5,7 @@
 #include <linux/vfio.h>
 
 #include "bench.h"
+#include "count.h"
 #include "null/null.h"
 
 #define PAGE	4096UL

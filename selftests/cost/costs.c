@@ -6,6 +6,7 @@
  * modules are loaded, without devices.
  */
 #include "bench.h"
+#include "count.h"
 
 #define PARAMETER(module, name) "/sys/module/" module "/parameters/" name
 #define DRIVER "/sys/bus/platform/drivers/vfio-bare/"

@@ -9,12 +9,14 @@ C core's, or ours among many devices to ours among few.  No time is looked at.  
 same in each round, which is checked, and in each run; of the whole call the median counts, without the
 interrupts of the timer.
 
-Patterns choose bounds, by the names of their operations."""
+The memory of devices and files has bounds, too (selftests/cost/memory.c).
+
+Patterns choose bounds, by the names of their operations; "memory" those of memory."""
 
 import collections
 import os
 
-from suites import Failure, bench, remembered, suite
+from suites import Failure, bench, klog, remembered, suite, vm
 from suites.suite import Count, say, step, wanted
 
 # name in costs.c -> what a person calls it
@@ -85,12 +87,53 @@ BOUNDS = [
 ]
 
 
-def counts_of(core):
+# What takes memory -> what a person calls it, and how many times of what the C core takes ours may take.  Beside each
+# the ratio when it was set; 1.1 is wanted of all.  A run differs from another by up to ten bytes, for free objects
+# that the allocator keeps at hand count as well.
+MEMORY = {
+    "device": ("a registered device", 1.2),                        # 1.16
+    "open_file": ("an open device file", 1.35),                    # 1.23
+    "bind": ("an open device file that is bound, besides", 1.1),   # 0.99
+    "container": ("an open container", 1.55),                      # 1.43
+}
+
+
+def drivers_and(program):
+    """The drivers of the devices, and the commands that insert them and run a program."""
     out, _ = suite.build_selftests("base")
     drivers = [(f"opt/{name}.ko", os.path.join(out, f"{name}.ko")) for name in ("soft_iommu", "vfio_bare")]
-    run = "".join(f"insmod /{path}\n" for path, _ in drivers) + "run costs /opt/costs\n"
+    return drivers, "".join(f"insmod /{path}\n" for path, _ in drivers) + f"run {program} /opt/{program}\n"
+
+
+def counts_of(core):
+    drivers, run = drivers_and("costs")
     # Without another IOMMU the one of software is offered devices.
     return bench.measure(core, "costs", run, machine="noiommu", programs=drivers)
+
+
+def memory_of(core):
+    """What takes memory -> bytes."""
+    drivers, run = drivers_and("memory")
+    program, _ = bench.build("memory")
+    archive = vm.base_archive("base", vm.rust_module("base") if core == "rust" else None)
+    archive += vm.job_archive(f"ins_vfio\n{run}", "noiommu", programs=[("opt/memory", program), *drivers])
+    result = vm.Machine(archive, core=core, machine="noiommu", cpus=1, log=vm.console_log(f"base-{core}-memory")).run()
+    found = {line.split()[1]: int(line.split()[2]) for line in result.lines if line.startswith("memory ")}
+    if result.reason or result.status("memory") or klog.scan(result.console, core) or set(found) != set(MEMORY):
+        raise Failure(f"memory on {core}: {result.reason or ' '.join(result.lines[-3:])}")
+    return found
+
+
+def compare_memory(options, count):
+    found = {core: memory_of(core) for core in options.cores}
+    say("\nBytes of memory (slab)\n")
+    for name, (title, _) in MEMORY.items():
+        say(f"{title:44}" + "".join(f"{core:>8} {found[core][name]:8}" for core in found))
+    say()
+    for name, (title, times) in MEMORY.items() if len(found) == 2 else ():
+        ratio = found["rust"][name] / found["c"][name]
+        count.verdict(ratio <= times, f"memory of {title}: {found['rust'][name]} bytes, {ratio:.2f} times the C "
+                                      f"core's, at most {times}")
 
 
 def print_counts(results):
@@ -109,6 +152,11 @@ def print_counts(results):
 def main():
     options = suite.parse(suite.arguments("compares what operations cost with bounds"))
     bounds = [b for b in BOUNDS if wanted(b.name, options.patterns)]
+    with_memory = wanted("memory", options.patterns)
+    if not bounds and with_memory:
+        count = Count()
+        compare_memory(options, count)
+        return count.end()
     if not bounds:
         raise Failure(f"no bound matches {' '.join(options.patterns)}")
     results = {}
@@ -133,4 +181,6 @@ def main():
         than = "the C core's" if bound.core == "c" else bound.of
         count.verdict(ours <= bound.times * base, f"{bound.name}{', the whole call' if bound.whole else ''}: {ours} is "
                                                   f"{ours / base:.2f} times {than} {base}, at most {bound.times}")
+    if with_memory:
+        compare_memory(options, count)
     return count.end(remembered.is_whole(options))
