@@ -40,8 +40,9 @@
  * The address space stays bound until one of these events:
  *
  *  1. VFIO_UNBIND_PROCESS on the same file, by any task that uses the address space.
- *  2. The end of the address space: its last user exits or calls execve().  An execve() by another
- *     user of the address space ends no bond.
+ *  2. The end of the address space: the last reference on its mm_users is dropped, usually when the
+ *     last task that uses the address space exits or calls execve().  An execve() by another task that
+ *     uses the address space ends no bond.
  *  3. If the address space was bound through a device file: the release of this file, when no
  *     descriptor, no mapping and no other reference to the file (for example of a KVM device of the
  *     type KVM_DEV_TYPE_VFIO) is left.
@@ -55,8 +56,10 @@
  *      - The caller does not own all devices.
  *      - The argument cannot be read, or its size, its flags or a file descriptor is invalid.
  *      - The argument has more than 256 file descriptors.
- *      - The ioctl is called on a file from the group, and the argument has no file descriptor.
- *      - The ioctl is called on a file of the device node, and the argument has a file descriptor.
+ *      - The ioctl is called on a device file from VFIO_GROUP_GET_DEVICE_FD, and the argument has no
+ *        file descriptor.
+ *      - The ioctl is called on a device file from an open of the device node, and the argument has a
+ *        file descriptor.
  *  7. In a container: the kernel fails to bind the address space again to a device after the first
  *     open or the last close of that device (see below).
  *  8. In a container: a device to which the address space is bound leaves its group, and other
@@ -162,17 +165,18 @@ struct vfio_unbind_process {
 /*
  * VFIO_DEVICE_FEATURE_SVA - whether the two ioctls are available on a device file
  *
- * VFIO_DEVICE_FEATURE_PROBE with VFIO_DEVICE_FEATURE_GET returns 0 if the file is bound to an iommufd and
- * the device has an IOMMU.  Otherwise it returns one of these:
+ * VFIO_DEVICE_FEATURE_GET, with or without VFIO_DEVICE_FEATURE_PROBE, returns 0 if the ioctls are available:
+ * the file is bound to an iommufd and the device has an IOMMU.  Otherwise it returns one of these:
  *
  *  -ENODEV	The file is not bound, and the device is unregistered.
- *  -EFAULT	The argument cannot be read.
+ *  -EFAULT	The argument cannot be read or, without VFIO_DEVICE_FEATURE_PROBE, the structure cannot be
+ *		written.
  *  -EINVAL	The file is not bound, and the device is registered; or the size or the flags of the argument
- *		are invalid.
+ *		are invalid; or, without VFIO_DEVICE_FEATURE_PROBE, the size is too small for the structure.
  *  -EIO	The device cannot be resumed from a low-power state.
  *  -ENOTTY	The file was opened through the group, or the device is emulated or has no IOMMU.
  *
- * VFIO_DEVICE_FEATURE_GET returns this structure:
+ * VFIO_DEVICE_FEATURE_GET without VFIO_DEVICE_FEATURE_PROBE returns this structure:
  *
  * @flags:	0.
  * @max_pasids:	The PASIDs of the device are smaller than this number.  0 if the device does not
