@@ -13,8 +13,9 @@
 //! When the last group leaves, the driver releases its data with all mappings.
 //!
 //! The data of a container driver for a container ([`IommuData`]) is reference-counted.  The drop of the last
-//! reference releases the data.  The ioctls of a container, `vfio_pin_pages()` and `vfio_dma_rw()` call the
-//! driver with a reference and without the container's lock, for two reasons:
+//! reference releases the data.  The ioctls that a container passes to its driver,
+//! `vfio_pin_pages()`, `vfio_unpin_pages()` and `vfio_dma_rw()` call the driver with a reference on the data and
+//! without the container's lock (`VFIO_SET_IOMMU` holds `Container::inner`), for two reasons:
 //!
 //! - A driver can take its own locks in these calls, and can hold the same locks when it calls into the core.
 //! - An ioctl that maps memory can take long.
@@ -361,9 +362,9 @@ impl Container {
 /// A group's membership in a container.  The group leaves on drop.  The drop takes the locks of [`BoundProcesses`], and
 /// after them the lock of the container.  C counterpart of the drop: `vfio_group_detach_container()`.
 ///
-/// An open device holds a reference on the `ContainerGroup` only while it is counted in
-/// `GroupBackend::Container::opens`, and a group with a count above 0 does not leave its container.  So the drop of
-/// this value drops the last reference on the `ContainerGroup`, and thereby detaches the group.
+/// An open device holds a reference on the `ContainerGroup` only while the device is counted in
+/// `GroupBackend::Container::opens`.  A group with a count above 0 does not leave its container.  So the drop of the
+/// `ContainerMembership` drops the last reference on the `ContainerGroup`, and thereby detaches the group.
 pub(crate) struct ContainerMembership {
     container: Arc<Container>,
     /// Taken by the drop.

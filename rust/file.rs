@@ -14,8 +14,8 @@
 //! file fail with `ENODEV`.  A file with access holds a reference on the registration, so unregistration waits
 //! for the close of the file.
 //!
-//! Locks: no lock is held at entry.  `VFIO_DEVICE_BIND_IOMMUFD` takes `Group::inner`, releases it, and
-//! takes the set's lock.
+//! Locks: the VFS calls the file operations without a lock of the core.  The submodules document the locks of
+//! each ioctl.
 
 pub(crate) mod attach;
 pub(crate) mod bind;
@@ -243,8 +243,8 @@ impl DeviceFile {
         self.opened.as_ref().is_some()
     }
 
-    /// Gives the file access until it is closed.  If the file already had access, `opened` would be dropped,
-    /// and so closed.  This does not happen, because a device is bound at most once at a time.
+    /// Gives the file access until it is closed.  The file has no access yet, because a file of the node is bound
+    /// at most once, and a file from a group is new.  Otherwise the drop of `opened` would end the new open.
     #[inline]
     fn grant(&self, opened: OpenDevice) {
         self.entry.set_bound();

@@ -146,8 +146,8 @@ pub(crate) struct Group {
 pub(crate) struct Status {
     /// A container or an iommufd is set.
     pub(crate) has_backend: bool,
-    /// No host driver does DMA in the group, and no other user owns its DMA, as far as this is known before a device
-    /// is opened.
+    /// True in either of these cases: a backend is set or is being changed; the DMA ownership of the group is not
+    /// claimed.  If the backend is an iommufd, the first open of a device can still fail to claim the ownership.
     pub(crate) viable: bool,
 }
 
@@ -484,8 +484,9 @@ impl Drop for Retired {
     }
 }
 
-/// While this exists, the group file cannot be opened.  A device file holds it while the file is bound or is
-/// being bound.  The drop takes `Group::inner`.  C counterpart of the drop: `vfio_device_unblock_group()`.
+/// The use of a group by one file of a device node.  While a `GroupBlock` exists, the group file cannot be opened.
+/// The file holds a `GroupBlock` while the file is bound or is being bound.  The drop takes `Group::inner`.  C
+/// counterpart of the drop: `vfio_device_unblock_group()`.
 pub(crate) struct GroupBlock(Arc<Group>);
 
 impl Drop for GroupBlock {

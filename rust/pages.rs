@@ -10,7 +10,7 @@
 //!
 //! A driver may call these functions from the start of its `open_device` to the unbind of the device, which
 //! follows `close_device`.  Until the unbind, the `struct iommufd_access` of a device that is bound to an
-//! iommufd exists.  During the call, the locks of iommufd keep its IOAS attached.  If the device is open
+//! iommufd exists.  During a call, the locks of iommufd keep the IOAS attached to the access.  If the device is open
 //! through a container, the call holds a reference on the data of the container driver.
 
 use crate::{

@@ -451,8 +451,9 @@ impl WorkItem for BoundProcesses {
     }
 }
 
-/// While this exists, no process has a bond with the device of a container's group.  The drop of the last
-/// value for the device makes the bonds again, and waits for that.
+/// A first open or a last close in progress.  While a `Suspension` exists, no process has a bond with the device of
+/// a container's group.  The drop of the last `Suspension` for the device has the bonds made again, and waits until
+/// they are made.
 pub(crate) struct Suspension {
     from: Arc<BoundProcesses>,
     /// The key of the group's entry.
@@ -482,7 +483,8 @@ impl Drop for Suspension {
     }
 }
 
-/// While this exists, no process is bound, and no process can be bound.
+/// A reset in progress.  While a `Resetting` exists, no process is bound, or can be bound, to the device or
+/// container of its `BoundProcesses`.
 pub(crate) struct Resetting(Arc<BoundProcesses>);
 
 impl Drop for Resetting {

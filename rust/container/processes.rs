@@ -4,7 +4,7 @@
 //!
 //! There is no C counterpart; `include/uapi/linux/vfio_sva.h` is the specification.
 //!
-//! Locks: those of [`BoundProcesses`](crate::sva::BoundProcesses), and before them `Container::data`.  User
+//! Locks: `Container::data`, which is released; then those of [`BoundProcesses`](crate::sva::BoundProcesses).  User
 //! memory is accessed without these locks.  The ioctls take neither the lock of the container nor the locks of
 //! the container driver (`VFIO_IOMMU_MAP_DMA` takes the latter).
 

@@ -129,7 +129,7 @@ impl DriverRefs {
         }
     }
 
-    /// Returns a copy of the current references.
+    /// Returns a copy of the counts of the current references, by origin.
     pub(crate) fn tally(&self) -> Tally<Origin> {
         self.inner.lock().tally
     }

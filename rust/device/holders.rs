@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The holders of a device: the processes that have its files, and the processes for which its driver holds
-//! references on the registration.  An interrupted unregistration logs the holders that it waits for.
+//! The holders of a device: for each open file, the process that opened or bound the file; and the processes for
+//! which the driver holds references on the registration.  A process that received a file from another process is
+//! not recorded.  An interrupted unregistration logs the holders that it waits for.
 //!
 //! The C core has no counterpart: its message about a removal that waits names only the waiting task.
 //!

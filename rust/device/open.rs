@@ -168,10 +168,15 @@ impl OpenDevice {
     }
 
     /// Opens the device through its group, for the first time or once more.  Takes the set's lock.  A first
-    /// open through a container also takes the locks of the container's
-    /// [`BoundProcesses`](crate::sva::BoundProcesses), before and after the set's lock.  Meanwhile it can wait
-    /// for page requests in flight.  A first open with an iommufd attaches the IOAS on which the container
-    /// ioctls of the iommufd operate.
+    /// open through a container takes these locks, one after the other:
+    ///
+    /// 1. the set's lock, to read the open count;
+    /// 2. the locks of the container's [`BoundProcesses`](crate::sva::BoundProcesses), with which it can wait for
+    ///    page requests in flight;
+    /// 3. the set's lock;
+    /// 4. the locks of the container's `BoundProcesses` again.
+    ///
+    /// A first open with an iommufd attaches the compat IOAS of the iommufd (`IOMMU_VFIO_IOAS`).
     ///
     /// A first open that succeeds takes `resources`.  Otherwise the caller drops `resources`.
     ///

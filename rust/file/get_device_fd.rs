@@ -44,7 +44,7 @@ use kernel::{
 /// - Those of [`OpenDevice::by_group`].
 /// - `ENFILE`, `ENOMEM`: no file can be made.
 ///
-/// After any failure the device is closed again.
+/// A failure after the open ends this open again.
 pub(super) fn get_device_fd(
     group: ArcBorrow<'_, Group>,
     file: &File,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The resets that user space requests.  A reset unbinds the processes of the reset devices, as a close does.
+//! The resets that user space requests.  Before the driver resets a device, the core unbinds the processes that
+//! are bound to the device, as a close does.
 //!
 //! There is no C counterpart.  Without the unbinding, `VFIO_DEVICE_RESET` can deadlock:
 //!
@@ -74,8 +75,9 @@ pub(super) fn reset(device: &Device<Open>, arg: UserPtr) -> c_int {
     device.ioctl(uapi::DEVICE_RESET, arg)
 }
 
-/// Handles `VFIO_DEVICE_PCI_HOT_RESET` if processes can be bound to devices of the set: unbinds the processes,
-/// and has the driver reset the set.  Returns the driver's result, or a negative errno.
+/// Handles `VFIO_DEVICE_PCI_HOT_RESET` if processes can be bound to devices of the set.  Unbinds the processes if
+/// the argument is valid and the caller owns all devices of the set.  Then passes the ioctl to the driver, also if no
+/// process was unbound.  Returns the driver's result, or a negative errno.
 ///
 /// # Errors
 ///

@@ -10,8 +10,9 @@
 //! Unbound <- LastClose -+
 //! ```
 //!
-//! The drop of an [`Opened`] ends the open.  If any other result is dropped instead of passed to the next step,
-//! its registration reference is leaked, so the unregistration of the device never returns.  This is intended:
+//! The drop of an [`Opened`] ends the open.  If the result of any other step is dropped instead of
+//! passed to the next step, the registration reference of the open is leaked, so the unregistration of the device
+//! never returns.  This is intended:
 //! the driver must not free a device whose open or close is incomplete.
 
 use super::{
