@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Groups: `/dev/vfio/$GROUP`, the legacy interface to devices, which excludes the cdev interface.
+//! Groups: `/dev/vfio/$GROUP`, the legacy interface to devices.
 //!
 //! C counterpart: `group.c`.
 //!
 //! The IOMMU cannot isolate the devices of one IOMMU group from each other.  So a group is used either
-//! through the group file or through cdev files of its devices, never both.  The type [`Users`] represents this
-//! state.
+//! through the group file or through cdev files of its devices, never both.  The type [`Users`] records
+//! by which of the two the group is used.
 //!
 //! Locks:
 //!

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Counts of remaining objects by origin: pure logic.
+//! The number of references that remain for each origin, as a lower and an upper bound: pure logic.
 //!
-//! The release of an object does not identify its origin.  The number of all remaining objects is exact.  The
+//! The references are called objects here.  The release of an object does not identify its origin.  The number of all remaining objects is exact.  The
 //! number of objects of each origin has a lower and an upper bound.  At most 8 origins are distinguished; all
 //! others count as one origin.  The two bounds of an origin are equal until an object is released while several
 //! origins have objects.  They are equal again when no object remains.
