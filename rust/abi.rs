@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The C interface of the module: classes, and the functions that `exports.c` exports.
+//! The C interface of the module: the device classes, and the functions that `exports.c` exports.
 //!
 //! There is one file for each C source file of the in-tree core that exports functions or has a class, and
 //! `layout.rs` for the structures of the uAPI.
@@ -9,8 +9,8 @@
 //! called function documents the errors and the locks.  Some functions do more:
 //!
 //! - They check a pointer for NULL, or write results through a pointer of the driver.
-//! - They select the errno, or warn, where a function of [`info_cap`](crate::info_cap), [`irqs`](crate::irqs)
-//!   or [`migration`](crate::migration) refuses an argument without an errno.
+//! - They select the errno, or warn.  The functions of [`info_cap`](crate::info_cap), [`irqs`](crate::irqs) and
+//!   [`migration`](crate::migration) report an invalid argument without an errno.
 //!
 //! The compiler compares each exported function with its prototype in the kernel's headers.
 

@@ -64,8 +64,8 @@ impl Holder {
         self.kvm_devices
     }
 
-    /// Returns the line for the debugfs file `holders`.  The line tells that the device holds a VM only if
-    /// the file has access.
+    /// Returns the line for the debugfs file `holders`.  The line has `machine=yes` only if the
+    /// file has access and the device holds a reference on a VM.
     pub(crate) fn line(&self, state: &State) -> HolderLine<'_> {
         HolderLine {
             holder: self,

@@ -2,10 +2,10 @@
 
 //! Character devices (`include/linux/cdev.h`).
 //!
-//! The open of a node receives the object of its character device.  A `struct cdev` outlives its removal.  Each
-//! inode through which it was opened points to it until the last file of the cdev is closed, and an open of
-//! such an inode still finds the object.  So a [`Cdev`] owns a reference on its object, and no resource of a
-//! driver.
+//! Each character device has an *object*: an `Arc` that the driver passes when it adds the device.  Each open of the
+//! device node gets the object.  A `struct cdev` outlives `cdev_del()`: an inode through which the cdev was opened
+//! points to the cdev until the last file of the cdev is closed.  Until then, an open of this inode still gets the
+//! object.  So a [`Cdev`] owns a reference on its object, and the object must not own a resource of a driver.
 
 use super::{
     file::{FileOperations, Node},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Sets of small numbers (`struct ida`, `include/linux/idr.h`).
+//! ID allocators (`struct ida`, `include/linux/idr.h`).
 
 #[cfg(CONFIG_IOMMUFD)]
 use super::to_result;

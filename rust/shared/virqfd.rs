@@ -9,8 +9,8 @@
 //! first of the two empties the slot and queues the *shutdown*: the work that ends the subscription and waits for the
 //! driver's functions.  A virqfd is set up completely before it is stored in the slot.
 //!
-//! The callback functions of the driver may be called until [`disable`] returns.  All code that calls them,
-//! ends their subscription or waits for a running call is in this file.
+//! The callback functions of the driver may be called until [`disable`] returns.  All code that calls the
+//! functions, ends the subscription of a virqfd or waits for a running call is in this file.
 //!
 //! Locks: `SLOTS` is taken with interrupts off, inside the eventfd's wait-queue lock.  `CLEANUP` is a
 //! leaf.

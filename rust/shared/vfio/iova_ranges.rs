@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Trees of IOVA ranges that belong to drivers.
+//! Interval trees of IOVA ranges.  The driver owns a tree and its nodes.
 
 use crate::{bindings, kapi::panic::warn_on_once};
 
