@@ -18,7 +18,6 @@
 #include <linux/kvm.h>
 #include <linux/vfio.h>
 
-
 /* The Rust core logs ten refusals in five seconds.  The rounds come after these, within the five seconds. */
 #define TOLD	20
 

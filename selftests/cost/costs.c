@@ -1,46 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What operations cost whose cost must not grow, and calls that are refused, for "make test-costs".
- *
- * The devices are the crowd of drivers/soft_iommu.c, all in one group, on drivers/vfio_bare.c; both
- * modules are loaded, without devices.
  */
-#include "bench.h"
 #include "count.h"
+#include "crowd.h"
 
-#define PARAMETER(module, name) "/sys/module/" module "/parameters/" name
-#define DRIVER "/sys/bus/platform/drivers/vfio-bare/"
-#define DEVICE "/sys/devices/platform/vfio-bare.%d"
 /* The crowd, and one in the middle of it. */
 #define MANY	1024
 #define SOME	500
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail(path);
-	close(fd);
-}
-
-static void crowd(int number)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", number);
-	put(PARAMETER("soft_iommu", "crowd"), text);
-}
-
-/* Opens the node of a device, and its group's. */
-static int device_open(int number)
-{
-	char folder[64], node[64], group[64];
-
-	snprintf(folder, sizeof(folder), DEVICE, number);
-	find_nodes(folder, node, group);
-	return must_open(node);
-}
 
 static int group_open(int number)
 {

@@ -2,30 +2,18 @@
 /*
  * What memory a device takes, and its files, by the statistics of the slab allocator, for "make test-costs".
  *
- * The devices are those of costs.c.  Each line of the output is "memory NAME BYTES": what MANY of a kind take, divided
+ * Each line of the output is "memory NAME BYTES": what MANY of a kind take, divided
  * by MANY.  It includes what the driver, iommufd and the rest of the kernel take for them.
  */
 #include <dirent.h>
 #include <sys/resource.h>
 
-#include "bench.h"
+#include "crowd.h"
 
-#define PARAMETER(module, name) "/sys/module/" module "/parameters/" name
-#define DRIVER "/sys/bus/platform/drivers/vfio-bare/"
-#define DEVICE "/sys/devices/platform/vfio-bare.%d"
 #define SLABS "/sys/kernel/slab"
 #define MANY 1000
 
 static int fds[MANY];
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail(path);
-	close(fd);
-}
 
 /* Has each cache give back what is free of it, so that only objects in use count. */
 static void shrink(void)
@@ -66,14 +54,6 @@ static long in_use(void)
 	return sum;
 }
 
-static void crowd(int number)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", number);
-	put(PARAMETER("soft_iommu", "crowd"), text);
-}
-
 /* Takes the driver off all devices, or gives it back. */
 static void all(const char *attribute)
 {
@@ -91,10 +71,36 @@ static void say(const char *name, long before)
 	printf("memory %s %ld\n", name, (in_use() - before) / MANY);
 }
 
+static int container_open(int number)
+{
+	return must_open("/dev/vfio/vfio");
+}
+
+static void close_all(void)
+{
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+
+/* Opens a file of each, which stay open. */
+static void measure_files(const char *name, int (*open_one)(int number))
+{
+	long before;
+
+	/* Once before, for what stays: names in caches, tables that have grown. */
+	for (int round = 0; round < 2; round++) {
+		if (round)
+			close_all();
+		before = in_use();
+		for (int i = 0; i < MANY; i++)
+			fds[i] = open_one(i);
+	}
+	say(name, before);
+}
+
 int main(void)
 {
 	struct rlimit files = { 2 * MANY, 2 * MANY };
-	char folder[64], node[64], group[64];
 	int iommufd;
 	long before;
 
@@ -102,7 +108,7 @@ int main(void)
 		fail("setrlimit");
 	put(PARAMETER("iommufd", "allow_unsafe_interrupts"), "Y");
 	crowd(MANY);
-	/* Once before, for what stays: names in caches, tables that have grown. */
+	/* Once before, as above. */
 	for (int round = 0; round < 2; round++) {
 		all("unbind");
 		before = in_use();
@@ -110,39 +116,17 @@ int main(void)
 	}
 	say("device", before);
 
-	for (int round = 0; round < 2; round++) {
-		before = in_use();
-		for (int i = 0; i < MANY; i++) {
-			snprintf(folder, sizeof(folder), DEVICE, i);
-			find_nodes(folder, node, group);
-			fds[i] = must_open(node);
-		}
-		if (!round)
-			for (int i = 0; i < MANY; i++)
-				close(fds[i]);
-	}
-	say("open_file", before);
-
+	measure_files("open_file", device_open);
 	iommufd = must_open("/dev/iommu");
 	before = in_use();
 	for (int i = 0; i < MANY; i++)
 		if (bind_to(fds[i], BIND_SIZE, iommufd))
 			fail("bind");
 	say("bind", before);
-	for (int i = 0; i < MANY; i++)
-		close(fds[i]);
+	close_all();
 
-	for (int round = 0; round < 2; round++) {
-		before = in_use();
-		for (int i = 0; i < MANY; i++)
-			fds[i] = must_open("/dev/vfio/vfio");
-		if (!round)
-			for (int i = 0; i < MANY; i++)
-				close(fds[i]);
-	}
-	say("container", before);
-	for (int i = 0; i < MANY; i++)
-		close(fds[i]);
+	measure_files("container", container_open);
+	close_all();
 	crowd(0);
 	return wrong;
 }

@@ -153,12 +153,17 @@ def main():
     options = suite.parse(suite.arguments("compares what operations cost with bounds"))
     bounds = [b for b in BOUNDS if wanted(b.name, options.patterns)]
     with_memory = wanted("memory", options.patterns)
-    if not bounds and with_memory:
-        count = Count()
-        compare_memory(options, count)
-        return count.end()
-    if not bounds:
+    if not bounds and not with_memory:
         raise Failure(f"no bound matches {' '.join(options.patterns)}")
+    count = Count()
+    if bounds:
+        compare_counts(options, bounds, count)
+    if with_memory:
+        compare_memory(options, count)
+    return count.end(remembered.is_whole(options))
+
+
+def compare_counts(options, bounds, count):
     results = {}
     for core in options.cores:
         step(f"{suite.CORE_NAMES[core]} core: {len(OPERATIONS)} operations")
@@ -166,7 +171,6 @@ def main():
     say("Guest instructions: the whole system call, and the part in vfio.ko\n")
     print_counts(results)
     say()
-    count = Count()
     for core, result in results.items():
         for name, (_, rounds) in result[0].items():
             if wanted(name, options.patterns):
@@ -181,6 +185,3 @@ def main():
         than = "the C core's" if bound.core == "c" else bound.of
         count.verdict(ours <= bound.times * base, f"{bound.name}{', the whole call' if bound.whole else ''}: {ours} is "
                                                   f"{ours / base:.2f} times {than} {base}, at most {bound.times}")
-    if with_memory:
-        compare_memory(options, count)
-    return count.end(remembered.is_whole(options))
