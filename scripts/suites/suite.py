@@ -41,7 +41,6 @@ class Program:
         self.status = None   # of the process
         self.cases = {}      # name -> ok, failed, skipped, known (a known failure)
         self.skipped = []    # pairs of a case, as the program names it, and the reason
-        self.points = {}     # case -> of each sequence of calls, how many allocations were made to fail
         self.trouble = ""    # what is wrong beyond its cases
         self.surprises = []  # cases that do not come out as a list of exceptions has them
 
@@ -49,7 +48,6 @@ class Program:
         """Reads the TAP; a program without a plan, or that stopped short of it, has failed."""
         result = tap.parse(self.lines)
         self.skipped = result.skipped
-        self.points = self._points()
         for case, outcome in result.cases:
             name = case.removeprefix(f"{self.name.partition('@')[0]}.") or f"case {len(self.cases) + 1}"
             while name in self.cases:
@@ -70,15 +68,6 @@ class Program:
         self._compare(lost)
         if self.trouble:
             self.cases["(program)"] = "failed"
-
-    def _points(self):
-        points, case = {}, ""
-        for line in self.lines:
-            if match := re.match(r"#  RUN\s+(\S+) \.\.\.", line):
-                case = match[1].removeprefix("global.").removeprefix(f"{self.name.partition('@')[0]}.")
-            elif match := re.match(r"# failing allocations: (\d+),", line):
-                points.setdefault(case, []).append(match[1])
-        return points
 
     def _compare(self, lost):
         """Its cases with the exceptions that are known of it."""

@@ -99,12 +99,23 @@ def table(boots, host):
     return rst.simple_table(["own tests", "passed", "skipped", "failed"], rows)
 
 
+def points_of(program):
+    """Case -> of each sequence of calls, how many allocations were made to fail."""
+    points, case = {}, ""
+    for line in program.lines:
+        if match := re.match(r"#  RUN\s+(\S+) \.\.\.", line):
+            case = match[1].removeprefix("global.").removeprefix(f"{program.name}.")
+        elif match := re.match(r"# failing allocations: (\d+),", line):
+            points.setdefault(case, []).append(match[1])
+    return points
+
+
 def points_table(boots):
     """How many allocations each case has made to fail, by core.  A case that makes several sequences of calls has
     several numbers."""
     cases = {}
     for program in (p for boot in boots for p in boot.results):
-        for case, points in program.points.items():
+        for case, points in points_of(program).items():
             cases.setdefault(f"{program.name}: {case}", {})[program.core] = "+".join(points)
     rows = [[name, *(points.get(core, "") for core in ("c", "rust"))] for name, points in cases.items()]
     return rst.simple_table(["failing allocations", "C core", "ours"], rows) if rows else []
@@ -130,7 +141,7 @@ def main():
         whole run."""
         points = points_table(boots)
         if points:
-            suite.say("\n" + "\n".join(points))
+            say("\n" + "\n".join(points))
         if options.points:
             rst.replace(options.points, "run-tests --points", points)
         return rst.write_or_compare(options.table, "run-tests", table(boots, host),
