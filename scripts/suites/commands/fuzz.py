@@ -20,7 +20,6 @@ sequences."""
 
 import asyncio
 import collections
-import copy
 import os
 import re
 import time
@@ -33,9 +32,8 @@ MACHINES = {
     "default": "$EDU0 $PAIR0 $PAIR1 $MIXED1",
     "noiommu": "--noiommu $EDU0 $EDU1",
 }
-JOB = """ins_vfio
+MODULES = """ins_vfio
 for module in ccp irqbypass kvm kvm_amd mtty; do [ ! -e /modules/$module.ko ] || ins $module; done
-run fuzz /opt/fuzz {arguments} {machine}
 """
 
 # Where the C programs are.
@@ -72,12 +70,8 @@ class Run:
         self.rules = {}
         self.lines = []
         self.statements = []
-        options, job = fuzzer.options, JOB.format(arguments=arguments, machine=MACHINES[fuzzer.machine])
-        archive = fuzzer.archive + vm.job_archive(job, programs=[("opt/fuzz", fuzzer.program)])
-        self.machine = vm.Machine(archive, core=core, kernel=options.kernel, memory=options.memory, cpus=1,
-                                  machine=fuzzer.machine, on_line=self.on_line,
-                                  log=vm.console_log(f"{options.kernel}-{core}-fuzz-{fuzzer.machine}"),
-                                  timeout=24 * 3600, idle=IDLE_S)
+        self.machine = fuzzer.vm(core, "fuzz", fuzzer.program, f"{arguments} {MACHINES[fuzzer.machine]}",
+                                 on_line=self.on_line, timeout=24 * 3600, idle=IDLE_S)
         self.result = None
 
     def on_line(self, line):
@@ -111,22 +105,38 @@ class Run:
 class Fuzzer:
     """What all boots on one machine are made of."""
 
-    def __init__(self, options, machine):
+    def __init__(self, options, machine, program, archive):
         self.options = options
         self.machine = machine
-        self.cores = options.cores
-        self.program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
-        self.archive = suite.archive(options)
+        self.program = program
+        self.archive = archive
 
-    def run(self, arguments):
+    def vm(self, core, name, program, arguments="", **more):
+        """A VM that runs a program, under a name."""
+        job = f"{MODULES}run {name} /opt/{name} {arguments}\n"
+        archive = self.archive + vm.job_archive(job, programs=[(f"opt/{name}", program)])
+        return vm.Machine(archive, core=core, kernel=self.options.kernel, machine=self.machine, cpus=1,
+                          memory=self.options.memory,
+                          log=vm.console_log(f"{self.options.kernel}-{core}-{name}-{self.machine}"), **more)
+
+    def run(self, arguments, cores=None):
         """Runs the fuzzer on each core; core -> its Run."""
-        runs = [Run(self, core, f"--length {self.options.length} {arguments}") for core in self.cores]
-
-        async def all_of_them():
-            await asyncio.gather(*(r.run() for r in runs))
-
-        asyncio.run(all_of_them())
+        runs = [Run(self, core, f"--length {self.options.length} {arguments}") for core in cores or self.options.cores]
+        side_by_side(r.run() for r in runs)
         return {r.core: r for r in runs}
+
+
+def side_by_side(coroutines):
+    """Their results."""
+    async def all_of_them():
+        return await asyncio.gather(*coroutines)
+
+    return asyncio.run(all_of_them())
+
+
+def skip(left_out):
+    """The argument that leaves operations out."""
+    return f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
 
 
 def differ(runs, seed):
@@ -152,7 +162,7 @@ def shrink(fuzzer, seed):
             continue
         # All chunks that alone can be left out, if they can be together; else the first.
         together = left_out + [n for name in good for n in names[name]]
-        runs = fuzzer.run(f"--seed {seed} --left-out {'+'.join(map(str, together))}")
+        runs = fuzzer.run(f"--seed {seed}{skip(together)}")
         digests = {d for r in runs.values() for d in r.candidates.values()}
         left_out = together if len(digests) > 1 else left_out + names[good[0]]
     return left_out
@@ -160,8 +170,7 @@ def shrink(fuzzer, seed):
 
 def replay(fuzzer, seed, left_out=()):
     """Shows each call of a sequence, on each core."""
-    skip = f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
-    runs = fuzzer.run(f"--seed {seed} --sequences 1 --verbose{skip}")
+    runs = fuzzer.run(f"--seed {seed} --sequences 1 --verbose --as-c{skip(left_out)}")
     texts = {core: [line for line in r.lines if not line.startswith("@@")] for core, r in runs.items()}
     first, *others = texts.values()
     if others and others[0] != first:
@@ -178,7 +187,13 @@ def replay(fuzzer, seed, left_out=()):
     for r in runs.values():
         for complaint in r.complaints():
             say(f"# {r.title}: {complaint}")
-    show_program(fuzzer, seed, left_out)
+    source, program = make_program(fuzzer, next(iter(runs.values())), seed, left_out)
+    if left_out:
+        with open(source, encoding="ascii") as file:
+            say(file.read())
+    say(f"# As a C program: {os.path.relpath(source, TOP)}")
+    for core, (_, lines) in run_program(fuzzer, program).items():
+        say(f"#   {CORE_NAMES[core]:5} {'; '.join(lines) or 'has the same results'}")
 
 
 PROGRAM = """// SPDX-License-Identifier: GPL-2.0-only
@@ -194,12 +209,8 @@ int main(int argc, char **argv)
 """
 
 
-def make_program(fuzzer, seed, left_out=()):
-    """Makes the C program of a sequence.  Returns its source and the program."""
-    first = copy.copy(fuzzer)
-    first.cores = fuzzer.cores[:1]
-    skip = f" --left-out {'+'.join(map(str, left_out))}" if left_out else ""
-    [run] = first.run(f"--seed {seed} --sequences 1 --as-c{skip}").values()
+def make_program(fuzzer, run, seed, left_out=()):
+    """Makes the C program of a sequence, from a run of it with --as-c.  Returns the source and the program."""
     os.makedirs(FOLDER, exist_ok=True)
     source = os.path.join(FOLDER, f"sequence-{seed}-{fuzzer.machine}.c")
     with open(source, "w", encoding="ascii") as file:
@@ -215,29 +226,10 @@ def make_program(fuzzer, seed, left_out=()):
 def run_program(fuzzer, program):
     """Runs the C program of a sequence on each core; core -> whether all results are as it wants them, and what it
     says."""
-    job = JOB.splitlines()[:2] + ["run replay /opt/replay"]
-
-    def machine(core):
-        archive = fuzzer.archive + vm.job_archive("\n".join(job) + "\n", programs=[("opt/replay", program)])
-        return vm.Machine(archive, core=core, kernel=fuzzer.options.kernel, machine=fuzzer.machine, cpus=1,
-                          memory=fuzzer.options.memory, log=vm.console_log(f"{core}-replay-{fuzzer.machine}"))
-
-    async def all_of_them():
-        return await asyncio.gather(*(machine(core).run_async() for core in fuzzer.cores))
-
-    results = dict(zip(fuzzer.cores, asyncio.run(all_of_them())))
+    cores = fuzzer.options.cores
+    results = side_by_side(fuzzer.vm(core, "replay", program).run_async() for core in cores)
     return {core: (result.status("replay") == 0, [line for line in result.lines if re.match(r"line \d+: ", line)])
-            for core, result in results.items()}
-
-
-def show_program(fuzzer, seed, left_out=()):
-    source, program = make_program(fuzzer, seed, left_out)
-    if left_out:
-        with open(source, encoding="ascii") as file:
-            say(file.read())
-    say(f"# As a C program: {os.path.relpath(source, TOP)}")
-    for core, (_, lines) in run_program(fuzzer, program).items():
-        say(f"#   {CORE_NAMES[core]:5} {'; '.join(lines) or 'has the same results'}")
+            for core, result in zip(cores, results)}
 
 
 def main():
@@ -255,13 +247,15 @@ def main():
     for machine in options.machines:
         if machine not in MACHINES:
             raise Failure(f"there is no machine {machine}: {', '.join(MACHINES)}")
+    program = os.path.join(vm.script("build-crate", "fuzz"), "vfio-fuzz")
+    archive = suite.archive(options)
     if options.replay is not None:
-        replay(Fuzzer(options, options.machines[0]), options.replay, options.leave_out)
+        replay(Fuzzer(options, options.machines[0], program, archive), options.replay, options.leave_out)
         return 0
     count = Count()
     for machine in options.machines:
         step(f"fuzzing machine {machine} for {options.seconds} s from seed {options.seed}")
-        fuzz(Fuzzer(options, machine), count)
+        fuzz(Fuzzer(options, machine, program, archive), count)
     return count.end()
 
 
@@ -286,7 +280,8 @@ def fuzz(fuzzer, count):
             tries, successes = r.shares.get(name, (0, 0))
             if tries >= TRIES and 100 * successes < least * tries:
                 count.verdict(False, f"{r.title}: {name}: fewer than {least} % of {tries} calls succeed")
-    _, program = make_program(fuzzer, 1)
+    [run] = fuzzer.run("--seed 1 --sequences 1 --as-c", options.cores[:1]).values()
+    _, program = make_program(fuzzer, run, 1)
     for core, (is_good, lines) in run_program(fuzzer, program).items():
         count.verdict(is_good, f"{runs[core].title}: the C program of sequence 1 has the results of the fuzzer"
                       f"{''.join(f'; {line}' for line in lines[:5])}")

@@ -9,7 +9,7 @@ use crate::files::{Files, Index, Kind, PROCESSES};
 use crate::memory::{self, Kind as Memory};
 use crate::ops::numbers::*;
 use crate::ops::OPS;
-use crate::program::{quoted, result_of, Argument, Want};
+use crate::program::{Argument, Want};
 use crate::random::Random;
 use crate::rules::{self, Case, RULES};
 use crate::sys::{call, close, move_fd, Call};
@@ -214,13 +214,8 @@ impl Fuzz {
             Some(_) => Want::Any,
             None => want(cmd, result),
         };
-        let argument = Argument {
-            bytes,
-            kind,
-            index: 2,
-        };
         self.trace
-            .call(process, &call, Some(argument), result, want);
+            .call(process, &call, Some(Argument { bytes, kind }), result, want);
         match rule {
             Some(rule) => {
                 self.trace.rule(rule.name, result);
@@ -253,7 +248,6 @@ impl Fuzz {
             let argument = Argument {
                 bytes: &arg,
                 kind: Memory::Whole,
-                index: 2,
             };
             let program = &mut self.trace.program;
             program.call(0, &call, Some(&argument), Want::Any);
@@ -288,20 +282,16 @@ impl Fuzz {
 
     /// Opens a path, and keeps the file.
     pub fn open(&mut self, name: &'static str, path: &str, flags: i32, kind: Kind) -> i64 {
-        let name_of = quoted(path);
         let path = std::ffi::CString::new(path).expect("a path without a 0");
         let call = Call::new(
             libc::SYS_openat,
             &[libc::AT_FDCWD as u64, path.as_ptr() as u64, flags as u64, 0],
         );
         let result = call.make();
-        self.trace.program.add(|| {
-            let want = match result {
-                0.. => "FD".to_owned(),
-                errno => result_of(errno),
-            };
-            format!("OPEN({want}, {name_of}, {flags:#x});")
-        });
+        let want = Want::fd(result);
+        self.trace
+            .program
+            .add(|| format!("OPEN({want}, {path:?}, {flags:#x});"));
         if self.trace.verbose {
             println!(
                 "  open({path:?}, {flags:#x}) = {}",

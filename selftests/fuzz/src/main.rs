@@ -84,17 +84,15 @@ fn main() -> Result<()> {
         fuzz.trace.program.print();
         return Ok(());
     }
-    let mut start = Instant::now();
-    let is_over = |done, start: Instant| {
-        done >= args.sequences || start.elapsed() >= Duration::from_secs(args.seconds.min(1 << 40))
-    };
+    let limit = Duration::from_secs(args.seconds.min(1 << 40));
+    let mut start = None;
     let seeds = (1..=args.corpus).chain(args.seed..=u64::MAX);
     for (done, seed) in (0..).zip(seeds) {
-        if done <= args.corpus {
-            start = Instant::now();
-        }
-        if done >= args.corpus && is_over(done, start) {
-            break;
+        if done >= args.corpus {
+            let start = *start.get_or_insert_with(Instant::now);
+            if done >= args.sequences || start.elapsed() >= limit {
+                break;
+            }
         }
         let (digest, left) = fuzz.sequence(seed, args.length, &[])?;
         println!(

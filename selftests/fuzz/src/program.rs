@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A sequence as a C program, which makes the same calls and compares their results (`replay.h`).
 
+use std::fmt;
+
 use crate::memory::Kind;
-use crate::sys::Call;
+use crate::sys::{self, Call};
 
 /// What a call must return in the program.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Want {
     This(i64),
     /// Any descriptor.
@@ -24,11 +26,23 @@ impl Want {
     }
 }
 
-/// An argument in memory: its bytes before the call, how they lie, and which argument of the call it is.
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::This(result) => match sys::show(result) {
+                errno if errno.starts_with("-E") => f.write_str(&errno),
+                _ => f.write_str(&number(result as u64)),
+            },
+            Self::Fd => f.write_str("FD"),
+            Self::Any => f.write_str("ANY"),
+        }
+    }
+}
+
+/// An argument in memory: its bytes before the call, and how they lie.
 pub struct Argument<'a> {
     pub bytes: &'a [u8],
     pub kind: Kind,
-    pub index: usize,
 }
 
 /// The statements of the program.
@@ -58,18 +72,17 @@ impl Program {
     pub fn call(&mut self, process: usize, call: &Call, argument: Option<&Argument>, want: Want) {
         self.add(|| {
             let mut args: Vec<_> = call.args.iter().map(|&a| number(a)).collect();
-            if let Some(Argument { bytes, kind, index }) = argument {
-                args[*index] = place(bytes, *kind);
+            if let Some(Argument { bytes, kind }) = argument {
+                let index = match call.nr.into() {
+                    libc::SYS_ioctl => 2,
+                    _ => 1,
+                };
+                args[index] = place(bytes, *kind);
             }
             while args.len() > 1 && args.last().is_some_and(|a| a == "0") {
                 args.pop();
             }
-            let want = match want {
-                Want::This(result) => result_of(result),
-                Want::Fd => "FD".to_owned(),
-                Want::Any => "ANY".to_owned(),
-            };
-            let name = match call.nr.into() {
+            let nr = match call.nr.into() {
                 libc::SYS_ioctl => "SYS_ioctl",
                 libc::SYS_openat => "SYS_openat",
                 libc::SYS_close => "SYS_close",
@@ -83,11 +96,7 @@ impl Program {
                 libc::SYS_fcntl => "SYS_fcntl",
                 libc::SYS_fsync => "SYS_fsync",
                 libc::SYS_ftruncate => "SYS_ftruncate",
-                _ => "",
-            };
-            let nr = match name {
-                "" => call.nr.to_string(),
-                name => name.to_owned(),
+                nr => unreachable!("the fuzzer makes no call {nr}"),
             };
             let compat = call.compat;
             format!(
@@ -109,14 +118,6 @@ impl Program {
         if !bytes.is_empty() {
             self.add(|| format!("OUT({});", literal(bytes)));
         }
-    }
-}
-
-/// The result of a call, as C has it.
-pub fn result_of(result: i64) -> String {
-    match crate::sys::show(result) {
-        errno if errno.starts_with("-E") => errno,
-        _ => number(result as u64),
     }
 }
 
@@ -145,9 +146,4 @@ fn literal(bytes: &[u8]) -> String {
         .iter()
         .fold(String::new(), |text, b| text + &format!("\\x{b:02x}"));
     format!("\"{text}\"")
-}
-
-/// A text as a string of C.
-pub fn quoted(text: &str) -> String {
-    format!("{text:?}")
 }

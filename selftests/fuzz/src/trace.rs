@@ -62,7 +62,7 @@ impl Trace {
         let args = call.args.map(|a| format!("{a:#x}")).join(", ");
         let compat = if call.compat != 0 { ", 32 bits" } else { "" };
         print!("  [{process}{compat}] {}({args})", call.nr);
-        if let Some(Argument { bytes, kind, .. }) = argument {
+        if let Some(Argument { bytes, kind }) = argument {
             print!(" {kind:?} {{{}}}", hex(bytes));
         }
         println!(" = {}", show(result));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Result};
 
-use crate::program::{quoted, result_of};
+use crate::program::Want;
+use crate::random::Random;
 
 /// A device, by its directory in sysfs.
 pub struct Device {
@@ -147,10 +148,9 @@ impl World {
     fn write(&mut self, path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
         let path = path.as_ref();
         let result = fs::write(path, text);
-        let want = result_of(errno(&result));
-        let (path, text) = (path.to_string_lossy(), quoted(text));
+        let want = Want::This(errno(&result));
         self.statements
-            .push(format!("WRITE({want}, {path:?}, {text});"));
+            .push(format!("WRITE({want}, {path:?}, {text:?});"));
         result
     }
 
@@ -244,11 +244,13 @@ impl World {
             .unwrap_or_else(|| NO_GROUP.to_owned());
     }
 
-    /// Gives a parameter of a module a value.  Both are chosen by numbers.
-    pub fn set_parameter(&mut self, parameter: usize, value: usize) -> Option<i64> {
-        let number = parameter % self.parameters.len().max(1);
-        let Parameter { path, values, .. } = self.parameters.get(number)?;
-        let (path, value) = (*path, values[value % values.len()]);
+    /// Gives a parameter of a module a value.
+    pub fn set_parameter(&mut self, random: &mut Random) -> Option<i64> {
+        if self.parameters.is_empty() {
+            return None;
+        }
+        let parameter = &self.parameters[random.below(self.parameters.len())];
+        let (path, value) = (parameter.path, random.of(parameter.values));
         Some(errno(&self.write(path, value)))
     }
 

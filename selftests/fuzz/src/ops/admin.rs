@@ -63,8 +63,7 @@ pub fn read_sysfs(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
 }
 
 pub fn set_parameter(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
-    let (parameter, value) = (random.below(60), random.below(60));
-    let result = fuzz.world.set_parameter(parameter, value)?;
+    let result = fuzz.world.set_parameter(random)?;
     fuzz.trace.result("parameter", result, &[]);
     Some(result)
 }

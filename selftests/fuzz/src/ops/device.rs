@@ -7,7 +7,7 @@ use super::numbers::*;
 use crate::files::{File, Files, Kind, Object};
 use crate::fuzz::Fuzz;
 use crate::memory::{place, read_back, Kind as Memory, DMA, PAGE};
-use crate::program::{result_of, Argument, Want};
+use crate::program::{Argument, Want};
 use crate::random::Random;
 use crate::sys::{call, Call};
 
@@ -379,7 +379,6 @@ pub fn pread(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let argument = Argument {
         bytes: &vec![0; len],
         kind,
-        index: 1,
     };
     fuzz.trace
         .call(0, &call, Some(argument), result, Want::This(result));
@@ -409,7 +408,6 @@ pub fn pwrite(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let argument = Argument {
         bytes: &bytes,
         kind,
-        index: 1,
     };
     Some(fuzz.call_with("pwrite", &call, argument))
 }
@@ -447,7 +445,7 @@ pub fn mmap(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         let out = read_back(address, 4);
         fuzz.trace
             .program
-            .add(|| format!("TOUCH({}, {window});", result_of(read)));
+            .add(|| format!("TOUCH({}, {window});", Want::This(read)));
         fuzz.trace.program.out(&out);
         fuzz.trace.result("touch", read, &out);
     }

@@ -27,7 +27,6 @@ pub fn create_device(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     let argument = Argument {
         bytes: &bytes,
         kind: Memory::Whole,
-        index: 2,
     };
     let result = fuzz.call_with("create_device", &call, argument);
     if result == 0 {

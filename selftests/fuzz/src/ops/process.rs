@@ -57,10 +57,8 @@ pub fn send(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
     if fuzz.files.slots[process][slot].is_some() {
         return None;
     }
-    let result = fuzz.workers[process]
-        .as_ref()?
-        .send(Files::fd(slot), Files::fd(slot));
     let fd = Files::fd(slot);
+    let result = fuzz.workers[process].as_ref()?.send(fd, fd);
     fuzz.trace.program.add(|| format!("SEND({process}, {fd});"));
     fuzz.files.put(process, slot, file);
     fuzz.trace.result("send", result, &[]);
@@ -86,8 +84,8 @@ pub fn stash(fuzz: &mut Fuzz, random: &mut Random) -> Option<i64> {
         return None;
     }
     let file = fuzz.files.slots[0][slot]?;
-    send_fd(fuzz.socket[0], Files::fd(slot));
     let fd = Files::fd(slot);
+    send_fd(fuzz.socket[0], fd);
     fuzz.trace.program.add(|| format!("STASH({fd});"));
     fuzz.files.files[file].users += 1;
     fuzz.files.sent.push(file);
@@ -100,8 +98,8 @@ pub fn unstash(fuzz: &mut Fuzz, _: &mut Random) -> Option<i64> {
         return None;
     }
     let file = fuzz.files.sent.remove(0);
-    crate::sys::move_fd(receive_fd(fuzz.socket[1]), Files::fd(slot));
     let fd = Files::fd(slot);
+    crate::sys::move_fd(receive_fd(fuzz.socket[1]), fd);
     fuzz.trace.program.add(|| format!("UNSTASH({fd});"));
     fuzz.files.put(0, slot, file);
     fuzz.files.files[file].users -= 1;
